@@ -1,0 +1,1 @@
+"""The outside world: venues and market data."""

@@ -1,0 +1,1 @@
+"""The trading engine: a pure core, its shell, and what the surfaces talk to."""

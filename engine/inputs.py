@@ -1,0 +1,408 @@
+"""The closed union of everything that can happen to the engine: market data, venue answers, a person's commands, time."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from engine.instruments import Instrument
+from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
+from engine.units import Lots, Minor, Nanoseconds, Ticks
+
+# ---- market data -----------------------------------------------------------------------------------------------------
+
+
+class Quote(NamedTuple):
+    """Best bid and ask; `at_ns` is the venue's time. Sizes of 0 mean unknown."""
+
+    instrument_id: str
+    bid_ticks: Ticks
+    ask_ticks: Ticks
+    bid_lots: Lots
+    ask_lots: Lots
+    at_ns: Nanoseconds
+
+
+class MarketTrade(NamedTuple):
+    """One print of the market."""
+
+    instrument_id: str
+    price_ticks: Ticks
+    lots: Lots
+    aggressor: int
+    at_ns: Nanoseconds
+
+
+class Bar(NamedTuple):
+    """Open, high, low, close and volume of `[open_ns, close_ns)`; known only at its close."""
+
+    instrument_id: str
+    open_ns: Nanoseconds
+    close_ns: Nanoseconds
+    open_ticks: Ticks
+    high_ticks: Ticks
+    low_ticks: Ticks
+    close_ticks: Ticks
+    volume_lots: Lots
+
+
+type MarketItem = Quote | MarketTrade | Bar
+
+# ---- the venue's answers (ORDER classification: four outcomes and the good news of a duplicate) -----------------------
+
+
+class Accepted(msgspec.Struct, frozen=True, tag=True):
+    """A definite yes."""
+
+    venue_order_id: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """A definite no from the venue; an expected answer, not an exception."""
+
+    reason: str
+    code: str = ""
+
+
+class Duplicate(msgspec.Struct, frozen=True, tag=True):
+    """The venue already has our id: good news, found by a query."""
+
+
+class Unanswered(msgspec.Struct, frozen=True, tag=True):
+    """It may or may not be live: the order is UNKNOWN and counts in full."""
+
+    cause: str
+
+
+class NotSent(msgspec.Struct, frozen=True, tag=True):
+    """Proven never to have left us."""
+
+    cause: str
+
+
+type SubmitAnswer = Accepted | Refused | Duplicate | Unanswered | NotSent
+
+
+class CancelRefused(msgspec.Struct, frozen=True, tag=True):
+    """The venue refused to cancel; `unknown_order` proves nothing and asks for a query."""
+
+    reason: str
+    unknown_order: bool = False
+
+
+type CancelAnswer = Accepted | CancelRefused | Unanswered | NotSent
+
+
+class OrderReport(msgspec.Struct, frozen=True, tag=True):
+    """What the venue says of one order. `terms` is filled for orders we may not know (external)."""
+
+    account: str
+    instrument_id: str
+    client_order_id: str
+    venue_order_id: str
+    order_lots: Lots
+    cum_lots: Lots
+    closed_as: ClosedAs | None
+    at_ns: Nanoseconds
+    reason: str = ""
+    average_ticks: float = 0.0
+    fees_minor: Minor = 0
+    side: Side = Side.BUY
+    kind: OrderKind = OrderKind.MARKET
+    limit_ticks: Ticks = 0
+    trigger_ticks: Ticks = 0
+
+
+class OrderMissing(msgspec.Struct, frozen=True, tag=True):
+    """A complete, successful query that did not find our order: a hint, not yet a fact.
+
+    `definitive` is set only by venues whose memory proves absence (the paper venue).
+    """
+
+    account: str
+    client_order_id: str
+    definitive: bool = False
+
+
+class VenuePosition(msgspec.Struct, frozen=True):
+    instrument_id: str
+    lots: Lots
+    average_ticks: float = 0.0
+
+
+class VenueReport(msgspec.Struct, frozen=True, tag=True):
+    """A complete and successful answer of a venue about one account; a failed or partial one is never a report."""
+
+    account: str
+    venue_time_ns: Nanoseconds
+    fills: tuple[Fill, ...]
+    open_orders: tuple[OrderReport, ...]
+    looked_up: tuple[OrderReport | OrderMissing, ...]
+    positions: tuple[VenuePosition, ...]
+    cash_minor: Minor
+    instruments: tuple[Instrument, ...] = ()
+
+
+# ---- inputs from the venue ------------------------------------------------------------------------------------------
+
+
+class SubmitAnswered(msgspec.Struct, frozen=True, tag=True):
+    client_order_id: str
+    answer: SubmitAnswer
+
+
+class CancelAnswered(msgspec.Struct, frozen=True, tag=True):
+    client_order_id: str
+    request_id: str
+    answer: CancelAnswer
+
+
+class FillReported(msgspec.Struct, frozen=True, tag=True):
+    fill: Fill
+
+
+class VenueReported(msgspec.Struct, frozen=True, tag=True):
+    report: VenueReport
+
+
+class ReportFailed(msgspec.Struct, frozen=True, tag=True):
+    """The venue did not give a complete report: failure is not flat."""
+
+    account: str
+    cause: str
+
+
+class Connectivity(StrEnum):
+    DOWN = "down"
+    RECONCILING = "reconciling"
+    LIVE = "live"
+
+
+class ConnectionChanged(msgspec.Struct, frozen=True, tag=True):
+    """The venue's stream came up or went down; coming up starts a reconciliation."""
+
+    account: str
+    up: bool
+    detail: str = ""
+
+
+# ---- a person's commands -----------------------------------------------------------------------------------------------
+
+
+class TrailSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A trailing stop as a person says it: exactly one of the three."""
+
+    price: Decimal | None = None
+    percent: Decimal | None = None
+    atr: Decimal | None = None
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """An order by hand or by a strategy; with exits it is a bracket.
+
+    Exactly one of `quantity` and `risk_percent` (of equity, with a stop). `origin` is "manual" or a strategy's name;
+    only a strategy's order, or one with `propose`, becomes a pending trade under suggest_only.
+    """
+
+    command_id: str
+    symbol: str
+    side: Side
+    portfolio: str = "main"
+    quantity: Decimal | None = None
+    risk_percent: Decimal | None = None
+    kind: OrderKind = OrderKind.MARKET
+    limit: Decimal | None = None
+    trigger: Decimal | None = None
+    stop: Decimal | None = None
+    target: Decimal | None = None
+    trail: TrailSpec | None = None
+    breakeven_at: Decimal | None = None
+    max_hold_seconds: int | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    origin: str = "manual"
+    propose: bool = False
+    rationale: str = ""
+    by: str = "user"
+
+
+class CancelOrder(msgspec.Struct, frozen=True, tag=True):
+    command_id: str
+    client_order_id: str
+    by: str = "user"
+
+
+class ClosePosition(msgspec.Struct, frozen=True, tag=True):
+    """Close a position, or `quantity` of it, at market; never more than is held."""
+
+    command_id: str
+    symbol: str
+    portfolio: str = "main"
+    quantity: Decimal | None = None
+    by: str = "user"
+
+
+class SetProtection(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Replace the named parts of a position's exit plan; a part left None stays, `clear` names parts to remove."""
+
+    command_id: str
+    symbol: str
+    portfolio: str = "main"
+    stop: Decimal | None = None
+    target: Decimal | None = None
+    trail: TrailSpec | None = None
+    breakeven_at: Decimal | None = None
+    max_hold_seconds: int | None = None
+    clear: tuple[str, ...] = ()
+    by: str = "user"
+
+
+class Approve(msgspec.Struct, frozen=True, tag=True):
+    """Approve a pending trade exactly as shown: `digest` is that of the card that was read."""
+
+    command_id: str
+    proposal_id: str
+    digest: str
+    by: str = "user"
+
+
+class Decline(msgspec.Struct, frozen=True, tag=True):
+    command_id: str
+    proposal_id: str
+    reason: str = ""
+    by: str = "user"
+
+
+class TradingState(StrEnum):
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+class SetTradingState(msgspec.Struct, frozen=True, tag=True):
+    """Halt, reduce or resume a portfolio, or everything where `portfolio` is empty."""
+
+    command_id: str
+    state: TradingState
+    portfolio: str = ""
+    cause: str = ""
+    by: str = "user"
+
+
+class Flatten(msgspec.Struct, frozen=True, tag=True):
+    """The second stage of panic: halt, cancel every order at the venue, close every position, re-read until flat."""
+
+    command_id: str
+    portfolio: str = ""
+    by: str = "user"
+
+
+class AcknowledgeAlert(msgspec.Struct, frozen=True, tag=True):
+    command_id: str
+    alert_id: str
+    by: str = "user"
+
+
+class AcceptDrift(msgspec.Struct, frozen=True, tag=True):
+    """A person accepts the venue's word on an instrument; entries there are allowed again."""
+
+    command_id: str
+    account: str
+    instrument_id: str
+    by: str = "user"
+
+
+class Reconcile(msgspec.Struct, frozen=True, tag=True):
+    """Ask the venue now."""
+
+    command_id: str
+    by: str = "user"
+
+
+type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
+                | AcknowledgeAlert | AcceptDrift | Reconcile)
+
+# ---- time and life -----------------------------------------------------------------------------------------------------
+
+
+class AutomationLevel(StrEnum):
+    MONITOR_ONLY = "monitor_only"
+    SUGGEST_ONLY = "suggest_only"
+    AUTO_EXECUTE = "auto_execute"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The limits of one portfolio; fractions are parts of equity, `bps` hundredths of a percent of price."""
+
+    max_order_notional_fraction: float = 0.25
+    max_order_notional: Decimal | None = None
+    max_position_fraction: float = 0.30
+    max_heat_fraction: float = 0.06
+    max_leverage: float = 1.0
+    collar_bps: int = 500
+    stale_quote_seconds: float = 10.0
+    duplicate_seconds: float = 10.0
+    orders_per_minute: int = 60
+    require_stop: bool = True
+
+
+class PortfolioSettings(msgspec.Struct, frozen=True):
+    """What the configuration says of one portfolio."""
+
+    portfolio: str
+    account: str
+    currency: str
+    minor_exponent: int
+    automation: AutomationLevel = AutomationLevel.SUGGEST_ONLY
+    limits: Limits = Limits()
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What the configuration says that the core needs; journaled at every start, so that a replay knows it too."""
+
+    portfolios: tuple[PortfolioSettings, ...]
+    settle_seconds: float = 30.0
+    query_after_seconds: float = 5.0
+    reconcile_seconds: float = 300.0
+    venue_stop_grace_seconds: float = 3.0
+    proposal_seconds: float = 120.0
+    proposal_band_bps: int = 50
+    flatten_deadline_seconds: float = 120.0
+    trail_step_fraction: float = 0.05
+    gap_allowance_bps: int = 0
+    new_day_zone: str = "UTC"
+
+
+class VenueCapabilities(msgspec.Struct, frozen=True):
+    """What a venue does natively; what it does not, the engine does itself."""
+
+    stop: bool = True
+    bracket: bool = False
+    oco: bool = False
+    reduce_only: bool = False
+    trailing: bool = False
+
+
+class EngineStarted(msgspec.Struct, frozen=True, tag=True):
+    """The first input of every run."""
+
+    engine_id: str
+    version: str
+    settings: Settings
+    instruments: tuple[Instrument, ...]
+    capabilities: dict[str, VenueCapabilities]
+
+
+class TimeAdvanced(msgspec.Struct, frozen=True, tag=True):
+    """The clock's regular beat: deadlines are looked at."""
+
+
+class TapeEnded(msgspec.Struct, frozen=True, tag=True):
+    """A replay has no more items; working entries are cancelled, positions stay valued at the last price."""
+
+
+type VenueInput = (SubmitAnswered | CancelAnswered | OrderReport | OrderMissing | FillReported | VenueReported | ReportFailed
+                   | ConnectionChanged)
+type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | TapeEnded
+
+

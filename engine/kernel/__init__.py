@@ -1,0 +1,1 @@
+"""Compilable rules: plain functions over ints, floats, arrays and flat NamedTuples; no imports from the rest."""

@@ -1,0 +1,114 @@
+"""Small protocols through which the shell reaches the world; adapters live in `brokers` and `store`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from engine.inputs import (
+    Bar,
+    CancelAnswer,
+    ConnectionChanged,
+    FillReported,
+    MarketItem,
+    OrderMissing,
+    OrderReport,
+    SubmitAnswer,
+    Unanswered,
+    VenueCapabilities,
+    VenueReport,
+)
+from engine.instruments import Instrument
+from engine.orders import OrderIntent
+from engine.units import Nanoseconds
+
+type VenueMessage = OrderReport | FillReported | ConnectionChanged
+
+
+class Clock(Protocol):
+    """Where the shell reads the time; the core never does."""
+
+    def now_ns(self) -> Nanoseconds: ...
+
+
+class Broker(Protocol):
+    """One account at one venue. Answers are values; nothing here raises for what a venue may say."""
+
+    account: str
+    capabilities: VenueCapabilities
+
+    async def connect(self, sink: Callable[[VenueMessage], None]) -> tuple[Instrument, ...]:
+        """Open the account, list what can be traded, and from now on hand every stream message to `sink`, which is
+        called in the caller's event loop; raises `VenueUnreachable`."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def submit(self, intents: Sequence[OrderIntent]) -> Sequence[SubmitAnswer]:
+        """Send one order, or an entry with its protective children (`parent_id`); one answer each, in order."""
+        ...
+
+    async def cancel(self, client_order_id: str, venue_order_id: str) -> CancelAnswer:
+        """Ask to cancel one order, ours or foreign; `Accepted` means asked, the closing word comes as a report."""
+        ...
+
+    async def cancel_all(self) -> int | Unanswered:
+        """Cancel every open order of the account, foreign ones too; how many were open."""
+        ...
+
+    async def order(self, client_order_id: str) -> OrderReport | OrderMissing | Unanswered:
+        """Look one order up by our id."""
+        ...
+
+    async def report(self, since_ns: Nanoseconds, client_order_ids: Sequence[str]) -> VenueReport | Unanswered:
+        """Server time, fills since `since_ns`, open orders, each named order, positions, balances: complete or not at all."""
+        ...
+
+
+class Tape(Protocol):
+    """Market data in time order, recorded or simulated, with times of its own.
+
+    A bar of a tape comes as two items: a `Quote` at its open and the `Bar` at its close, so that nothing inside a bar is
+    known before it is over.
+    """
+
+    def instruments(self) -> tuple[Instrument, ...]: ...
+
+    def items(self) -> Iterator[MarketItem]: ...
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """Closed bars before the first item, oldest first, for warm-up and charts."""
+        ...
+
+
+class MarketFeed(Protocol):
+    """Market data as it happens: every item is handed to `sink` in the caller's event loop until `close`."""
+
+    async def run(self, sink: Callable[[MarketItem], None]) -> None: ...
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]: ...
+
+    async def close(self) -> None: ...
+
+
+class JournalRow(NamedTuple):
+    """One journaled event: `payload` is its canonical JSON."""
+
+    seq: int
+    at_ns: Nanoseconds
+    kind: str
+    version: int
+    payload: bytes
+
+
+class Journal(Protocol):
+    """The append-only record. `append` queues rows as one transaction; `wait_durable` returns once all queued rows are
+    on disk, or raises `JournalUnwritable`: then nothing that depends on them may happen."""
+
+    def append(self, rows: Sequence[JournalRow]) -> None: ...
+
+    async def wait_durable(self) -> None: ...
+
+
+class Notifier(Protocol):
+    """Tells a person away from the screen."""
+
+    async def notify(self, level: str, title: str, text: str) -> None: ...

@@ -1,0 +1,329 @@
+"""What every surface talks to: immutable snapshots out, commands in. The in-process engine and the socket client both
+implement `Service`, so attaching to a running engine is not a second app.
+
+Numbers are `Decimal`, already rounded to the instrument's or the currency's decimals; ages are seconds at `Snapshot.at_ns`.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from engine.inputs import AutomationLevel, Bar, Command, Connectivity, Limits, PlaceOrder, TradingState
+from engine.orders import OrderKind, OrderStatus, Purpose, Side, TimeInForce
+
+
+class Mode(StrEnum):
+    """What kind of money is at stake; shown first on every screen."""
+
+    PAPER = "PAPER"
+    REPLAY = "REPLAY"
+    LIVE = "LIVE"
+
+
+class StopHome(StrEnum):
+    """Where a position's stop lives."""
+
+    VENUE = "VENUE"
+    ENGINE = "ENGINE"
+    PENDING = "PENDING"
+    NONE = "NONE"
+
+
+class AlertLevel(StrEnum):
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+    CRIT = "CRIT"
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """One portfolio and its account: money, limits in use, state."""
+
+    portfolio: str
+    account: str
+    currency: str
+    money_decimals: int
+    cash: Decimal
+    equity: Decimal
+    day_pnl: Decimal
+    day_pnl_percent: float
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal
+    fees: Decimal
+    heat_percent: float
+    heat_limit_percent: float
+    gross_exposure_percent: float
+    buying_power: Decimal
+    trading_state: TradingState
+    trading_state_cause: str
+    automation: AutomationLevel
+    connectivity: Connectivity
+    drift: tuple[str, ...]
+    limits: Limits
+
+
+class PositionView(msgspec.Struct, frozen=True):
+    """One open position. P&L is unrealised; `r_multiple` is P&L over the initial risk; distances are percent of mark."""
+
+    portfolio: str
+    symbol: str
+    instrument_id: str
+    side: str
+    quantity: Decimal
+    entry: Decimal
+    mark: Decimal | None
+    mark_age_seconds: float | None
+    mark_stale: bool
+    market_value: Decimal
+    pnl: Decimal
+    pnl_percent: float
+    r_multiple: float | None
+    stop: Decimal | None
+    stop_distance_percent: float | None
+    target: Decimal | None
+    target_distance_percent: float | None
+    trail: str
+    breakeven_at: Decimal | None
+    max_hold_left_seconds: float | None
+    stop_home: StopHome
+    stop_home_detail: str
+    unprotected_seconds: float
+    unprotected_now: bool
+    open_risk: Decimal
+    open_risk_percent: float
+    opened_at_ns: int
+    age_seconds: float
+    strategy: str
+    currency: str
+    price_decimals: int
+    quantity_decimals: int
+
+
+class OrderView(msgspec.Struct, frozen=True):
+    client_order_id: str
+    venue_order_id: str
+    portfolio: str
+    symbol: str
+    instrument_id: str
+    side: Side
+    purpose: Purpose
+    kind: OrderKind
+    quantity: Decimal
+    filled: Decimal
+    limit: Decimal | None
+    trigger: Decimal | None
+    average: Decimal | None
+    status: OrderStatus
+    working: bool
+    time_in_force: TimeInForce
+    placed_at_ns: int
+    age_seconds: float
+    reason: str
+    strategy: str
+    external: bool
+
+
+class FillView(msgspec.Struct, frozen=True):
+    trade_id: str
+    client_order_id: str
+    portfolio: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    currency: str
+    purpose: Purpose
+    at_ns: int
+    source: str
+
+
+class CheckView(msgspec.Struct, frozen=True):
+    """One check of the order path: its name, the limit, the value it was held against, and the verdict in words."""
+
+    name: str
+    passed: bool
+    limit: str
+    value: str
+    message: str
+
+
+class OrderCard(msgspec.Struct, frozen=True):
+    """Everything a person must see before an order goes: terms, worst case, heat and exposure before and after."""
+
+    portfolio: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    kind: OrderKind
+    limit: Decimal | None
+    trigger: Decimal | None
+    stop: Decimal | None
+    target: Decimal | None
+    trail: str
+    reference: Decimal | None
+    notional: Decimal
+    fee_estimate: Decimal
+    worst_loss: Decimal | None
+    reward_to_risk: float | None
+    equity_share_percent: float
+    heat_before_percent: float
+    heat_after_percent: float
+    exposure_before_percent: float
+    exposure_after_percent: float
+    currency: str
+    checks: tuple[CheckView, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+
+class ProposalStatus(StrEnum):
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    DECLINED = "DECLINED"
+    EXPIRED = "EXPIRED"
+    REFUSED = "REFUSED"
+
+
+class ProposalView(msgspec.Struct, frozen=True):
+    """A pending trade and its card. `digest` binds an approval to exactly what is shown here."""
+
+    proposal_id: str
+    digest: str
+    card: OrderCard
+    origin: str
+    rationale: str
+    raised_at_ns: int
+    expires_at_ns: int
+    seconds_left: float
+    band_low: Decimal
+    band_high: Decimal
+    status: ProposalStatus
+    status_reason: str
+
+
+class AlertView(msgspec.Struct, frozen=True):
+    """One alert or message. `text` may hold words from outside: always rendered as plain text."""
+
+    alert_id: str
+    at_ns: int
+    level: AlertLevel
+    code: str
+    subject: str
+    text: str
+    acknowledged: bool
+    count: int
+
+
+class QuoteView(msgspec.Struct, frozen=True):
+    instrument_id: str
+    symbol: str
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None
+    change_percent: float | None
+    age_seconds: float | None
+    stale: bool
+    session_open: bool
+    price_decimals: int
+    quantity_decimals: int
+    quantity_step: Decimal
+    currency: str
+
+
+class FlattenLine(msgspec.Struct, frozen=True):
+    """One instrument of a flatten report; `seconds_to_flat` is None while something is left."""
+
+    account: str
+    instrument_id: str
+    lots_at_start: int
+    lots_left: int
+    seconds_to_flat: float | None
+    detail: str
+
+
+class FlattenView(msgspec.Struct, frozen=True):
+    """Progress or result of the second stage of panic; `flat` only once the venue itself said so."""
+
+    started_at_ns: int
+    finished: bool
+    flat: bool
+    open_orders_left: int
+    lines: tuple[FlattenLine, ...]
+    detail: str
+
+
+class HealthView(msgspec.Struct, frozen=True):
+    journal_seq: int
+    journal_lag_ms: float
+    inputs_per_second: float
+    queue_depth: int
+    uptime_seconds: float
+    replay_position: str
+    replay_speed: str
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything the screen shows, immutable, with a version that grows."""
+
+    version: int
+    at_ns: int
+    mode: Mode
+    engine_id: str
+    accounts: tuple[AccountView, ...]
+    positions: tuple[PositionView, ...]
+    orders: tuple[OrderView, ...]
+    fills: tuple[FillView, ...]
+    proposals: tuple[ProposalView, ...]
+    alerts: tuple[AlertView, ...]
+    quotes: tuple[QuoteView, ...]
+    flatten: FlattenView | None
+    health: HealthView
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why something was not done: the check, the limit, the value, and one line for a person."""
+
+    check: str
+    limit: str
+    value: str
+    message: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The answer to a command, given once what it caused is durable."""
+
+    command_id: str
+    accepted: bool
+    seq: int
+    refusal: Refusal | None = None
+    order_ids: tuple[str, ...] = ()
+    proposal_id: str = ""
+    text: str = ""
+
+
+class Service(Protocol):
+    """What panes, the command line and the control socket use. Reads never wait for the engine's work."""
+
+    def latest(self) -> Snapshot:
+        """The newest snapshot."""
+        ...
+
+    def snapshots(self) -> AsyncIterator[Snapshot]:
+        """Snapshots as they are published, at most ten a second, the newest only."""
+        ...
+
+    async def send(self, command: Command) -> Receipt: ...
+
+    async def what_if(self, order: PlaceOrder) -> OrderCard | Refusal:
+        """The order's checks and its effect on heat and exposure; nothing is sent or recorded."""
+        ...
+
+    async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The newest closed bars of an instrument and the one in progress, oldest first, in ticks."""
+        ...

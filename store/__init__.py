@@ -1,0 +1,1 @@
+"""What lasts: the journal, its views, snapshots, migrations and backups."""
