@@ -1,0 +1,423 @@
+"""The configuration: frozen, validated settings with units in their names; unknown keys and secrets are refused.
+
+The file is TOML. Every field carries the sentence that `quarterdeck init` writes above it, so the comments in the file
+and the code cannot drift apart. `Config.settings()` gives the engine what it needs of it.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo
+
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from engine.errors import ConfigError
+from engine.inputs import AutomationLevel, Limits, PortfolioSettings, Settings
+from engine.units import Minor
+
+CONFIG_FILE = "config.toml"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+SECRET_WORDS = ("api_key", "apikey", "api-key", "secret", "token", "password", "passphrase", "private_key")
+MONEY_DECIMALS = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 8, "SOL": 8, "BNB": 8, "USDT": 2, "USDC": 2}
+DEFAULT_MONEY_DECIMALS = 2
+
+_LIMITS = Limits()
+_SETTINGS = Settings(portfolios=())
+
+
+def money_decimals(currency: str) -> int:
+    """Decimals that money of a currency is counted in: 2 for cents, 8 for coins, 0 for yen."""
+    return MONEY_DECIMALS.get(currency.upper(), DEFAULT_MONEY_DECIMALS)
+
+
+def _as_decimal(value: object) -> object:
+    """TOML numbers as exact decimals: a float is read by its shortest spelling, as it was written."""
+    if isinstance(value, bool):
+        return value
+    return Decimal(str(value)) if isinstance(value, int | float) else value
+
+
+def _as_level(value: object) -> object:
+    try:
+        return AutomationLevel(str(value))
+    except ValueError:
+        raise ValueError("must be one of " + ", ".join(AutomationLevel)) from None
+
+
+Money = Annotated[Decimal, BeforeValidator(_as_decimal)]
+Level = Annotated[AutomationLevel, BeforeValidator(_as_level)]
+
+
+class Section(BaseModel):
+    """What all sections share: no unknown key, no silent conversion, no change after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class AppConfig(Section):
+    """The screen."""
+
+    theme: str = Field(
+        default="quarterdeck", min_length=1, description="Colours of the screen; `quarterdeck themes list` names them.")
+
+
+class LogConfig(Section):
+    """Log files of the unattended engine, under logs/ in the home."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important line that is kept: debug, info, warning or error.")
+    file_megabytes: int = Field(
+        default=10, ge=1, le=1000, description="Size at which a log file is set aside and a new one begun.")
+    files_kept: int = Field(default=5, ge=1, le=100, description="How many set-aside log files are kept.")
+
+
+class MarketConfig(Section):
+    """Where prices come from."""
+
+    source: Literal["simulated"] = Field(
+        default="simulated",
+        description="The built-in simulated market; recorded tapes are played by `quarterdeck replay`.")
+    seed: int = Field(
+        default=7, ge=0, le=2**31 - 1, description="The simulated market's seed: the same seed, the same prices.")
+    quotes_per_second: float = Field(
+        default=20.0, gt=0, le=5000,
+        description="How many quotes a second the simulated market sends, all instruments together.")
+    always_open: bool = Field(
+        default=False,
+        description="Stocks of the simulated market trade day and night instead of 09:30-16:00 New York.")
+
+
+class EngineConfig(Section):
+    """Deadlines and bounds of the engine; seconds unless the name says otherwise."""
+
+    settle_seconds: float = Field(
+        default=_SETTINGS.settle_seconds, ge=1, le=3600,
+        description="How long a venue may need before an order it does not know counts as never received.")
+    query_after_seconds: float = Field(
+        default=_SETTINGS.query_after_seconds, ge=0.1, le=600,
+        description="An order without an answer is looked up at the venue after this time.")
+    reconcile_seconds: float = Field(
+        default=_SETTINGS.reconcile_seconds, ge=5, le=86_400,
+        description="The venue is asked for the full truth this often.")
+    venue_stop_grace_seconds: float = Field(
+        default=_SETTINGS.venue_stop_grace_seconds, ge=0, le=60,
+        description="How long a stop at the venue may take to act before the engine exits by itself.")
+    proposal_seconds: float = Field(
+        default=_SETTINGS.proposal_seconds, ge=5, le=86_400, description="A pending trade expires after this time.")
+    proposal_band_bps: int = Field(
+        default=_SETTINGS.proposal_band_bps, ge=1, le=5000,
+        description="A pending trade is void once the price is this many hundredths of a percent away from the card's.")
+    flatten_deadline_seconds: float = Field(
+        default=_SETTINGS.flatten_deadline_seconds, ge=5, le=3600,
+        description="Flattening reports what is left after this time; it is not given up while the engine runs.")
+    trail_step_fraction: float = Field(
+        default=_SETTINGS.trail_step_fraction, ge=0, le=1,
+        description="A trailing stop at the venue is moved once the level rose by this part of the trailing distance.")
+    gap_allowance_bps: int = Field(
+        default=_SETTINGS.gap_allowance_bps, ge=0, le=5000,
+        description="Heat assumes that a stop fills this many hundredths of a percent beyond its level.")
+    new_day_zone: str = Field(
+        default=_SETTINGS.new_day_zone, description="The time zone whose midnight begins a new day of profit and loss.")
+
+    @field_validator("new_day_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, OSError, ValueError) as error:
+            raise ValueError('must be a time zone such as "UTC" or "America/New_York"') from error
+        return name
+
+
+class AccountConfig(Section):
+    """One account at one venue."""
+
+    name: str = Field(
+        default="paper", pattern=NAME_PATTERN, description="How orders, fills and the journal name the account.")
+    venue: Literal["paper"] = Field(
+        default="paper", description="The venue; paper is the built-in one, with no real money.")
+    currency: str = Field(
+        default="USD", pattern=r"^[A-Z0-9]{2,10}$", description="The one currency the account's money is in.")
+    initial_cash: Money = Field(default=Decimal(100_000), gt=0, le=10**12, description="Cash of a new paper account.")
+    leverage: float = Field(
+        default=2.0, ge=1, le=100, description="Buying power of the paper account, in times its equity.")
+    slippage_bps: float = Field(
+        default=1.0, ge=0, le=1000,
+        description="How much worse than the quote a market order fills, in hundredths of a percent.")
+    latency_ms: float = Field(
+        default=0.0, ge=0, le=60_000, description="Time between an order and its arrival at the paper venue.")
+
+    @property
+    def minor_exponent(self) -> int:
+        return money_decimals(self.currency)
+
+    @property
+    def initial_cash_minor(self) -> Minor:
+        return int(self.initial_cash.scaleb(self.minor_exponent))
+
+    @model_validator(mode="after")
+    def _cash_in_whole_units(self) -> "AccountConfig":
+        scaled = self.initial_cash.scaleb(self.minor_exponent)
+        if scaled != scaled.to_integral_value():
+            raise ValueError(f"initial_cash must have at most {self.minor_exponent} decimals for {self.currency}")
+        return self
+
+
+class LimitsConfig(Section):
+    """The limits that every order of the portfolio is held against; fractions are parts of its equity."""
+
+    max_order_notional_fraction: float = Field(
+        default=_LIMITS.max_order_notional_fraction, gt=0, le=100, description="The largest single order.")
+    max_order_notional: Money | None = Field(
+        default=_LIMITS.max_order_notional, gt=0, examples=[10_000],
+        description="The largest single order in money; without it only the share counts.")
+    max_position_fraction: float = Field(
+        default=_LIMITS.max_position_fraction, gt=0, le=100,
+        description="The largest position in one instrument, working orders included.")
+    max_heat_fraction: float = Field(
+        default=_LIMITS.max_heat_fraction, gt=0, le=1,
+        description="The most that may be lost if every stop is hit at once, working entries included.")
+    max_leverage: float = Field(
+        default=_LIMITS.max_leverage, gt=0, le=100, description="The largest gross exposure, in times the equity.")
+    collar_bps: int = Field(
+        default=_LIMITS.collar_bps, ge=1, le=10_000,
+        description="A price may be this many hundredths of a percent away from the market.")
+    stale_quote_seconds: float = Field(
+        default=_LIMITS.stale_quote_seconds, gt=0, le=3600, description="Older quotes allow no new entry.")
+    duplicate_seconds: float = Field(
+        default=_LIMITS.duplicate_seconds, ge=0, le=3600,
+        description="The same order again within this time is refused.")
+    orders_per_minute: int = Field(
+        default=_LIMITS.orders_per_minute, ge=1, le=10_000, description="Entries a minute; exits are never held back.")
+    require_stop: bool = Field(
+        default=_LIMITS.require_stop, description="Every entry must come with a stop or a trailing stop.")
+
+
+class PortfolioConfig(Section):
+    """One portfolio: its account, how far it may act alone, its limits."""
+
+    name: str = Field(
+        default="main", pattern=NAME_PATTERN, description="How commands and the journal name the portfolio.")
+    account: str = Field(default="paper", description="The account its orders go to, by name.")
+    automation: Level = Field(
+        default=AutomationLevel.SUGGEST_ONLY,
+        description="monitor_only: nothing is sent; suggest_only: strategies ask a person; auto_execute: they act.")
+    limits: LimitsConfig = Field(default=LimitsConfig(), description="Limits of the portfolio.")
+
+
+class Config(Section):
+    """The whole configuration; without a file it is a paper account on the simulated market."""
+
+    app: AppConfig = Field(default=AppConfig())
+    market: MarketConfig = Field(default=MarketConfig())
+    engine: EngineConfig = Field(default=EngineConfig())
+    log: LogConfig = Field(default=LogConfig())
+    account: tuple[AccountConfig, ...] = Field(default=(AccountConfig(),), strict=False)
+    portfolio: tuple[PortfolioConfig, ...] = Field(default=(PortfolioConfig(),), strict=False)
+
+    def account_named(self, name: str) -> AccountConfig:
+        """The account of that name; raises `ConfigError`."""
+        for account in self.account:
+            if account.name == name:
+                return account
+        raise ConfigError(f'{CONFIG_FILE}: no account is named "{name}"')
+
+    def settings(self) -> Settings:
+        """What the engine needs of the configuration."""
+        return Settings(
+            portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
+            **self.engine.model_dump(),
+        )
+
+    def _portfolio_settings(self, portfolio: PortfolioConfig) -> PortfolioSettings:
+        account = self.account_named(portfolio.account)
+        return PortfolioSettings(
+            portfolio=portfolio.name, account=account.name, currency=account.currency,
+            minor_exponent=account.minor_exponent, automation=portfolio.automation,
+            limits=Limits(**portfolio.limits.model_dump()),
+        )
+
+
+class CheckedConfig(msgspec.Struct, frozen=True):
+    """What became of a configuration text: the config where it is valid, its errors, and its contradictions."""
+
+    config: Config | None
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in a file, or the defaults where there is none; raises `ConfigError` with the first problem."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, source: str) -> Config:
+    """A configuration from TOML text; raises `ConfigError` with the first problem and how many more there are."""
+    checked = check_config(text, source)
+    if checked.config is None:
+        more = len(checked.errors) - 1
+        hint = f" (and {more} more: see `quarterdeck config check`)" if more else ""
+        raise ConfigError(checked.errors[0] + hint)
+    return checked.config
+
+
+def check_config(text: str, source: str) -> CheckedConfig:
+    """Everything that is wrong with a configuration text, one line each, and what in it contradicts itself."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return CheckedConfig(None, (f"{source}: not valid TOML: {error}",), ())
+    secrets = tuple(_secrets(tree))
+    if secrets:
+        told = "secrets never live in the configuration; remove this key"
+        return CheckedConfig(None, tuple(f"{source}: {path}: {told}" for path in secrets), ())
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        return CheckedConfig(None, tuple(_line(source, tree, problem) for problem in error.errors()), ())
+    errors = tuple(f"{source}: {line}" for line in _broken_references(config))
+    if errors:
+        return CheckedConfig(None, errors, ())
+    return CheckedConfig(config, (), tuple(f"{source}: {line}" for line in contradictions(config)))
+
+
+def _secrets(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if any(word in key.lower() for word in SECRET_WORDS):
+            yield path
+        yield from _secrets_within(value, path)
+
+
+def _secrets_within(value: object, path: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from _secrets(value, f"{path}.")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _secrets_within(item, f"{path}[{index}]")
+
+
+def _line(source: str, tree: Mapping[str, Any], problem: ErrorDetails) -> str:
+    """One pydantic error as one line: file, key path, value, what is allowed."""
+    location: tuple[str | int, ...] = problem["loc"]
+    path = _path_text(location)
+    where = f"{source}: {path}" if path else source
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key{_suggestion(location)}"
+    if problem["type"] == "tuple_type":
+        return f"{where}: must be written as one or more [[{path}]] sections"
+    if problem["type"] == "model_type":
+        return f"{where}: must be a section, written [{path}]"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should", "must").replace("String should", "must")
+    value = _value_at(tree, location)
+    shown = "" if isinstance(value, Mapping | list) else f" = {value!r}"
+    return f"{where}{shown}: {message}"
+
+
+def _path_text(location: Sequence[str | int]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _value_at(tree: object, location: Sequence[str | int]) -> object:
+    value: Any = tree
+    for part in location:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return {}
+    return value
+
+
+def _suggestion(location: Sequence[str | int]) -> str:
+    model: type[BaseModel] = Config
+    for part in location[:-1]:
+        if isinstance(part, str):
+            model = section_model(model, part)
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else f"; known here: {', '.join(known)}"
+
+
+def section_model(model: type[BaseModel], name: str) -> type[BaseModel]:
+    """The model of a nested section, or of the items of an array of sections."""
+    annotation = model.model_fields[name].annotation
+    candidates = (annotation, *get_args(annotation))
+    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), Config)
+
+
+def _broken_references(config: Config) -> Iterator[str]:
+    names = [account.name for account in config.account]
+    for section, found in (("account", config.account), ("portfolio", config.portfolio)):
+        if not found:
+            yield f"{section}: at least one [[{section}]] section is needed"
+            return
+    yield from _doubled("account", names)
+    yield from _doubled("portfolio", [portfolio.name for portfolio in config.portfolio])
+    taken: dict[str, str] = {}
+    for index, portfolio in enumerate(config.portfolio):
+        where = f'portfolio[{index}].account = "{portfolio.account}"'
+        if portfolio.account not in names:
+            close = difflib.get_close_matches(portfolio.account, names, n=1)
+            hint = f'did you mean "{close[0]}"?' if close else f"there is: {', '.join(names)}"
+            yield f"{where}: no such account; {hint}"
+        elif portfolio.account in taken:
+            yield f'{where}: already the account of portfolio "{taken[portfolio.account]}"; give each portfolio its own'
+        taken[portfolio.account] = portfolio.name
+
+
+def _doubled(section: str, names: Sequence[str]) -> Iterator[str]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield f'{section}[{index}].name = "{name}": the name is already taken; names must differ'
+
+
+def contradictions(config: Config) -> Iterator[str]:
+    """Settings that are each allowed but do not go together, in words, one line each."""
+    used = {portfolio.account for portfolio in config.portfolio}
+    for account in config.account:
+        if account.name not in used:
+            yield f'account "{account.name}": no portfolio uses it'
+    if config.engine.query_after_seconds >= config.engine.settle_seconds:
+        yield ("engine.query_after_seconds is not below engine.settle_seconds: an order would count as never received "
+               "before the venue was asked for it")
+    if config.engine.flatten_deadline_seconds < config.engine.settle_seconds:
+        yield ("engine.flatten_deadline_seconds is below engine.settle_seconds: a flatten would report orders as left "
+               "over while they may still settle")
+    for portfolio in config.portfolio:
+        yield from _portfolio_contradictions(config, portfolio)
+
+
+def _portfolio_contradictions(config: Config, portfolio: PortfolioConfig) -> Iterator[str]:
+    limits, where = portfolio.limits, f'portfolio "{portfolio.name}"'
+    leverage = config.account_named(portfolio.account).leverage
+    if limits.max_position_fraction < limits.max_order_notional_fraction:
+        yield (f"{where}: limits.max_position_fraction ({limits.max_position_fraction}) is below "
+               f"limits.max_order_notional_fraction ({limits.max_order_notional_fraction}): the largest order "
+               "never passes")
+    if limits.max_position_fraction > limits.max_leverage:
+        yield (f"{where}: limits.max_position_fraction ({limits.max_position_fraction}) is above limits.max_leverage "
+               f"({limits.max_leverage}): the largest position never passes")
+    if limits.max_leverage > leverage:
+        yield (f"{where}: limits.max_leverage ({limits.max_leverage}) is above the account's leverage ({leverage}): "
+               "the venue refuses before the limit does")
+    if not limits.require_stop and limits.max_heat_fraction < limits.max_order_notional_fraction:
+        yield (f"{where}: limits.require_stop is off, but an order without a stop risks its whole value, and "
+               f"limits.max_heat_fraction ({limits.max_heat_fraction}) is below the largest order "
+               f"({limits.max_order_notional_fraction})")
+    if not limits.require_stop and portfolio.automation is AutomationLevel.AUTO_EXECUTE:
+        yield f"{where}: strategies act alone (auto_execute) and may enter without a stop (limits.require_stop = false)"

@@ -1,0 +1,135 @@
+"""The configuration: what is refused and in which words, and that the written file is the defaults."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import tomlkit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.config import AccountConfig, Config, PortfolioConfig, check_config, load_config, parse_config
+from engine.errors import ConfigError
+from engine.inputs import AutomationLevel, Limits, Settings
+from tui.commands.config_text import config_text, default_text
+
+
+def errors_of(text: str) -> tuple[str, ...]:
+    return check_config(text, "config.toml").errors
+
+
+def test_written_file_parses_back_to_the_defaults() -> None:
+    assert parse_config(default_text(), "config.toml") == Config()
+
+
+def test_every_setting_is_written_with_a_comment() -> None:
+    lines = default_text().splitlines()
+    for number, line in enumerate(lines):
+        if " = " in line and not line.startswith("#"):
+            assert lines[number - 1].startswith("# "), line
+
+
+def test_a_changed_configuration_survives_being_written() -> None:
+    account = AccountConfig(name="coins", currency="BTC", initial_cash=Decimal("1.25"))
+    portfolio = PortfolioConfig(name="p2", account="coins", automation=AutomationLevel.AUTO_EXECUTE)
+    config = Config(account=(AccountConfig(), account), portfolio=(PortfolioConfig(), portfolio))
+    assert parse_config(config_text(config), "config.toml") == config
+
+
+def test_missing_file_is_the_defaults(tmp_path: Path) -> None:
+    assert load_config(tmp_path / "config.toml") == Config()
+
+
+def test_unreadable_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_defaults_are_those_of_the_engine() -> None:
+    made = Config().settings()
+    assert made.portfolios[0].limits == Limits()
+    assert made == Settings(portfolios=made.portfolios)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[engine]\nsettle_secs = 3", 'engine.settle_secs: unknown key; did you mean "settle_seconds"?'),
+        ("[acount]\n", 'acount: unknown key; did you mean "account"?'),
+        ("[app]\nzzz = 1", "app.zzz: unknown key; known here: theme"),
+        ("[engine]\nsettle_seconds = -3", "engine.settle_seconds = -3: must be greater than or equal to 1"),
+        ("[engine]\nsettle_seconds = nan", "engine.settle_seconds = nan: must be a finite number"),
+        ('[engine]\nnew_day_zone = "Mars"', 'must be a time zone such as "UTC"'),
+        ("[market]\nseed = true", "market.seed = True: must be a valid integer"),
+        ('[market]\nseed = "7"', "market.seed = '7': must be a valid integer"),
+        ('[[portfolio]]\nautomation = "yes"', "must be one of monitor_only, suggest_only, auto_execute"),
+        ('[[portfolio]]\naccount = "papre"', 'portfolio[0].account = "papre": no such account; did you mean "paper"?'),
+        ('[[portfolio]]\nname = "A B"', "portfolio[0].name = 'A B': must match pattern"),
+        ("[[account]]\ninitial_cash = 1.234", "initial_cash must have at most 2 decimals for USD"),
+        ("account = 3", "account: must be written as one or more [[account]] sections"),
+        ("app = 3", "app: must be a section, written [app]"),
+        ("account = []", "at least one [[account]] section is needed"),
+        ('[[account]]\n[[account]]\nname = "paper"', "the name is already taken"),
+        ('[[portfolio]]\n[[portfolio]]\nname = "b"', 'already the account of portfolio "main"'),
+        ("x =", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(text: str, words: str) -> None:
+    found = errors_of(text)
+    assert any(words in line for line in found), found
+    assert all(line.startswith("config.toml: ") and "\n" not in line for line in found)
+
+
+def test_the_first_error_tells_how_many_follow() -> None:
+    with pytest.raises(ConfigError, match=r"and 1 more"):
+        parse_config("[engine]\na = 1\nb = 2", "config.toml")
+
+
+@pytest.mark.parametrize("key", ["api_key", "secret", "ALPACA_TOKEN", "password", "private_key"])
+def test_secrets_are_refused_by_name_and_never_repeated(key: str) -> None:
+    (line,) = errors_of(f'[[account]]\n{key} = "hunter2"')
+    assert key in line
+    assert "hunter2" not in line
+    assert "secrets never live in the configuration" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[portfolio.limits]\nmax_position_fraction = 0.1", "the largest order never passes"),
+        ("[portfolio.limits]\nmax_leverage = 3", "the venue refuses before the limit does"),
+        ("[portfolio.limits]\nmax_position_fraction = 1.5", "the largest position never passes"),
+        ("[portfolio.limits]\nrequire_stop = false", "an order without a stop risks its whole value"),
+    ],
+)
+def test_contradictions_of_limits_are_explained(text: str, words: str) -> None:
+    checked = check_config("[[portfolio]]\n" + text, "config.toml")
+    assert checked.config is not None
+    assert any(words in line for line in checked.warnings), checked.warnings
+
+
+def test_contradictions_of_deadlines_and_accounts_are_explained() -> None:
+    text = '[engine]\nquery_after_seconds = 60\nflatten_deadline_seconds = 5\n[[account]]\n[[account]]\nname = "idle"'
+    warnings = " ".join(check_config(text, "config.toml").warnings)
+    assert "query_after_seconds" in warnings
+    assert "flatten_deadline_seconds" in warnings
+    assert 'account "idle": no portfolio uses it' in warnings
+
+
+def test_defaults_contradict_nothing() -> None:
+    assert check_config(default_text(), "config.toml").warnings == ()
+
+
+KEYS = st.text(st.characters(categories=["Ll"]), min_size=1, max_size=5)
+VALUES = st.recursive(st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+                      lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(VALUES, st.sampled_from(["app", "market", "engine", "log", "account", "portfolio"]))
+def test_no_shape_of_section_escapes_as_a_traceback(value: object, section: str) -> None:
+    checked = check_config(tomlkit.dumps({section: value}), "config.toml")
+    assert (checked.config is None) == bool(checked.errors)
