@@ -234,6 +234,7 @@ class QuoteView(msgspec.Struct, frozen=True):
     quantity_decimals: int
     quantity_step: Decimal
     currency: str
+    tick_size: Decimal = Decimal(0)
 
 
 class FlattenLine(msgspec.Struct, frozen=True):
