@@ -158,6 +158,13 @@ class CancelAnswered(msgspec.Struct, frozen=True, tag=True):
     answer: CancelAnswer
 
 
+class CancelAllAnswered(msgspec.Struct, frozen=True, tag=True):
+    """The venue was asked to cancel everything: how many orders were open, or no answer."""
+
+    account: str
+    answer: int | Unanswered
+
+
 class FillReported(msgspec.Struct, frozen=True, tag=True):
     fill: Fill
 
@@ -381,6 +388,7 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
     oco: bool = False
     reduce_only: bool = False
     trailing: bool = False
+    idempotent_ids: bool = True
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag=True):
@@ -401,8 +409,8 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
     """A replay has no more items; working entries are cancelled, positions stay valued at the last price."""
 
 
-type VenueInput = (SubmitAnswered | CancelAnswered | OrderReport | OrderMissing | FillReported | VenueReported | ReportFailed
-                   | ConnectionChanged)
+type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
+                   | VenueReported | ReportFailed | ConnectionChanged)
 type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | TapeEnded
 
 

@@ -1,10 +1,17 @@
 """Fills folded into positions, exactly: money in minor units, so cash plus positions is equity to the last unit."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from engine.kernel.exits import ExitState, trailed
 from engine.units import Lots, Minor, Nanoseconds, Ticks
+
+if TYPE_CHECKING:  # orders.py builds on ExitPlan, so only the type checker may look the other way
+    from engine.instruments import Instrument
+    from engine.orders import Fill, OrderIntent
+
+EXTERNAL = "EXTERNAL"
 
 
 class ExitPlan(NamedTuple):
@@ -34,6 +41,8 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     `cost_minor` is the signed money paid for the open lots (negative for a short), fees apart. `stop_ticks` is the
     level in force (it never retreats), `best_ticks` the best price since entry, `initial_risk_minor` is 1R, fixed at
     entry. `bare_since_ns` is when the position last lost its stop (0 while protected), `bare_total_ns` the sum so far.
+    `exit_reason` is why the engine wants out (empty: it does not), with the attempts made and when the next is due;
+    `touched_at_ns` is when the price first reached a level that an order at the venue should have acted on.
     """
 
     portfolio: str
@@ -52,6 +61,11 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     initial_risk_minor: Minor = 0
     bare_since_ns: Nanoseconds = 0
     bare_total_ns: Nanoseconds = 0
+    closed_lots: Lots = 0
+    exit_reason: str = ""
+    exit_attempts: int = 0
+    exit_retry_at_ns: Nanoseconds = 0
+    touched_at_ns: Nanoseconds = 0
 
     @property
     def key(self) -> str:
@@ -63,7 +77,10 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RoundTrip(msgspec.Struct, frozen=True):
-    """A position from flat to flat, or the part of it that a reversal ended."""
+    """A position from flat to flat, or the part of it that a reversal ended.
+
+    `lots` is all that was closed on the way, `realized_minor` is before `fees_minor`.
+    """
 
     portfolio: str
     instrument_id: str
@@ -86,3 +103,112 @@ def position_key(portfolio: str, instrument_id: str) -> str:
 def closed_cost_minor(cost_minor: Minor, lots: Lots, closed_lots: Lots) -> Minor:
     """The share of the cost that leaves with `closed_lots`; the rest stays exact because it is found by subtraction."""
     return cost_minor if closed_lots == abs(lots) else cost_minor * closed_lots // abs(lots)
+
+
+def cash_delta_minor(fill: "Fill", instrument: "Instrument") -> Minor:
+    """What a fill does to cash, fee included: what is paid is rounded up, what is received rounded down."""
+    return instrument.signed_notional_minor(fill.last_ticks, -fill.side.sign * fill.last_lots) - fill.fee_minor
+
+
+def entry_ticks(position: Position, instrument: "Instrument") -> Ticks:
+    """The average entry of the open lots, rounded away from risk: a long's up, a short's down; 0 when flat."""
+    if position.lots == 0:
+        return 0
+    money, per_tick = abs(position.cost_minor) * instrument.value_den, abs(position.lots) * instrument.value_num
+    return -(-money // per_tick) if position.lots > 0 else money // per_tick
+
+
+def exit_state(position: Position, instrument: "Instrument") -> ExitState:
+    """The position as the exit rules see it."""
+    plan = position.plan
+    return ExitState(position.sign, entry_ticks(position, instrument), position.opened_at_ns, position.stop_ticks,
+                     position.best_ticks, plan.target_ticks, plan.trail_ticks, plan.trail_bps,
+                     plan.breakeven_at_ticks, plan.breakeven_to_ticks, plan.max_hold_ns)
+
+
+def fold_fill(position: Position | None, fill: "Fill", instrument: "Instrument", intent: "OrderIntent | None",
+              portfolio: str) -> tuple[Position | None, tuple[RoundTrip, ...]]:
+    """The position after a fill, None once flat, and the round trips that the fill ended.
+
+    Money is exact: cash = initial cash + all realized - all fees - the cost of what is open, after every fill. A fill
+    beyond zero closes the position and opens the rest on the other side. The caller folds each fill only once.
+    """
+    if fill.last_lots <= 0:
+        return position, ()
+    sign = fill.side.sign
+    paid_minor = -instrument.signed_notional_minor(fill.last_ticks, -sign * fill.last_lots)
+    if position is None or position.lots == 0:
+        return _opened(fill, sign * fill.last_lots, paid_minor, fill.fee_minor, instrument, intent, portfolio), ()
+    if position.sign == sign:
+        return _grown(position, fill, paid_minor, instrument, intent), ()
+    closed_lots = min(fill.last_lots, abs(position.lots))
+    rest_lots = fill.last_lots - closed_lots
+    if rest_lots == 0:
+        reduced = _reduced(position, closed_lots, paid_minor, fill.fee_minor)
+        return (reduced, ()) if reduced.lots else (None, (_round_trip(reduced, position.sign, fill, intent),))
+    closing_paid_minor = -instrument.signed_notional_minor(fill.last_ticks, -sign * closed_lots)
+    closing_fee_minor = fill.fee_minor * closed_lots // fill.last_lots
+    ended = _reduced(position, closed_lots, closing_paid_minor, closing_fee_minor)
+    reopened = _opened(fill, sign * rest_lots, paid_minor - closing_paid_minor, fill.fee_minor - closing_fee_minor,
+                       instrument, intent, portfolio)
+    return reopened, (_round_trip(ended, position.sign, fill, intent),)
+
+
+def _opened(fill: "Fill", lots: Lots, cost_minor: Minor, fee_minor: Minor, instrument: "Instrument",
+            intent: "OrderIntent | None", portfolio: str) -> Position:
+    plan = intent.plan if intent is not None and intent.plan is not None else ExitPlan()
+    bare = Position(
+        portfolio=portfolio, account=fill.account, instrument_id=fill.instrument_id,
+        strategy=EXTERNAL if intent is None else intent.strategy, lots=lots, cost_minor=cost_minor,
+        opened_at_ns=fill.at_ns, opened_by=fill.client_order_id, fees_minor=fee_minor, best_ticks=fill.last_ticks)
+    return _with_plan(bare, plan, fill, instrument)
+
+
+def _with_plan(position: Position, plan: ExitPlan, fill: "Fill", instrument: "Instrument") -> Position:
+    """The position under its first plan; 1R is what the whole of it loses if that plan's stop fills at the stop."""
+    planned = msgspec.structs.replace(position, plan=plan, stop_ticks=plan.stop_ticks)
+    stop_ticks, best_ticks = trailed(exit_state(planned, instrument), fill.last_ticks)
+    bare_since_ns, bare_total_ns = position.bare_since_ns, position.bare_total_ns
+    if not stop_ticks:
+        bare_since_ns = bare_since_ns or fill.at_ns
+    elif bare_since_ns:
+        bare_since_ns, bare_total_ns = 0, bare_total_ns + max(0, fill.at_ns - bare_since_ns)
+    return msgspec.structs.replace(
+        planned, stop_ticks=stop_ticks, best_ticks=best_ticks, bare_since_ns=bare_since_ns, bare_total_ns=bare_total_ns,
+        initial_risk_minor=_risk_minor(position.cost_minor, position.lots, stop_ticks, instrument))
+
+
+def _risk_minor(cost_minor: Minor, lots: Lots, stop_ticks: Ticks, instrument: "Instrument") -> Minor:
+    """What lots bought for `cost_minor` lose at the stop, fees apart; 0 without a stop, since there is no R then."""
+    return max(0, cost_minor - instrument.signed_notional_minor(stop_ticks, lots)) if stop_ticks else 0
+
+
+def _grown(position: Position, fill: "Fill", paid_minor: Minor, instrument: "Instrument",
+           intent: "OrderIntent | None") -> Position:
+    """More of the same side: the plan and its stop stay, since a stop never retreats; only a bare position takes a plan."""
+    added_lots = fill.side.sign * fill.last_lots
+    grown = msgspec.structs.replace(
+        position, lots=position.lots + added_lots, cost_minor=position.cost_minor + paid_minor,
+        fees_minor=position.fees_minor + fill.fee_minor,
+        initial_risk_minor=position.initial_risk_minor
+        + _risk_minor(paid_minor, added_lots, position.stop_ticks, instrument))
+    if position.stop_ticks or intent is None or intent.plan is None or not intent.plan.protects:
+        return grown
+    return _with_plan(grown, intent.plan, fill, instrument)
+
+
+def _reduced(position: Position, closed_lots: Lots, paid_minor: Minor, fee_minor: Minor) -> Position:
+    cost_minor = closed_cost_minor(position.cost_minor, position.lots, closed_lots)
+    return msgspec.structs.replace(
+        position, lots=position.lots - position.sign * closed_lots, cost_minor=position.cost_minor - cost_minor,
+        realized_minor=position.realized_minor - paid_minor - cost_minor, fees_minor=position.fees_minor + fee_minor,
+        closed_lots=position.closed_lots + closed_lots)
+
+
+def _round_trip(ended: Position, side: int, fill: "Fill", intent: "OrderIntent | None") -> RoundTrip:
+    reason = EXTERNAL if intent is None else intent.reason or intent.purpose.value
+    return RoundTrip(
+        portfolio=ended.portfolio, instrument_id=ended.instrument_id, strategy=ended.strategy, side=side,
+        lots=ended.closed_lots, opened_at_ns=ended.opened_at_ns, closed_at_ns=fill.at_ns,
+        realized_minor=ended.realized_minor, fees_minor=ended.fees_minor,
+        initial_risk_minor=ended.initial_risk_minor, exit_reason=reason)

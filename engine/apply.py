@@ -1,0 +1,458 @@
+"""`apply(state, recorded)`: one event folded into the state. Pure and total; one small function for each kind of event."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine import orders as order_facts
+from engine.events import (
+    AlertAcknowledged,
+    AlertRaised,
+    CancelRequested,
+    CancelSettled,
+    CashAdjusted,
+    CommandDone,
+    ConnectivityChanged,
+    DayRolled,
+    DriftCleared,
+    DriftSeen,
+    Event,
+    ExitRetried,
+    ExitWanted,
+    ExternalOrderSeen,
+    FlattenFinished,
+    FlattenProgressed,
+    FlattenStarted,
+    InstrumentListed,
+    LevelTouched,
+    OrderAcked,
+    OrderClosed,
+    OrderDenied,
+    OrderFilled,
+    OrderIntended,
+    OrderMissed,
+    OrderResent,
+    OrderUnanswered,
+    PlanSet,
+    PositionAdjusted,
+    ProposalRaised,
+    ProposalSettled,
+    ProtectionChanged,
+    Reconciled,
+    Recorded,
+    SessionStarted,
+    StopMoved,
+    TradingStateChanged,
+    WantRefused,
+)
+from engine.inputs import Connectivity
+from engine.orders import Fill, FillSource, Order, Purpose, Side
+from engine.positions import Position, cash_delta_minor, fold_fill, position_key
+from engine.service import ProposalStatus, StopHome
+from engine.state import (
+    KEPT_ALERTS,
+    KEPT_CLOSED_ORDERS,
+    KEPT_COMMANDS,
+    KEPT_FILL_DAYS,
+    KEPT_FILLS,
+    KEPT_PROPOSALS,
+    KEPT_ROUND_TRIPS,
+    AccountState,
+    Alert,
+    Changes,
+    Drift,
+    FlattenState,
+    Home,
+    PortfolioState,
+    SettledFill,
+    State,
+    day_chunk,
+    newest,
+)
+from engine.watch import Watch, watch_of
+
+replace = msgspec.structs.replace
+
+
+def apply(state: State, recorded: Recorded) -> State:
+    """The state after one event."""
+    changes = _HANDLERS[type(recorded.event)](state, recorded.event, recorded)
+    command_id = getattr(recorded.event, "command_id", "")
+    if command_id:
+        changes["commands"] = newest({**state.commands, command_id: recorded.seq}, KEPT_COMMANDS)
+    return replace(state, seq=recorded.seq, at_ns=recorded.at_ns, **changes)
+
+
+# ---- sessions ----------------------------------------------------------------------------------------------------------
+
+
+def _session_started(state: State, event: SessionStarted, recorded: Recorded) -> Changes:
+    settings = event.settings
+    portfolios = dict(state.portfolios)
+    accounts = dict(state.accounts)
+    for chosen in settings.portfolios:
+        known = portfolios.get(chosen.portfolio)
+        portfolios[chosen.portfolio] = replace(known, settings=chosen) if known else PortfolioState(settings=chosen)
+        capabilities = event.capabilities[chosen.account]
+        account = accounts.get(chosen.account) or AccountState(
+            chosen.account, chosen.portfolio, capabilities, opened_at_ns=recorded.at_ns)
+        accounts[chosen.account] = replace(account, capabilities=capabilities, connectivity=Connectivity.DOWN,
+                                           connectivity_detail="not yet reconciled")
+    in_flight = {key: order_facts.with_unanswered(order) if not order.acked else order
+                 for key, order in state.orders.items()}
+    bared = {key: _bared(position, event.offline_since_ns or recorded.at_ns) if _engine_held(state, key) else position
+             for key, position in state.positions.items()}
+    watches: dict[str, tuple[Watch, ...]] = {}
+    for position in bared.values():
+        watches[position.instrument_id] = (*watches.get(position.instrument_id, ()),
+                                           watch_of(position, settings.trail_step_fraction))
+    homes = {key: Home(StopHome.NONE, recorded.at_ns, "the engine was not running") if _engine_held(state, key) else home
+             for key, home in state.homes.items()}
+    return {"engine_id": event.engine_id, "version": event.version, "settings": settings, "portfolios": portfolios,
+            "accounts": accounts, "orders": in_flight, "positions": bared, "watches": watches, "homes": homes}
+
+
+def _engine_held(state: State, key: str) -> bool:
+    """Whether a position's stop lived in the engine alone, so that nothing held it while the engine was down."""
+    home = state.homes.get(key)
+    return home is None or home.home is not StopHome.VENUE
+
+
+def _bared(position: Position, since_ns: int) -> Position:
+    return position if position.bare_since_ns else replace(position, bare_since_ns=since_ns)
+
+
+def _instrument_listed(state: State, event: InstrumentListed, _: Recorded) -> Changes:
+    return {"instruments": {**state.instruments, event.instrument.instrument_id: event.instrument}}
+
+
+def _connectivity_changed(state: State, event: ConnectivityChanged, _: Recorded) -> Changes:
+    return _account_changes(state, event.account, connectivity=event.connectivity, connectivity_detail=event.detail)
+
+
+def _day_rolled(state: State, event: DayRolled, _: Recorded) -> Changes:
+    portfolios = {name: replace(portfolio, day_equity_minor=event.equity_minor.get(name))
+                  for name, portfolio in state.portfolios.items()}
+    return {"day": event.day, "portfolios": portfolios}
+
+
+def _account_changes(state: State, account: str, **fields: Any) -> Changes:
+    known = state.accounts.get(account)
+    return {"accounts": {**state.accounts, account: replace(known, **fields)}} if known else {}
+
+
+# ---- orders ------------------------------------------------------------------------------------------------------------
+
+
+def _order_intended(state: State, event: OrderIntended, recorded: Recorded) -> Changes:
+    order = order_facts.with_sent(Order(intent=event.intent, intended_at_ns=recorded.at_ns), recorded.at_ns)
+    return {"orders": {**state.orders, order.client_order_id: order}}
+
+
+def _order_changes(state: State, client_order_id: str, change: Callable[[Order], Order]) -> Changes:
+    """The order moved between `orders` and `closed` as its facts say; an unknown id changes nothing."""
+    order = state.order(client_order_id)
+    if order is None:
+        return {}
+    after = change(order)
+    changes: Changes = {}
+    if after.closed:
+        if client_order_id in state.orders:
+            changes["orders"] = {key: kept for key, kept in state.orders.items() if key != client_order_id}
+        changes["closed"] = newest({**state.closed, client_order_id: after}, KEPT_CLOSED_ORDERS)
+        if client_order_id in state.misses:
+            changes["misses"] = {key: count for key, count in state.misses.items() if key != client_order_id}
+        return changes
+    changes["orders"] = {**state.orders, client_order_id: after}
+    if client_order_id in state.closed:
+        changes["closed"] = {key: kept for key, kept in state.closed.items() if key != client_order_id}
+    return changes
+
+
+def _order_resent(state: State, event: OrderResent, recorded: Recorded) -> Changes:
+    return _order_changes(state, event.client_order_id,
+                          lambda order: replace(order, sent_at_ns=recorded.at_ns, send_unanswered=False))
+
+
+def _order_denied(state: State, event: OrderDenied, _: Recorded) -> Changes:
+    return _order_changes(state, event.client_order_id, lambda order: order_facts.with_denied(order, event.reason))
+
+
+def _order_unanswered(state: State, event: OrderUnanswered, _: Recorded) -> Changes:
+    return _order_changes(state, event.client_order_id, order_facts.with_unanswered)
+
+
+def _order_acked(state: State, event: OrderAcked, _: Recorded) -> Changes:
+    changes = _order_changes(state, event.client_order_id,
+                             lambda order: order_facts.with_ack(order, event.venue_order_id))
+    if event.client_order_id in state.misses:
+        changes["misses"] = {key: count for key, count in state.misses.items() if key != event.client_order_id}
+    return changes
+
+
+def _cancel_requested(state: State, event: CancelRequested, recorded: Recorded) -> Changes:
+    return _order_changes(state, event.client_order_id, lambda order: order_facts.with_cancel_request(
+        order, event.request_id, recorded.at_ns))
+
+
+def _cancel_settled(state: State, event: CancelSettled, _: Recorded) -> Changes:
+    return _order_changes(state, event.client_order_id,
+                          lambda order: order_facts.with_cancel_answer(order, event.request_id))
+
+
+def _order_closed(state: State, event: OrderClosed, recorded: Recorded) -> Changes:
+    return _order_changes(state, event.client_order_id, lambda order: order_facts.with_closed(
+        order, event.closed_as, event.reason, recorded.at_ns))
+
+
+def _order_missed(state: State, event: OrderMissed, _: Recorded) -> Changes:
+    return {"misses": {**state.misses, event.client_order_id: state.misses.get(event.client_order_id, 0) + 1}}
+
+
+def _external_order_seen(state: State, event: ExternalOrderSeen, recorded: Recorded) -> Changes:
+    order = Order(intent=event.intent, intended_at_ns=recorded.at_ns, sent_at_ns=recorded.at_ns, acked=True,
+                  venue_order_id=event.venue_order_id, external=True)
+    return {"orders": {**state.orders, order.client_order_id: order}}
+
+
+# ---- fills and positions -----------------------------------------------------------------------------------------------
+
+
+def _order_filled(state: State, event: OrderFilled, _: Recorded) -> Changes:
+    fill = event.fill
+    if state.fill_seen(fill):
+        return {}
+    order = state.order(fill.client_order_id)
+    counted, inferred_left = _beyond_inferred(order, fill)
+    changes: Changes = {"fills_seen": _seen(state, fill)}
+    if order is not None:
+        changes |= _order_changes(state, fill.client_order_id, lambda known: replace(
+            order_facts.with_fill(known, counted) if counted else known, inferred_lots=inferred_left))
+    if counted is None:
+        return changes
+    purpose = order.intent.purpose if order else Purpose.ENTRY
+    changes["recent_fills"] = (*state.recent_fills[-KEPT_FILLS + 1:], SettledFill(counted, event.portfolio, purpose))
+    changes |= _position_changes(state, counted, event.portfolio, order, cash_delta_minor(
+        counted, state.instruments[counted.instrument_id]))
+    account = state.accounts[fill.account]
+    changes["accounts"] = {**state.accounts, fill.account: replace(
+        account, cash_minor=account.cash_minor + cash_delta_minor(counted, state.instruments[fill.instrument_id]),
+        last_fill_ns=max(account.last_fill_ns, fill.at_ns))}
+    return changes
+
+
+def _beyond_inferred(order: Order | None, fill: Fill) -> tuple[Fill | None, int]:
+    """What a fill adds beyond the quantity that was inferred before it arrived, and how much inferred is left."""
+    if order is None:
+        return fill, 0
+    if fill.source is FillSource.INFERRED:
+        return fill, order.inferred_lots + fill.last_lots
+    consumed = min(order.inferred_lots, fill.last_lots)
+    left = order.inferred_lots - consumed
+    if not consumed:
+        return fill, left
+    if consumed == fill.last_lots:
+        return None, left
+    return replace(fill, last_lots=fill.last_lots - consumed), left
+
+
+def _seen(state: State, fill: Fill) -> dict[str, dict[str, int]]:
+    chunk = day_chunk(fill)
+    chunks = {**state.fills_seen, chunk: {**state.fills_seen.get(chunk, {}), fill.key: fill.last_lots}}
+    if len(chunks) > KEPT_FILL_DAYS:
+        oldest = min(chunks, key=int)
+        chunks = {day: keys for day, keys in chunks.items() if day != oldest}
+    return chunks
+
+
+def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | None, cash_delta: int) -> Changes:
+    key = position_key(portfolio, fill.instrument_id)
+    before = state.positions.get(key)
+    instrument = state.instruments[fill.instrument_id]
+    after, trips = fold_fill(before, fill, instrument, order.intent if order else None, portfolio)
+    changes = _with_position(state, key, fill.instrument_id, after)
+    known = state.portfolios[portfolio]
+    cost_change = (after.cost_minor if after else 0) - (before.cost_minor if before else 0)
+    realized = cash_delta + fill.fee_minor + cost_change
+    changes["portfolios"] = {**state.portfolios, portfolio: replace(
+        known, realized_minor=known.realized_minor + realized, fees_minor=known.fees_minor + fill.fee_minor)}
+    if trips:
+        changes["round_trips"] = (*state.round_trips, *trips)[-KEPT_ROUND_TRIPS:]
+        changes["round_trip_count"] = state.round_trip_count + len(trips)
+    return changes
+
+
+def _with_position(state: State, key: str, instrument_id: str, position: Position | None) -> Changes:
+    """The position put, or taken out, with the instrument's watches kept in step."""
+    others = tuple(watch for watch in state.watches.get(instrument_id, ()) if watch.key != key)
+    if position is None:
+        watches = {**state.watches, instrument_id: others}
+        if not others:
+            del watches[instrument_id]
+        return {"positions": {kept: value for kept, value in state.positions.items() if kept != key},
+                "watches": watches, "homes": {kept: home for kept, home in state.homes.items() if kept != key}}
+    watch = watch_of(position, state.settings.trail_step_fraction)
+    return {"positions": {**state.positions, key: position},
+            "watches": {**state.watches, instrument_id: (*others, watch)}}
+
+
+def _edited(state: State, key: str, **fields: Any) -> Changes:
+    position = state.positions.get(key)
+    return _with_position(state, key, position.instrument_id, replace(position, **fields)) if position else {}
+
+
+def _plan_set(state: State, event: PlanSet, _: Recorded) -> Changes:
+    return _edited(state, event.key, plan=event.plan, stop_ticks=event.stop_ticks, best_ticks=event.best_ticks,
+                   touched_at_ns=0)
+
+
+def _stop_moved(state: State, event: StopMoved, _: Recorded) -> Changes:
+    return _edited(state, event.key, stop_ticks=event.stop_ticks, best_ticks=event.best_ticks)
+
+
+def _level_touched(state: State, event: LevelTouched, _: Recorded) -> Changes:
+    return _edited(state, event.key, touched_at_ns=event.at_ns)
+
+
+def _exit_wanted(state: State, event: ExitWanted, _: Recorded) -> Changes:
+    return _edited(state, event.key, exit_reason=event.reason, exit_attempts=0, exit_retry_at_ns=0, touched_at_ns=0)
+
+
+def _exit_retried(state: State, event: ExitRetried, _: Recorded) -> Changes:
+    return _edited(state, event.key, exit_attempts=event.attempts, exit_retry_at_ns=event.retry_at_ns)
+
+
+def _protection_changed(state: State, event: ProtectionChanged, recorded: Recorded) -> Changes:
+    position = state.positions.get(event.key)
+    if position is None:
+        return {}
+    fields: dict[str, Any] = {}
+    if event.bare and not position.bare_since_ns:
+        fields = {"bare_since_ns": recorded.at_ns}
+    elif not event.bare and position.bare_since_ns:
+        fields = {"bare_since_ns": 0,
+                  "bare_total_ns": position.bare_total_ns + recorded.at_ns - position.bare_since_ns}
+    changes = _edited(state, event.key, **fields) if fields else {}
+    changes["homes"] = {**state.homes, event.key: Home(event.home, recorded.at_ns, event.detail)}
+    return changes
+
+
+def _position_adjusted(state: State, event: PositionAdjusted, recorded: Recorded) -> Changes:
+    """The venue's word replaces our lots; the money that it would have cost is booked as an adjustment, not as a result."""
+    delta = event.lots_after - event.lots_before
+    fill = Fill(event.account, event.instrument_id, f"adjusted-{recorded.seq}", "",
+                Side.BUY if delta > 0 else Side.SELL, abs(delta), event.price_ticks, 0, recorded.at_ns)
+    cash_delta = cash_delta_minor(fill, state.instruments[event.instrument_id])
+    changes = _position_changes(state, fill, event.portfolio, None, cash_delta)
+    portfolio: PortfolioState = changes["portfolios"][event.portfolio]
+    changes["portfolios"][event.portfolio] = replace(portfolio, adjusted_minor=portfolio.adjusted_minor - cash_delta)
+    return changes
+
+
+def _cash_adjusted(state: State, event: CashAdjusted, _: Recorded) -> Changes:
+    account = state.accounts[event.account]
+    portfolio = state.portfolios[account.portfolio]
+    return {"accounts": {**state.accounts, event.account: replace(
+                account, cash_minor=account.cash_minor + event.delta_minor, funded=True)},
+            "portfolios": {**state.portfolios, account.portfolio: replace(
+                portfolio, adjusted_minor=portfolio.adjusted_minor + event.delta_minor,
+                day_equity_minor=None if portfolio.day_equity_minor is None
+                else portfolio.day_equity_minor + event.delta_minor)}}
+
+
+# ---- reconciliation ----------------------------------------------------------------------------------------------------
+
+
+def _drift_seen(state: State, event: DriftSeen, recorded: Recorded) -> Changes:
+    account = state.accounts[event.account]
+    known = account.drifts.get(event.instrument_id)
+    drift = Drift(event.our_lots, event.venue_lots, known.seen_at_ns if known else recorded.at_ns, event.settled)
+    return _account_changes(state, event.account, drifts={**account.drifts, event.instrument_id: drift})
+
+
+def _drift_cleared(state: State, event: DriftCleared, _: Recorded) -> Changes:
+    account = state.accounts[event.account]
+    return _account_changes(state, event.account, drifts={
+        key: drift for key, drift in account.drifts.items() if key != event.instrument_id})
+
+
+def _reconciled(state: State, event: Reconciled, recorded: Recorded) -> Changes:
+    return _account_changes(state, event.account, reconciled_at_ns=recorded.at_ns)
+
+
+# ---- decisions, alerts, panic ------------------------------------------------------------------------------------------
+
+
+def _nothing(_state: State, _event: WantRefused | CommandDone, _recorded: Recorded) -> Changes:
+    return {}
+
+
+def _proposal_raised(state: State, event: ProposalRaised, _: Recorded) -> Changes:
+    proposals = {**state.proposals, event.proposal.proposal_id: event.proposal}
+    settled = [key for key, kept in proposals.items() if kept.status is not ProposalStatus.PENDING]
+    dropped = frozenset(settled[:-KEPT_PROPOSALS])
+    return {"proposals": {key: kept for key, kept in proposals.items() if key not in dropped}}
+
+
+def _proposal_settled(state: State, event: ProposalSettled, _: Recorded) -> Changes:
+    proposal = state.proposals.get(event.proposal_id)
+    if proposal is None:
+        return {}
+    return {"proposals": {**state.proposals, event.proposal_id: replace(
+        proposal, status=event.status, status_reason=event.reason)}}
+
+
+def _trading_state_changed(state: State, event: TradingStateChanged, recorded: Recorded) -> Changes:
+    if not event.portfolio:
+        return {"trading_state": event.state, "trading_cause": event.cause}
+    portfolio = replace(state.portfolios[event.portfolio], trading_state=event.state, cause=event.cause,
+                        latched_by=event.by, latched_at_ns=recorded.at_ns)
+    return {"portfolios": {**state.portfolios, event.portfolio: portfolio}}
+
+
+def _alert_raised(state: State, event: AlertRaised, recorded: Recorded) -> Changes:
+    known = state.alerts.get(event.alert_id)
+    alert = Alert(event.alert_id, recorded.at_ns, event.level, event.code, event.subject, event.text,
+                  count=known.count + 1 if known else 1)
+    others = {key: kept for key, kept in state.alerts.items() if key != event.alert_id}
+    return {"alerts": newest({**others, event.alert_id: alert}, KEPT_ALERTS)}
+
+
+def _alert_acknowledged(state: State, event: AlertAcknowledged, _: Recorded) -> Changes:
+    alert = state.alerts.get(event.alert_id)
+    return {"alerts": {**state.alerts, event.alert_id: replace(alert, acknowledged=True)}} if alert else {}
+
+
+def _flatten_started(state: State, event: FlattenStarted, recorded: Recorded) -> Changes:
+    return {"flatten": FlattenState(event.portfolio, event.accounts, recorded.at_ns, event.deadline_ns, event.by,
+                                    event.command_id)}
+
+
+def _flatten_progressed(state: State, event: FlattenProgressed, _: Recorded) -> Changes:
+    flatten = state.flatten
+    if flatten is None:
+        return {}
+    return {"flatten": replace(flatten, lines={**flatten.lines, event.account: event.lines},
+                               open_orders={**flatten.open_orders, event.account: event.open_orders},
+                               flat_accounts={**flatten.flat_accounts, event.account: event.flat})}
+
+
+def _flatten_finished(state: State, event: FlattenFinished, _: Recorded) -> Changes:
+    flatten = state.flatten
+    return {"flatten": replace(flatten, finished=True, flat=event.flat, detail=event.detail)} if flatten else {}
+
+
+_HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
+    SessionStarted: _session_started, InstrumentListed: _instrument_listed, ConnectivityChanged: _connectivity_changed,
+    DayRolled: _day_rolled, OrderIntended: _order_intended, OrderResent: _order_resent, OrderDenied: _order_denied,
+    OrderUnanswered: _order_unanswered, OrderAcked: _order_acked, OrderFilled: _order_filled,
+    CancelRequested: _cancel_requested, CancelSettled: _cancel_settled, OrderClosed: _order_closed,
+    OrderMissed: _order_missed, ExternalOrderSeen: _external_order_seen, PlanSet: _plan_set, StopMoved: _stop_moved,
+    LevelTouched: _level_touched, ExitWanted: _exit_wanted, ExitRetried: _exit_retried,
+    ProtectionChanged: _protection_changed, PositionAdjusted: _position_adjusted, CashAdjusted: _cash_adjusted,
+    DriftSeen: _drift_seen, DriftCleared: _drift_cleared, Reconciled: _reconciled, WantRefused: _nothing,
+    CommandDone: _nothing, ProposalRaised: _proposal_raised, ProposalSettled: _proposal_settled,
+    TradingStateChanged: _trading_state_changed, AlertRaised: _alert_raised, AlertAcknowledged: _alert_acknowledged,
+    FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
+}

@@ -1,0 +1,61 @@
+"""The closed union of what the core asks of the world. The loop releases an effect only once its events are durable."""
+
+from typing import NamedTuple
+
+from engine.risk import RiskApproved
+from engine.service import AlertLevel, Receipt
+from engine.units import Nanoseconds
+
+
+class SubmitOrders(NamedTuple):
+    """Send one order, or an entry with its protective children; `reduces` marks what may go even while the journal
+    cannot be written, because it can only make a position smaller."""
+
+    account: str
+    approved: tuple[RiskApproved, ...]
+    reduces: bool
+
+
+class SendCancel(NamedTuple):
+    account: str
+    client_order_id: str
+    venue_order_id: str
+    request_id: str
+
+
+class SendCancelAll(NamedTuple):
+    """Cancel every open order of the account, foreign ones too."""
+
+    account: str
+
+
+class AskOrder(NamedTuple):
+    """Look one order up by our id."""
+
+    account: str
+    client_order_id: str
+
+
+class AskReport(NamedTuple):
+    """Ask the venue for everything: fills since, open orders, the named orders, positions, cash."""
+
+    account: str
+    since_ns: Nanoseconds
+    client_order_ids: tuple[str, ...]
+
+
+class Notify(NamedTuple):
+    """Tell a person away from the screen."""
+
+    level: AlertLevel
+    title: str
+    text: str
+
+
+class Answer(NamedTuple):
+    """The receipt of a command, given once what it caused is durable."""
+
+    receipt: Receipt
+
+
+type Effect = SubmitOrders | SendCancel | SendCancelAll | AskOrder | AskReport | Notify | Answer

@@ -1,0 +1,374 @@
+"""The closed union of what the engine records. An event holds every price and number that it depended on, so that the
+state can be rebuilt from the journal alone.
+
+A journal row's kind is the event's class name; its payload is the event as JSON. An event that changes its shape gets a
+higher `VERSIONS` entry, and the store's upcasters translate the old shape on read.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from engine.errors import JournalDamaged
+from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, VenueCapabilities
+from engine.instruments import Instrument
+from engine.orders import ClosedAs, Fill, OrderIntent
+from engine.positions import ExitPlan
+from engine.service import AlertLevel, FlattenLine, OrderCard, ProposalStatus, StopHome
+from engine.units import Lots, Minor, Nanoseconds, Ticks
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of every event; it exists so that a function can say that it takes one."""
+
+
+# ---- sessions and instruments ---------------------------------------------------------------------------------------
+
+
+class SessionStarted(Event):
+    """The engine came up: what was in flight when it last stopped is unknown until the venue says otherwise."""
+
+    engine_id: str
+    version: str
+    settings: Settings
+    capabilities: dict[str, VenueCapabilities]
+    offline_since_ns: Nanoseconds = 0
+
+
+class InstrumentListed(Event):
+    instrument: Instrument
+
+
+class ConnectivityChanged(Event):
+    account: str
+    connectivity: Connectivity
+    detail: str = ""
+
+
+class DayRolled(Event):
+    """A new trading day of the settings' zone, with the equity each portfolio starts it with."""
+
+    day: int
+    equity_minor: dict[str, Minor]
+
+
+# ---- orders ----------------------------------------------------------------------------------------------------------
+
+
+class OrderIntended(Event):
+    """An order that passed risk and is handed to the gateway once this row is durable."""
+
+    intent: OrderIntent
+    command_id: str = ""
+
+
+class OrderResent(Event):
+    """The venue proved that it never had the order; the same order goes out once more under the same id."""
+
+    client_order_id: str
+
+
+class OrderDenied(Event):
+    """Withdrawn before it left us; the only local way to close an order."""
+
+    client_order_id: str
+    reason: str
+
+
+class OrderUnanswered(Event):
+    client_order_id: str
+    cause: str
+
+
+class OrderAcked(Event):
+    client_order_id: str
+    venue_order_id: str
+
+
+class OrderFilled(Event):
+    """A fill, folded into its order and its position in one step."""
+
+    fill: Fill
+    portfolio: str
+
+
+class CancelRequested(Event):
+    client_order_id: str
+    request_id: str
+    reason: str
+    command_id: str = ""
+
+
+class CancelSettled(Event):
+    """The venue refused our cancel, or the request never left us."""
+
+    client_order_id: str
+    request_id: str
+    reason: str
+
+
+class OrderClosed(Event):
+    """The venue's closing word."""
+
+    client_order_id: str
+    closed_as: ClosedAs
+    reason: str = ""
+
+
+class OrderMissed(Event):
+    """A complete query did not find an order that may be live."""
+
+    client_order_id: str
+
+
+class ExternalOrderSeen(Event):
+    """The venue holds an order that is not ours: shown, counted, never touched without a person's word."""
+
+    intent: OrderIntent
+    venue_order_id: str
+
+
+# ---- positions and protection -----------------------------------------------------------------------------------------
+
+
+class PlanSet(Event):
+    """A person, or the first fill of a bracket, gave a position its exit plan."""
+
+    key: str
+    plan: ExitPlan
+    stop_ticks: Ticks
+    best_ticks: Ticks
+    by: str
+    command_id: str = ""
+
+
+class StopMoved(Event):
+    """A trailing or breakeven rule moved the stop; `seen_ticks` is the price that did it."""
+
+    key: str
+    stop_ticks: Ticks
+    best_ticks: Ticks
+    seen_ticks: Ticks
+
+
+class LevelTouched(Event):
+    """The price reached a level for which an order rests at the venue; the venue gets a moment to act (0 clears)."""
+
+    key: str
+    at_ns: Nanoseconds
+    seen_ticks: Ticks = 0
+
+
+class ExitWanted(Event):
+    """The engine wants out of a position, at market, until it is flat."""
+
+    key: str
+    reason: str
+    seen_ticks: Ticks = 0
+
+
+class ExitRetried(Event):
+    """An exit was refused or fell short; the next attempt waits until `retry_at_ns`."""
+
+    key: str
+    attempts: int
+    retry_at_ns: Nanoseconds
+
+
+class ProtectionChanged(Event):
+    """The protection ledger: where a position's stop lives from now on; `bare` while nothing guards it."""
+
+    key: str
+    home: StopHome
+    bare: bool
+    detail: str = ""
+
+
+class PositionAdjusted(Event):
+    """The venue's word on a position that our fills do not explain."""
+
+    account: str
+    portfolio: str
+    instrument_id: str
+    lots_before: Lots
+    lots_after: Lots
+    price_ticks: Ticks
+    reason: str
+
+
+class CashAdjusted(Event):
+    account: str
+    delta_minor: Minor
+    reason: str
+
+
+# ---- reconciliation -----------------------------------------------------------------------------------------------------
+
+
+class DriftSeen(Event):
+    """Ours and the venue's lots differ; `settled` once it was confirmed and our position was adjusted."""
+
+    account: str
+    instrument_id: str
+    our_lots: Lots
+    venue_lots: Lots
+    settled: bool = False
+
+
+class DriftCleared(Event):
+    account: str
+    instrument_id: str
+    by: str
+    command_id: str = ""
+
+
+class Reconciled(Event):
+    """One clean pass: the venue's answer and our state agree, or the difference is named."""
+
+    account: str
+    new_fills: int
+    open_orders: int
+    positions: int
+    venue_time_ns: Nanoseconds
+
+
+# ---- decisions of people and strategies --------------------------------------------------------------------------------
+
+
+class WantRefused(Event):
+    """A command was refused; the check, its limit and the value are part of the record."""
+
+    command_id: str
+    what: str
+    check: str
+    limit: str
+    value: str
+    message: str
+
+
+class CommandDone(Event):
+    """A command that changed nothing else has been answered."""
+
+    command_id: str
+    text: str
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A pending trade: the want, the card that is shown, and the digests that bind an approval to them."""
+
+    proposal_id: str
+    want: PlaceOrder
+    card: OrderCard
+    digest: str
+    context: str
+    raised_at_ns: Nanoseconds
+    expires_at_ns: Nanoseconds
+    band_low_ticks: Ticks
+    band_high_ticks: Ticks
+    status: ProposalStatus = ProposalStatus.PENDING
+    status_reason: str = ""
+
+
+class ProposalRaised(Event):
+    proposal: Proposal
+    command_id: str
+
+
+class ProposalSettled(Event):
+    proposal_id: str
+    status: ProposalStatus
+    reason: str
+    by: str
+    command_id: str = ""
+
+
+class TradingStateChanged(Event):
+    """A latch moved; `portfolio` empty means everything."""
+
+    portfolio: str
+    state: TradingState
+    cause: str
+    by: str
+    command_id: str = ""
+
+
+# ---- alerts and panic -----------------------------------------------------------------------------------------------
+
+
+class AlertRaised(Event):
+    alert_id: str
+    level: AlertLevel
+    code: str
+    subject: str
+    text: str
+
+
+class AlertAcknowledged(Event):
+    alert_id: str
+    by: str
+    command_id: str = ""
+
+
+class FlattenStarted(Event):
+    """Second stage of panic: `deadline_ns` is when it gives up and says what is left."""
+
+    portfolio: str
+    accounts: tuple[str, ...]
+    deadline_ns: Nanoseconds
+    by: str
+    command_id: str
+
+
+class FlattenProgressed(Event):
+    """What the venue itself reported: orders still open, and lots left in every instrument."""
+
+    account: str
+    open_orders: int
+    lines: tuple[FlattenLine, ...]
+    flat: bool
+
+
+class FlattenFinished(Event):
+    flat: bool
+    detail: str
+
+
+type AnyEvent = (
+    SessionStarted | InstrumentListed | ConnectivityChanged | DayRolled | OrderIntended | OrderResent | OrderDenied
+    | OrderUnanswered | OrderAcked | OrderFilled | CancelRequested | CancelSettled | OrderClosed | OrderMissed
+    | ExternalOrderSeen | PlanSet | StopMoved | LevelTouched | ExitWanted | ExitRetried | ProtectionChanged
+    | PositionAdjusted | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
+    | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
+    | FlattenProgressed | FlattenFinished
+)
+
+KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}
+VERSIONS: dict[str, int] = dict.fromkeys(KINDS, 1)
+
+_encoder = msgspec.json.Encoder()
+_decoders: dict[str, "msgspec.json.Decoder[Event]"] = {kind: msgspec.json.Decoder(cls) for kind, cls in KINDS.items()}
+
+
+class Recorded(NamedTuple):
+    """An event with its journal row's number and time."""
+
+    seq: int
+    at_ns: Nanoseconds
+    event: Event
+
+
+def encode(event: Event) -> tuple[str, int, bytes]:
+    """Kind, version and payload of an event's journal row."""
+    kind = type(event).__name__
+    return kind, VERSIONS[kind], _encoder.encode(event)
+
+
+def decode(kind: str, payload: bytes) -> Event:
+    """The event of a journal row of the current version; raises `JournalDamaged` where the payload is not one."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        raise JournalDamaged(f"journal holds a row of unknown kind {kind!r}; it was written by a newer version")
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise JournalDamaged(f"a journal row of kind {kind} does not have that kind's shape: {error}") from error

@@ -1,0 +1,203 @@
+"""The engine's whole state and `apply`, its only way to change. Pure and total: no venue fact raises.
+
+Dictionaries are copied on write and keep insertion order, so equal journals give equal states. What a quote may change
+without being journaled (the newest prices, bars, ATR) is not here but in `engine.market`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from engine.events import Proposal
+from engine.inputs import Connectivity, PortfolioSettings, Settings, TradingState, VenueCapabilities
+from engine.instruments import Instrument
+from engine.orders import Fill, Order, Purpose
+from engine.positions import Position, RoundTrip, position_key
+from engine.service import AlertLevel, FlattenLine, StopHome
+from engine.units import Lots, Minor, Nanoseconds
+from engine.watch import Watch
+
+KEPT_CLOSED_ORDERS = 500
+KEPT_FILLS = 200
+KEPT_ROUND_TRIPS = 200
+KEPT_ALERTS = 200
+KEPT_COMMANDS = 5_000
+KEPT_PROPOSALS = 50
+KEPT_FILL_DAYS = 40
+NS_PER_DAY = 86_400_000_000_000
+
+
+class PortfolioState(msgspec.Struct, frozen=True):
+    """One portfolio: its settings, its latch, and the sums that its money identity is made of.
+
+    `cash == adjusted_minor + realized_minor - fees_minor - sum(cost_minor of its positions)`, to the last minor unit.
+    """
+
+    settings: PortfolioSettings
+    trading_state: TradingState = TradingState.ACTIVE
+    cause: str = ""
+    latched_by: str = ""
+    latched_at_ns: Nanoseconds = 0
+    realized_minor: Minor = 0
+    fees_minor: Minor = 0
+    adjusted_minor: Minor = 0
+    day_equity_minor: Minor | None = None
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """A difference between our lots and the venue's; entries on the instrument are blocked while it stands."""
+
+    our_lots: Lots
+    venue_lots: Lots
+    seen_at_ns: Nanoseconds
+    settled: bool
+
+
+class AccountState(msgspec.Struct, frozen=True):
+    """One account at one venue, as its reports say."""
+
+    account: str
+    portfolio: str
+    capabilities: VenueCapabilities
+    cash_minor: Minor = 0
+    funded: bool = False
+    connectivity: Connectivity = Connectivity.DOWN
+    connectivity_detail: str = ""
+    opened_at_ns: Nanoseconds = 0
+    last_fill_ns: Nanoseconds = 0
+    reconciled_at_ns: Nanoseconds = 0
+    drifts: dict[str, Drift] = {}
+
+
+class Alert(msgspec.Struct, frozen=True):
+    alert_id: str
+    at_ns: Nanoseconds
+    level: AlertLevel
+    code: str
+    subject: str
+    text: str
+    acknowledged: bool = False
+    count: int = 1
+
+
+class FlattenState(msgspec.Struct, frozen=True):
+    """The second stage of panic, from its start to the venue's own word that nothing is left."""
+
+    portfolio: str
+    accounts: tuple[str, ...]
+    started_at_ns: Nanoseconds
+    deadline_ns: Nanoseconds
+    by: str
+    command_id: str
+    lines: dict[str, tuple[FlattenLine, ...]] = {}
+    open_orders: dict[str, int] = {}
+    flat_accounts: dict[str, bool] = {}
+    finished: bool = False
+    flat: bool = False
+    detail: str = ""
+
+
+class SettledFill(msgspec.Struct, frozen=True):
+    """A fill with what a table of fills shows beside it."""
+
+    fill: Fill
+    portfolio: str
+    purpose: Purpose
+
+
+class Home(msgspec.Struct, frozen=True):
+    """An entry of the protection ledger."""
+
+    home: StopHome
+    since_ns: Nanoseconds
+    detail: str
+
+
+class State(msgspec.Struct, frozen=True):
+    """Everything the engine knows that is journaled. `orders` are those that may still change; `closed` the newest others."""
+
+    seq: int = 0
+    at_ns: Nanoseconds = 0
+    engine_id: str = ""
+    version: str = ""
+    settings: Settings = Settings(portfolios=())
+    instruments: dict[str, Instrument] = {}
+    portfolios: dict[str, PortfolioState] = {}
+    accounts: dict[str, AccountState] = {}
+    orders: dict[str, Order] = {}
+    closed: dict[str, Order] = {}
+    misses: dict[str, int] = {}
+    positions: dict[str, Position] = {}
+    watches: dict[str, tuple[Watch, ...]] = {}
+    homes: dict[str, Home] = {}
+    fills_seen: dict[str, dict[str, int]] = {}
+    recent_fills: tuple[SettledFill, ...] = ()
+    round_trips: tuple[RoundTrip, ...] = ()
+    round_trip_count: int = 0
+    proposals: dict[str, Proposal] = {}
+    alerts: dict[str, Alert] = {}
+    commands: dict[str, int] = {}
+    trading_state: TradingState = TradingState.ACTIVE
+    trading_cause: str = ""
+    flatten: FlattenState | None = None
+    day: int = -1
+
+    def order(self, client_order_id: str) -> Order | None:
+        """An order of ours or an external one, open or lately closed."""
+        return self.orders.get(client_order_id) or self.closed.get(client_order_id)
+
+    def position(self, portfolio: str, instrument_id: str) -> Position | None:
+        return self.positions.get(position_key(portfolio, instrument_id))
+
+    def account_of(self, portfolio: str) -> AccountState:
+        return self.accounts[self.portfolios[portfolio].settings.account]
+
+    def orders_in(self, portfolio: str, instrument_id: str) -> list[Order]:
+        """Orders that may still execute in one instrument of one portfolio."""
+        return [order for order in self.orders.values()
+                if order.intent.instrument_id == instrument_id and order.intent.portfolio == portfolio]
+
+    def effective_state(self, portfolio: str) -> TradingState:
+        """The stricter of the portfolio's latch and the global one."""
+        return max(self.portfolios[portfolio].trading_state, self.trading_state, key=_STRICTNESS.__getitem__)
+
+    def fill_seen(self, fill: Fill) -> bool:
+        return fill.key in self.fills_seen.get(_fill_day(fill), {})
+
+
+_STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
+def _fill_day(fill: Fill) -> str:
+    return str(fill.at_ns // NS_PER_DAY)
+
+
+def day_chunk(fill: Fill) -> str:
+    """The chunk of `fills_seen` that a fill belongs to: its venue day."""
+    return _fill_day(fill)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(State)
+SNAPSHOT_FORMAT = 1
+
+
+def encode_state(state: State) -> bytes:
+    """The state as a snapshot's blob."""
+    return _encoder.encode(state)
+
+
+def decode_state(blob: bytes) -> State:
+    """The state of a snapshot's blob; raises `msgspec.DecodeError` where it is not one."""
+    return _decoder.decode(blob)
+
+
+def newest[V](entries: dict[str, V], kept: int) -> dict[str, V]:
+    """The entries without the oldest ones beyond `kept`; trimmed in strides so that it costs little on average."""
+    surplus = len(entries) - kept
+    if surplus <= max(8, kept // 10):
+        return entries
+    return dict(list(entries.items())[surplus:])
+
+
+type Changes = dict[str, Any]
