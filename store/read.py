@@ -1,0 +1,98 @@
+"""Reading a journal without its writer: rows in order, each checked against its hash."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.errors import JournalDamaged
+from engine.ports import JournalRow
+from store.chain import EMPTY_HEAD, GENESIS, ChainedRow, ChainHead, row_hash
+from store.database import open_reader, unreadable
+
+_SELECT = "SELECT seq, at_ns, kind, version, payload, prev_hash, hash FROM journal WHERE seq >= ? ORDER BY seq"
+
+
+def journal_rows(path: Path, from_seq: int = 1) -> Iterator[JournalRow]:
+    """Rows from `from_seq` on; raises `JournalDamaged` naming the first row that is not what was written."""
+    for chained in chained_rows(path, from_seq):
+        yield chained.row
+
+
+def chained_rows(path: Path, from_seq: int = 1) -> Iterator[ChainedRow]:
+    """Rows with their hashes, checked as they are read; the first row's own predecessor is looked up too."""
+    connection = open_reader(path)
+    good = from_seq - 1
+    try:
+        expected = _hash_before(connection, from_seq)
+        for record in connection.execute(_SELECT, (from_seq,)):
+            chained = ChainedRow(*record)
+            _check(path, chained, expected)
+            expected, good = chained.hash, chained.seq
+            yield chained
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise unreadable(path, error) from error
+        raise JournalDamaged(f"{path}: row after {good}: its kind is not text; {_REMEDY}") from error
+    except sqlite3.DatabaseError as error:
+        raise JournalDamaged(f"{path}: {error} near row {good + 1}; {_REMEDY}") from error
+    finally:
+        connection.close()
+
+
+def chain_hash(path: Path, seq: int) -> bytes | None:
+    """The stored hash of row `seq`, None where there is no such row; 32 zero bytes for seq 0, before the first row."""
+    if seq == 0:
+        return GENESIS
+    connection = open_reader(path)
+    try:
+        found = connection.execute("SELECT hash FROM journal WHERE seq = ?", (seq,)).fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    finally:
+        connection.close()
+    return bytes(found[0]) if found else None
+
+
+def stored_head(path: Path) -> ChainHead:
+    """Number, time and hash of the newest row; zeros for an empty journal."""
+    connection = open_reader(path)
+    try:
+        found = connection.execute("SELECT seq, at_ns, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    finally:
+        connection.close()
+    return ChainHead(*found) if found else EMPTY_HEAD
+
+
+def engine_id(path: Path) -> str:
+    """The name the journal was given when it was created, empty where it has none."""
+    connection = open_reader(path)
+    try:
+        found = connection.execute("SELECT value FROM meta WHERE name = 'engine_id'").fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    finally:
+        connection.close()
+    return str(found[0]) if found else ""
+
+
+_REMEDY = "run `quarterdeck journal verify`, or restore the newest backup"
+
+
+def _hash_before(connection: sqlite3.Connection, seq: int) -> bytes:
+    found = connection.execute("SELECT hash FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT 1", (seq,)).fetchone()
+    return bytes(found[0]) if found else GENESIS
+
+
+def _check(path: Path, chained: ChainedRow, expected: bytes) -> None:
+    row = chained
+    try:
+        digest = row_hash(row.prev_hash, row.seq, row.at_ns, row.kind.encode(), row.version, row.payload)
+    except Exception as error:  # a damaged record may hold any type in any column
+        raise JournalDamaged(f"{path}: row {row.seq}: a field has the wrong type; {_REMEDY}") from error
+    if digest != row.hash:
+        raise JournalDamaged(f"{path}: row {row.seq} does not match its hash; {_REMEDY}")
+    if row.prev_hash != expected:
+        raise JournalDamaged(f"{path}: row {row.seq} does not follow the row before it: a row is missing or replaced; "
+                             f"{_REMEDY}")
