@@ -185,8 +185,8 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.cum_value / self.cum_lots if self.cum_lots else None
 
 
-def derive_status(order: Order) -> OrderStatus:  # noqa: PLR0911 - a table of precedence, first match wins
-    """The status that the facts add up to, by the precedence of docs/orders.md; arrival order does not matter."""
+def derive_status(order: Order) -> OrderStatus:
+    """The status that the facts add up to, by the precedence of docs/orders.md, first match wins; arrival order does not matter."""
     if order.cum_lots >= order.intent.order_lots:
         return OrderStatus.FILLED
     if order.closed_as is ClosedAs.REJECTED and (order.acked or order.cum_lots):
@@ -206,6 +206,98 @@ def derive_status(order: Order) -> OrderStatus:  # noqa: PLR0911 - a table of pr
     if order.sent_at_ns:
         return OrderStatus.PENDING_NEW
     return OrderStatus.INITIALIZED
+
+
+# ---- facts folded into an order: total, no venue fact is an illegal transition ---------------------------------------
+
+_CLOSING_RANK = {ClosedAs.REJECTED: 1, ClosedAs.EXPIRED: 2, ClosedAs.CANCELED: 3}
+
+
+def with_sent(order: Order, at_ns: Nanoseconds) -> Order:
+    """The gateway began the broker call; the first time stays, and a clock that starts at 0 still counts as sent."""
+    return order if order.sent_at_ns else msgspec.structs.replace(order, sent_at_ns=max(1, at_ns))
+
+
+def with_ack(order: Order, venue_order_id: str) -> Order:
+    """The venue said that it has the order; its first id is bound, also after a fill.
+
+    Not for a refusal: an order both acknowledged and rejected is DISPUTED.
+    """
+    if order.acked and (order.venue_order_id or not venue_order_id):
+        return order
+    return msgspec.structs.replace(order, acked=True, venue_order_id=order.venue_order_id or venue_order_id)
+
+
+def added_by(order: Order, fill: Fill) -> Fill | None:
+    """The part of a fill that is news: a real fill first consumes what was inferred; None where nothing is left.
+
+    Order and position both fold this part, so they stay equal to the last lot and the last minor unit.
+    """
+    if fill.last_lots <= 0:
+        return None
+    if fill.source is FillSource.INFERRED or order.inferred_lots == 0:
+        return fill
+    new_lots = fill.last_lots - min(order.inferred_lots, fill.last_lots)
+    if new_lots == 0:
+        return None
+    new_fee_minor = fill.fee_minor * new_lots // fill.last_lots
+    return msgspec.structs.replace(fill, last_lots=new_lots, fee_minor=new_fee_minor)
+
+
+def with_fill(order: Order, fill: Fill) -> Order:
+    """A fill, whatever the status says; the caller folds each `Fill.key` only once.
+
+    Lots of an inferred fill are consumed by later real ones before these add any.
+    """
+    if fill.last_lots <= 0:
+        return order
+    inferred = fill.source is FillSource.INFERRED
+    consumed_lots = 0 if inferred else min(order.inferred_lots, fill.last_lots)
+    added = added_by(order, fill)
+    return msgspec.structs.replace(
+        order, acked=True, venue_order_id=order.venue_order_id or fill.venue_order_id,
+        cum_lots=order.cum_lots + (added.last_lots if added else 0),
+        cum_value=order.cum_value + (added.last_lots * added.last_ticks if added else 0),
+        fees_minor=order.fees_minor + (added.fee_minor if added else 0),
+        last_fill_ns=max(order.last_fill_ns, fill.at_ns),
+        inferred_lots=order.inferred_lots + (fill.last_lots if inferred else -consumed_lots))
+
+
+def with_unanswered(order: Order) -> Order:
+    """The send ended without a definite answer; any answer outranks it."""
+    return order if order.send_unanswered else msgspec.structs.replace(order, send_unanswered=True)
+
+
+def with_cancel_request(order: Order, request_id: str, at_ns: Nanoseconds) -> Order:
+    """We asked to cancel; the time of the latest request counts."""
+    if request_id in order.cancel_requests:
+        return order
+    return msgspec.structs.replace(order, cancel_requests=(*order.cancel_requests, request_id),
+                                   cancel_requested_at_ns=max(order.cancel_requested_at_ns, at_ns, 1))
+
+
+def with_cancel_answer(order: Order, request_id: str) -> Order:
+    """A cancel request was refused: the order is again what its other facts say."""
+    if request_id in order.cancel_answers:
+        return order
+    return msgspec.structs.replace(order, cancel_answers=(*order.cancel_answers, request_id))
+
+
+def with_closed(order: Order, closed_as: ClosedAs, reason: str, at_ns: Nanoseconds) -> Order:
+    """The venue's closing word. Where it says several, canceled outranks expired, expired outranks rejected.
+
+    A rank rather than "the first wins", so that the order in which the words arrive does not matter.
+    """
+    if order.closed_as is not None and _CLOSING_RANK[order.closed_as] >= _CLOSING_RANK[closed_as]:
+        return order
+    return msgspec.structs.replace(order, closed_as=closed_as, closed_reason=reason, closed_at_ns=at_ns)
+
+
+def with_denied(order: Order, reason: str) -> Order:
+    """Our own rules said no, or it was withdrawn before sending; without effect once the venue is known to have it."""
+    if order.denied_reason or order.acked or order.closed_as is not None:
+        return order
+    return msgspec.structs.replace(order, denied_reason=reason or "denied")
 
 
 def require_cancelable(order: Order) -> None:
