@@ -1,0 +1,248 @@
+"""The control socket's client: the `Service` of an engine in another process.
+
+A thread reads answers and pushed snapshots; calls may come from any thread or event loop. Every wait has an end: an
+engine that does not answer is `EngineUnreachable`, never a hanging command.
+"""
+
+import contextlib
+import itertools
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import EngineUnreachable
+from engine.inputs import Bar, Command, PlaceOrder
+from engine.service import OrderCard, Receipt, Refusal, Snapshot
+from tui.control_protocol import (
+    MAX_RESPONSE_BYTES,
+    PROTOCOL,
+    Reply,
+    bars_decoder,
+    exception_of,
+    hello_decoder,
+    receipt_decoder,
+    reply_decoder,
+    request_line,
+    snapshot_decoder,
+    what_if_decoder,
+)
+
+CALL_SECONDS = 30.0
+CONNECT_SECONDS = 3.0
+
+
+class ControlClient:
+    """A connection to a running engine; implements `engine.service.Service`, with blocking twins for commands.
+
+    Raises `EngineUnreachable` where nothing answers in time, where the connection is lost, and where the engine speaks
+    another protocol.
+    """
+
+    def __init__(self, path: Path, version: str, *, connect_seconds: float = CONNECT_SECONDS,
+                 call_seconds: float = CALL_SECONDS) -> None:
+        self._path = path
+        self._call_seconds = call_seconds
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, Future[msgspec.Raw]] = {}
+        self._wakers: list[Callable[[], None]] = []
+        self._latest: Snapshot | None = None
+        self._subscribed = False
+        self._lost = ""
+        self._socket = _connected(path, connect_seconds)
+        self._reader = threading.Thread(target=self._read, name="control-client", daemon=True)
+        self._reader.start()
+        try:
+            answer = self._call("hello", {"protocol": PROTOCOL, "version": version}, connect_seconds)
+        except EngineUnreachable:
+            self.close()
+            raise
+        self.hello = hello_decoder.decode(answer)
+
+    def close(self) -> None:
+        """Hang up; pending calls fail as unreachable."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    # ---- Service ---------------------------------------------------------------------------------------------------
+
+    def latest(self) -> Snapshot:
+        """The newest snapshot received, or one asked for where none was pushed yet."""
+        if self._subscribed and self._latest is not None:
+            return self._latest
+        return self.snapshot_now()
+
+    async def snapshots(self) -> AsyncIterator[Snapshot]:
+        """Pushed snapshots, the newest only; raises `EngineUnreachable` once the connection is lost."""
+        import asyncio
+
+        loop, fresh = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the app's loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(fresh.set)
+
+        with self._lock:
+            self._wakers.append(wake)
+        try:
+            if not self._subscribed:
+                self._subscribed = True
+                await asyncio.wrap_future(self._post("subscribe", {}))
+            elif self._latest is not None or self._lost:
+                fresh.set()
+            while True:
+                await fresh.wait()
+                fresh.clear()
+                if self._lost:
+                    raise EngineUnreachable(self._lost)
+                if self._latest is not None:
+                    yield self._latest
+        finally:
+            with self._lock:
+                self._wakers.remove(wake)
+
+    async def send(self, command: Command) -> Receipt:
+        return receipt_decoder.decode(await self._called("send", command))
+
+    async def what_if(self, order: PlaceOrder) -> OrderCard | Refusal:
+        return _card_or_refusal(await self._called("what_if", order))
+
+    async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        return bars_decoder.decode(await self._called("bars", {"instrument_id": instrument_id, "limit": limit}))
+
+    # ---- blocking twins for commands ---------------------------------------------------------------------------------
+
+    def snapshot_now(self) -> Snapshot:
+        """A snapshot asked for now."""
+        return snapshot_decoder.decode(self._call("snapshot", {}))
+
+    def send_now(self, command: Command, seconds: float | None = None) -> Receipt:
+        """Send a command and wait for its receipt."""
+        return receipt_decoder.decode(self._call("send", command, seconds))
+
+    def what_if_now(self, order: PlaceOrder) -> OrderCard | Refusal:
+        """The card of an order, nothing is sent to the venue."""
+        return _card_or_refusal(self._call("what_if", order))
+
+    def ping(self, seconds: float) -> None:
+        """Return if the engine's process answers within `seconds`."""
+        self._call("ping", {}, seconds)
+
+    def stop_engine(self) -> None:
+        """Ask the engine to end cleanly."""
+        self._call("stop", {})
+
+    # ---- the wire --------------------------------------------------------------------------------------------------
+
+    async def _called(self, method: str, params: object) -> msgspec.Raw:
+        import asyncio
+
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(self._post(method, params)), self._call_seconds)
+        except TimeoutError:
+            raise self._no_answer(method, self._call_seconds) from None
+
+    def _call(self, method: str, params: object, seconds: float | None = None) -> msgspec.Raw:
+        allowed = self._call_seconds if seconds is None else seconds
+        try:
+            return self._post(method, params).result(allowed)
+        except FutureTimeout:
+            raise self._no_answer(method, allowed) from None
+
+    def _no_answer(self, method: str, seconds: float) -> EngineUnreachable:
+        return EngineUnreachable(f"{self._path}: the engine did not answer {method} within {seconds:g} s; it may hang")
+
+    def _post(self, method: str, params: object) -> Future[msgspec.Raw]:
+        call_id = next(self._ids)
+        future: Future[msgspec.Raw] = Future()
+        line = request_line(call_id, method, params)
+        with self._lock:
+            if self._lost:
+                raise EngineUnreachable(self._lost)
+            self._waiting[call_id] = future
+            try:
+                self._socket.sendall(line)
+            except OSError as error:
+                self._waiting.pop(call_id, None)
+                raise EngineUnreachable(f"{self._path}: the engine hung up: {error.strerror or error}") from error
+        return future
+
+    def _read(self) -> None:
+        pending = bytearray()
+        cause = f"{self._path}: the engine hung up"
+        try:
+            while chunk := self._socket.recv(1 << 18):
+                pending += chunk
+                if b"\n" in chunk:
+                    *lines, rest = bytes(pending).split(b"\n")
+                    pending = bytearray(rest)
+                    for line in lines:
+                        self._take(reply_decoder.decode(line))
+                elif len(pending) > MAX_RESPONSE_BYTES:
+                    cause = f"{self._path}: an answer is longer than {MAX_RESPONSE_BYTES} bytes"
+                    break
+        except OSError:
+            pass  # closed by us or by the engine: told to the callers below
+        except msgspec.DecodeError as error:
+            cause = f"{self._path}: the engine's answer is not understood: {error}"
+        self._lose(cause)
+
+    def _take(self, reply: Reply) -> None:
+        if reply.method == "snapshot" and reply.params is not None:
+            self._latest = snapshot_decoder.decode(reply.params)
+            with self._lock:
+                wakers = tuple(self._wakers)
+            for wake in wakers:
+                wake()
+            return
+        if not isinstance(reply.id, int):
+            if reply.error is not None:
+                self._lose(reply.error.message)
+            return
+        with self._lock:
+            future = self._waiting.pop(reply.id, None)
+        if future is None or not future.set_running_or_notify_cancel():
+            return
+        if reply.error is not None:
+            future.set_exception(exception_of(reply.error))
+        else:
+            future.set_result(msgspec.Raw(reply.result or b"null"))
+
+    def _lose(self, cause: str) -> None:
+        with self._lock:
+            self._lost = self._lost or cause
+            waiting, self._waiting = self._waiting, {}
+            wakers = tuple(self._wakers)
+        for future in waiting.values():
+            if future.set_running_or_notify_cancel():
+                future.set_exception(EngineUnreachable(cause))
+        for wake in wakers:
+            wake()
+
+
+def _card_or_refusal(answer: msgspec.Raw) -> OrderCard | Refusal:
+    decoded = what_if_decoder.decode(answer)
+    if decoded.card is not None:
+        return decoded.card
+    if decoded.refusal is not None:
+        return decoded.refusal
+    raise EngineUnreachable("the engine answered what_if with neither card nor refusal; use the same version of both")
+
+
+def _connected(path: Path, seconds: float) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(seconds)
+    try:
+        connection.connect(str(path))
+    except OSError as error:
+        connection.close()
+        cause = "it takes no connections" if isinstance(error, TimeoutError) else str(error.strerror or error).lower()
+        raise EngineUnreachable(f"{path}: no engine answers on the control socket ({cause})") from error
+    connection.settimeout(None)
+    return connection

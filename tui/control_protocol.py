@@ -1,0 +1,116 @@
+"""The control socket's messages: JSON-RPC 2.0, one object a line, over a Unix socket.
+
+Methods: hello, ping, snapshot, subscribe, send, what_if, bars, stop. After `subscribe` the server sends notifications
+named "snapshot", at most ten a second and only the newest.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from engine import errors
+from engine.inputs import Bar, Command, PlaceOrder
+from engine.service import Mode, OrderCard, Receipt, Refusal, Snapshot
+
+PROTOCOL = 1
+MAX_REQUEST_BYTES = 1 << 20
+MAX_RESPONSE_BYTES = 64 << 20
+
+PARSE_ERROR, INVALID_REQUEST, METHOD_UNKNOWN, INVALID_PARAMS, INTERNAL_ERROR, ENGINE_ERROR = (
+    -32700, -32600, -32601, -32602, -32603, -32000)
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """Who answers: both sides compare `protocol` before anything else."""
+
+    protocol: int
+    version: str
+    engine_id: str
+    mode: Mode
+    pid: int
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One call; without an `id` it is a notification and gets no answer."""
+
+    method: str
+    id: int | str | None = None
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+    jsonrpc: Literal["2.0"] = "2.0"
+
+
+class RpcError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a call failed; `kind` is the name of the exception in engine.errors, where it was one."""
+
+    code: int
+    message: str
+    kind: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An answer to a call, or a notification where `method` is set."""
+
+    id: int | str | None = None
+    result: msgspec.Raw | None = None
+    error: RpcError | None = None
+    method: str = ""
+    params: msgspec.Raw | None = None
+
+
+class HelloParams(msgspec.Struct, frozen=True):
+    protocol: int
+    version: str
+
+
+class BarsParams(msgspec.Struct, frozen=True):
+    instrument_id: str
+    limit: int
+
+
+class WhatIfAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Exactly one of the two."""
+
+    card: OrderCard | None = None
+    refusal: Refusal | None = None
+
+
+encoder = msgspec.json.Encoder()
+request_decoder = msgspec.json.Decoder(Request)
+reply_decoder = msgspec.json.Decoder(Reply)
+command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+order_decoder = msgspec.json.Decoder(PlaceOrder)
+bars_params_decoder = msgspec.json.Decoder(BarsParams)
+hello_params_decoder = msgspec.json.Decoder(HelloParams)
+snapshot_decoder = msgspec.json.Decoder(Snapshot)
+receipt_decoder = msgspec.json.Decoder(Receipt)
+hello_decoder = msgspec.json.Decoder(Hello)
+what_if_decoder = msgspec.json.Decoder(WhatIfAnswer)
+bars_decoder: msgspec.json.Decoder[list[Bar]] = msgspec.json.Decoder(list[Bar])
+
+
+def request_line(request_id: int, method: str, params: object) -> bytes:
+    """A call as one line."""
+    body = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+    return encoder.encode(body) + b"\n"
+
+
+def result_line(request_id: int | str | None, result: object) -> bytes:
+    """A good answer as one line."""
+    return encoder.encode({"jsonrpc": "2.0", "id": request_id, "result": result}) + b"\n"
+
+
+def error_line(request_id: int | str | None, error: RpcError) -> bytes:
+    """A failed call's answer as one line."""
+    return encoder.encode({"jsonrpc": "2.0", "id": request_id, "error": error}) + b"\n"
+
+
+def snapshot_line(snapshot: Snapshot) -> bytes:
+    """A snapshot pushed to a subscriber as one line."""
+    return encoder.encode({"jsonrpc": "2.0", "method": "snapshot", "params": snapshot}) + b"\n"
+
+
+def exception_of(error: RpcError) -> errors.QuarterdeckError:
+    """The exception that an error answer stands for, of the class the engine raised where that is known."""
+    found = getattr(errors, error.kind, errors.QuarterdeckError) if error.kind else errors.QuarterdeckError
+    known = isinstance(found, type) and issubclass(found, errors.QuarterdeckError)
+    return found(error.message) if known else errors.QuarterdeckError(error.message)
