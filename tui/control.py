@@ -275,6 +275,8 @@ def _bind(path: Path) -> socket.socket:
 def _remove_stale(path: Path) -> None:
     if not path.exists():
         return
+    if not path.is_socket():
+        raise StoreError(f"{path}: not a socket; move this file away, the control socket belongs here")
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     probe.settimeout(1.0)
     try:
@@ -282,7 +284,7 @@ def _remove_stale(path: Path) -> None:
     except (ConnectionRefusedError, FileNotFoundError):
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"{path}: not a socket of ours ({error.strerror or error}); move it away") from error
+        raise StoreError(f"{path}: the control socket cannot be probed: {error.strerror or error}") from error
     else:
         raise HomeLocked(f"{path}: another process answers on the control socket; stop it first")
     finally:

@@ -194,7 +194,7 @@ class ControlClient:
         self._lose(cause)
 
     def _take(self, reply: Reply) -> None:
-        if reply.method == "snapshot" and reply.params is not None:
+        if reply.method == "snapshot":
             self._latest = snapshot_decoder.decode(reply.params)
             with self._lock:
                 wakers = tuple(self._wakers)
@@ -212,7 +212,7 @@ class ControlClient:
         if reply.error is not None:
             future.set_exception(exception_of(reply.error))
         else:
-            future.set_result(msgspec.Raw(reply.result or b"null"))
+            future.set_result(reply.result.copy())
 
     def _lose(self, cause: str) -> None:
         with self._lock:

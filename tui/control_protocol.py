@@ -51,10 +51,10 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """An answer to a call, or a notification where `method` is set."""
 
     id: int | str | None = None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw()
     error: RpcError | None = None
     method: str = ""
-    params: msgspec.Raw | None = None
+    params: msgspec.Raw = msgspec.Raw()
 
 
 class HelloParams(msgspec.Struct, frozen=True):
