@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ def raise_halt(home: Home, cause: str, by: str, at_ns: int) -> None:
             _write_synced(half, content.encode())
             half.replace(home.halt_flag)
         except OSError:
-            half.unlink(missing_ok=True)
+            with suppress(OSError):
+                half.unlink()
             _write_synced(home.halt_flag, b"")
         sync_folder(home.path)
     except OSError as error:

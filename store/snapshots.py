@@ -8,6 +8,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +52,8 @@ def save(folder: Path, seq: int, chain_hash: bytes, format_version: int, blob: b
         for old in _newest_first(folder)[KEPT:]:
             old.unlink(missing_ok=True)
     except OSError as error:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink()
         raise StoreError(f"{target}: the snapshot cannot be written: {error.strerror}; "
                          "the next start reads more of the journal") from error
     return target

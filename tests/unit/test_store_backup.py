@@ -1,0 +1,145 @@
+"""Backups are read back, restores refuse to destroy."""
+
+import asyncio
+import csv
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from engine.errors import HomeLocked, HomeUnusable, JournalDamaged, StoreError, UsageError
+from engine.ports import JournalRow
+from store.backup import backup, restore
+from store.chain import row_hash
+from store.export import as_csv, as_jsonl, tail
+from store.home import Home, open_home
+from store.journal import SqliteJournal
+from store.read import chained_rows, engine_id, journal_rows
+from store.verify import verify
+
+AT_NS = 1_760_000_000_000_000_000
+
+
+def make_rows(first: int, last: int) -> list[JournalRow]:
+    return [JournalRow(seq, seq, "Kind", 1, json.dumps({"text": f'a "quoted"\nline, {seq} é'}).encode())
+            for seq in range(first, last + 1)]
+
+
+def make_home(path: Path) -> tuple[Home, SqliteJournal]:
+    home = open_home(path)
+    home.config.write_text("# settings\n")
+    with sqlite3.connect(home.paper) as paper:
+        paper.execute("CREATE TABLE cash(minor)")
+        paper.execute("INSERT INTO cash VALUES(5)")
+    journal = SqliteJournal(home.journal)
+    journal.append(make_rows(1, 50))
+    asyncio.run(journal.wait_durable())
+    return home, journal
+
+
+def test_a_backup_beside_a_running_engine_comes_back_whole(tmp_path: Path) -> None:
+    home, journal = make_home(tmp_path / "home")
+    with home.lock():
+        report = backup(home, tmp_path / "backups", AT_NS)
+    journal.append(make_rows(51, 60))
+    journal.close()
+    assert report.folder.name == "quarterdeck-20251009T085320Z"
+    assert report.files == ("journal.db", "paper.db", "config.toml")
+    assert report.journal.sound and report.journal.rows == 50
+    restored = restore(report.folder, tmp_path / "other")
+    assert restored.moved_aside is None
+    assert list(journal_rows(tmp_path / "other" / "journal.db")) == make_rows(1, 50)
+    assert verify(tmp_path / "other" / "journal.db").sound
+    assert (tmp_path / "other" / "config.toml").read_text() == "# settings\n"
+    with sqlite3.connect(tmp_path / "other" / "paper.db") as paper:
+        assert paper.execute("SELECT minor FROM cash").fetchall() == [(5,)]
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "other").glob("*.db")} == {0o600}
+
+
+def test_a_restored_journal_has_a_new_name_and_goes_on(tmp_path: Path) -> None:
+    home, journal = make_home(tmp_path / "home")
+    journal.close()
+    report = backup(home, tmp_path / "backups", AT_NS)
+    restored = restore(report.folder, tmp_path / "other")
+    assert restored.engine_id == engine_id(tmp_path / "other" / "journal.db") != journal.engine_id
+    again = SqliteJournal(tmp_path / "other" / "journal.db", inline=True)
+    assert again.engine_id == restored.engine_id
+    again.append(make_rows(51, 52))
+    asyncio.run(again.wait_durable())
+    again.close()
+    assert verify(tmp_path / "other" / "journal.db").sound
+
+
+def test_restore_refuses_a_taken_or_locked_home(tmp_path: Path) -> None:
+    home, journal = make_home(tmp_path / "home")
+    report = backup(home, tmp_path / "backups", AT_NS)
+    journal.append(make_rows(51, 60))
+    journal.close()
+    home.snapshots.joinpath("00000000000000000060.snapshot").write_bytes(b"x")
+    with pytest.raises(UsageError, match="holds journal.db already"):
+        restore(report.folder, home.path)
+    with home.lock(), pytest.raises(HomeLocked):
+        restore(report.folder, home.path, replace=True)
+    restored = restore(report.folder, home.path, replace=True)
+    assert list(journal_rows(home.journal)) == make_rows(1, 50)
+    assert list(home.snapshots.iterdir()) == []
+    assert restored.moved_aside is not None
+    assert list(journal_rows(restored.moved_aside / "journal.db")) == make_rows(1, 60)
+    assert restore(report.folder, home.path, replace=True).moved_aside != restored.moved_aside
+
+
+def test_a_damaged_journal_makes_no_backup_and_a_damaged_backup_is_not_restored(tmp_path: Path) -> None:
+    home, journal = make_home(tmp_path / "home")
+    journal.close()
+    good = backup(home, tmp_path / "backups", AT_NS)
+    for database in (home.journal, good.folder / "journal.db"):
+        with sqlite3.connect(database) as connection:
+            connection.execute("DROP TRIGGER journal_no_update")
+            connection.execute("UPDATE journal SET payload = x'00' WHERE seq = 7")
+    with pytest.raises(StoreError, match="damaged at row 7"):
+        backup(home, tmp_path / "backups", AT_NS + 10**9)
+    with pytest.raises(StoreError, match="damaged at row 7"):
+        restore(good.folder, tmp_path / "other")
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [good.folder.name]
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_backup_is_never_overwritten_and_needs_a_journal(tmp_path: Path) -> None:
+    home, journal = make_home(tmp_path / "home")
+    journal.close()
+    backup(home, tmp_path / "backups", AT_NS)
+    with pytest.raises(UsageError, match="exists already"):
+        backup(home, tmp_path / "backups", AT_NS)
+    with pytest.raises(HomeUnusable, match="no journal to copy"):
+        backup(open_home(tmp_path / "empty"), tmp_path / "backups", AT_NS + 10**9)
+    with pytest.raises(HomeUnusable, match="no such database"):
+        restore(tmp_path / "nothing", tmp_path / "other")
+
+
+def test_export_keeps_every_byte(tmp_path: Path) -> None:
+    home, journal = make_home(tmp_path / "home")
+    journal.close()
+    records = [json.loads(line) for line in as_jsonl(chained_rows(home.journal))]
+    assert [record["seq"] for record in records] == list(range(1, 51))
+    assert records[3]["payload"] == {"text": 'a "quoted"\nline, 4 é'}
+    lines = list(as_csv(chained_rows(home.journal)))
+    previous = bytes(32)
+    for record in csv.DictReader(lines):
+        assert bytes.fromhex(record["prev_hash"]) == previous
+        previous = row_hash(previous, int(record["seq"]), int(record["at_ns"]), record["kind"].encode(),
+                            int(record["version"]), record["payload"].encode())
+        assert record["hash"] == previous.hex()
+    assert [row.seq for row in tail(home.journal, 3)] == [48, 49, 50]
+    assert len(list(tail(home.journal, 99))) == 50
+    assert list(tail(home.journal, 0)) == []
+
+
+def test_export_stops_at_a_damaged_row(tmp_path: Path) -> None:
+    home, journal = make_home(tmp_path / "home")
+    journal.close()
+    with sqlite3.connect(home.journal) as connection:
+        connection.execute("DROP TRIGGER journal_no_update")
+        connection.execute("UPDATE journal SET kind = x'ff00' || 'x' WHERE seq = 5")
+    with pytest.raises(JournalDamaged):
+        list(as_jsonl(chained_rows(home.journal)))
