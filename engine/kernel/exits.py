@@ -75,3 +75,58 @@ def trailed(state: ExitState, price_ticks: int) -> tuple[int, int]:
             level_ticks = state.breakeven_to_ticks if state.breakeven_to_ticks > 0 else state.entry_ticks
             stop_ticks = tighter_stop(sign, stop_ticks, level_ticks)
     return stop_ticks, best_ticks
+
+
+def exit_on_price(state: ExitState, bid_ticks: int, ask_ticks: int, at_ns: int) -> int:
+    """Which exit the market asks for now: a long is judged by the bid, a short by the ask; equality is a hit.
+
+    The stop comes first, then the target, the longest hold last. A side of the market that is 0 judges nothing.
+    """
+    sign = state.sign
+    price_ticks = bid_ticks if sign > 0 else ask_ticks
+    if price_ticks > 0:
+        if state.stop_ticks > 0 and (price_ticks - state.stop_ticks) * sign <= 0:
+            return STOP_HIT
+        if state.target_ticks > 0 and (price_ticks - state.target_ticks) * sign >= 0:
+            return TARGET_HIT
+    if state.max_hold_ns > 0 and at_ns - state.opened_at_ns >= state.max_hold_ns:
+        return HOLD_OVER
+    return NO_EXIT
+
+
+def exit_in_bar(state: ExitState, open_ticks: int, high_ticks: int, low_ticks: int, close_ticks: int,
+                open_ns: int, close_ns: int) -> tuple[int, int]:
+    """The exit within a bar and its price, told pessimistically: `(code, price_ticks)`, `(NO_EXIT, 0)` for none.
+
+    What is already hit at the open leaves at the open: a gap through the stop costs the gap, one beyond the target
+    earns it. Then the adverse extreme is held to come before the favourable one, so where both stop and target lie in
+    the bar the stop wins. A hold that ends inside the bar leaves at its close.
+    """
+    code = exit_on_price(state, open_ticks, open_ticks, open_ns)
+    if code != NO_EXIT:
+        return code, open_ticks
+    adverse_ticks = low_ticks if state.sign > 0 else high_ticks
+    favourable_ticks = high_ticks if state.sign > 0 else low_ticks
+    if state.stop_ticks > 0 and (adverse_ticks - state.stop_ticks) * state.sign <= 0:
+        return STOP_HIT, state.stop_ticks
+    if state.target_ticks > 0 and (favourable_ticks - state.target_ticks) * state.sign >= 0:
+        return TARGET_HIT, state.target_ticks
+    if state.max_hold_ns > 0 and close_ns - state.opened_at_ns >= state.max_hold_ns:
+        return HOLD_OVER, close_ticks
+    return NO_EXIT, 0
+
+
+def bar_step(state: ExitState, open_ticks: int, high_ticks: int, low_ticks: int, close_ticks: int,
+             open_ns: int, close_ns: int) -> tuple[int, int, ExitState]:
+    """One bar in the life of a position: `(code, price_ticks, state after)`.
+
+    The stop that was in force before the bar is what the bar is held against; only if it survives does the favourable
+    extreme ratchet trailing and breakeven, in force from the next bar on.
+    """
+    code, price_ticks = exit_in_bar(state, open_ticks, high_ticks, low_ticks, close_ticks, open_ns, close_ns)
+    if code != NO_EXIT:
+        return code, price_ticks, state
+    stop_ticks, best_ticks = trailed(state, high_ticks if state.sign > 0 else low_ticks)
+    return code, price_ticks, ExitState(
+        state.sign, state.entry_ticks, state.opened_at_ns, stop_ticks, best_ticks, state.target_ticks,
+        state.trail_ticks, state.trail_bps, state.breakeven_at_ticks, state.breakeven_to_ticks, state.max_hold_ns)
