@@ -1,0 +1,1 @@
+"""Market data: a simulated market that needs no network, and recorded tapes."""
