@@ -93,7 +93,7 @@ def fill_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 def sizing_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
     ticks, stop, num, den, bps, _ = risk_terms(rng)
-    money, cap = rng.randint(-5, 10**11), rng.randint(0, 10**6)
+    money, cap = rng.randint(-5, 10**15), rng.randint(0, 10**6)
     yield "lots_for_money", (money, ticks, num, den, cap)
     yield "lots_for_risk", (money, bps, ticks, stop, num, den, cap)
     yield "lots_for_notional", (money, ticks, num, den, cap)
