@@ -1,0 +1,313 @@
+"""The Textual app: it follows a service's snapshots, shows them, and carries a person's commands to it. Nothing else."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.screen import Screen
+from textual.theme import Theme
+
+from engine.inputs import Command, SetTradingState, TradingState
+from engine.service import AlertLevel, Mode, ProposalStatus, Receipt, Service, Snapshot
+from tui.formats import clock, plain, plural
+from tui.keymap import bindings_for, keymap_with, shown_key
+from tui.theming import DEFAULT_THEME, Tones, default_variables, packaged_themes, user_themes
+from tui.widgets.panic_button import PanicButton
+
+if TYPE_CHECKING:
+    from tui.screens.workstation import Workstation
+
+FRAME_SECONDS = 0.1
+RETRY_SECONDS = 2.0
+SILENCE_SECONDS = 5.0
+HALT_PATIENCE_SECONDS = 4.0
+OUTSIDE_PANIC = "in another shell: quarterdeck panic"
+
+
+def _commands() -> type[Provider]:
+    from tui.screens.palette import ActProvider
+
+    return ActProvider
+
+
+class QuarterdeckApp(App[None], inherit_bindings=False):
+    """The workstation on any `Service`.
+
+    `ends_engine` says whether leaving the app ends the engine too (an engine in this process) or leaves it running
+    (attached over the control socket); the dialog on leaving tells the truth by it. `keys` are a person's own keys by
+    id; `home_themes` a folder of own themes. `zone` is the zone of display, `now_seconds` a monotonic clock.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "Quarterdeck"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for("app")
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(self, service: Service, *, home_themes: Path | None = None, theme_name: str = DEFAULT_THEME,
+                 keys: Mapping[str, str] | None = None, ends_engine: bool = True, zone: tzinfo = UTC,
+                 now_seconds: Callable[[], float] = time.monotonic) -> None:
+        self.tones = Tones(default_variables(dark=True), dark=True)
+        self.halt_words = "HALT"
+        self.keymap = keymap_with(keys or {})
+        self.key_names = {entry.entry_id: shown_key(entry.keys.split(",")[0]) for entry in self.keymap}
+        super().__init__()
+        self.service = service
+        self.ends_engine = ends_engine
+        self.zone = zone
+        self.now_seconds = now_seconds
+        self.snapshot: Snapshot | None = None
+        self.muted = False
+        self.lost_because = ""
+        self._received_at = now_seconds()
+        self._halting = 0
+        self._rung: set[str] = set()
+        self._theme_problems = self._register_themes(home_themes, theme_name)
+        if keys:
+            self.set_keymap(dict(keys))
+
+    # ---- life ------------------------------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[object]:
+        from tui.screens.workstation import Workstation
+
+        return Workstation(self.zone)
+
+    @property
+    def workstation(self) -> "Workstation":
+        """The main screen, under whatever dialog is open."""
+        from tui.screens.workstation import Workstation
+
+        screen = self.screen_stack[0]
+        assert isinstance(screen, Workstation)
+        return screen
+
+    def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self._theme_changed(self.current_theme)
+
+    def begin(self) -> None:
+        """Follow the service: the workstation is there to show it."""
+        self.run_worker(self._follow(), group="follow", exit_on_error=False)
+        self.set_interval(1.0, self._show_banner)
+        for problem in self._theme_problems:
+            self.tell(problem, "warn")
+
+    async def _follow(self) -> None:
+        """Take snapshots as they come, at most one a frame; when they end, say so and keep trying."""
+        while True:
+            try:
+                async for snapshot in self.service.snapshots():
+                    started = time.monotonic()
+                    self._receive_safely(snapshot)
+                    await asyncio.sleep(max(0.0, FRAME_SECONDS - (time.monotonic() - started)))
+                self._lost("the engine has stopped")
+            except Exception as failure:  # any service may fail in its own way; the screen must outlive all of them
+                self._lost(f"the engine cannot be reached ({failure})")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _receive_safely(self, snapshot: Snapshot) -> None:
+        try:
+            self.receive(snapshot)
+        except Exception as failure:  # a defect of the screen must not look like a calm market
+            self.log.error(f"snapshot {snapshot.version} was not shown: {failure!r}")
+            self._lost(f"this screen failed to show the newest state ({failure!r})")
+
+    def receive(self, snapshot: Snapshot) -> None:
+        """Show this snapshot, unless a newer one is already there."""
+        self._received_at = self.now_seconds()
+        if self.snapshot is not None and snapshot.version <= self.snapshot.version and not self.lost_because:
+            return
+        changed_mode = self.snapshot is None or self.snapshot.mode is not snapshot.mode
+        self.snapshot, self.lost_because = snapshot, ""
+        if changed_mode:
+            self._show_mode(snapshot.mode)
+        self._show_halt()
+        self._ring(snapshot)
+        for screen in self.screen_stack:
+            show = getattr(screen, "show_snapshot", None)
+            if show is not None:
+                show(snapshot)
+        self._show_banner()
+
+    # ---- what is wrong, loudly ---------------------------------------------------------------------------------------
+
+    def _lost(self, why: str) -> None:
+        self.lost_because = plain(why)
+        self._show_banner()
+
+    def _show_banner(self) -> None:
+        silent = self.now_seconds() - self._received_at
+        text = ""
+        as_of = f"all below is as of {clock(self.snapshot.at_ns, self.zone)}" if self.snapshot else "nothing was shown yet"
+        if self.lost_because:
+            text = f"✗ {self.lost_because}; {as_of}, {int(silent)}s ago. {self.key_names['panic']} still tries; {OUTSIDE_PANIC}"
+        elif silent >= SILENCE_SECONDS:
+            text = f"! No news from the engine for {int(silent)}s; {as_of}. {self.key_names['panic']} still tries; {OUTSIDE_PANIC}"
+        self.workstation.show_banner(text)
+
+    def _ring(self, snapshot: Snapshot) -> None:
+        """The bell, once for each new decision and each new loud alert."""
+        loud = {view.proposal_id for view in snapshot.proposals if view.status is ProposalStatus.PENDING}
+        loud |= {view.alert_id for view in snapshot.alerts
+                 if view.level in (AlertLevel.ERROR, AlertLevel.CRIT) and not view.acknowledged}
+        new, first = loud - self._rung, not self._rung
+        self._rung = loud
+        if new and not first and not self.muted:
+            self.bell()
+
+    def tell(self, text: str, tone: str = "") -> None:
+        """Say the outcome of an act in the message line: always the same place."""
+        self.workstation.tell(text, tone)
+
+    # ---- commands ----------------------------------------------------------------------------------------------------
+
+    def next_command_id(self) -> str:
+        """An id for a command of this person."""
+        return f"app-{uuid.uuid4().hex}"
+
+    def act(self, command: Command, what: str) -> None:
+        """Send a command without waiting; its outcome is told in the message line."""
+        self.run_worker(self.deliver(command, what), group="commands", exit_on_error=False)
+
+    async def deliver(self, command: Command, what: str) -> Receipt | None:
+        """Send a command and tell its outcome; None where there was no answer at all."""
+        try:
+            receipt = await self.service.send(command)
+        except Exception as failure:  # as in _follow: whatever the service raises is news for the person
+            self.tell(f"✗ {what}: no answer, so it may or may not have happened ({failure})", "crit")
+            return None
+        if receipt.accepted:
+            self.tell(f"✓ {what}" + (f": {receipt.text}" if receipt.text else ""), "good")
+        else:
+            self.tell(f"✗ {what} refused: {refusal_words(receipt)}", "warn")
+        return receipt
+
+    # ---- panic -------------------------------------------------------------------------------------------------------
+
+    def action_panic(self) -> None:
+        """First stage, at once; where everything is halted already, offer the second stage as well."""
+        was_halted = self._all_halted()
+        self._halting += 1
+        self._show_halt()
+        self.run_worker(self._halt(), group="panic", exit_on_error=False)
+        if was_halted:
+            self.action_flatten()
+
+    async def _halt(self) -> None:
+        command = SetTradingState(self.next_command_id(), TradingState.HALTED, cause="panic key")
+        sending = asyncio.ensure_future(self.service.send(command))
+        try:
+            done, _ = await asyncio.wait({sending}, timeout=HALT_PATIENCE_SECONDS)
+            if not done:
+                self.tell(f"✗ HALT NOT CONFIRMED after {HALT_PATIENCE_SECONDS:.0f}s, still waiting; {OUTSIDE_PANIC}", "panic")
+            receipt = await sending
+            if receipt.accepted:
+                self.tell(f"■ HALTED: entries are blocked, stops stay. {self.key_names['flatten']} flattens, "
+                          "the palette resumes.", "crit")
+            else:
+                self.tell(f"✗ HALT REFUSED: {refusal_words(receipt)}; {OUTSIDE_PANIC}", "panic")
+        except Exception as failure:  # panic must always end in an answer on the screen
+            self.tell(f"✗ HALT NOT CONFIRMED: {failure}; {OUTSIDE_PANIC}", "panic")
+        finally:
+            self._halting -= 1
+            self._show_halt()
+
+    def action_flatten(self) -> None:
+        """Second stage: asks once more, with Cancel focused first."""
+        from tui.screens.flatten import FlattenDialog
+
+        if not any(isinstance(screen, FlattenDialog) for screen in self.screen_stack):
+            self.push_screen(FlattenDialog())
+
+    def _all_halted(self) -> bool:
+        accounts = self.snapshot.accounts if self.snapshot else ()
+        return bool(accounts) and all(each.trading_state is TradingState.HALTED for each in accounts)
+
+    def _show_halt(self) -> None:
+        words = "HALTED" if self._all_halted() else "HALTING…" if self._halting else "HALT"
+        if words != self.halt_words:
+            self.halt_words = words
+            for screen in self.screen_stack:
+                for button in screen.query(PanicButton):
+                    button.refresh()
+
+    # ---- leaving, help, settings -------------------------------------------------------------------------------------
+
+    def action_leave(self) -> None:
+        """Leave; where something is open, ask first and say what keeps running."""
+        from tui.screens.leave import LeaveDialog, needs_asking
+
+        if self.snapshot is None or not needs_asking(self.snapshot):
+            self.exit()
+        elif not any(isinstance(screen, LeaveDialog) for screen in self.screen_stack):
+            self.push_screen(LeaveDialog(self.snapshot, ends_engine=self.ends_engine))
+
+    async def action_quit(self) -> None:
+        self.action_leave()
+
+    def action_interrupt(self) -> None:
+        self.tell(f"ctrl+c does not leave; {self.key_names['quit']} does", "muted")
+
+    def action_help(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        if not any(isinstance(screen, HelpScreen) for screen in self.screen_stack):
+            self.push_screen(HelpScreen())
+
+    # ---- looks -------------------------------------------------------------------------------------------------------
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return default_variables(dark=True)
+
+    def _register_themes(self, home_themes: Path | None, wanted: str) -> tuple[str, ...]:
+        own = user_themes(home_themes)
+        for theme in (*packaged_themes(), *own.themes):
+            self.register_theme(theme)
+        problems = own.problems
+        if wanted not in self.available_themes:
+            problems = (*problems, f"theme {wanted!r} is not there; using {DEFAULT_THEME}. "
+                        f"Known: {', '.join(sorted(self.available_themes))}")
+            wanted = DEFAULT_THEME
+        self.theme = wanted
+        return problems
+
+    def _theme_changed(self, theme: Theme) -> None:
+        self.tones = Tones(theme.variables, dark=theme.dark)
+        for screen in self.screen_stack:
+            redraw = getattr(screen, "redraw", None)
+            if redraw is not None:
+                redraw()
+
+    def _show_mode(self, mode: Mode) -> None:
+        for each in Mode:
+            self.set_class(each is mode, f"-{each.value.lower()}")
+        self.title = f"{'■ LIVE' if mode is Mode.LIVE else mode.value} Quarterdeck"
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(f"\x1b]2;{self.title}\x07")
+
+
+def refusal_words(receipt: Receipt) -> str:
+    """A refusal in words, with its limit and its value."""
+    refusal = receipt.refusal
+    if refusal is None:
+        return plain(receipt.text) or "no reason given"
+    numbers = f" ({plain(refusal.value)} against {plain(refusal.limit)})" if refusal.limit and refusal.value else ""
+    return f"{plain(refusal.message)}{numbers}"
+
+
+def waiting_words(snapshot: Snapshot) -> str:
+    """What is open, in words."""
+    working = sum(order.working for order in snapshot.orders)
+    pending = sum(view.status is ProposalStatus.PENDING for view in snapshot.proposals)
+    parts = [plural(len(snapshot.positions), "open position") if snapshot.positions else "",
+             plural(working, "working order") if working else "",
+             plural(pending, "pending decision") if pending else ""]
+    return ", ".join(filter(None, parts))

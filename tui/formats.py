@@ -1,0 +1,118 @@
+"""Numbers, ages and outside text as the screen shows them: plain functions, no colour, no Textual."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+
+from engine.units import NS_PER_SECOND
+
+MINUS = "\u2212"
+UP = "▲"
+DOWN = "▼"
+FLAT = "·"
+MISSING = "–"
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor moves
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings: title, link, clipboard
+    r"|\x1b[ -/]*[0-~]"
+)
+_DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def plain(text: str) -> str:
+    """Text from outside as one harmless line: no escape sequence, control, bidirectional or invisible character."""
+    if text.isascii() and text.isprintable():
+        return text
+    spaced = re.sub(r"[\t\r\n\v\f\u2028\u2029\u00a0]+", " ", _ESCAPES.sub("", text))
+    return "".join(character for character in spaced if unicodedata.category(character) not in _DROPPED)
+
+
+def number(value: Decimal | None, decimals: int | None = None, *, signed: bool = False) -> str:
+    """A number with thousands separators and a true minus; all its own decimals where `decimals` is None."""
+    if value is None:
+        return MISSING
+    places = max(0, -int(value.as_tuple().exponent)) if decimals is None else decimals
+    return _with_sign(f"{abs(value):,.{places}f}", value < 0, signed and value != 0)
+
+
+def percent(value: float | None, decimals: int = 2, *, signed: bool = False) -> str:
+    """A percentage with its sign: `+1.20%`."""
+    if value is None:
+        return MISSING
+    digits = f"{abs(value):,.{decimals}f}"
+    is_zero = not any(character in "123456789" for character in digits)
+    return _with_sign(digits, value < 0 and not is_zero, signed and not is_zero) + "%"
+
+
+def money(value: Decimal | None, decimals: int, currency: str = "", *, signed: bool = False) -> str:
+    """Money with its currency, where one is given."""
+    return number(value, decimals, signed=signed) + (f" {plain(currency)}" if currency and value is not None else "")
+
+
+def multiple(value: float | None) -> str:
+    """A multiple of the initial risk: `+1.25R`."""
+    return MISSING if value is None else percent(value, 2, signed=True).removesuffix("%") + "R"
+
+
+def arrow(value: Decimal | float | None) -> str:
+    """A direction that needs no colour."""
+    if value is None or value == 0:
+        return FLAT
+    return UP if value > 0 else DOWN
+
+
+def age(seconds: float | None) -> str:
+    """How old something is, in one unit: `<1s`, `12s`, `3m`, `2h`, `4d`; calm enough to be read while it changes."""
+    if seconds is None:
+        return "never"
+    whole = int(max(0.0, seconds))
+    if whole < 1:
+        return "<1s"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if whole >= size:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+def countdown(seconds: float | None) -> str:
+    """Time left, to the second: `0:42`, `12:05`, `3:02:10`."""
+    if seconds is None:
+        return MISSING
+    whole = int(max(0.0, seconds))
+    hours, rest = divmod(whole, 3_600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def duration(seconds: float | None) -> str:
+    """A span in its two largest units: `45s`, `3m 20s`, `2h 05m`, `4d 03h`."""
+    if seconds is None:
+        return MISSING
+    whole = int(max(0.0, seconds))
+    for size, unit, below, below_unit in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            return f"{whole // size}{unit} {whole % size // below:02}{below_unit}"
+    return f"{whole}s"
+
+
+def clock(at_ns: int, zone: tzinfo = UTC) -> str:
+    """The time of day, `14:32:07`, in the zone of display."""
+    return datetime.fromtimestamp(at_ns // NS_PER_SECOND, zone).strftime("%H:%M:%S")
+
+
+def moment(at_ns: int, zone: tzinfo = UTC) -> str:
+    """Date and time in the zone of display."""
+    return datetime.fromtimestamp(at_ns // NS_PER_SECOND, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 position`, `2 positions`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _with_sign(digits: str, negative: bool, signed: bool) -> str:
+    if negative and any(character in "123456789" for character in digits):
+        return MINUS + digits
+    return ("+" if signed else "") + digits

@@ -1,0 +1,1 @@
+"""Panes of the workstation: each turns a snapshot into rows or facts."""

@@ -1,0 +1,1 @@
+"""Screens: the workstation and its dialogs; each dialog is imported when it is first opened."""

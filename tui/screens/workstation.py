@@ -1,0 +1,435 @@
+"""The workstation: strip, panes, message line and key line, arranged for the size of the terminal."""
+
+from datetime import tzinfo
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Horizontal
+from textual.events import DescendantFocus, Resize
+from textual.screen import Screen
+from textual.widget import Widget
+
+from engine.inputs import AcknowledgeAlert, Reconcile
+from engine.service import (
+    AlertLevel,
+    AlertView,
+    FillView,
+    OrderView,
+    PositionView,
+    ProposalStatus,
+    ProposalView,
+    QuoteView,
+    Snapshot,
+)
+from engine.orders import Side
+from tui.formats import plain
+from tui.keymap import KeyEntry, bindings_for
+from tui.panes.alerts import AlertsPane
+from tui.panes.chart import ChartPane
+from tui.panes.decisions import DecisionsPane
+from tui.panes.detail import DetailPane
+from tui.panes.facts import Subject
+from tui.panes.market import MarketPane
+from tui.panes.orders import FillsPane, OrdersPane
+from tui.panes.pane import Pane
+from tui.panes.positions import PositionsPane
+from tui.panes.strip import StatusStrip
+from tui.widgets.grid import Grid
+from tui.widgets.key_bar import KeyBar
+from tui.widgets.lines import Banner, TabLine, ToneLine
+from tui.widgets.panic_button import PanicButton
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+
+PANES = ("positions", "decisions", "orders", "fills", "alerts", "market", "chart")
+GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "narrow": (PANES,),
+    "wide": (("positions",), ("chart",), ("decisions",), ("orders", "fills", "alerts", "market")),
+    "ultra": (("positions",), ("chart",), ("decisions",), ("orders", "fills"), ("alerts", "market")),
+}
+TAB_WORDS = {"decisions": "Decide"}
+LEAST_SIZE = (60, 16)
+WIDE_SIZE = (100, 30)
+ULTRA_SIZE = (150, 40)
+
+
+class Workstation(Screen[None]):
+    """The main screen. Panes get every snapshot while they are visible; hidden ones wait."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for("main")
+    AUTO_FOCUS = "#positions"
+
+    app: "QuarterdeckApp"
+
+    def __init__(self, zone: tzinfo) -> None:
+        super().__init__(id="workstation")
+        self.zone = zone
+        self.portfolio = ""
+        self.arrangement = "narrow"
+        self._recent = list(PANES)
+        self._zoomed = False
+        self._subject: Subject | None = None
+        self._bars_running = False
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="top"):
+            yield StatusStrip(self.zone)
+            yield PanicButton()
+        yield Banner(id="banner")
+        yield TabLine(id="tabs")
+        yield ToneLine(id="too-small")
+        with Container(id="deck"):
+            yield PositionsPane(id="positions", classes="pane")
+            yield ChartPane(id="chart", zone=self.zone)
+            yield DecisionsPane(id="decisions", classes="pane")
+            yield OrdersPane(id="orders", classes="pane")
+            yield FillsPane(id="fills", classes="pane", zone=self.zone)
+            yield AlertsPane(id="alerts", classes="pane", zone=self.zone)
+            yield MarketPane(id="market", classes="pane")
+            yield DetailPane(id="detail", zone=self.zone)
+        yield ToneLine(id="message")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        self.query_one("#chart").add_class("pane")
+        self.query_one("#detail").add_class("pane")
+        self.set_interval(1.0, self._ask_for_bars)
+        self._arrange()
+        self.app.begin()
+
+    # ---- snapshots --------------------------------------------------------------------------------------------------
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring everything that is visible up to date."""
+        if not self.portfolio and snapshot.accounts:
+            self.portfolio = snapshot.accounts[0].portfolio
+        self.query_one(StatusStrip).show(snapshot, self.portfolio)
+        for pane in self.panes():
+            if pane.display:
+                pane.show_snapshot(snapshot)
+        self._show_subject()
+        self._show_chart()
+        self._show_tabs()
+        self._show_newest_alert(snapshot)
+
+    def panes(self) -> list[Pane[object]]:
+        """The tables."""
+        return list(self.query(Pane))
+
+    def show_banner(self, text: str) -> None:
+        """Something is wrong with all that is shown: say so and grey it."""
+        self.query_one(Banner).show(text)
+        self.set_class(bool(text), "-lost")
+
+    def tell(self, text: str, tone: str = "") -> None:
+        """The outcome of an act."""
+        self._told = True
+        self.query_one("#message", ToneLine).show(text, tone)
+        self.set_timer(20.0, self._forget_told, name="told")
+
+    _told = False
+
+    def _forget_told(self) -> None:
+        self._told = False
+        if self.app.snapshot is not None:
+            self._show_newest_alert(self.app.snapshot)
+
+    def _show_newest_alert(self, snapshot: Snapshot) -> None:
+        if self._told:
+            return
+        unread = [view for view in snapshot.alerts if not view.acknowledged and view.level is not AlertLevel.INFO]
+        newest = max(unread, key=lambda view: (view.level is AlertLevel.CRIT, view.at_ns), default=None)
+        text = f"{newest.level.value} {newest.subject}: {newest.text}" if newest else ""
+        loud = newest is not None and newest.level in (AlertLevel.ERROR, AlertLevel.CRIT)
+        self.query_one("#message", ToneLine).show(text, "crit" if loud else "warn")
+
+    # ---- arrangement ------------------------------------------------------------------------------------------------
+
+    def on_resize(self, event: Resize) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        width, height = self.app.size
+        small = width < LEAST_SIZE[0] or height < LEAST_SIZE[1]
+        self.arrangement = ("ultra" if width >= ULTRA_SIZE[0] and height >= ULTRA_SIZE[1]
+                            else "wide" if width >= WIDE_SIZE[0] and height >= WIDE_SIZE[1] else "narrow")
+        for name in GROUPS:
+            self.set_class(name == self.arrangement and not self._zoomed, f"-{name}")
+        self.set_class(self._zoomed, "-zoomed")
+        self.set_class(small, "-too-small")
+        keys = self.app.key_names
+        self.query_one("#too-small", ToneLine).show(
+            f"Terminal too small: {width}x{height}, needs {LEAST_SIZE[0]}x{LEAST_SIZE[1]}. {keys['panic']} HALT works."
+            if small else "", "warn")
+        self._show_fronts()
+
+    def _show_fronts(self) -> None:
+        groups = ((tuple(self._recent[:1]),) if self._zoomed else GROUPS[self.arrangement])
+        fronts = [min(group, key=self._recent.index) for group in groups]
+        newly = []
+        for pane_id in PANES:
+            pane = self.query_one(f"#{pane_id}")
+            visible = pane_id in fronts
+            if visible and not pane.display:
+                newly.append(pane)
+            pane.display = visible
+        for group, front in zip(groups, fronts, strict=True):
+            others = [pane_id for pane_id in group if pane_id != front] if len(group) < len(PANES) else []
+            self.query_one(f"#{front}").border_subtitle = " · ".join(
+                f"{PANES.index(pane_id) + 1} {pane_id.capitalize()}" for pane_id in others)
+        self.query_one("#detail").display = not self._zoomed and (self.arrangement != "narrow" or fronts[0] != "chart")
+        snapshot = self.app.snapshot
+        for pane in newly:
+            if isinstance(pane, Pane) and snapshot is not None:
+                pane.show_snapshot(snapshot)
+        self._show_tabs()
+        self._show_keys()
+
+    def _show_tabs(self) -> None:
+        tabs = []
+        for index, pane_id in enumerate(PANES):
+            tabs.append((pane_id, f"{index + 1} {TAB_WORDS.get(pane_id, pane_id.capitalize())}{self._waiting(pane_id)}"))
+        self.query_one(TabLine).show(tuple(tabs), self._recent[0])
+
+    def _waiting(self, pane_id: str) -> str:
+        snapshot = self.app.snapshot
+        if snapshot is None:
+            return ""
+        if pane_id == "positions":
+            return f" {len(snapshot.positions)}"
+        if pane_id == "decisions":
+            pending = sum(view.status is ProposalStatus.PENDING for view in snapshot.proposals)
+            return f" {pending}?" if pending else ""
+        if pane_id == "alerts":
+            unread = sum(not view.acknowledged for view in snapshot.alerts)
+            return f" {unread}!" if unread else ""
+        return ""
+
+    def _show_keys(self) -> None:
+        front = self._recent[0]
+        entries = [entry for entry in self.app.keymap if entry.rank
+                   and entry.scope in ("app", "main") and (not entry.panes or front in entry.panes.split(","))]
+        self.query_one(KeyBar).show(sorted(entries, key=_key_order))
+
+    def redraw(self) -> None:
+        """Paint everything again in another theme."""
+        for grid in self.query(Grid):
+            grid.forget_paint()
+        for chart in self.query(ChartPane):
+            chart.redraw()
+        for detail in self.query(DetailPane):
+            detail.draw()
+        for widget in self.query("StatusStrip, PanicButton, ToneLine, TabLine, KeyBar"):
+            widget.refresh()
+
+    # ---- focus and selection ----------------------------------------------------------------------------------------
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        pane_id = event.widget.id or ""
+        if pane_id in PANES:
+            self._recent.remove(pane_id)
+            self._recent.insert(0, pane_id)
+            self._show_fronts()
+            if isinstance(event.widget, Pane):
+                self._select(event.widget)
+
+    @on(Grid.Highlighted)
+    def _highlighted(self, message: Grid.Highlighted) -> None:
+        if isinstance(message.grid, Pane) and message.grid.id == self._front_table():
+            self._select(message.grid)
+
+    @on(Grid.Chosen)
+    def _chosen(self, message: Grid.Chosen) -> None:
+        if isinstance(message.grid, DecisionsPane):
+            self.action_card()
+        else:
+            self.action_detail_dialog()
+
+    @on(TabLine.Picked)
+    def _picked(self, message: TabLine.Picked) -> None:
+        self.action_pane(message.pane_id)
+
+    def _front_table(self) -> str:
+        return next((pane_id for pane_id in self._recent if pane_id != "chart"), "positions")
+
+    def _select(self, pane: Pane[object]) -> None:
+        current = pane.current
+        if isinstance(current, PositionView | OrderView | FillView | ProposalView | AlertView | QuoteView):
+            self._subject = current
+        self._show_subject()
+        if self.query_one(ChartPane).follow(self._instrument_id()):
+            self._ask_for_bars()
+
+    def _show_subject(self) -> None:
+        pane = self.query_one(f"#{self._front_table()}", Pane)
+        current = pane.current
+        self._subject = current
+        if self.query_one("#detail").display:
+            self.query_one(DetailPane).show(current)
+
+    @property
+    def subject(self) -> Subject | None:
+        """What is selected: the row under the cursor of the table used last."""
+        return self._subject
+
+    def _instrument_id(self) -> str:
+        subject, snapshot = self._subject, self.app.snapshot
+        if isinstance(subject, PositionView | OrderView | QuoteView):
+            return subject.instrument_id
+        symbol = (subject.card.symbol if isinstance(subject, ProposalView)
+                  else subject.symbol if isinstance(subject, FillView) else "")
+        quotes = snapshot.quotes if snapshot else ()
+        named = next((quote.instrument_id for quote in quotes if quote.symbol == symbol), "")
+        return named or self.query_one(ChartPane).instrument_id or (quotes[0].instrument_id if quotes else "")
+
+    @property
+    def symbol(self) -> str:
+        """The symbol that a ticket opens with."""
+        instrument_id, snapshot = self._instrument_id(), self.app.snapshot
+        quotes = snapshot.quotes if snapshot else ()
+        return next((quote.symbol for quote in quotes if quote.instrument_id == instrument_id), "")
+
+    # ---- chart ------------------------------------------------------------------------------------------------------
+
+    def _show_chart(self) -> None:
+        chart, snapshot = self.query_one(ChartPane), self.app.snapshot
+        if not chart.display or snapshot is None:
+            return
+        if chart.follow(self._instrument_id()):
+            self._ask_for_bars()
+        chart.show_snapshot(snapshot, self._subject if isinstance(self._subject, ProposalView) else None)
+
+    def _ask_for_bars(self) -> None:
+        chart = self.query_one(ChartPane)
+        if chart.display and chart.instrument_id and self.app.snapshot is not None:
+            self.run_worker(self._fetch_bars(chart), group="bars", exclusive=True, exit_on_error=False)
+
+    async def _fetch_bars(self, chart: ChartPane) -> None:
+        instrument_id = chart.instrument_id
+        try:
+            bars = await self.app.service.bars(instrument_id, chart.bars_wanted)
+        except Exception as failure:  # a chart that cannot be drawn is told, never fatal
+            chart.show_failure(instrument_id, str(failure))
+            return
+        chart.show_bars(instrument_id, bars)
+        self._show_chart()
+
+    # ---- acts -------------------------------------------------------------------------------------------------------
+
+    def action_pane(self, pane_id: str) -> None:
+        pane = self.query_one(f"#{pane_id}")
+        pane.display = True
+        pane.focus()
+
+    def action_next_pane(self, step: int) -> None:
+        visible = [pane_id for pane_id in PANES if self.query_one(f"#{pane_id}").display]
+        order = list(PANES) if self.arrangement == "narrow" or self._zoomed else visible
+        at = order.index(self._recent[0]) if self._recent[0] in order else 0
+        self.action_pane(order[(at + step) % len(order)])
+
+    def action_zoom(self) -> None:
+        self._zoomed = not self._zoomed
+        self._arrange()
+
+    def action_mute(self) -> None:
+        self.app.muted = not self.app.muted
+        self.tell("the bell is silent" if self.app.muted else "the bell rings again", "muted")
+
+    def action_next_portfolio(self) -> None:
+        snapshot = self.app.snapshot
+        if snapshot is None or len(snapshot.accounts) < 2:
+            self.tell("there is one portfolio only", "muted")
+            return
+        names = [account.portfolio for account in snapshot.accounts]
+        self.portfolio = names[(names.index(self.portfolio) + 1) % len(names)] if self.portfolio in names else names[0]
+        self.show_snapshot(snapshot)
+
+    def action_reconcile(self) -> None:
+        self.app.act(Reconcile(self.app.next_command_id()), "asking the venue")
+
+    def action_filter(self) -> None:
+        from tui.screens.filter import FilterDialog
+
+        table = self.query_one(f"#{self._front_table()}", Pane)
+        self.app.push_screen(FilterDialog(table))
+
+    def action_detail_dialog(self) -> None:
+        from tui.screens.detail import DetailDialog
+
+        if self._subject is not None:
+            self.app.push_screen(DetailDialog(self._subject, self.zone))
+
+    def action_ticket(self, side: str) -> None:
+        from tui.screens.ticket import TicketDialog
+
+        self.app.push_screen(TicketDialog(Side(side), self.symbol, self.portfolio or "main"))
+
+    def action_protect(self) -> None:
+        from tui.screens.protection import ProtectionDialog
+
+        position = self._selected(PositionsPane, "a position", "1")
+        if isinstance(position, PositionView):
+            self.app.push_screen(ProtectionDialog(position))
+
+    def action_close(self) -> None:
+        from tui.screens.close import CloseDialog
+
+        position = self._selected(PositionsPane, "a position", "1")
+        if isinstance(position, PositionView):
+            self.app.push_screen(CloseDialog(position))
+
+    def action_cancel(self) -> None:
+        from tui.screens.cancel import CancelDialog
+
+        order = self._selected(OrdersPane, "an order", "3")
+        if isinstance(order, OrderView):
+            if order.working:
+                self.app.push_screen(CancelDialog(order))
+            else:
+                self.tell(f"✗ order {order.client_order_id} is {order.status.value}: nothing to cancel", "warn")
+
+    def action_card(self) -> None:
+        self._open_card(declining=False)
+
+    def action_decline(self) -> None:
+        self._open_card(declining=True)
+
+    def _open_card(self, *, declining: bool) -> None:
+        from tui.screens.card import CardDialog
+
+        proposal = self._selected(DecisionsPane, "a decision", "2")
+        if isinstance(proposal, ProposalView):
+            self.app.push_screen(CardDialog(proposal, declining=declining))
+
+    def action_acknowledge(self) -> None:
+        snapshot = self.app.snapshot
+        alert: object = self.query_one(AlertsPane).current if self._recent[0] == "alerts" else None
+        if not isinstance(alert, AlertView) and snapshot is not None:
+            alert = max((view for view in snapshot.alerts if not view.acknowledged),
+                        key=lambda view: (view.level is AlertLevel.CRIT, view.at_ns), default=None)
+        if isinstance(alert, AlertView) and not alert.acknowledged:
+            self.app.act(AcknowledgeAlert(self.app.next_command_id(), alert.alert_id), f"noted {plain(alert.subject)}")
+        else:
+            self.tell("no alert waits to be acknowledged", "muted")
+
+    def _selected(self, kind: type[Pane[object]], noun: str, number: str) -> object:
+        """The row under the cursor of a table; where there is none, or the table is not the one in use, say what to do."""
+        pane = self.query_one(kind)
+        if self._front_table() != pane.id:
+            self.tell(f"select {noun} first: {number} opens the list", "warn")
+            return None
+        if pane.current is None:
+            self.tell(f"there is no {noun.split()[-1]} to act on", "warn")
+        return pane.current
+
+
+def _key_order(entry: KeyEntry) -> tuple[bool, int]:
+    return (not entry.panes, entry.rank)
+
+
+def focus_id(widget: Widget | None) -> str:
+    """The id of a focused widget, empty where there is none."""
+    return (widget.id or "") if widget is not None else ""

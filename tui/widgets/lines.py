@@ -1,0 +1,134 @@
+"""Single lines of the workstation: the tab line, the message line, the banner."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.events import Click
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.formats import plain
+from tui.widgets.columns import shortened
+
+if TYPE_CHECKING:
+    from tui.theming import Tones
+
+type Lines = Sequence[Sequence[tuple[str, str]]]
+
+
+class ToneLine(Widget):
+    """One line of text in one tone."""
+
+    DEFAULT_CSS: ClassVar[str] = "ToneLine { height: 1; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, classes=classes)
+        self.text = ""
+        self.tone = ""
+
+    def show(self, text: str, tone: str = "") -> None:
+        """Show this text, made harmless; an empty one leaves the line blank."""
+        text = plain(text)
+        if (text, tone) != (self.text, self.tone):
+            self.text, self.tone = text, tone
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        tones: Tones = self.app.tones  # type: ignore[attr-defined]
+        base, width = self.rich_style, self.size.width
+        text = " " + shortened(self.text, width - 2) if y == 0 and width > 2 else ""
+        return Strip([Segment(text, base + tones[self.tone])]).adjust_cell_length(width, base)
+
+
+class Banner(ToneLine):
+    """A line that takes room only while it has something to say."""
+
+    DEFAULT_CSS: ClassVar[str] = "Banner { height: 1; display: none; } Banner.-loud { display: block; }"
+
+    def show(self, text: str, tone: str = "panic") -> None:
+        super().show(text, tone)
+        self.set_class(bool(self.text), "-loud")
+
+    def render_line(self, y: int) -> Strip:
+        tones: Tones = self.app.tones  # type: ignore[attr-defined]
+        style = self.rich_style + tones[self.tone]
+        return Strip([Segment(" " + shortened(self.text, max(0, self.size.width - 1)), style)])
+
+
+class TabLine(Widget):
+    """The panes by number, for screens that show one at a time."""
+
+    DEFAULT_CSS: ClassVar[str] = "TabLine { height: 1; width: 1fr; }"
+
+    class Picked(Message):
+        """A tab was clicked."""
+
+        def __init__(self, pane_id: str) -> None:
+            super().__init__()
+            self.pane_id = pane_id
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._tabs: tuple[tuple[str, str], ...] = ()
+        self._current = ""
+        self._spans: list[tuple[int, int, str]] = []
+
+    def show(self, tabs: tuple[tuple[str, str], ...], current: str) -> None:
+        """Show these tabs, pane ids with their words, and which one is open."""
+        if (tabs, current) != (self._tabs, self._current):
+            self._tabs, self._current = tabs, current
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        tones: Tones = self.app.tones  # type: ignore[attr-defined]
+        base, width, at = self.rich_style, self.size.width, 0
+        segments: list[Segment] = []
+        self._spans = []
+        for pane_id, words in self._tabs:
+            text = f"┃{words}┃" if pane_id == self._current else f" {words} "
+            segments.append(Segment(text, base + tones["focus" if pane_id == self._current else "muted"]))
+            self._spans.append((at, at + cell_len(text), pane_id))
+            at += cell_len(text)
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def on_click(self, event: Click) -> None:
+        for start, end, pane_id in self._spans:
+            if start <= event.x < end:
+                self.post_message(self.Picked(pane_id))
+
+
+class ToneText(Widget):
+    """Lines made of words and tones, as tall as they are many."""
+
+    DEFAULT_CSS: ClassVar[str] = "ToneText { height: auto; width: 1fr; }"
+
+    def __init__(self, lines: Lines = (), *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.lines = tuple(tuple(line) for line in lines)
+
+    def show(self, lines: Lines) -> None:
+        """Show these lines; outside text in them must have been made plain."""
+        newer = tuple(tuple(line) for line in lines)
+        if newer != self.lines:
+            taller = len(newer) != len(self.lines)
+            self.lines = newer
+            self.refresh(layout=taller)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, len(self.lines))
+
+    def render_line(self, y: int) -> Strip:
+        tones: Tones = self.app.tones  # type: ignore[attr-defined]
+        base, width = self.rich_style, self.size.width
+        parts = self.lines[y] if y < len(self.lines) else ()
+        segments: list[Segment] = []
+        left = width
+        for text, tone in parts:
+            shown = text if cell_len(text) <= left else shortened(text, max(0, left))
+            segments.append(Segment(shown, base + tones[tone]))
+            left -= cell_len(shown)
+        return Strip(segments).adjust_cell_length(width, base)
