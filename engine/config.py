@@ -63,7 +63,7 @@ class AppConfig(Section):
     """The screen."""
 
     theme: str = Field(
-        default="quarterdeck", min_length=1, description="Colours of the screen; `quarterdeck themes list` names them.")
+        default="harbour", min_length=1, description="Colours of the screen; `quarterdeck themes list` names them.")
 
 
 class LogConfig(Section):
@@ -146,11 +146,11 @@ class AccountConfig(Section):
     initial_cash: Money = Field(default=Decimal(100_000), gt=0, le=10**12, description="Cash of a new paper account.")
     leverage: float = Field(
         default=2.0, ge=1, le=100, description="Buying power of the paper account, in times its equity.")
-    slippage_bps: float = Field(
-        default=1.0, ge=0, le=1000,
+    slippage_bps: int = Field(
+        default=1, ge=0, le=1000,
         description="How much worse than the quote a market order fills, in hundredths of a percent.")
-    latency_ms: float = Field(
-        default=0.0, ge=0, le=60_000, description="Time between an order and its arrival at the paper venue.")
+    latency_ms: int = Field(
+        default=0, ge=0, le=60_000, description="Time between an order and its arrival at the paper venue.")
 
     @property
     def minor_exponent(self) -> int:

@@ -1,0 +1,200 @@
+"""`doctor`: what is well with a home and its surroundings, what is not, and what to do about it."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from engine.errors import EngineUnreachable, QuarterdeckError
+from tui.printing import print_json, print_table, words
+
+if TYPE_CHECKING:
+    from store.home import Home
+
+LOW_SPACE_BYTES = 500 << 20
+MIN_COLUMNS, MIN_LINES = 80, 24
+EARLIEST_YEAR = 2026
+CLOCK_STEP_SECONDS = 0.25
+
+type Verdict = Literal["ok", "warn", "fail"]
+
+
+class Finding(NamedTuple):
+    """One thing looked at. `remedy` says what to do where it is not ok."""
+
+    verdict: Verdict
+    subject: str
+    found: str
+    remedy: str = ""
+
+
+def doctor(path: Path, *, as_json: bool) -> int:
+    """Look at everything, print a line for each; 1 where something fails."""
+    findings = examine(path)
+    failed = any(finding.verdict == "fail" for finding in findings)
+    if as_json:
+        print_json({"well": not failed, "findings": [finding._asdict() for finding in findings]})
+    else:
+        print_table(words("", "what", "found", "what to do"), [list(finding) for finding in findings], empty="")
+    return 1 if failed else 0
+
+
+def examine(path: Path) -> list[Finding]:
+    """Every finding, in a fixed order; a look that itself breaks is a failure of its subject, not of the doctor."""
+    from store.home import Home
+
+    home = Home(Path(os.path.abspath(path)))
+    findings = [*_versions(), *_guarded("home", lambda: _home(home))]
+    if home.path.is_dir():
+        findings += _guarded("free space", lambda: _space(home))
+        findings += _guarded("engine", lambda: _engine(home))
+        findings += _guarded("journal", lambda: _journal(home))
+        findings += _guarded("halt flag", lambda: _halt_flag(home))
+    findings += _guarded("configuration", lambda: _configuration(home))
+    findings += [*_clock(), *_terminal()]
+    return findings
+
+
+def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    try:
+        return list(look())
+    except QuarterdeckError as error:
+        return [Finding("fail", subject, str(error))]
+    except OSError as error:
+        return [Finding("fail", subject, f"{error.strerror or error}", "check owner and permissions")]
+
+
+def _versions() -> Iterator[Finding]:
+    from importlib.metadata import version
+
+    names = ("quarterdeck", "textual", "msgspec", "pydantic")
+    found = ", ".join(f"{name} {version(name)}" for name in names)
+    yield Finding("ok", "versions", f"Python {sys.version.split()[0]}, {found}")
+
+
+def _home(home: "Home") -> Iterator[Finding]:
+    if not home.path.exists():
+        yield Finding("warn", "home", f"{home.path} does not exist yet", "run `quarterdeck init`")
+        return
+    if not home.path.is_dir():
+        yield Finding("fail", "home", f"{home.path} is not a folder", "move it away, or set QUARTERDECK_HOME")
+        return
+    found = home.path.stat()
+    mode = found.st_mode & 0o777
+    if found.st_uid != os.getuid():
+        yield Finding("fail", "home", f"{home.path} belongs to another user",
+                      "change its owner, or set QUARTERDECK_HOME")
+    elif mode & 0o077:
+        yield Finding("warn", "home", f"{home.path} is open to others (mode {mode:o})", f"chmod 700 {home.path}")
+    elif not os.access(home.path, os.W_OK | os.X_OK):
+        yield Finding("fail", "home", f"{home.path} cannot be written", "check its permissions")
+    else:
+        yield Finding("ok", "home", f"{home.path}, mode {mode:o}")
+    for private in (home.journal, home.paper, home.config):
+        if private.exists() and private.stat().st_mode & 0o077:
+            yield Finding("warn", private.name, "is open to others", f"chmod 600 {private}")
+
+
+def _space(home: "Home") -> Iterator[Finding]:
+    from store.home import MIN_FREE_BYTES
+
+    free = shutil.disk_usage(home.path).free
+    told = f"{free >> 20} MiB"
+    if free < MIN_FREE_BYTES:
+        yield Finding("fail", "free space", told, "free some space: nothing can be journaled")
+    elif free < LOW_SPACE_BYTES:
+        yield Finding("warn", "free space", told, "free some space before the journal needs it")
+    else:
+        yield Finding("ok", "free space", told)
+
+
+def _engine(home: "Home") -> Iterator[Finding]:
+    from tui.commands.link import version
+    from tui.control_client import ControlClient
+
+    pid = home.holder_pid()
+    if pid is None:
+        left = " (a socket file was left behind; the next engine replaces it)" if home.socket.exists() else ""
+        yield Finding("ok", "engine", f"none runs{left}")
+        return
+    try:
+        client = ControlClient(home.socket, version())
+    except EngineUnreachable as error:
+        yield Finding("fail", "engine", f"process {pid} holds the home, but: {error}",
+                      "`quarterdeck panic` works without it; otherwise end that process and start again")
+        return
+    told = f"process {pid} answers, version {client.hello.version}, {client.hello.mode}"
+    client.close()
+    yield Finding("ok", "engine", told)
+    mode = home.socket.stat().st_mode & 0o777
+    if mode & 0o077:
+        yield Finding("fail", "control socket", f"mode {mode:o}: others can give commands", f"chmod 600 {home.socket}")
+
+
+def _journal(home: "Home") -> Iterator[Finding]:
+    from store.export import tail
+
+    if not home.journal.is_file():
+        yield Finding("ok", "journal", "none yet")
+        return
+    rows = list(tail(home.journal, 1_000))
+    newest = rows[-1].seq if rows else 0
+    yield Finding("ok", "journal", f"{newest} rows; the newest {len(rows)} are as they were written "
+                                   "(`quarterdeck journal verify` reads them all)")
+
+
+def _halt_flag(home: "Home") -> Iterator[Finding]:
+    from store.halt_flag import read_halt
+
+    flag = read_halt(home)
+    if flag is not None:
+        yield Finding("warn", "halt flag", f"raised by {flag.by}: {flag.cause}",
+                      "the next engine starts halted; `quarterdeck resume` releases it")
+
+
+def _configuration(home: "Home") -> Iterator[Finding]:
+    from engine.config import check_config
+
+    if not home.config.exists():
+        yield Finding("ok", "configuration", "no file: the defaults apply")
+        return
+    checked = check_config(home.config.read_text(encoding="utf-8", errors="replace"), home.config.name)
+    for line in checked.errors:
+        yield Finding("fail", "configuration", line, f"edit {home.config}")
+    for line in checked.warnings:
+        yield Finding("warn", "configuration", line, f"edit {home.config}")
+    if not checked.errors and not checked.warnings:
+        yield Finding("ok", "configuration", f"{home.config.name} is valid")
+
+
+def _clock() -> Iterator[Finding]:
+    """The wall clock must be plausible and go as fast as the monotonic one."""
+    year = time.gmtime().tm_year
+    wall, steady = time.time(), time.monotonic()
+    time.sleep(CLOCK_STEP_SECONDS / 5)
+    drift = abs((time.time() - wall) - (time.monotonic() - steady))
+    if year < EARLIEST_YEAR:
+        yield Finding("fail", "clock", f"it is {year}?", "set the clock: deadlines and sessions depend on it")
+    elif drift > CLOCK_STEP_SECONDS:
+        yield Finding("warn", "clock", f"stepped {drift:.2f} s while we looked", "check the time service")
+    else:
+        yield Finding("ok", "clock", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
+
+
+def _terminal() -> Iterator[Finding]:
+    if not sys.stdout.isatty():
+        yield Finding("ok", "terminal", "none here; commands print plain text")
+        return
+    size = shutil.get_terminal_size()
+    told = f"{os.environ.get('TERM', 'unknown')}, {size.columns}x{size.lines}"
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    if size.columns < MIN_COLUMNS or size.lines < MIN_LINES:
+        yield Finding("warn", "terminal", told, f"the screen wants at least {MIN_COLUMNS}x{MIN_LINES}")
+    elif encoding != "utf8":
+        yield Finding("warn", "terminal", f"{told}, {sys.stdout.encoding}",
+                      "set a UTF-8 locale, for example LANG=C.UTF-8")
+    else:
+        yield Finding("ok", "terminal", told)

@@ -1,0 +1,108 @@
+"""How a command reaches an engine: by the socket of the one that holds the home, or by a short one of its own.
+
+Queries without a running engine fold the journal, so that they show what the last engine knew.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from engine.errors import EngineUnreachable
+from engine.inputs import Command, PlaceOrder
+from engine.service import OrderCard, Receipt, Refusal, Snapshot
+
+if TYPE_CHECKING:
+    from store.home import Home
+    from tui.control_client import ControlClient
+
+SOCKET_SECONDS = 3.0
+POLL_SECONDS = 0.05
+
+
+class Link(Protocol):
+    """An engine as a command sees it: calls that wait for their answer."""
+
+    def snapshot_now(self) -> Snapshot: ...
+
+    def send_now(self, command: Command, seconds: float | None = None) -> Receipt: ...
+
+    def what_if_now(self, order: PlaceOrder) -> OrderCard | Refusal: ...
+
+
+class Looked(NamedTuple):
+    """What a query found: the snapshot, and the process id of the engine that gave it (None where it was folded)."""
+
+    snapshot: Snapshot | None
+    pid: int | None
+
+
+def version() -> str:
+    """This program's version."""
+    from importlib.metadata import version as version_of
+
+    return version_of("quarterdeck")
+
+
+def command_id() -> str:
+    """A new id for a command, so that the engine can tell a repetition from a new wish."""
+    return f"cli-{os.urandom(8).hex()}"
+
+
+def existing_home(path: Path) -> "Home":
+    """The home for a query: nothing is created; raises `HomeUnusable`."""
+    from store.home import open_home
+
+    return open_home(path, for_writing=False)
+
+
+def connect(home: "Home", seconds: float = SOCKET_SECONDS) -> "ControlClient":
+    """A client of the engine that holds the home, which may still be starting; raises `EngineUnreachable`."""
+    from tui.control_client import ControlClient
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ControlClient(home.socket, version(), connect_seconds=max(POLL_SECONDS, deadline - time.monotonic()))
+        except EngineUnreachable as error:
+            pid = home.holder_pid()
+            if time.monotonic() + POLL_SECONDS >= deadline or pid is None:
+                held = f"; process {pid} holds the home: `quarterdeck panic` works without its help" if pid else ""
+                raise EngineUnreachable(f"{error}{held}") from error
+            time.sleep(POLL_SECONDS)
+
+
+def look(path: Path) -> Looked:
+    """The newest snapshot for a query: of the running engine, else what the journal adds up to."""
+    home = existing_home(path)
+    pid = home.holder_pid()
+    if pid is not None:
+        client = connect(home)
+        try:
+            return Looked(client.snapshot_now(), client.hello.pid)
+        finally:
+            client.close()
+    from tui.compose import folded_snapshot
+
+    return Looked(folded_snapshot(home), None)
+
+
+@contextmanager
+def engine_link(path: Path) -> Iterator[Link]:
+    """An engine to give commands to: the running one, else a short one that ends with the block."""
+    from store.home import open_home
+
+    home = open_home(path)
+    if home.holder_pid() is not None:
+        client = connect(home)
+        try:
+            yield client
+        finally:
+            client.close()
+        return
+    from tui.compose import short_engine
+
+    with short_engine(home) as link:
+        yield link

@@ -1,0 +1,72 @@
+"""The words of the commands that run an engine: the workstation, unattended, attached, on a recorded tape."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui.commands.options import Json, home_of, leave
+
+
+def begin(context: typer.Context,
+          home: Annotated[Path | None, typer.Option("--home", envvar="QUARTERDECK_HOME", show_envvar=False,
+                                                    help="The home folder; else QUARTERDECK_HOME, else the "
+                                                         "platform's data folder.")] = None,
+          version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """A trading workstation that lives in a terminal. Without a command it opens, on paper money."""
+    if version:
+        from tui.commands.link import version as version_of
+
+        print(f"quarterdeck {version_of()}")
+        raise typer.Exit
+    if home is not None:
+        context.obj = home.expanduser().absolute()
+    if context.invoked_subcommand is None:
+        from tui.commands import running
+
+        leave(running.workstation(home_of(context)))
+
+
+def run(context: typer.Context,
+        headless: Annotated[bool, typer.Option("--headless", help="No screen: logs, control socket, systemd.")] = False,
+        ) -> None:
+    """Run the engine; without --headless as the workstation."""
+    from tui.commands import running
+
+    leave(running.headless(home_of(context)) if headless else running.workstation(home_of(context)))
+
+
+def attach(context: typer.Context) -> None:
+    """Open the workstation on an engine that already runs."""
+    from tui.commands import running
+
+    leave(running.attach(home_of(context)))
+
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, CSV.gz or Parquet tapes.")]
+Speed = Annotated[str, typer.Option("--speed", help="Times real time, or max.")]
+Headless = Annotated[bool, typer.Option("--headless", help="No screen; ends with a report.")]
+Script = Annotated[Path | None, typer.Option("--script", help="Timed commands, one JSON object a line.")]
+OnBad = Annotated[str, typer.Option("--on-bad", help="A bad row: refuse the tape, or skip the row.")]
+TapeSymbol = Annotated[str | None, typer.Option("--symbol", help="Where the file's name does not tell.")]
+Cash = Annotated[str | None, typer.Option("--cash", help="Money at the start, in the tape's currency.")]
+Inspect = Annotated[bool, typer.Option("--inspect", help="Only say what the tape holds.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew instead of where it was left.")]
+Report = Annotated[Path | None, typer.Option("--report", help="Write the report, as JSON, to this file.")]
+
+
+def replay(context: typer.Context, files: Files, speed: Speed = "60", headless: Headless = False, script: Script = None,
+           on_bad: OnBad = "refuse", symbol: TapeSymbol = None, cash: Cash = None, inspect: Inspect = False,
+           fresh: Fresh = False, report: Report = None, as_json: Json = False) -> None:
+    """Play recorded bars or trades through the engine."""
+    from tui.commands import replaying
+
+    if inspect:
+        leave(replaying.inspect_tapes(files, on_bad=on_bad, symbol=symbol, as_json=as_json))
+        return
+    wish = replaying.Wish(tuple(files), replaying.speed_of(speed), headless, script, on_bad, symbol, cash, fresh,
+                          report, as_json)
+    leave(replaying.replay(home_of(context), wish, own_home=context.find_root().obj is not None))
+
+
+COMMANDS = {one.__name__: one for one in (run, attach, replay)}

@@ -1,0 +1,208 @@
+"""The words of the commands that trade, protect, approve and halt."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tui.commands.options import AnyPortfolio, Json, Portfolio, Symbol, Yes, home_of, leave
+
+if TYPE_CHECKING:
+    from engine.inputs import PlaceOrder
+
+Quantity = Annotated[str | None, typer.Argument(metavar="[QUANTITY]", help="How much; or --risk.", show_default=False)]
+Limit = Annotated[str | None, typer.Option("--limit", help="Limit price; without it the order is a market order.")]
+Trigger = Annotated[str | None, typer.Option("--stop-entry", "--trigger", help="Enter once the price is here.")]
+Stop = Annotated[str | None, typer.Option("--stop", help="Protective stop price.")]
+TakeProfit = Annotated[str | None, typer.Option("--take-profit", "--target", help="Profit target price.")]
+Trail = Annotated[str | None, typer.Option("--trail", help="Trailing stop: 2%, 50 (in price) or 1.5atr.")]
+Breakeven = Annotated[str | None, typer.Option("--breakeven", help="Move the stop to the entry once here.")]
+MaxHold = Annotated[str | None, typer.Option("--max-hold", help="Leave after this time: 90s, 45m, 2h, 3d.")]
+Risk = Annotated[str | None, typer.Option("--risk", help="Size by risk: this percent of equity, down to the stop.")]
+InForce = Annotated[str, typer.Option("--tif", help="day, gtc, ioc or fok.")]
+WhatIf = Annotated[bool, typer.Option("--what-if", help="Print checks and heat before and after; send nothing.")]
+Propose = Annotated[bool, typer.Option("--propose", help="Make it a pending decision instead of sending it.")]
+Why = Annotated[str, typer.Option("--why", help="A note kept with the order.")]
+PART_NAMES = {"stop": "stop", "take-profit": "target", "target": "target", "trail": "trail", "breakeven": "breakeven",
+              "max-hold": "max_hold"}
+
+
+def buy(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit: Limit = None, trigger: Trigger = None,
+        stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None, breakeven: Breakeven = None,
+        max_hold: MaxHold = None, risk: Risk = None, tif: InForce = "gtc", portfolio: Portfolio = "main",
+        what_if: WhatIf = False, propose: Propose = False, why: Why = "", as_json: Json = False) -> None:
+    """Buy, with its exits."""
+    order = _order("BUY", symbol, quantity, limit, trigger, stop, take_profit, trail, breakeven, max_hold, risk, tif,
+                   portfolio, propose, why)
+    _place(context, order, what_if=what_if, as_json=as_json)
+
+
+def sell(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit: Limit = None,
+         trigger: Trigger = None, stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None,
+         breakeven: Breakeven = None, max_hold: MaxHold = None, risk: Risk = None, tif: InForce = "gtc",
+         portfolio: Portfolio = "main", what_if: WhatIf = False, propose: Propose = False, why: Why = "", as_json: Json = False) -> None:
+    """Sell short, with its exits; `close` leaves a position."""
+    order = _order("SELL", symbol, quantity, limit, trigger, stop, take_profit, trail, breakeven, max_hold, risk, tif,
+                   portfolio, propose, why)
+    _place(context, order, what_if=what_if, as_json=as_json)
+
+
+def _order(side: str, symbol: str, quantity: str | None, limit: str | None, trigger: str | None, stop: str | None,
+           take_profit: str | None, trail: str | None, breakeven: str | None, max_hold: str | None, risk: str | None,
+           tif: str, portfolio: str, propose: bool, why: str) -> "PlaceOrder":
+    from engine.errors import UsageError
+    from engine.inputs import PlaceOrder
+    from engine.orders import Side, TimeInForce
+    from tui.commands.link import command_id
+    from tui.commands.parsing import maybe_positive, percent_of, seconds_of, trail_of
+    from tui.commands.trading import order_kind
+
+    if (quantity is None) == (risk is None):
+        raise UsageError(f"{side.lower()} {symbol}: give either a quantity or --risk")
+    if tif.lower() not in set(TimeInForce):
+        raise UsageError(f"--tif {tif}: must be one of {', '.join(TimeInForce)}")
+    limit_price, trigger_price = maybe_positive(limit, "--limit"), maybe_positive(trigger, "--stop-entry")
+    return PlaceOrder(
+        command_id(), symbol.upper(), Side(side), portfolio=portfolio,
+        quantity=maybe_positive(quantity, "quantity"), risk_percent=percent_of(risk, "--risk") if risk else None,
+        kind=order_kind(limit_price, trigger_price), limit=limit_price, trigger=trigger_price,
+        stop=maybe_positive(stop, "--stop"), target=maybe_positive(take_profit, "--take-profit"),
+        trail=trail_of(trail) if trail else None, breakeven_at=maybe_positive(breakeven, "--breakeven"),
+        max_hold_seconds=seconds_of(max_hold, "--max-hold") if max_hold else None,
+        time_in_force=TimeInForce(tif.lower()), propose=propose, rationale=why)
+
+
+def _place(context: typer.Context, order: "PlaceOrder", *, what_if: bool, as_json: bool) -> None:
+    from tui.commands import trading
+
+    leave(trading.place(home_of(context), order, what_if=what_if, as_json=as_json))
+
+
+def close(context: typer.Context, symbol: Symbol, quantity: Quantity = None, portfolio: Portfolio = "main",
+          as_json: Json = False) -> None:
+    """Close a position at market, or part of it."""
+    from tui.commands import trading
+    from tui.commands.parsing import maybe_positive
+
+    size = maybe_positive(quantity, "quantity")
+    leave(trading.close(home_of(context), symbol.upper(), portfolio, size, as_json=as_json))
+
+
+def cancel(context: typer.Context, order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
+           as_json: Json = False) -> None:
+    """Cancel a working order."""
+    from tui.commands import trading
+
+    leave(trading.cancel(home_of(context), order_id, as_json=as_json))
+
+
+Clear = Annotated[list[str] | None, typer.Option(
+    "--clear", help="Remove a part: stop, take-profit, trail, breakeven or max-hold; may be repeated.")]
+
+
+def protect(context: typer.Context,
+            symbol: Annotated[str | None, typer.Argument(metavar="[SYMBOL]", help="The position to change.")] = None,
+            stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None, breakeven: Breakeven = None,
+            max_hold: MaxHold = None,
+            clear: Clear = None, portfolio: Portfolio = "main", as_json: Json = False) -> None:
+    """The protection ledger; with SYMBOL, change it."""
+    if symbol is None:
+        from engine.errors import UsageError
+        from tui.commands import queries
+
+        if any(part is not None for part in (stop, take_profit, trail, breakeven, max_hold, clear)):
+            raise UsageError("protect: name the SYMBOL whose protection is to change")
+        queries.protection(home_of(context), as_json=as_json)
+        return
+    from engine.inputs import SetProtection
+    from tui.commands import trading
+    from tui.commands.link import command_id
+    from tui.commands.parsing import maybe_positive, seconds_of, trail_of
+
+    change = SetProtection(
+        command_id(), symbol.upper(), portfolio, stop=maybe_positive(stop, "--stop"),
+        target=maybe_positive(take_profit, "--take-profit"), trail=trail_of(trail) if trail else None,
+        breakeven_at=maybe_positive(breakeven, "--breakeven"),
+        max_hold_seconds=seconds_of(max_hold, "--max-hold") if max_hold else None, clear=_parts(clear or []))
+    trading.require_something(change)
+    leave(trading.protect(home_of(context), change, as_json=as_json))
+
+
+def _parts(names: list[str]) -> tuple[str, ...]:
+    from engine.errors import UsageError
+
+    for name in names:
+        if name not in PART_NAMES:
+            raise UsageError(f"--clear {name}: must be one of {', '.join(PART_NAMES)}")
+    return tuple(PART_NAMES[name] for name in names)
+
+
+DecisionId = Annotated[str, typer.Argument(metavar="ID", help="The decision's id, as `decisions` shows it.")]
+
+
+Digest = Annotated[str, typer.Option("--digest", help="Approve only this card, as `decisions` shows it.")]
+
+
+def approve(context: typer.Context, decision: DecisionId, digest: Digest = "", yes: Yes = False,
+            as_json: Json = False) -> None:
+    """Approve a pending trade exactly as its card says."""
+    from tui.commands import trading
+
+    leave(trading.approve(home_of(context), decision, digest, yes=yes, as_json=as_json))
+
+
+def decline(context: typer.Context, decision: DecisionId,
+            reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "",
+            as_json: Json = False) -> None:
+    """Decline a pending trade."""
+    from tui.commands import trading
+
+    leave(trading.decline(home_of(context), decision, reason, as_json=as_json))
+
+
+def panic(context: typer.Context, portfolio: AnyPortfolio = "", yes: Yes = False, as_json: Json = False) -> None:
+    """Halt at once, then close everything.
+
+    Works through a running engine, against a hanging one, and without any. Ends with 0 only where the venue itself
+    reported no order and no position.
+    """
+    from tui.commands import safety
+
+    leave(safety.panic(home_of(context), portfolio, yes=yes, as_json=as_json))
+
+
+Cause = Annotated[str, typer.Option("--why", help="The cause, for the record.")]
+
+
+def halt(context: typer.Context, portfolio: AnyPortfolio = "", why: Cause = "", as_json: Json = False) -> None:
+    """Block entries and cancel those that work; stops stay."""
+    _set_state(context, "HALTED", portfolio, why, yes=True, as_json=as_json)
+
+
+def reduce(context: typer.Context, portfolio: AnyPortfolio = "", why: Cause = "", as_json: Json = False) -> None:
+    """Allow only orders that make positions smaller."""
+    _set_state(context, "REDUCING", portfolio, why, yes=True, as_json=as_json)
+
+
+def resume(context: typer.Context, portfolio: AnyPortfolio = "", why: Cause = "", yes: Yes = False,
+           as_json: Json = False) -> None:
+    """Allow entries again; asks first, or needs --yes."""
+    _set_state(context, "ACTIVE", portfolio, why, yes=yes, as_json=as_json)
+
+
+def _set_state(context: typer.Context, state: str, portfolio: str, why: str, *, yes: bool, as_json: bool) -> None:
+    from engine.inputs import TradingState
+    from tui.commands import safety
+
+    leave(safety.set_state(home_of(context), TradingState(state), portfolio, why, yes=yes, as_json=as_json))
+
+
+def ack(context: typer.Context, alert: Annotated[str, typer.Argument(metavar="ID", help="The alert's id.")],
+        as_json: Json = False) -> None:
+    """Mark an alert as seen."""
+    from tui.commands import trading
+
+    leave(trading.acknowledge(home_of(context), alert, as_json=as_json))
+
+
+COMMANDS = {one.__name__: one for one in (buy, sell, close, cancel, protect, approve, decline, panic, halt, reduce,
+                                          resume, ack)}

@@ -1,0 +1,58 @@
+"""What a person types, as values: quantities, prices, shares of equity, trailing distances, durations."""
+
+import re
+from decimal import Decimal, InvalidOperation
+
+from engine.errors import UsageError
+from engine.inputs import TrailSpec
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_SECONDS = (86_400, 3_600, 60, 1)
+
+
+def positive(text: str, option: str) -> Decimal:
+    """A number above zero; raises `UsageError` naming the option."""
+    try:
+        value = Decimal(text.replace("_", "").replace(",", ""))
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value <= 0:
+        raise UsageError(f"{option} {text}: must be a number above zero")
+    return value
+
+
+def maybe_positive(text: str | None, option: str) -> Decimal | None:
+    """As `positive`, None where nothing was given."""
+    return None if text is None else positive(text, option)
+
+
+def percent_of(text: str, option: str) -> Decimal:
+    """A percentage, `1%` or `1`; raises `UsageError` where it is not between 0 and 100."""
+    value = positive(text.removesuffix("%"), option)
+    if value > 100:
+        raise UsageError(f"{option} {text}: must be at most 100%")
+    return value
+
+
+def trail_of(text: str) -> TrailSpec:
+    """A trailing distance: `2%` of the price, `50` in price, `1.5atr` in average true ranges; raises `UsageError`."""
+    lowered = text.lower().strip()
+    if lowered.endswith("%"):
+        return TrailSpec(percent=percent_of(lowered, "--trail"))
+    if lowered.endswith("atr"):
+        return TrailSpec(atr=positive(lowered.removesuffix("atr").strip(), "--trail"))
+    return TrailSpec(price=positive(lowered, "--trail"))
+
+
+def seconds_of(text: str, option: str) -> int:
+    """A span such as `90s`, `45m`, `2h`, `1h30m`, `3d`, or whole seconds; raises `UsageError`."""
+    lowered = text.lower().replace(" ", "")
+    if lowered.isdigit():
+        total = int(lowered)
+    else:
+        match = _DURATION.fullmatch(lowered)
+        parts = match.groups() if match and lowered else ()
+        total = sum(int(part) * size for part, size in zip(parts, _SECONDS, strict=False) if part)
+    if total <= 0:
+        raise UsageError(f"{option} {text}: must be a span such as 90s, 45m, 2h, 1h30m or 3d")
+    return total

@@ -1,0 +1,275 @@
+"""Commands that only look: what the screen shows, as tables or as JSON."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from engine.errors import UsageError
+from engine.service import AccountView, OrderView, PositionView, ProposalStatus, ProposalView, Snapshot
+from tui.commands.link import Looked, look
+from tui.formats import age, duration, moment, money, multiple, number, percent
+from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
+
+NOTHING_RECORDED = "nothing is recorded in this home yet; `quarterdeck` starts the workstation"
+
+
+def _looked(path: Path) -> Snapshot | None:
+    """The snapshot for a table; says on standard error where no engine runs."""
+    looked = look(path)
+    if looked.snapshot is None:
+        print_note(NOTHING_RECORDED)
+    elif looked.pid is None:
+        print_note(f"no engine runs; this is what was known at {moment(looked.snapshot.at_ns)} UTC")
+    return looked.snapshot
+
+
+def status(path: Path, *, as_json: bool) -> None:
+    """One page: who runs, what state, what is held, what waits."""
+    looked = look(path)
+    if as_json:
+        print_json(_status_facts(looked))
+        return
+    if looked.snapshot is None:
+        print(NOTHING_RECORDED)
+        return
+    print_facts(_status_lines(looked, looked.snapshot))
+
+
+def _status_facts(looked: Looked) -> dict[str, object]:
+    snapshot = looked.snapshot
+    facts: dict[str, object] = {"running": looked.pid is not None, "pid": looked.pid}
+    if snapshot is None:
+        return facts
+    return facts | {
+        "mode": snapshot.mode, "engine_id": snapshot.engine_id, "at_ns": snapshot.at_ns, "accounts": snapshot.accounts,
+        "positions": len(snapshot.positions), "unprotected": _unprotected(snapshot),
+        "working_orders": len(_working(snapshot)), "pending_decisions": len(_pending(snapshot)),
+        "unacknowledged_alerts": _unacknowledged(snapshot), "flatten": snapshot.flatten, "health": snapshot.health,
+    }
+
+
+def _status_lines(looked: Looked, snapshot: Snapshot) -> list[tuple[str, str]]:
+    running = f"running, process {looked.pid}, up {duration(snapshot.health.uptime_seconds)}"
+    stopped = f"not running; as of {moment(snapshot.at_ns)} UTC"
+    lines = [("mode", snapshot.mode.value), ("engine", running if looked.pid is not None else stopped)]
+    for account in snapshot.accounts:
+        lines.append((f"portfolio {account.portfolio}", _account_line(account, live=looked.pid is not None)))
+    lines += [
+        ("positions", f"{len(snapshot.positions)}, {_unprotected(snapshot)} unprotected"),
+        ("orders", f"{len(_working(snapshot))} working"),
+        ("decisions", f"{len(_pending(snapshot))} pending"),
+        ("alerts", f"{_unacknowledged(snapshot)} not acknowledged"),
+        ("journal", f"row {snapshot.health.journal_seq}"),
+    ]
+    if snapshot.flatten is not None and not snapshot.flatten.finished:
+        lines.append(("flatten", f"in progress: {snapshot.flatten.detail}"))
+    return lines
+
+
+def _account_line(account: AccountView, *, live: bool) -> str:
+    cause = f" ({account.trading_state_cause})" if account.trading_state_cause else ""
+    drift = f", drift in {', '.join(account.drift)}" if account.drift else ""
+    venue = f", venue {account.connectivity.value}" if live else ""
+    return (f"{account.trading_state.value}{cause}, {account.automation.value}, "
+            f"equity {money(account.equity, account.money_decimals, account.currency)}, "
+            f"day {money(account.day_pnl, account.money_decimals, signed=True)} "
+            f"({percent(account.day_pnl_percent, signed=True)}), "
+            f"heat {percent(account.heat_percent)} of {percent(account.heat_limit_percent)}{venue}{drift}")
+
+
+def _unprotected(snapshot: Snapshot) -> int:
+    return sum(position.unprotected_now for position in snapshot.positions)
+
+
+def _working(snapshot: Snapshot) -> list[OrderView]:
+    return [order for order in snapshot.orders if order.working]
+
+
+def _pending(snapshot: Snapshot) -> list[ProposalView]:
+    return [proposal for proposal in snapshot.proposals if proposal.status is ProposalStatus.PENDING]
+
+
+def _unacknowledged(snapshot: Snapshot) -> int:
+    return sum(not alert.acknowledged for alert in snapshot.alerts)
+
+
+def positions(path: Path, *, as_json: bool) -> None:
+    """Open positions with their profit and their protection."""
+    snapshot = _looked(path)
+    found = snapshot.positions if snapshot else ()
+    if as_json:
+        print_json(found)
+        return
+    columns = (*words("portfolio", "symbol", "side"), *numbers("quantity", "entry", "mark", "p&l", "p&l %", "R", "stop",
+                                                               "target"), *words("stop at"), *numbers("bare", "age"))
+    print_table(columns, [_position_row(position) for position in found], empty="no open positions")
+
+
+def _position_row(position: PositionView) -> list[str]:
+    decimals = position.price_decimals
+    return [
+        position.portfolio, position.symbol, position.side, number(position.quantity, position.quantity_decimals),
+        number(position.entry, decimals), number(position.mark, decimals), number(position.pnl, signed=True),
+        percent(position.pnl_percent, signed=True), multiple(position.r_multiple), number(position.stop, decimals),
+        number(position.target, decimals), position.stop_home.value, duration(position.unprotected_seconds),
+        age(position.age_seconds),
+    ]
+
+
+def orders(path: Path, *, everything: bool, as_json: bool) -> None:
+    """Working orders, or with `everything` the lately closed ones too."""
+    snapshot = _looked(path)
+    found = [order for order in snapshot.orders if everything or order.working] if snapshot else []
+    if as_json:
+        print_json(found)
+        return
+    columns = (*words("id", "portfolio", "symbol", "side", "purpose", "type"),
+               *numbers("quantity", "filled", "limit", "trigger", "average"), *words("status"), *numbers("age"),
+               *words("reason"))
+    rows = [[order.client_order_id, order.portfolio, order.symbol, order.side.value, order.purpose.value,
+             order.kind.value,
+             number(order.quantity), number(order.filled), number(order.limit), number(order.trigger),
+             number(order.average), order.status.value, age(order.age_seconds), order.reason] for order in found]
+    print_table(columns, rows, empty="no orders" if everything else "no working orders")
+
+
+def fills(path: Path, *, as_json: bool) -> None:
+    """The newest executions."""
+    snapshot = _looked(path)
+    found = snapshot.fills if snapshot else ()
+    if as_json:
+        print_json(found)
+        return
+    columns = (*words("time (UTC)", "portfolio", "symbol", "side"), *numbers("quantity", "price", "fee"),
+               *words("purpose", "order"))
+    rows = [[moment(fill.at_ns), fill.portfolio, fill.symbol, fill.side.value, number(fill.quantity),
+             number(fill.price), f"{number(fill.fee)} {fill.currency}", fill.purpose.value,
+             fill.client_order_id] for fill in found]
+    print_table(columns, rows, empty="no fills")
+
+
+def decisions(path: Path, *, everything: bool, as_json: bool) -> None:
+    """Pending trades, or with `everything` the settled ones too."""
+    snapshot = _looked(path)
+    found = (list(snapshot.proposals) if everything else _pending(snapshot)) if snapshot else []
+    if as_json:
+        print_json(found)
+        return
+    columns = (*words("id", "symbol", "side"),
+               *numbers("quantity", "limit", "stop", "worst loss", "heat after", "left"),
+               *words("status", "origin", "digest"))
+    rows = [[one.proposal_id, one.card.symbol, one.card.side.value, number(one.card.quantity), number(one.card.limit),
+             number(one.card.stop), number(one.card.worst_loss), percent(one.card.heat_after_percent),
+             duration(one.seconds_left) if one.status is ProposalStatus.PENDING else "", one.status.value, one.origin,
+             one.digest] for one in found]
+    print_table(columns, rows, empty="no decisions" if everything else "no pending decisions")
+
+
+def alerts(path: Path, *, as_json: bool) -> None:
+    """Alerts and messages, newest last."""
+    snapshot = _looked(path)
+    found = sorted(snapshot.alerts, key=lambda alert: alert.at_ns) if snapshot else []
+    if as_json:
+        print_json(found)
+        return
+    columns = (*words("id", "time (UTC)", "level", "code", "subject", "text"), *numbers("count"), *words("seen"))
+    rows = [[alert.alert_id, moment(alert.at_ns), alert.level.value, alert.code, alert.subject, alert.text,
+             str(alert.count), "yes" if alert.acknowledged else "no"] for alert in found]
+    print_table(columns, rows, empty="no alerts")
+
+
+def protection(path: Path, *, as_json: bool) -> None:
+    """The protection ledger: for each position where its stop lives, and how long it was bare."""
+    snapshot = _looked(path)
+    found = snapshot.positions if snapshot else ()
+    if as_json:
+        print_json([_ledger_facts(position) for position in found])
+        return
+    columns = (*words("portfolio", "symbol", "side"), *numbers("quantity", "stop", "distance", "target"),
+               *words("trail"), *numbers("breakeven at", "hold left"), *words("stop at"), *numbers("bare"),
+               *words("protected", "detail"))
+    rows = [[one.portfolio, one.symbol, one.side, number(one.quantity, one.quantity_decimals),
+             number(one.stop, one.price_decimals), percent(one.stop_distance_percent),
+             number(one.target, one.price_decimals), one.trail or "-", number(one.breakeven_at, one.price_decimals),
+             duration(one.max_hold_left_seconds), one.stop_home.value, duration(one.unprotected_seconds),
+             "NO" if one.unprotected_now else "yes", one.stop_home_detail] for one in found]
+    print_table(columns, rows, empty="no open positions")
+
+
+def _ledger_facts(position: PositionView) -> dict[str, object]:
+    names = ("portfolio", "symbol", "side", "quantity", "stop", "stop_distance_percent", "target", "trail",
+             "breakeven_at", "max_hold_left_seconds", "stop_home", "stop_home_detail", "unprotected_seconds",
+             "unprotected_now")
+    return {name: getattr(position, name) for name in names}
+
+
+def heat(path: Path, *, as_json: bool) -> None:
+    """What may be lost if every stop is hit: per position, and per portfolio against its limit."""
+    snapshot = _looked(path)
+    accounts: Sequence[AccountView] = snapshot.accounts if snapshot else ()
+    held: Sequence[PositionView] = snapshot.positions if snapshot else ()
+    if as_json:
+        print_json({"portfolios": [_heat_facts(account) for account in accounts],
+                    "positions": [{"portfolio": one.portfolio, "symbol": one.symbol, "open_risk": one.open_risk,
+                                   "open_risk_percent": one.open_risk_percent, "stop": one.stop} for one in held]})
+        return
+    rows = [[one.portfolio, one.symbol, number(one.stop, one.price_decimals), number(one.open_risk),
+             percent(one.open_risk_percent)] for one in held]
+    for account in accounts:
+        at_risk = sum(one.open_risk_percent for one in held if one.portfolio == account.portfolio)
+        resting = account.heat_percent - at_risk
+        if resting > 0.005:
+            rows.append([account.portfolio, "working entries", "", "", percent(resting)])
+        limit = f"limit {percent(account.heat_limit_percent)}"
+        rows.append([account.portfolio, f"all, {limit}", "", "", percent(account.heat_percent)])
+    columns = (*words("portfolio", "symbol"), *numbers("stop", "open risk", "of equity"))
+    print_table(columns, rows, empty="no portfolios")
+
+
+def _heat_facts(account: AccountView) -> dict[str, object]:
+    return {"portfolio": account.portfolio, "heat_percent": account.heat_percent,
+            "heat_limit_percent": account.heat_limit_percent, "equity": account.equity, "currency": account.currency}
+
+
+def risk(path: Path, *, as_json: bool) -> None:
+    """Each portfolio's limits and what of them is used."""
+    snapshot = _looked(path)
+    accounts = snapshot.accounts if snapshot else ()
+    if as_json:
+        print_json([{"portfolio": one.portfolio, "trading_state": one.trading_state, "heat_percent": one.heat_percent,
+                     "gross_exposure_percent": one.gross_exposure_percent, "buying_power": one.buying_power,
+                     "limits": one.limits} for one in accounts])
+        return
+    rows = [row for account in accounts for row in _limit_rows(account)]
+    print_table((*words("portfolio", "limit"), *numbers("allowed", "used")), rows, empty="no portfolios")
+
+
+def _limit_rows(account: AccountView) -> list[list[str]]:
+    limits = account.limits
+    share = _share
+    largest_order = number(limits.max_order_notional) if limits.max_order_notional is not None else "-"
+    rows = [
+        ("heat", share(limits.max_heat_fraction), percent(account.heat_percent)),
+        ("gross exposure", share(limits.max_leverage), percent(account.gross_exposure_percent)),
+        ("largest order", share(limits.max_order_notional_fraction), ""),
+        ("largest order in money", largest_order, ""),
+        ("largest position", share(limits.max_position_fraction), ""),
+        ("price collar", f"{Decimal(limits.collar_bps) / 100}%", ""),
+        ("age of a quote", f"{limits.stale_quote_seconds:g}s", ""),
+        ("entries a minute", str(limits.orders_per_minute), ""),
+        ("stop required", "yes" if limits.require_stop else "no", ""),
+    ]
+    return [[account.portfolio, *row] for row in rows]
+
+
+def _share(fraction: float) -> str:
+    return percent(fraction * 100)
+
+
+def proposal(snapshot: Snapshot, proposal_id: str) -> ProposalView:
+    """The proposal of that id; raises `UsageError` where there is none."""
+    for one in snapshot.proposals:
+        if one.proposal_id == proposal_id:
+            return one
+    known = ", ".join(one.proposal_id for one in _pending(snapshot)) or "none is pending"
+    raise UsageError(f"{proposal_id}: no such decision; pending: {known}")

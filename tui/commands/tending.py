@@ -1,0 +1,108 @@
+"""The words of the commands that look after a home."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui.commands.options import Json, home_of, leave
+
+journal = typer.Typer(help="The append-only record: verify, tail, export.", rich_markup_mode=None)
+config = typer.Typer(help="The configuration: check, show.", rich_markup_mode=None)
+themes = typer.Typer(help="Colours of the screen.", rich_markup_mode=None)
+
+
+NewFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A new file; else standard output.")]
+NewFolder = Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Where; else the home's backups.")]
+Backup = Annotated[Path, typer.Argument(metavar="FOLDER", help="A backup's folder.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Move the home's content aside first.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file; a copy of it is kept.")]
+
+
+@journal.command()
+def verify(context: typer.Context, as_json: Json = False) -> None:
+    """Prove every row against its hash; names the row where one is damaged."""
+    from tui.commands import upkeep
+
+    leave(upkeep.journal_verify(home_of(context), as_json=as_json))
+
+
+@journal.command()
+def tail(context: typer.Context, rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many.")] = 20,
+         as_json: Json = False) -> None:
+    """The newest rows."""
+    from tui.commands import upkeep
+
+    leave(upkeep.journal_tail(home_of(context), rows, as_json=as_json))
+
+
+@journal.command()
+def export(context: typer.Context, target: NewFile = None,
+           as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of JSON lines.")] = False) -> None:
+    """The whole journal as JSON lines or CSV."""
+    from tui.commands import upkeep
+
+    leave(upkeep.journal_export(home_of(context), target, as_csv=as_csv))
+
+
+def backup(context: typer.Context, folder: NewFolder = None, as_json: Json = False) -> None:
+    """Copy what lasts, and prove the copy."""
+    from tui.commands import upkeep
+
+    leave(upkeep.backup(home_of(context), folder, as_json=as_json))
+
+
+def restore(context: typer.Context, folder: Backup, replace: Replace = False, as_json: Json = False) -> None:
+    """Put a backup into the home."""
+    from tui.commands import upkeep
+
+    leave(upkeep.restore(home_of(context), folder, replace=replace, as_json=as_json))
+
+
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Look the home over, and say what to do."""
+    from tui.commands import doctoring
+
+    leave(doctoring.doctor(home_of(context), as_json=as_json))
+
+
+def init(context: typer.Context, force: Force = False) -> None:
+    """Write config.toml, every setting commented."""
+    from tui.commands import upkeep
+
+    leave(upkeep.init(home_of(context), force=force))
+
+
+def locate(context: typer.Context, as_json: Json = False) -> None:
+    """Where the home and its files lie."""
+    from tui.commands import upkeep
+
+    leave(upkeep.locate(home_of(context), as_json=as_json))
+
+
+@config.command("check")
+def check(context: typer.Context, as_json: Json = False) -> None:
+    """Everything wrong in the configuration, and what in it contradicts itself."""
+    from tui.commands import upkeep
+
+    leave(upkeep.config_check(home_of(context), as_json=as_json))
+
+
+@config.command("show")
+def show(context: typer.Context, as_json: Json = False) -> None:
+    """The configuration in force, defaults included."""
+    from tui.commands import upkeep
+
+    leave(upkeep.config_show(home_of(context), as_json=as_json))
+
+
+@themes.command("list")
+def themes_list(context: typer.Context, as_json: Json = False) -> None:
+    """The themes there are."""
+    from tui.commands import upkeep
+
+    leave(upkeep.themes_list(home_of(context), as_json=as_json))
+
+
+COMMANDS = {one.__name__: one for one in (backup, restore, doctor, init, locate)}
+GROUPS = {"journal": journal, "config": config, "themes": themes}

@@ -1,0 +1,192 @@
+"""Commands that trade: orders and protection by hand, closing, cancelling, pending decisions."""
+
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from engine.errors import UsageError
+from engine.inputs import (
+    AcknowledgeAlert,
+    Approve,
+    CancelOrder,
+    ClosePosition,
+    Command,
+    Decline,
+    PlaceOrder,
+    SetProtection,
+)
+from engine.orders import OrderKind, OrderStatus
+from engine.service import OrderCard, OrderView, Receipt, Refusal, Snapshot, StopHome
+from tui.commands.link import POLL_SECONDS, Link, command_id, engine_link
+from tui.commands.queries import proposal
+from tui.formats import number, percent
+from tui.printing import print_error, print_facts, print_json, print_table, words
+
+SETTLE_SECONDS = 10.0
+IN_FLIGHT = frozenset({OrderStatus.INITIALIZED, OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN,
+                       OrderStatus.PENDING_CANCEL})
+BAD_ENDS = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED, OrderStatus.DISPUTED})
+
+
+def place(path: Path, order: PlaceOrder, *, what_if: bool, as_json: bool) -> int:
+    """Send an order, or with `what_if` print its checks and its effect; the exit status."""
+    with engine_link(path) as link:
+        if what_if:
+            return _show_what_if(link.what_if_now(order), as_json=as_json)
+        receipt = link.send_now(order)
+        return _report(link, receipt, as_json=as_json)
+
+
+def order_kind(limit: Decimal | None, trigger: Decimal | None) -> OrderKind:
+    """The kind of entry that its prices ask for."""
+    if trigger is not None:
+        return OrderKind.STOP_LIMIT if limit is not None else OrderKind.STOP
+    return OrderKind.LIMIT if limit is not None else OrderKind.MARKET
+
+
+def close(path: Path, symbol: str, portfolio: str, quantity: Decimal | None, *, as_json: bool) -> int:
+    """Close a position or part of it at market."""
+    return _sent(path, ClosePosition(command_id(), symbol, portfolio, quantity), as_json=as_json)
+
+
+def protect(path: Path, change: SetProtection, *, as_json: bool) -> int:
+    """Change a position's exit plan."""
+    return _sent(path, change, as_json=as_json)
+
+
+def cancel(path: Path, client_order_id: str, *, as_json: bool) -> int:
+    """Cancel one order."""
+    return _sent(path, CancelOrder(command_id(), client_order_id), as_json=as_json)
+
+
+def acknowledge(path: Path, alert_id: str, *, as_json: bool) -> int:
+    """Mark an alert as seen."""
+    return _sent(path, AcknowledgeAlert(command_id(), alert_id), as_json=as_json)
+
+
+def approve(path: Path, proposal_id: str, digest: str, *, yes: bool, as_json: bool) -> int:
+    """Approve a pending trade exactly as its card says; without a digest the card is printed, on a terminal asked."""
+    with engine_link(path) as link:
+        if not digest:
+            shown = proposal(link.snapshot_now(), proposal_id)
+            digest = shown.digest
+            if not as_json:
+                print_card(shown.card)
+            if not yes and sys.stdin.isatty() and not _agreed(f"approve {proposal_id} exactly as shown?"):
+                print_error(f"{proposal_id}: not approved; nothing was sent")
+                return 1
+        return _report(link, link.send_now(Approve(command_id(), proposal_id, digest)), as_json=as_json)
+
+
+def decline(path: Path, proposal_id: str, reason: str, *, as_json: bool) -> int:
+    """Decline a pending trade."""
+    return _sent(path, Decline(command_id(), proposal_id, reason), as_json=as_json)
+
+
+def _sent(path: Path, command: Command, *, as_json: bool) -> int:
+    with engine_link(path) as link:
+        return _report(link, link.send_now(command), as_json=as_json)
+
+
+def _agreed(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _show_what_if(answer: OrderCard | Refusal, *, as_json: bool) -> int:
+    if isinstance(answer, Refusal):
+        if as_json:
+            print_json({"passed": False, "refusal": answer})
+        print_error(refusal_line(answer))
+        return 1
+    if as_json:
+        print_json({"passed": answer.passed, "card": answer})
+    else:
+        print_card(answer)
+    return 0 if answer.passed else 1
+
+
+def print_card(card: OrderCard) -> None:
+    """An order card: terms, worst case, heat and exposure before and after, and every check."""
+    kind = card.kind.value.replace("_", "-")
+    levels = [("limit", card.limit), ("trigger", card.trigger), ("stop", card.stop), ("target", card.target),
+              ("price now", card.reference)]
+    facts = [("order", f"{card.side.value} {number(card.quantity)} {card.symbol} {kind}, portfolio {card.portfolio}")]
+    facts += [(name, number(level)) for name, level in levels if level is not None]
+    if card.trail:
+        facts.append(("trail", card.trail))
+    loss = "not bounded: no stop" if card.worst_loss is None else f"{number(card.worst_loss)} {card.currency}"
+    facts += [
+        ("notional", f"{number(card.notional)} {card.currency}, {percent(card.equity_share_percent)} of equity"),
+        ("fee", f"{number(card.fee_estimate)} {card.currency}"),
+        ("worst loss", loss),
+        ("heat", f"{percent(card.heat_before_percent)} -> {percent(card.heat_after_percent)}"),
+        ("exposure", f"{percent(card.exposure_before_percent)} -> {percent(card.exposure_after_percent)}"),
+    ]
+    if card.reward_to_risk is not None:
+        facts.append(("reward to risk", f"{card.reward_to_risk:.2f}"))
+    print_facts(facts)
+    rows = [["ok" if check.passed else "REFUSED", check.name, check.value, check.limit, check.message]
+            for check in card.checks]
+    print_table(words("verdict", "check", "value", "limit", "why"), rows, empty="no checks apply")
+
+
+def refusal_line(refusal: Refusal) -> str:
+    """A refusal as one line: the check, what was found, what is allowed."""
+    held = f" ({refusal.value or '-'} against {refusal.limit or '-'})" if refusal.value or refusal.limit else ""
+    return f"refused by {refusal.check}{held}: {refusal.message}"
+
+
+def _report(link: Link, receipt: Receipt, *, as_json: bool) -> int:
+    """Print what a command led to once its orders have left flight; 0 accepted, 1 refused."""
+    orders = _settled_orders(link, receipt) if receipt.accepted else []
+    if as_json:
+        print_json({"accepted": receipt.accepted, "receipt": receipt, "orders": orders})
+    if receipt.refusal is not None or not receipt.accepted:
+        print_error(refusal_line(receipt.refusal) if receipt.refusal else f"refused: {receipt.text}")
+        return 1
+    if not as_json:
+        _print_outcome(receipt, orders)
+    bad = [order for order in orders if order.status in BAD_ENDS]
+    for order in bad:
+        print_error(f"{order.client_order_id}: {order.status.value}: {order.reason or 'the venue gave no reason'}")
+    return 1 if bad else 0
+
+
+def _print_outcome(receipt: Receipt, orders: list[OrderView]) -> None:
+    if receipt.proposal_id:
+        print(f"pending decision {receipt.proposal_id}: `quarterdeck approve {receipt.proposal_id}` sends it")
+    for order in orders:
+        at = f" at {number(order.average)}" if order.average is not None else ""
+        done = f", {number(order.filled)} of {number(order.quantity)} filled{at}" if order.filled else ""
+        name = f"{order.side.value} {number(order.quantity)} {order.symbol} {order.kind.value.replace('_', '-')}"
+        print(f"{order.client_order_id}  {order.purpose.value}: {name}  {order.status.value}{done}")
+    if receipt.text or not (orders or receipt.proposal_id):
+        print(receipt.text or "done")
+
+
+def _settled_orders(link: Link, receipt: Receipt) -> list[OrderView]:
+    """The receipt's orders once no answer is awaited and no stop is on its way, or as they are after a bounded wait."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        snapshot = link.snapshot_now()
+        orders = [order for order in snapshot.orders if order.client_order_id in receipt.order_ids]
+        flying = len(orders) < len(receipt.order_ids) or any(order.status in IN_FLIGHT for order in orders)
+        if not (flying or _stop_pending(snapshot, orders)) or time.monotonic() >= deadline:
+            return orders
+        time.sleep(POLL_SECONDS)
+
+
+def _stop_pending(snapshot: Snapshot, orders: list[OrderView]) -> bool:
+    touched = {(order.portfolio, order.instrument_id) for order in orders}
+    return any(position.stop_home is StopHome.PENDING and (position.portfolio, position.instrument_id) in touched
+               for position in snapshot.positions)
+
+
+def require_something(change: SetProtection) -> None:
+    """Raise `UsageError` where a change of protection names nothing."""
+    named = (change.stop, change.target, change.trail, change.breakeven_at, change.max_hold_seconds)
+    if all(part is None for part in named) and not change.clear:
+        raise UsageError(f"{change.symbol}: nothing to change; give --stop, --take-profit, --trail, --breakeven, "
+                         "--max-hold or --clear")

@@ -1,0 +1,210 @@
+"""Commands that look after a home: journal, backup, restore, configuration, themes."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from engine.errors import ConfigError, HomeUnusable, UsageError
+from tui.commands.link import existing_home
+from tui.formats import moment
+from tui.printing import print_error, print_facts, print_json, print_note, print_table, words
+
+
+def journal_verify(path: Path, *, as_json: bool) -> int:
+    """Read the whole journal and prove its chain; 1 where a row is damaged."""
+    from store.verify import verify
+
+    report = verify(existing_home(path).journal)
+    if as_json:
+        print_json({"path": str(report.path), "sound": report.sound, "rows": report.rows, "first_seq": report.first_seq,
+                    "last_seq": report.last_seq, "last_hash": report.last_hash,
+                    "damaged": [{"seq": one.seq, "what": one.what} for one in report.damaged], "notes": report.notes})
+        return 0 if report.sound else 1
+    for damage in report.damaged:
+        where = f"row {damage.seq}" if damage.seq else "the file"
+        print_error(f"{report.path}: {where}: {damage.what}")
+    for note in report.notes:
+        print_note(note)
+    if not report.sound:
+        return 1
+    print(f"sound: {report.rows} rows, {report.first_seq} to {report.last_seq}, last hash {report.last_hash}")
+    return 0
+
+
+def journal_tail(path: Path, count: int, *, as_json: bool) -> int:
+    """The newest rows, oldest first."""
+    from store.export import as_jsonl, tail
+
+    rows = tail(_journal(path), count)
+    if as_json:
+        for line in as_jsonl(rows):
+            print(line)
+        return 0
+    shown = [[str(row.seq), moment(row.at_ns), row.kind, row.payload.decode(errors="replace")] for row in rows]
+    print_table(words("row", "time (UTC)", "kind", "payload"), shown, empty="the journal is empty")
+    return 0
+
+
+def journal_export(path: Path, target: Path | None, *, as_csv: bool) -> int:
+    """The whole journal as JSON lines or CSV, to a new file or to standard output."""
+    from store import export
+    from store.read import chained_rows
+
+    rows = chained_rows(_journal(path))
+    lines = export.as_csv(rows) if as_csv else export.as_jsonl(rows)
+    if target is None:
+        for line in lines:
+            print(line)
+        return 0
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            count = sum(file.write(line + "\n") > 0 for line in lines)
+    except FileExistsError:
+        raise UsageError(f"{target}: exists already; name another file") from None
+    except OSError as error:
+        raise HomeUnusable(f"{target}: cannot be written: {error.strerror}; name another file") from error
+    print(f"{target}: {count} lines written")
+    return 0
+
+
+def _journal(path: Path) -> Path:
+    journal = existing_home(path).journal
+    if not journal.is_file():
+        raise HomeUnusable(f"{journal}: no journal yet; an engine writes one when it first runs")
+    return journal
+
+
+def backup(path: Path, target: Path | None, *, as_json: bool) -> int:
+    """Copy the databases and the configuration, read the copy back and prove it."""
+    from store.backup import backup as back_up
+
+    home = existing_home(path)
+    report = back_up(home, target or home.backups, time.time_ns())
+    if as_json:
+        print_json({"folder": str(report.folder), "files": report.files, "rows": report.journal.rows,
+                    "last_hash": report.journal.last_hash})
+    else:
+        print(f"{report.folder}: {', '.join(report.files)}; {report.journal.rows} journal rows read back and proved")
+    return 0
+
+
+def restore(path: Path, folder: Path, *, replace: bool, as_json: bool) -> int:
+    """Put a backup into the home; what was there is moved aside."""
+    from store.backup import restore as put_back
+
+    report = put_back(folder, path, replace=replace)
+    if as_json:
+        print_json({"home": str(report.home), "files": report.files, "engine_id": report.engine_id,
+                    "moved_aside": str(report.moved_aside) if report.moved_aside else None})
+        return 0
+    print(f"{report.home}: {', '.join(report.files)} restored; the next start asks the venue what happened since")
+    if report.moved_aside:
+        print(f"what was there before lies in {report.moved_aside}")
+    return 0
+
+
+def init(path: Path, *, force: bool) -> int:
+    """Create the home and write its commented configuration file."""
+    from store.home import open_home
+    from tui.commands.config_text import default_text
+
+    home = open_home(path)
+    if home.config.exists():
+        if not force:
+            raise UsageError(f"{home.config}: exists already; --force writes a new one and keeps a copy of this one")
+        kept = _copy_name(home.config)
+        home.config.replace(kept)
+        print(f"{kept}: the former configuration")
+    descriptor = os.open(home.config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(default_text())
+    print(f"{home.config}: written with every setting and its default")
+    print("next: `quarterdeck` opens the workstation on paper money; `quarterdeck doctor` looks the home over")
+    return 0
+
+
+def _copy_name(config: Path) -> Path:
+    number = 1
+    while (kept := config.with_name(f"{config.name}.{number}")).exists():
+        number += 1
+    return kept
+
+
+def config_check(path: Path, *, as_json: bool) -> int:
+    """Everything wrong in the configuration, and what in it contradicts itself; 2 where it is not valid."""
+    from engine.config import check_config
+
+    file = path / "config.toml"
+    text = _config_text(file)
+    checked = check_config(text or "", str(file))
+    if as_json:
+        print_json({"path": str(file), "exists": text is not None, "valid": checked.config is not None,
+                    "errors": checked.errors, "warnings": checked.warnings})
+        return 0 if checked.config is not None else ConfigError.exit_status
+    for line in checked.errors:
+        print_error(line)
+    for line in checked.warnings:
+        print(f"warning: {line}")
+    if checked.config is None:
+        return ConfigError.exit_status
+    where = str(file) if text is not None else f"{file} does not exist: the defaults"
+    print(f"{where}: valid" + (f", {len(checked.warnings)} warnings" if checked.warnings else ""))
+    return 0
+
+
+def config_show(path: Path, *, as_json: bool) -> int:
+    """The configuration in force, defaults included."""
+    from engine.config import load_config
+
+    config = load_config(path / "config.toml")
+    if as_json:
+        print_json(config.model_dump(mode="json"))
+        return 0
+    from tui.commands.config_text import config_text
+
+    print(config_text(config), end="")
+    return 0
+
+
+def _config_text(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+
+
+def themes_list(path: Path, *, as_json: bool) -> int:
+    """The themes that come with the program and those of the home; bad ones are named with the reason."""
+    from tui.theming import packaged_themes, user_themes
+
+    own = user_themes(path / "themes")
+    found = [(theme.name, "packaged", theme.dark) for theme in packaged_themes()]
+    found += [(theme.name, "home", theme.dark) for theme in own.themes]
+    if as_json:
+        print_json({"themes": [{"name": name, "from": origin, "dark": dark} for name, origin, dark in found],
+                    "problems": own.problems})
+        return 0
+    rows = [[name, origin, "dark" if dark else "light"] for name, origin, dark in found]
+    print_table(words("theme", "from", "kind"), rows, empty="no themes")
+    for problem in own.problems:
+        print_note(problem)
+    return 0
+
+
+def locate(path: Path, *, as_json: bool) -> int:
+    """Where things lie."""
+    from store.home import Home
+
+    home = Home(Path(os.path.abspath(path)))
+    names = ("path", "config", "journal", "paper", "socket", "logs", "themes", "backups", "snapshots", "halt_flag")
+    facts = [("home" if name == "path" else name, str(getattr(home, name))) for name in names]
+    if as_json:
+        print_json(dict(facts))
+    else:
+        print_facts(facts)
+    sys.stdout.flush()
+    return 0

@@ -1,0 +1,49 @@
+"""Structured logs of the unattended engine: JSON lines to standard error and to rotating files in the home."""
+
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger, Processor
+
+LOG_FILE = "engine.log"
+MEGABYTE = 1 << 20
+
+
+def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int) -> "FilteringBoundLogger":
+    """Set logging up for this process and give the program's logger.
+
+    Records of other libraries come out in the same shape. A file that cannot be written must not stop an engine, so the
+    handlers swallow their own failures; standard error still gets every line.
+    """
+    import structlog
+
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()])
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handlers.append(logging.handlers.RotatingFileHandler(
+        folder / LOG_FILE, maxBytes=file_megabytes * MEGABYTE, backupCount=files_kept, encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    logging.raiseExceptions = False
+    root = logging.getLogger()
+    root.handlers[:] = handlers
+    root.setLevel(level.upper())
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True)
+    logger: FilteringBoundLogger = structlog.get_logger("quarterdeck")
+    return logger
