@@ -47,7 +47,7 @@ from engine.events import (
     WantRefused,
 )
 from engine.inputs import Connectivity
-from engine.orders import Fill, FillSource, Order, Purpose, Side
+from engine.orders import Fill, Order, Purpose, Side
 from engine.positions import Position, cash_delta_minor, fold_fill, position_key
 from engine.service import ProposalStatus, StopHome
 from engine.state import (
@@ -224,11 +224,10 @@ def _order_filled(state: State, event: OrderFilled, _: Recorded) -> Changes:
     if state.fill_seen(fill):
         return {}
     order = state.order(fill.client_order_id)
-    counted, inferred_left = _beyond_inferred(order, fill)
+    counted = order_facts.added_by(order, fill) if order else fill
     changes: Changes = {"fills_seen": _seen(state, fill)}
     if order is not None:
-        changes |= _order_changes(state, fill.client_order_id, lambda known: replace(
-            order_facts.with_fill(known, counted) if counted else known, inferred_lots=inferred_left))
+        changes |= _order_changes(state, fill.client_order_id, lambda known: order_facts.with_fill(known, fill))
     if counted is None:
         return changes
     purpose = order.intent.purpose if order else Purpose.ENTRY
@@ -240,21 +239,6 @@ def _order_filled(state: State, event: OrderFilled, _: Recorded) -> Changes:
         account, cash_minor=account.cash_minor + cash_delta_minor(counted, state.instruments[fill.instrument_id]),
         last_fill_ns=max(account.last_fill_ns, fill.at_ns))}
     return changes
-
-
-def _beyond_inferred(order: Order | None, fill: Fill) -> tuple[Fill | None, int]:
-    """What a fill adds beyond the quantity that was inferred before it arrived, and how much inferred is left."""
-    if order is None:
-        return fill, 0
-    if fill.source is FillSource.INFERRED:
-        return fill, order.inferred_lots + fill.last_lots
-    consumed = min(order.inferred_lots, fill.last_lots)
-    left = order.inferred_lots - consumed
-    if not consumed:
-        return fill, left
-    if consumed == fill.last_lots:
-        return None, left
-    return replace(fill, last_lots=fill.last_lots - consumed), left
 
 
 def _seen(state: State, fill: Fill) -> dict[str, dict[str, int]]:
@@ -271,6 +255,9 @@ def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | N
     before = state.positions.get(key)
     instrument = state.instruments[fill.instrument_id]
     after, trips = fold_fill(before, fill, instrument, order.intent if order else None, portfolio)
+    if after and after.exit_lots and order and order.intent.purpose is Purpose.EXIT:
+        left = max(0, after.exit_lots - fill.last_lots)
+        after = replace(after, exit_lots=left, exit_reason=after.exit_reason if left else "")
     changes = _with_position(state, key, fill.instrument_id, after)
     known = state.portfolios[portfolio]
     cost_change = (after.cost_minor if after else 0) - (before.cost_minor if before else 0)
@@ -316,7 +303,7 @@ def _level_touched(state: State, event: LevelTouched, _: Recorded) -> Changes:
 
 
 def _exit_wanted(state: State, event: ExitWanted, _: Recorded) -> Changes:
-    return _edited(state, event.key, exit_reason=event.reason, exit_attempts=0, exit_retry_at_ns=0, touched_at_ns=0)
+    return _edited(state, event.key, exit_reason=event.reason, exit_lots=event.lots, exit_attempts=0, exit_retry_at_ns=0, touched_at_ns=0)
 
 
 def _exit_retried(state: State, event: ExitRetried, _: Recorded) -> Changes:

@@ -160,11 +160,13 @@ class LevelTouched(Event):
 
 
 class ExitWanted(Event):
-    """The engine wants out of a position, at market, until it is flat."""
+    """The engine wants out of a position (or `lots` of it; 0 is all), at market, until that is done."""
 
     key: str
     reason: str
+    lots: Lots = 0
     seen_ticks: Ticks = 0
+    command_id: str = ""
 
 
 class ExitRetried(Event):

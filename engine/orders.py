@@ -193,7 +193,7 @@ def derive_status(order: Order) -> OrderStatus:
         return OrderStatus.DISPUTED
     if order.closed_as is not None:
         return OrderStatus(order.closed_as.name)
-    if order.denied_reason:
+    if order.denied_reason and not order.acked:
         return OrderStatus.DENIED
     if len(order.cancel_requests) > len(order.cancel_answers):
         return OrderStatus.PENDING_CANCEL

@@ -161,6 +161,11 @@ class State(msgspec.Struct, frozen=True):
         """The stricter of the portfolio's latch and the global one."""
         return max(self.portfolios[portfolio].trading_state, self.trading_state, key=_STRICTNESS.__getitem__)
 
+    def flattening(self, portfolio: str) -> bool:
+        """The second stage of panic is at work on this portfolio: it alone places orders there."""
+        flatten = self.flatten
+        return flatten is not None and not flatten.finished and flatten.portfolio in ("", portfolio)
+
     def fill_seen(self, fill: Fill) -> bool:
         return fill.key in self.fills_seen.get(_fill_day(fill), {})
 

@@ -33,7 +33,7 @@ def trail_step(position: Position, step_fraction: float) -> Ticks:
 
 def watch_of(position: Position, step_fraction: float) -> Watch:
     """The quiet band of a position; a position on its way out, or without a plan, is never asked."""
-    if position.exit_reason or position.touched_at_ns:
+    if (position.exit_reason and not position.exit_lots) or position.touched_at_ns:
         return Watch(position.key, position.sign, -FAR_TICKS, FAR_TICKS, NEVER_NS)
     plan, sign = position.plan, position.sign
     until_ns = position.opened_at_ns + plan.max_hold_ns if plan.max_hold_ns else NEVER_NS
@@ -64,5 +64,5 @@ def _trail_due(position: Position, step_fraction: float) -> Ticks:
     if plan.trail_ticks:
         return aim + sign * plan.trail_ticks
     if sign > 0:
-        return aim * 10_000 // (10_000 - plan.trail_bps) - 1 if plan.trail_bps < 10_000 else FAR_TICKS  # noqa: PLR2004
-    return -(-aim * 10_000 // (10_000 + plan.trail_bps)) + 1
+        return (aim - 2) * 10_000 // (10_000 - plan.trail_bps) - 1 if plan.trail_bps < 10_000 else FAR_TICKS  # noqa: PLR2004
+    return -(-(aim + 2) * 10_000 // (10_000 + plan.trail_bps)) + 1

@@ -1,0 +1,85 @@
+"""`decide(state, stamped)`: what an input means. Pure: the events that now hold and the effects that must follow.
+
+The quiet path comes first: a price inside every position's quiet band costs a dictionary lookup and three comparisons.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.decide import beat, commands, entries, flatten, prices, proposals, sessions, venue
+from engine.inputs import (
+    AcceptDrift,
+    AcknowledgeAlert,
+    Approve,
+    Bar,
+    CancelAllAnswered,
+    CancelAnswered,
+    CancelOrder,
+    ClosePosition,
+    ConnectionChanged,
+    Decline,
+    EngineStarted,
+    FillReported,
+    Flatten,
+    MarketTrade,
+    OrderMissing,
+    OrderReport,
+    PlaceOrder,
+    Quote,
+    Reconcile,
+    ReportFailed,
+    SetProtection,
+    SetTradingState,
+    SubmitAnswered,
+    TapeEnded,
+    TimeAdvanced,
+    VenueReported,
+)
+from engine.protection import guard_touched
+from engine.state import State
+from engine.turn import Decision, Stamped, Turn
+
+_HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
+    EngineStarted: sessions.started, TapeEnded: sessions.tape_ended, ConnectionChanged: sessions.connection_changed,
+    SubmitAnswered: venue.submit_answered, CancelAnswered: venue.cancel_answered,
+    CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,
+    FillReported: venue.fill_reported, VenueReported: venue.venue_reported, ReportFailed: venue.report_failed,
+    TimeAdvanced: beat.time_advanced, Bar: prices.bar_closed,
+}
+
+_COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
+    PlaceOrder: entries.place_order, CancelOrder: commands.cancel_order, ClosePosition: commands.close_position,
+    SetProtection: commands.set_protection, Approve: proposals.approve, Decline: proposals.decline,
+    SetTradingState: commands.set_trading_state, Flatten: flatten.start, AcknowledgeAlert: commands.acknowledge_alert,
+    AcceptDrift: commands.accept_drift, Reconcile: commands.reconcile_now,
+}
+
+
+def decide(state: State, stamped: Stamped) -> Decision:
+    """The decision on one input; the market view already holds the input where it is a price."""
+    taken = stamped.input
+    kind = type(taken)
+    if kind is Quote:
+        watches = state.watches.get(taken.instrument_id)  # type: ignore[union-attr]
+        if watches is None or not prices.quote_asks(watches, taken, stamped.at_ns):  # type: ignore[arg-type]
+            return Decision(state, (), ())
+    elif kind is MarketTrade or (kind is Bar and taken.instrument_id not in state.watches):  # type: ignore[union-attr]
+        return Decision(state, (), ())
+    turn = Turn(state, stamped.market, stamped.at_ns)
+    if kind is Quote:
+        prices.quote_seen(turn, taken)  # type: ignore[arg-type]
+    elif kind in _COMMANDS:
+        _command(turn, taken, _COMMANDS[kind])
+    else:
+        _HANDLERS[kind](turn, taken)
+    guard_touched(turn)
+    return turn.decision()
+
+
+def _command(turn: Turn, command: Any, handler: Callable[[Turn, Any], None]) -> None:
+    """A command takes effect once, however often it arrives: its id is in the journal."""
+    done_at = turn.state.commands.get(command.command_id)
+    if done_at is not None:
+        turn.accept(command.command_id, f"already done, journal row {done_at}")
+        return
+    handler(turn, command)

@@ -1,0 +1,96 @@
+"""What time alone brings: deadlines, second looks, retries. The loop beats about once a second; every step is idempotent."""
+
+from engine.decide import flatten
+from engine.events import DayRolled, LevelTouched, ProposalSettled
+from engine.inputs import Connectivity, TimeAdvanced
+from engine.kernel.exits import HOLD_OVER, exit_on_price
+from engine.orders import Order, OrderStatus
+from engine.positions import exit_state
+from engine.protection import IN_FLIGHT, want_exit
+from engine.service import AlertLevel, ProposalStatus, StopHome
+from engine.turn import Turn
+from engine.units import seconds_to_ns
+from engine.valuation import equity_minor
+
+ASKED_AGAIN = IN_FLIGHT | {OrderStatus.PENDING_CANCEL, OrderStatus.DISPUTED}
+
+
+def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
+    """Look at every deadline once."""
+    _roll_day(turn)
+    _expire_proposals(turn)
+    _ask_about_orders(turn)
+    _ask_for_reports(turn)
+    _look_at_positions(turn)
+    flatten.beat(turn, turn.at_ns)
+
+
+def _roll_day(turn: Turn) -> None:
+    """A new day's baselines, once every account has told its cash; latched, so that a restart does not reset them."""
+    day = turn.market.day_number(turn.at_ns)
+    if day <= turn.state.day or not all(account.funded for account in turn.state.accounts.values()):
+        return
+    turn.emit(DayRolled(day, {name: equity_minor(turn.state, turn.market, name) for name in turn.state.portfolios}))
+
+
+def _expire_proposals(turn: Turn) -> None:
+    for proposal in list(turn.state.proposals.values()):
+        if proposal.status is ProposalStatus.PENDING and turn.at_ns >= proposal.expires_at_ns:
+            turn.emit(ProposalSettled(proposal.proposal_id, ProposalStatus.EXPIRED, "nobody answered in time", "engine"))
+
+
+def _ask_about_orders(turn: Turn) -> None:
+    """What has been in between for too long is looked up; the gateway spaces repeated questions."""
+    patience_ns = seconds_to_ns(turn.state.settings.query_after_seconds)
+    for order in list(turn.state.orders.values()):
+        if order.status in ASKED_AGAIN and turn.at_ns - _since_ns(order) >= patience_ns:
+            turn.ask_order(order)
+            if order.status is OrderStatus.PENDING_CANCEL and turn.at_ns - _since_ns(order) >= 6 * patience_ns:
+                turn.alert(AlertLevel.ERROR, "cancel-stuck", order.client_order_id,
+                           "the venue has not confirmed a cancel; the order still counts")
+
+
+def _since_ns(order: Order) -> int:
+    if order.status is OrderStatus.PENDING_CANCEL:
+        return order.cancel_requested_at_ns
+    return max(order.sent_at_ns, order.closed_at_ns)
+
+
+def _ask_for_reports(turn: Turn) -> None:
+    settings = turn.state.settings
+    for account in turn.state.accounts.values():
+        overdue = turn.at_ns - account.reconciled_at_ns >= seconds_to_ns(settings.reconcile_seconds)
+        drifting = any(not drift.settled and turn.at_ns - drift.seen_at_ns >= seconds_to_ns(settings.settle_seconds)
+                       for drift in account.drifts.values())
+        reconciling = account.connectivity is Connectivity.RECONCILING
+        if reconciling or drifting or (overdue and account.connectivity is Connectivity.LIVE):
+            turn.ask_report(account.account)
+
+
+def _look_at_positions(turn: Turn) -> None:
+    grace_ns = seconds_to_ns(turn.state.settings.venue_stop_grace_seconds)
+    for position in list(turn.state.positions.values()):
+        hold_ns = position.plan.max_hold_ns
+        if hold_ns and turn.at_ns >= position.opened_at_ns + hold_ns:
+            want_exit(turn, position, "held for its maximum time")
+        elif position.touched_at_ns and turn.at_ns - position.touched_at_ns >= grace_ns:
+            _grace_over(turn, position.key)
+        home = turn.state.homes.get(position.key)
+        if position.exit_reason or home is None or home.home is not StopHome.VENUE:
+            turn.touch(position.portfolio, position.instrument_id)
+
+
+def _grace_over(turn: Turn, key: str) -> None:
+    """The venue had its moment with a touched level: where the price is still there, the engine leaves itself."""
+    position = turn.state.positions[key]
+    mark = turn.market.marks.get(position.instrument_id)
+    if mark is None:
+        return
+    rules = exit_state(position, turn.state.instruments[position.instrument_id])
+    code = exit_on_price(rules, mark.bid_ticks, mark.ask_ticks, turn.at_ns)
+    if code in (0, HOLD_OVER):
+        turn.emit(LevelTouched(key, 0))
+        return
+    turn.alert(AlertLevel.WARN, "venue-silent", position.instrument_id,
+               "the price passed a level, the venue's order did not act; the engine leaves at market")
+    want_exit(turn, position, "level passed, the venue did not act", seen_ticks=mark.value_ticks(position.sign))

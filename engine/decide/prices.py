@@ -1,0 +1,85 @@
+"""Exits by price: what a quote or a closed bar means for the positions of its instrument."""
+
+from engine.events import LevelTouched, StopMoved
+from engine.inputs import Bar, Quote
+from engine.kernel.exits import HOLD_OVER, NO_EXIT, STOP_HIT, exit_in_bar, exit_on_price, trailed
+from engine.orders import Purpose
+from engine.positions import Position, exit_state
+from engine.protection import IN_FLIGHT, covered_lots, want_exit
+from engine.turn import Turn
+from engine.units import Nanoseconds, Ticks
+from engine.watch import Watch, trail_step
+
+REASONS = {STOP_HIT: "stop hit", HOLD_OVER: "held for its maximum time"}
+
+
+def quote_asks(watches: tuple[Watch, ...], quote: Quote, at_ns: Nanoseconds) -> bool:
+    """Whether a quote leaves the quiet band of any position."""
+    for watch in watches:
+        price = quote.bid_ticks if watch.sign > 0 else quote.ask_ticks
+        if not watch.low_ticks < price < watch.high_ticks or at_ns >= watch.until_ns:
+            return True
+    return False
+
+
+def quote_seen(turn: Turn, quote: Quote) -> None:
+    """Judge every position of the instrument by the price at which it could leave."""
+    for watch in turn.state.watches.get(quote.instrument_id, ()):
+        position = turn.state.positions[watch.key]
+        if position.exit_reason and not position.exit_lots:
+            continue
+        instrument = turn.state.instruments[quote.instrument_id]
+        rules = exit_state(position, instrument)
+        code = exit_on_price(rules, quote.bid_ticks, quote.ask_ticks, turn.at_ns)
+        price = quote.bid_ticks if watch.sign > 0 else quote.ask_ticks
+        if code != NO_EXIT:
+            leave_by_rule(turn, position, code, price)
+            continue
+        move_stop(turn, position, *trailed(rules, price), price, exact=False)
+
+
+def bar_closed(turn: Turn, bar: Bar) -> None:
+    """Judge positions that were open for the whole bar by its range, pessimistically; then let the stop follow."""
+    for watch in turn.state.watches.get(bar.instrument_id, ()):
+        position = turn.state.positions[watch.key]
+        if (position.exit_reason and not position.exit_lots) or position.opened_at_ns > bar.open_ns:
+            continue
+        rules = exit_state(position, turn.state.instruments[bar.instrument_id])
+        code, price = exit_in_bar(rules, bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks, bar.open_ns,
+                                  bar.close_ns)
+        if code != NO_EXIT:
+            leave_by_rule(turn, position, code, price)
+            continue
+        best = bar.high_ticks if position.lots > 0 else bar.low_ticks
+        move_stop(turn, position, *trailed(rules, best), best, exact=True)
+
+
+def leave_by_rule(turn: Turn, position: Position, code: int, price: Ticks) -> None:
+    """A level was reached. Where an order rests at the venue for it, the venue gets a moment; otherwise out at once."""
+    purpose = Purpose.STOP if code == STOP_HIT else Purpose.TARGET
+    if code != HOLD_OVER and rests_at_venue(turn, position, purpose):
+        if not position.touched_at_ns:
+            turn.emit(LevelTouched(position.key, turn.at_ns, price))
+        return
+    want_exit(turn, position, REASONS.get(code, "target reached"), seen_ticks=price)
+
+
+def rests_at_venue(turn: Turn, position: Position, purpose: Purpose) -> bool:
+    """An order of that purpose stands at the venue, confirmed, for the whole position."""
+    return any(order.intent.purpose is purpose and order.status not in IN_FLIGHT
+               and covered_lots(turn, order) >= abs(position.lots)
+               for order in turn.state.orders_in(position.portfolio, position.instrument_id))
+
+
+def move_stop(turn: Turn, position: Position, stop_ticks: Ticks, best_ticks: Ticks, seen_ticks: Ticks, *,
+              exact: bool) -> None:
+    """Follow with the stop; on quotes only by whole steps, since every move is a journal row and a venue order."""
+    gained = (stop_ticks - position.stop_ticks) * position.sign if position.stop_ticks else stop_ticks
+    if stop_ticks == position.stop_ticks or gained <= 0:
+        return
+    step = 1 if exact or not position.stop_ticks else trail_step(position, turn.state.settings.trail_step_fraction)
+    breakeven = stop_ticks == position.plan.breakeven_to_ticks
+    if gained < step and not breakeven:
+        return
+    turn.emit(StopMoved(position.key, stop_ticks, best_ticks, seen_ticks))
+    turn.touch(position.portfolio, position.instrument_id)

@@ -1,0 +1,124 @@
+"""Pending trades: raised with a card, an expiry and a price band; approved once, exactly as shown, or not at all."""
+
+from hashlib import sha256
+
+import msgspec
+
+from engine.events import Proposal, ProposalRaised, ProposalSettled
+from engine.inputs import Approve, Decline, PlaceOrder
+from engine.instruments import Instrument
+from engine.risk import BPS, check
+from engine.service import AlertLevel, OrderCard, ProposalStatus, Refusal
+from engine.state import State
+from engine.turn import Turn
+from engine.units import Ticks, seconds_to_ns
+from engine.want import Assessment, assess
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def digest_of(*parts: object) -> str:
+    """A digest of exactly these values, as canonical JSON."""
+    return sha256(_encoder.encode(parts)).hexdigest()[:32]
+
+
+def context_of(state: State, instrument: Instrument, portfolio: str) -> str:
+    """A digest of what a person took for granted when reading the card: the position, the orders in the instrument, the
+    limits, the automation level and the trading state. Prices are bound by the band instead."""
+    position = state.position(portfolio, instrument.instrument_id)
+    settings = state.portfolios[portfolio].settings
+    orders = [(order.client_order_id, order.leaves_lots) for order in state.orders_in(portfolio, instrument.instrument_id)]
+    return digest_of(instrument, position.lots if position else 0, orders, settings.limits, settings.automation,
+                     state.effective_state(portfolio))
+
+
+def propose(turn: Turn, want: PlaceOrder, found: Assessment) -> None:
+    """Put a want before a person; one that fails its checks is refused at once instead of being shown."""
+    failed = next((one for one in found.checks if not one.passed), None)
+    if failed is not None:
+        turn.refuse(want.command_id, f"propose {want.side} {want.symbol}",
+                    Refusal(failed.name, failed.limit, failed.value, failed.message))
+        return
+    settings = turn.state.settings
+    instrument = turn.state.instruments[found.intent.instrument_id]
+    proposal_id = f"p{turn.next_id()}"
+    reference = found.intent.decision_ticks
+    reach = max(1, reference * settings.proposal_band_bps // BPS)
+    expires_at_ns = turn.at_ns + seconds_to_ns(settings.proposal_seconds)
+    sized = msgspec.structs.replace(want, quantity=found.card.quantity, risk_percent=None)
+    proposal = Proposal(
+        proposal_id=proposal_id, want=sized, card=found.card,
+        digest=card_digest(proposal_id, sized, found.card, expires_at_ns, reference - reach, reference + reach),
+        context=context_of(turn.state, instrument, want.portfolio), raised_at_ns=turn.at_ns, expires_at_ns=expires_at_ns,
+        band_low_ticks=reference - reach, band_high_ticks=reference + reach)
+    turn.emit(ProposalRaised(proposal, want.command_id))
+    turn.alert(AlertLevel.INFO, "pending", proposal_id, f"{want.side} {found.card.quantity} {want.symbol} waits for an answer")
+    turn.accept(want.command_id, "waits for an answer", proposal_id=proposal_id)
+
+
+def card_digest(proposal_id: str, want: PlaceOrder, card: OrderCard, expires_at_ns: int, low: Ticks, high: Ticks) -> str:
+    """What an approval is bound to: the want, the card, the expiry and the band, to the last character."""
+    return digest_of(proposal_id, want, card, expires_at_ns, low, high)
+
+
+def approve(turn: Turn, command: Approve) -> None:
+    """Single use: an approval either sends exactly what was shown or ends the pending trade with the reason."""
+    from engine.decide.entries import send_entry
+
+    proposal = turn.state.proposals.get(command.proposal_id)
+    what = f"approve {command.proposal_id}"
+    if proposal is None or proposal.status is not ProposalStatus.PENDING:
+        status = proposal.status if proposal else "unknown"
+        turn.refuse(command.command_id, what, Refusal(
+            "pending", "PENDING", status, f"{command.proposal_id} is {status}; it cannot be approved"))
+        return
+    if command.digest != proposal.digest:
+        turn.refuse(command.command_id, what, Refusal(
+            "digest", proposal.digest, command.digest, "that is not the card that is pending; read it again"))
+        return
+    refusal = _changed_since(turn, proposal)
+    found = assess(turn.state, turn.market, turn.at_ns, proposal.want) if refusal is None else refusal
+    if not isinstance(found, Refusal):
+        failed = next((one for one in found.checks if not one.passed), None)
+        refusal = Refusal(failed.name, failed.limit, failed.value, failed.message) if failed else None
+    else:
+        refusal = found
+    if refusal is not None or isinstance(found, Refusal):
+        assert refusal is not None
+        status = ProposalStatus.EXPIRED if refusal.check == "expiry" else ProposalStatus.REFUSED
+        turn.emit(ProposalSettled(proposal.proposal_id, status, refusal.message, command.by))
+        turn.refuse(command.command_id, what, refusal)
+        return
+    turn.emit(ProposalSettled(proposal.proposal_id, ProposalStatus.APPROVED, f"approved by {command.by}", command.by))
+    send_entry(turn, proposal.want, found, command.command_id)
+
+
+def _changed_since(turn: Turn, proposal: Proposal) -> Refusal | None:
+    """Expired, out of its price band, or resting on a context that is no longer so."""
+    instrument = next(one for one in turn.state.instruments.values()
+                      if proposal.want.symbol.upper() in (one.symbol.upper(), one.instrument_id.upper()))
+    if turn.at_ns >= proposal.expires_at_ns:
+        return Refusal("expiry", "before its expiry", "expired", "nobody answered in time; ask for a new one")
+    mark = turn.market.marks.get(instrument.instrument_id)
+    price = mark.take_ticks(proposal.want.side.sign) if mark else 0
+    low, high = proposal.band_low_ticks, proposal.band_high_ticks
+    band = check("price band", low <= price <= high, f"{instrument.price(low)} to {instrument.price(high)}",
+                 instrument.price(price), f"the market moved to {instrument.price(price)}; ask for a new one")
+    if not band.passed:
+        return Refusal(band.name, band.limit, band.value, band.message)
+    if context_of(turn.state, instrument, proposal.want.portfolio) != proposal.context:
+        return Refusal("context", "as shown", "changed",
+                       "the position, its orders, the limits or the trading state changed since; ask for a new one")
+    return None
+
+
+def decline(turn: Turn, command: Decline) -> None:
+    proposal = turn.state.proposals.get(command.proposal_id)
+    if proposal is None or proposal.status is not ProposalStatus.PENDING:
+        status = proposal.status if proposal else "unknown"
+        turn.refuse(command.command_id, f"decline {command.proposal_id}", Refusal(
+            "pending", "PENDING", status, f"{command.proposal_id} is {status}; there is nothing to decline"))
+        return
+    reason = command.reason or f"declined by {command.by}"
+    turn.emit(ProposalSettled(proposal.proposal_id, ProposalStatus.DECLINED, reason, command.by, command.command_id))
+    turn.accept(command.command_id, "declined")

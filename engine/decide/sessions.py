@@ -1,0 +1,48 @@
+"""The life of a run: the start, the connection to each venue, the end of a tape."""
+
+from engine.events import ConnectivityChanged, InstrumentListed, SessionStarted
+from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, TapeEnded
+from engine.orders import Purpose
+from engine.service import AlertLevel
+from engine.turn import Turn
+
+
+def started(turn: Turn, start: EngineStarted) -> None:
+    """Record the run's settings; what was in flight is unknown until each venue has reported."""
+    before_ns = turn.state.at_ns
+    turn.emit(SessionStarted(start.engine_id, start.version, start.settings, start.capabilities, before_ns))
+    for instrument in start.instruments:
+        if turn.state.instruments.get(instrument.instrument_id) != instrument:
+            turn.emit(InstrumentListed(instrument))
+
+
+def connection_changed(turn: Turn, change: ConnectionChanged) -> None:
+    """A stream that came up starts a reconciliation; one that went down blocks entries and is told."""
+    account = turn.state.accounts.get(change.account)
+    if account is None:
+        return
+    if not change.up:
+        if account.connectivity is not Connectivity.DOWN:
+            turn.emit(ConnectivityChanged(change.account, Connectivity.DOWN, change.detail))
+            turn.alert(AlertLevel.ERROR, "disconnected", change.account, change.detail or "the venue's stream is down")
+            touch_account(turn, change.account)
+        return
+    turn.emit(ConnectivityChanged(change.account, Connectivity.RECONCILING, change.detail))
+    turn.ask_report(change.account)
+
+
+def tape_ended(turn: Turn, _: TapeEnded) -> None:
+    """Nothing more will come: entries that still wait are withdrawn; positions keep their protection and last price."""
+    for order in list(turn.state.orders.values()):
+        if order.intent.purpose is Purpose.ENTRY and not order.external:
+            turn.cancel(order, "the tape has ended")
+
+
+def touch_account(turn: Turn, account: str) -> None:
+    """Have every position and every instrument with orders of an account looked at."""
+    for position in turn.state.positions.values():
+        if position.account == account:
+            turn.touch(position.portfolio, position.instrument_id)
+    for order in turn.state.orders.values():
+        if order.intent.account == account:
+            turn.touch(order.intent.portfolio, order.intent.instrument_id)

@@ -1,0 +1,160 @@
+"""Facts of the venue folded into orders and positions: acknowledgements, closing words, reports, fills. Each is idempotent,
+none is illegal, and every surprise is an alert. Streams, answers and reconciliation all come through here."""
+
+from engine.events import ExitRetried, ExternalOrderSeen, OrderAcked, OrderClosed, OrderDenied, OrderFilled, OrderMissed, OrderResent
+from engine.inputs import OrderMissing, OrderReport
+from engine.orders import TERMINAL, ClosedAs, Fill, Order, OrderIntent, OrderStatus, Purpose, TimeInForce
+from engine.positions import EXTERNAL
+from engine.protection import LONGEST_BACKOFF_SECONDS, want_exit
+from engine.risk import approve_resend
+from engine.service import AlertLevel, Refusal
+from engine.turn import Turn
+from engine.units import NS_PER_SECOND, seconds_to_ns
+
+MISSES_BEFORE_GONE = 3
+
+
+def ack(turn: Turn, order: Order, venue_order_id: str) -> None:
+    if not order.acked or (venue_order_id and not order.venue_order_id):
+        turn.emit(OrderAcked(order.client_order_id, venue_order_id))
+
+
+def close(turn: Turn, order: Order, closed_as: ClosedAs, reason: str) -> None:
+    """The venue's closing word; a refused exit is retried, a refused stop is told, and a dispute is an alarm."""
+    if order.closed_as is closed_as:
+        return
+    turn.emit(OrderClosed(order.client_order_id, closed_as, reason))
+    after = turn.state.order(order.client_order_id)
+    if after is None:
+        return
+    intent = order.intent
+    if after.status is OrderStatus.DISPUTED:
+        turn.alert(AlertLevel.CRIT, "disputed", order.client_order_id,
+                   f"the venue both took and refused {intent.instrument_id}: it counts as live until it is settled")
+        turn.ask_order(after)
+    elif closed_as is ClosedAs.REJECTED and not _child_of_nothing(turn, intent):
+        level = AlertLevel.WARN if intent.purpose is Purpose.ENTRY else AlertLevel.ERROR
+        turn.alert(level, f"{intent.purpose}-refused", intent.instrument_id, f"the venue refused: {reason}")
+    if after.cum_lots < intent.order_lots:
+        retry_exit_later(turn, order)
+    turn.touch(intent.portfolio, intent.instrument_id)
+
+
+def _child_of_nothing(turn: Turn, intent: OrderIntent) -> bool:
+    """A protective child whose entry never filled: there is nothing that it could have protected."""
+    parent = turn.state.order(intent.parent_id) if intent.parent_id else None
+    return parent is not None and parent.cum_lots == 0
+
+
+def retry_exit_later(turn: Turn, order: Order) -> None:
+    """An exit that fell short is tried again, at first soon, then ever more slowly."""
+    position = turn.state.position(order.intent.portfolio, order.intent.instrument_id)
+    if order.intent.purpose is not Purpose.EXIT or position is None or not position.exit_reason:
+        return
+    attempts = position.exit_attempts + 1
+    wait_seconds = min(2 ** (attempts - 1), LONGEST_BACKOFF_SECONDS)
+    turn.emit(ExitRetried(position.key, attempts, turn.at_ns + wait_seconds * NS_PER_SECOND))
+    turn.alert(AlertLevel.CRIT, "exit-failed", position.instrument_id,
+               f"exit attempt {attempts} did not go through; the next follows in {wait_seconds} s")
+
+
+# ---- reports of one order -------------------------------------------------------------------------------------------------
+
+
+def order_report(turn: Turn, report: OrderReport) -> None:
+    """What the venue says of one order: ours gets the missing facts, a foreign one is shown."""
+    order = turn.state.order(report.client_order_id)
+    if order is None:
+        see_external(turn, report)
+        return
+    if report.closed_as is not ClosedAs.REJECTED:
+        ack(turn, order, report.venue_order_id)
+    if report.cum_lots > order.cum_lots:
+        turn.ask_report(order.intent.account)
+    if report.closed_as is not None:
+        close(turn, order, report.closed_as, report.reason)
+    turn.touch(order.intent.portfolio, order.intent.instrument_id)
+
+
+def see_external(turn: Turn, report: OrderReport) -> None:
+    """Record an open order that is not ours; it is counted and never touched without a person's word."""
+    account = turn.state.accounts.get(report.account)
+    if account is None or report.closed_as is not None or report.cum_lots >= report.order_lots \
+            or report.instrument_id not in turn.state.instruments:
+        return
+    intent = OrderIntent(
+        client_order_id=report.client_order_id or f"external-{report.venue_order_id}", portfolio=account.portfolio,
+        account=report.account, instrument_id=report.instrument_id, side=report.side, order_lots=report.order_lots,
+        kind=report.kind, purpose=Purpose.ENTRY, limit_ticks=report.limit_ticks, trigger_ticks=report.trigger_ticks,
+        time_in_force=TimeInForce.GTC, strategy=EXTERNAL, reason="not placed by this engine")
+    if turn.state.order(intent.client_order_id) is None:
+        turn.emit(ExternalOrderSeen(intent, report.venue_order_id))
+        turn.alert(AlertLevel.WARN, "external-order", intent.client_order_id,
+                   f"the venue holds an order in {report.instrument_id} that is not ours; it is left alone")
+
+
+def order_missing(turn: Turn, missing: OrderMissing) -> None:
+    """A query that did not find our order: proof at a venue that can prove it, elsewhere a hint that must repeat."""
+    order = turn.state.order(missing.client_order_id)
+    if order is None or order.closed or order.external:
+        return
+    if missing.definitive:
+        _proven_missing(turn, order)
+        return
+    turn.emit(OrderMissed(order.client_order_id))
+    long_ago = turn.at_ns - order.sent_at_ns >= seconds_to_ns(turn.state.settings.settle_seconds)
+    if turn.state.misses[order.client_order_id] >= MISSES_BEFORE_GONE and long_ago:
+        turn.alert(AlertLevel.ERROR, "no-trace", order.client_order_id,
+                   "the venue shows no trace of it after repeated complete queries; should it appear, it is disputed")
+        close(turn, order, ClosedAs.REJECTED, "no trace at the venue")
+
+
+def _proven_missing(turn: Turn, order: Order) -> None:
+    """Never arrived: sent once more under the same id while it is fresh, withdrawn when it is not."""
+    if order.acked:
+        turn.alert(AlertLevel.ERROR, "forgotten", order.client_order_id, "the venue no longer knows an order that it took")
+        close(turn, order, ClosedAs.CANCELED, "the venue no longer knows it")
+        return
+    fresh = turn.at_ns - order.intended_at_ns <= seconds_to_ns(turn.state.settings.query_after_seconds)
+    approved = approve_resend(turn.state, order) if fresh and not order.intent.parent_id else None
+    if approved is None or isinstance(approved, Refusal):
+        turn.emit(OrderDenied(order.client_order_id, "it never reached the venue"))
+        retry_exit_later(turn, order)
+        turn.touch(order.intent.portfolio, order.intent.instrument_id)
+        return
+    turn.emit(OrderResent(order.client_order_id))
+    turn.resend(approved)
+
+
+def fold_fill(turn: Turn, fill: Fill) -> bool:
+    """Record a fill that is news; False where it is known or cannot be ours."""
+    account = turn.state.accounts.get(fill.account)
+    if account is None or turn.state.fill_seen(fill):
+        return False
+    if fill.instrument_id not in turn.state.instruments:
+        turn.alert(AlertLevel.CRIT, "unknown-instrument", fill.instrument_id, "a fill came for an instrument that is not listed")
+        return False
+    order = turn.state.order(fill.client_order_id)
+    if order is None:
+        turn.alert(AlertLevel.ERROR, "external-fill", fill.trade_id,
+                   f"{fill.side} {fill.last_lots} lots of {fill.instrument_id} filled for an order that is not ours")
+    portfolio = order.intent.portfolio if order else account.portfolio
+    late = order is not None and order.status in TERMINAL
+    turn.emit(OrderFilled(fill, portfolio))
+    _after_fill(turn, fill, portfolio, late=late)
+    return True
+
+
+def _after_fill(turn: Turn, fill: Fill, portfolio: str, *, late: bool) -> None:
+    order = turn.state.order(fill.client_order_id)
+    position = turn.state.position(portfolio, fill.instrument_id)
+    if order is not None and (late or order.overfill_lots):
+        turn.alert(AlertLevel.ERROR, "late-fill" if not order.overfill_lots else "overfill", order.client_order_id,
+                   f"{fill.last_lots} lots filled beyond what was expected; they are counted")
+    reversed_by_exit = (order is not None and order.intent.purpose is not Purpose.ENTRY and position is not None
+                        and position.sign == fill.side.sign)
+    if reversed_by_exit and position is not None:
+        want_exit(turn, position, "an exit filled beyond the position")
+    turn.touch(portfolio, fill.instrument_id)
+    if position is None and turn.state.flattening(portfolio):
+        turn.ask_report(fill.account)

@@ -1,0 +1,152 @@
+"""What the market looks like now: newest quotes, last prices, bars and their ATR. Owned by the loop, never journaled.
+
+A decision that depended on any of it carries the number in its event, so the journal alone still explains it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from engine.inputs import Bar, MarketItem, MarketTrade, Quote
+from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
+
+ATR_BARS = 14
+KEPT_BARS = 2_000
+JUMP_PARTS = 5
+JUMP_MEMORY_NS = 60 * NS_PER_SECOND
+NS_PER_DAY = 86_400 * NS_PER_SECOND
+
+
+class Mark(NamedTuple):
+    """The newest price of an instrument; `at_ns` is when the engine received it."""
+
+    bid_ticks: Ticks
+    ask_ticks: Ticks
+    last_ticks: Ticks
+    at_ns: Nanoseconds
+
+    def value_ticks(self, sign: int) -> Ticks:
+        """The price at which a position of that sign could leave: a long sells at the bid, a short buys at the ask."""
+        return self.bid_ticks if sign >= 0 else self.ask_ticks
+
+    def take_ticks(self, sign: int) -> Ticks:
+        """The price at which an order of that sign would execute: a buy takes the ask, a sell the bid."""
+        return self.ask_ticks if sign > 0 else self.bid_ticks
+
+
+class MarketView:
+    """The loop's picture of the market. `see` keeps it; everything else reads it."""
+
+    def __init__(self, day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY) -> None:
+        self.marks: dict[str, Mark] = {}
+        self.day_number = day_number
+        self.rejected_items = 0
+        self._suspects: dict[str, Quote] = {}
+        self._bars: dict[str, deque[Bar]] = {}
+        self._atr: dict[str, float] = {}
+        self._atr_seed: dict[str, list[int]] = {}
+        self._day_open: dict[str, tuple[int, Ticks]] = {}
+
+    def see(self, item: MarketItem, at_ns: Nanoseconds) -> bool:
+        """Take an item in; False where it is absurd (crossed, not positive, a lone jump) and must not be acted on."""
+        if type(item) is Quote:
+            return self._see_quote(item, at_ns)
+        if type(item) is Bar:
+            return self._see_bar(item, at_ns)
+        return self._see_print(item, at_ns)  # type: ignore[arg-type]
+
+    def _see_quote(self, quote: Quote, at_ns: Nanoseconds) -> bool:
+        bid, ask = quote.bid_ticks, quote.ask_ticks
+        if bid <= 0 or ask < bid:
+            self.rejected_items += 1
+            return False
+        known = self.marks.get(quote.instrument_id)
+        if known is None:
+            self._open_day(quote.instrument_id, bid, at_ns)
+        elif self._is_lone_jump(quote, known, at_ns):
+            self.rejected_items += 1
+            return False
+        last = known.last_ticks if known and bid <= known.last_ticks <= ask else (bid + ask) // 2
+        self.marks[quote.instrument_id] = Mark(bid, ask, last, at_ns)
+        return True
+
+    def _is_lone_jump(self, quote: Quote, known: Mark, at_ns: Nanoseconds) -> bool:
+        """A jump of more than a fifth within a minute waits for a second quote that says the same (a fat finger does not
+        come twice); a gap after silence is taken at once."""
+        bid = quote.bid_ticks
+        if abs(bid - known.bid_ticks) * JUMP_PARTS <= known.bid_ticks or at_ns - known.at_ns > JUMP_MEMORY_NS:
+            if self._suspects:
+                self._suspects.pop(quote.instrument_id, None)
+            return False
+        suspect = self._suspects.get(quote.instrument_id)
+        if suspect is not None and abs(bid - suspect.bid_ticks) * JUMP_PARTS <= suspect.bid_ticks:
+            del self._suspects[quote.instrument_id]
+            return False
+        self._suspects[quote.instrument_id] = quote
+        return True
+
+    def _see_print(self, item: MarketTrade, at_ns: Nanoseconds) -> bool:
+        if item.price_ticks <= 0:
+            self.rejected_items += 1
+            return False
+        known = self.marks.get(item.instrument_id)
+        if known is None:
+            self._open_day(item.instrument_id, item.price_ticks, at_ns)
+            self.marks[item.instrument_id] = Mark(item.price_ticks, item.price_ticks, item.price_ticks, at_ns)
+        else:
+            self.marks[item.instrument_id] = known._replace(last_ticks=item.price_ticks)
+        return True
+
+    def _see_bar(self, bar: Bar, at_ns: Nanoseconds) -> bool:
+        if bar.low_ticks <= 0 or not bar.low_ticks <= bar.close_ticks <= bar.high_ticks:
+            self.rejected_items += 1
+            return False
+        bars = self._bars.setdefault(bar.instrument_id, deque(maxlen=KEPT_BARS))
+        self._step_atr(bar, bars[-1].close_ticks if bars else bar.open_ticks)
+        bars.append(bar)
+        known = self.marks.get(bar.instrument_id)
+        if known is None or known.at_ns < bar.close_ns:
+            half = (known.ask_ticks - known.bid_ticks) // 2 if known else 0
+            bid = max(1, bar.close_ticks - half)
+            self.marks[bar.instrument_id] = Mark(bid, bar.close_ticks + half, bar.close_ticks, at_ns)
+        self._open_day(bar.instrument_id, bar.close_ticks, at_ns)
+        return True
+
+    def _step_atr(self, bar: Bar, previous_close: Ticks) -> None:
+        true_range = max(bar.high_ticks, previous_close) - min(bar.low_ticks, previous_close)
+        known = self._atr.get(bar.instrument_id)
+        if known is not None:
+            self._atr[bar.instrument_id] = known + (true_range - known) / ATR_BARS
+            return
+        seed = self._atr_seed.setdefault(bar.instrument_id, [])
+        seed.append(true_range)
+        if len(seed) == ATR_BARS:
+            self._atr[bar.instrument_id] = sum(seed) / ATR_BARS
+            del self._atr_seed[bar.instrument_id]
+
+    def _open_day(self, instrument_id: str, ticks: Ticks, at_ns: Nanoseconds) -> None:
+        day = self.day_number(at_ns)
+        known = self._day_open.get(instrument_id)
+        if known is None or known[0] != day:
+            self._day_open[instrument_id] = (day, ticks)
+
+    def warm(self, bars: list[Bar]) -> None:
+        """Closed bars from before the first item, oldest first: for ATR and charts, without touching the marks."""
+        for bar in bars:
+            kept = self._bars.setdefault(bar.instrument_id, deque(maxlen=KEPT_BARS))
+            self._step_atr(bar, kept[-1].close_ticks if kept else bar.open_ticks)
+            kept.append(bar)
+
+    def bars(self, instrument_id: str, limit: int) -> list[Bar]:
+        """The newest closed bars, oldest first."""
+        kept = self._bars.get(instrument_id, ())
+        return list(kept)[-limit:]
+
+    def atr_ticks(self, instrument_id: str) -> float | None:
+        """Wilder's average true range over 14 bars, in ticks; None until there are that many."""
+        return self._atr.get(instrument_id)
+
+    def day_open_ticks(self, instrument_id: str) -> Ticks | None:
+        """The first price of the current day."""
+        known = self._day_open.get(instrument_id)
+        return known[1] if known else None

@@ -1,0 +1,239 @@
+"""Keeping positions protected: a controller that compares what should stand with what stands, and closes the gap.
+
+It is level-triggered: called after anything that touched a position, an order of it or its plan, and again on every beat
+while something is missing. So a lost answer, a refused stop, a partial fill, a crash between two steps or a stop that a
+person cancelled at the venue all end the same way: with the protection that the plan asks for, or with the engine
+watching and an alert that says so.
+"""
+
+from engine.events import ExitWanted, ProtectionChanged
+from engine.inputs import Connectivity, VenueCapabilities
+from engine.orders import Order, OrderIntent, OrderKind, OrderStatus, Purpose, Side
+from engine.positions import EXTERNAL, Position
+from engine.risk import approve_exit
+from engine.service import AlertLevel, Refusal, StopHome
+from engine.turn import Turn
+from engine.units import NS_PER_SECOND, Lots, Nanoseconds, Ticks
+
+COLLAR_PARTS = 50
+REFUSALS_BEFORE_LIMIT = 2
+LONGEST_BACKOFF_SECONDS = 60
+STALE_WATCH_NS = 60 * NS_PER_SECOND
+
+IN_FLIGHT = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
+REDUCING_ONCE = frozenset({Purpose.EXIT, Purpose.FLATTEN})
+NEVER_STOOD = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED})
+
+
+def guard_touched(turn: Turn) -> None:
+    """Look after every position that the decision touched, until nothing more follows."""
+    while turn.touched:
+        key = next(iter(turn.touched))
+        del turn.touched[key]
+        portfolio, instrument_id = key.split("|", 1)
+        guard(turn, portfolio, instrument_id)
+
+
+def guard(turn: Turn, portfolio: str, instrument_id: str) -> None:
+    """Bring one position's protective orders to what its plan asks for, and keep the ledger."""
+    account = turn.state.account_of(portfolio)
+    position = turn.state.position(portfolio, instrument_id)
+    if turn.state.flattening(portfolio):
+        keep_ledger(turn, portfolio, instrument_id)
+        return
+    orders = [order for order in turn.state.orders_in(portfolio, instrument_id) if not order.external]
+    protective = [order for order in orders if order.intent.purpose in (Purpose.STOP, Purpose.TARGET)]
+    if position is None:
+        _cancel_orphans(turn, protective)
+        return
+    if account.connectivity is Connectivity.LIVE:
+        partly = position.exit_lots > 0 and account.capabilities.reduce_only
+        if position.exit_reason:
+            _leave(turn, position, orders, account.capabilities)
+        if (not position.exit_reason or partly) and (position.strategy != EXTERNAL or position.plan.protects):
+            _rest_at_venue(turn, position, protective, account.capabilities)
+    keep_ledger(turn, portfolio, instrument_id)
+
+
+def _cancel_orphans(turn: Turn, protective: list[Order]) -> None:
+    """A flat position needs no exits, except those that wait for an entry which is still working."""
+    for order in protective:
+        if order.intent.parent_id not in turn.state.orders:
+            turn.cancel(order, "nothing left to protect")
+
+
+# ---- resting at the venue ------------------------------------------------------------------------------------------------
+
+
+def _rest_at_venue(turn: Turn, position: Position, protective: list[Order], can: VenueCapabilities) -> None:
+    stops = [order for order in protective if order.intent.purpose is Purpose.STOP]
+    targets = [order for order in protective if order.intent.purpose is Purpose.TARGET]
+    stop_ticks = position.stop_ticks if can.stop else 0
+    _one_level(turn, position, stops, stop_ticks, Purpose.STOP, can)
+    beside_stop = can.oco or (not stop_ticks and can.reduce_only)
+    _one_level(turn, position, targets, position.plan.target_ticks if beside_stop else 0, Purpose.TARGET, can)
+
+
+def _one_level(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose,
+               can: VenueCapabilities) -> None:
+    """One order at `ticks` for the whole position: place it first where the venue lets two stand for a moment, otherwise
+    cancel what is wrong first, while the engine watches the level."""
+    lots = abs(position.lots)
+    right = [order for order in standing if ticks and level_of(order) == ticks and not _leaving(order)
+             and (covered_lots(turn, order) >= lots if can.reduce_only else covered_lots(turn, order) == lots)]
+    keeper = next((order for order in right if order.status not in IN_FLIGHT), None)
+    if keeper is not None or not ticks:
+        for order in standing:
+            if order is not keeper:
+                turn.cancel(order, "replaced" if keeper else "no longer asked")
+        return
+    if right:
+        return
+    if standing and not can.reduce_only:
+        for order in standing:
+            turn.cancel(order, "making room for its replacement")
+        return
+    _place(turn, position, lots, ticks, purpose)
+
+
+def level_of(order: Order) -> Ticks:
+    return order.intent.trigger_ticks if order.intent.purpose is Purpose.STOP else order.intent.limit_ticks
+
+
+def _leaving(order: Order) -> bool:
+    return len(order.cancel_requests) > len(order.cancel_answers)
+
+
+def covered_lots(turn: Turn, order: Order) -> Lots:
+    """How much of a position an exit order covers; a native child only what its parent has filled."""
+    parent = turn.state.order(order.intent.parent_id) if order.intent.parent_id else None
+    if parent is None:
+        return order.leaves_lots
+    return min(order.leaves_lots, parent.cum_lots - order.cum_lots)
+
+
+def exit_intent(turn: Turn, position: Position, lots: Lots, kind: OrderKind, purpose: Purpose, *, limit_ticks: Ticks = 0,
+                trigger_ticks: Ticks = 0, oco_group: str = "", reason: str = "") -> OrderIntent:
+    """An order that takes `lots` off a position."""
+    mark = turn.market.marks.get(position.instrument_id)
+    return OrderIntent(
+        client_order_id=turn.next_id(), portfolio=position.portfolio, account=position.account,
+        instrument_id=position.instrument_id, side=Side.SELL if position.lots > 0 else Side.BUY, order_lots=lots, kind=kind,
+        purpose=purpose, limit_ticks=limit_ticks, trigger_ticks=trigger_ticks, reduce_only=True, oco_group=oco_group,
+        strategy=position.strategy, decision_ticks=mark.take_ticks(-position.sign) if mark else 0, reason=reason)
+
+
+def _place(turn: Turn, position: Position, lots: Lots, ticks: Ticks, purpose: Purpose) -> None:
+    mark = turn.market.marks.get(position.instrument_id)
+    if purpose is Purpose.STOP and mark and (mark.value_ticks(position.sign) - ticks) * position.sign <= 0:
+        want_exit(turn, position, "the stop's level was already passed", seen_ticks=mark.value_ticks(position.sign))
+        return
+    refused = _recent_refusals(turn, position, purpose, ticks)
+    if refused:
+        last = refused[-1]
+        wait_ns = min(2 ** len(refused), LONGEST_BACKOFF_SECONDS) * NS_PER_SECOND
+        if turn.at_ns - last.intended_at_ns < wait_ns:
+            return
+    kind = OrderKind.STOP if purpose is Purpose.STOP else OrderKind.LIMIT
+    intent = exit_intent(turn, position, lots, kind, purpose, oco_group=position.opened_by,
+                         limit_ticks=ticks if purpose is Purpose.TARGET else 0,
+                         trigger_ticks=ticks if purpose is Purpose.STOP else 0, reason=f"{purpose} of the plan")
+    approved = approve_exit(turn.state, intent)
+    if isinstance(approved, Refusal):
+        return
+    turn.submit([approved])
+
+
+def _recent_refusals(turn: Turn, position: Position, purpose: Purpose, ticks: Ticks) -> list[Order]:
+    """The venue's refusals of this very level, so that a structural refusal is retried slowly."""
+    since_ns = turn.at_ns - 10 * LONGEST_BACKOFF_SECONDS * NS_PER_SECOND
+    return [order for order in turn.state.closed.values()
+            if order.status in NEVER_STOOD and order.intent.purpose is purpose
+            and order.intent.instrument_id == position.instrument_id and order.intent.portfolio == position.portfolio
+            and level_of(order) == ticks and order.intended_at_ns > since_ns]
+
+
+# ---- leaving -------------------------------------------------------------------------------------------------------------
+
+
+def _leave(turn: Turn, position: Position, orders: list[Order], can: VenueCapabilities) -> None:
+    """Out at market, whatever it takes; after refusals through the book with a limit, then at market again."""
+    leaving = sum(order.leaves_lots for order in orders if order.intent.purpose in REDUCING_ONCE)
+    missing = (min(position.exit_lots, abs(position.lots)) if position.exit_lots else abs(position.lots)) - leaving
+    if missing <= 0 or turn.at_ns < position.exit_retry_at_ns:
+        return
+    others = [order for order in orders if order.intent.purpose in (Purpose.STOP, Purpose.TARGET)]
+    if others and not can.reduce_only:
+        for order in others:
+            turn.cancel(order, f"leaving: {position.exit_reason}")
+        return
+    mark = turn.market.marks.get(position.instrument_id)
+    through = mark is not None and position.exit_attempts >= REFUSALS_BEFORE_LIMIT and position.exit_attempts % 2 == 0
+    limit_ticks = 0
+    if through and mark is not None:
+        reach = mark.last_ticks // COLLAR_PARTS
+        limit_ticks = max(1, mark.bid_ticks - reach) if position.lots > 0 else mark.ask_ticks + reach
+    intent = exit_intent(turn, position, missing, OrderKind.LIMIT if limit_ticks else OrderKind.MARKET, Purpose.EXIT,
+                         limit_ticks=limit_ticks, reason=position.exit_reason)
+    approved = approve_exit(turn.state, intent)
+    if isinstance(approved, Refusal):
+        turn.alert(AlertLevel.CRIT, "exit-blocked", position.instrument_id, f"cannot leave: {approved.message}")
+        return
+    turn.submit([approved])
+
+
+def want_exit(turn: Turn, position: Position, reason: str, *, lots: Lots = 0, seen_ticks: Ticks = 0,
+              command_id: str = "") -> None:
+    """Decide to leave a position (or `lots` of it); it stays decided until that is done. A whole exit outranks a part."""
+    if not position.exit_reason or (position.exit_lots and not lots):
+        turn.emit(ExitWanted(position.key, reason, lots, seen_ticks, command_id))
+    turn.touch(position.portfolio, position.instrument_id)
+
+
+# ---- the ledger ----------------------------------------------------------------------------------------------------------
+
+
+def keep_ledger(turn: Turn, portfolio: str, instrument_id: str) -> None:
+    """Record where the position's stop lives whenever that changes, and whether anything guards it at all."""
+    position = turn.state.position(portfolio, instrument_id)
+    if position is None:
+        return
+    home, detail = _home_of(turn, position)
+    known = turn.state.homes.get(position.key)
+    bare = home is StopHome.NONE or (home is StopHome.PENDING and not _engine_watches(turn, position))
+    if known and (known.home, known.detail) == (home, detail) and bare == bool(position.bare_since_ns):
+        return
+    turn.emit(ProtectionChanged(position.key, home, bare, detail))
+    if bare:
+        turn.alert(AlertLevel.CRIT, "unprotected", instrument_id, f"nothing guards this position: {detail}")
+
+
+def _home_of(turn: Turn, position: Position) -> tuple[StopHome, str]:
+    stops = [order for order in turn.state.orders_in(position.portfolio, position.instrument_id)
+             if order.intent.purpose is Purpose.STOP and covered_lots(turn, order) >= abs(position.lots)]
+    for order in stops:
+        if order.status not in IN_FLIGHT and not _leaving(order):
+            return StopHome.VENUE, order.venue_order_id
+    if any(order.status in IN_FLIGHT for order in stops):
+        return StopHome.PENDING, "the stop is on its way to the venue"
+    if not (position.plan.protects or position.stop_ticks):
+        return StopHome.NONE, "no stop was asked for"
+    if not _engine_watches(turn, position):
+        return StopHome.NONE, "no connection to the venue or no fresh price"
+    return StopHome.ENGINE, "the engine watches the price"
+
+
+def _engine_watches(turn: Turn, position: Position) -> bool:
+    """The engine can act on a stop: it has one, the venue answers, and prices of an open market are fresh."""
+    if not (position.plan.protects or position.stop_ticks):
+        return False
+    if turn.state.accounts[position.account].connectivity is not Connectivity.LIVE:
+        return False
+    mark = turn.market.marks.get(position.instrument_id)
+    always_open = turn.state.instruments[position.instrument_id].session == "24/7"
+    return mark is not None and (not always_open or turn.at_ns - mark.at_ns <= _stale_after_ns(turn, position))
+
+
+def _stale_after_ns(turn: Turn, position: Position) -> Nanoseconds:
+    limit = turn.state.portfolios[position.portfolio].settings.limits.stale_quote_seconds
+    return max(STALE_WATCH_NS, int(limit * NS_PER_SECOND))

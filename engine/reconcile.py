@@ -1,0 +1,128 @@
+"""Reconciliation: the difference between our state and a venue's complete report, as events. Idempotent: the same report
+twice adds nothing. Used unchanged at the start, after each reconnect and on a timer (docs/orders.md)."""
+
+from engine.events import (
+    CashAdjusted,
+    ConnectivityChanged,
+    DriftCleared,
+    DriftSeen,
+    OrderClosed,
+    OrderFilled,
+    PositionAdjusted,
+    Reconciled,
+)
+from engine.facts import fold_fill, order_missing, order_report
+from engine.inputs import Connectivity, OrderMissing, VenueReport
+from engine.orders import ClosedAs, Fill, FillSource
+from engine.service import AlertLevel
+from engine.turn import Turn
+from engine.units import Lots, Ticks, seconds_to_ns
+
+
+def reconcile(turn: Turn, report: VenueReport) -> None:
+    """Bring our facts to the venue's word; what cannot be explained is named, adjusted and blocks entries there."""
+    first = not turn.state.accounts[report.account].funded
+    new_fills = sum(fold_fill(turn, fill) for fill in sorted(report.fills, key=lambda fill: (fill.at_ns, fill.trade_id)))
+    _orders(turn, report)
+    drifting = _positions(turn, report, adopt=first)
+    _cash(turn, report, first=first, quiet=new_fills == 0 and not drifting)
+    account = turn.state.accounts[report.account]
+    if account.connectivity is Connectivity.LIVE and turn.at_ns - account.reconciled_at_ns < seconds_to_ns(
+            turn.state.settings.reconcile_seconds) and not new_fills:
+        return
+    turn.emit(Reconciled(report.account, new_fills, len(report.open_orders), len(report.positions), report.venue_time_ns))
+    if account.connectivity is not Connectivity.LIVE:
+        turn.emit(ConnectivityChanged(report.account, Connectivity.LIVE, ""))
+
+
+def _orders(turn: Turn, report: VenueReport) -> None:
+    for found in report.open_orders:
+        order_report(turn, found)
+    for answer in report.looked_up:
+        if isinstance(answer, OrderMissing):
+            order_missing(turn, answer)
+        else:
+            order_report(turn, answer)
+            _infer_missing_fill(turn, answer.client_order_id, answer.cum_lots, answer.average_ticks, answer.fees_minor,
+                                answer.at_ns)
+    still_open = {found.client_order_id or f"external-{found.venue_order_id}": None for found in report.open_orders}
+    for order in list(turn.state.orders.values()):
+        if order.external and order.intent.account == report.account and order.client_order_id not in still_open:
+            turn.emit(OrderClosed(order.client_order_id, ClosedAs.CANCELED, "no longer open at the venue"))
+
+
+def _infer_missing_fill(turn: Turn, client_order_id: str, cum_lots: Lots, average_ticks: float, fees_minor: int,
+                        at_ns: int) -> None:
+    """The venue counts more than its fills explain: asked again once; if it still offers none after the settle time, one
+    inferred fill stands in, which the real ones consume when they come."""
+    order = turn.state.order(client_order_id)
+    if order is None or cum_lots <= order.cum_lots:
+        return
+    subject = f"{client_order_id}#{cum_lots}"
+    known = turn.state.alerts.get(f"fills-lag:{subject}")
+    if known is None or turn.at_ns - known.at_ns < seconds_to_ns(turn.state.settings.settle_seconds):
+        if known is None:
+            turn.alert(AlertLevel.WARN, "fills-lag", subject, "the venue counts more executed than its fills explain")
+        return
+    lots = cum_lots - order.cum_lots
+    value = round(average_ticks * cum_lots) - order.cum_value
+    trade_id = f"inferred-{client_order_id}-{cum_lots}"
+    fill = Fill(order.intent.account, order.intent.instrument_id, trade_id, client_order_id, order.intent.side, lots,
+                max(1, value // lots), max(0, fees_minor - order.fees_minor), at_ns, source=FillSource.INFERRED)
+    turn.emit(OrderFilled(fill, order.intent.portfolio))
+    turn.touch(order.intent.portfolio, order.intent.instrument_id)
+
+
+def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
+    """Compare net lots, exactly; True while any difference is not settled."""
+    account = turn.state.accounts[report.account]
+    theirs = {position.instrument_id: position for position in report.positions}
+    ours = {position.instrument_id: position.lots for position in turn.state.positions.values()
+            if position.account == report.account}
+    unsettled = False
+    for instrument_id in sorted({*theirs, *ours}):
+        if instrument_id not in turn.state.instruments:
+            turn.alert(AlertLevel.CRIT, "unknown-instrument", instrument_id, "the venue holds something that is not listed")
+            continue
+        our_lots = ours.get(instrument_id, 0)
+        venue_lots = theirs[instrument_id].lots if instrument_id in theirs else 0
+        drift = account.drifts.get(instrument_id)
+        if our_lots == venue_lots:
+            if drift is not None and not drift.settled:
+                turn.emit(DriftCleared(report.account, instrument_id, "the venue agrees again"))
+            continue
+        waited = drift is not None and turn.at_ns - drift.seen_at_ns >= seconds_to_ns(turn.state.settings.settle_seconds)
+        if not adopt and not waited:
+            if drift is None:
+                turn.emit(DriftSeen(report.account, instrument_id, our_lots, venue_lots))
+            unsettled = True
+            continue
+        average = theirs[instrument_id].average_ticks if instrument_id in theirs else 0.0
+        _adjust(turn, report.account, instrument_id, our_lots, venue_lots, _price(turn, instrument_id, average))
+    return unsettled
+
+
+def _price(turn: Turn, instrument_id: str, average_ticks: float) -> Ticks:
+    mark = turn.market.marks.get(instrument_id)
+    return max(1, round(average_ticks) or (mark.last_ticks if mark else 0))
+
+
+def _adjust(turn: Turn, account: str, instrument_id: str, our_lots: Lots, venue_lots: Lots, ticks: Ticks) -> None:
+    """Take the venue's word, say so loudly, and block entries there until a person accepts it."""
+    portfolio = turn.state.accounts[account].portfolio
+    turn.emit(PositionAdjusted(account, portfolio, instrument_id, our_lots, venue_lots, ticks, "the venue's word"))
+    turn.emit(DriftSeen(account, instrument_id, our_lots, venue_lots, settled=True))
+    turn.alert(AlertLevel.CRIT, "drift", instrument_id,
+               f"we knew {our_lots} lots, the venue holds {venue_lots}: adopted; entries wait until it is accepted")
+    turn.touch(portfolio, instrument_id)
+
+
+def _cash(turn: Turn, report: VenueReport, *, first: bool, quiet: bool) -> None:
+    """The venue's cash replaces ours where no fill fell into the window."""
+    account = turn.state.accounts[report.account]
+    delta = report.cash_minor - account.cash_minor
+    if first:
+        turn.emit(CashAdjusted(report.account, delta, "opening balance"))
+    elif delta and quiet:
+        turn.emit(CashAdjusted(report.account, delta, "the venue's word"))
+        turn.alert(AlertLevel.WARN, "cash", report.account, "the venue's cash differs from ours; its word was taken")

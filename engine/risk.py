@@ -1,0 +1,284 @@
+"""Pre-trade checks and limits; the only maker of `RiskApproved`, which is all that the gateway accepts.
+
+Every check says its name, its limit and the value it was held against, passed or not. An order that can only reduce a
+position is never held back by heat, loss limits, order rate or trading state; it is checked for really reducing.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from engine.errors import InvariantBroken
+from engine.inputs import AutomationLevel, Connectivity, TradingState
+from engine.instruments import Instrument
+from engine.market import MarketView
+from engine.orders import Order, OrderIntent, OrderKind, Purpose
+from engine.service import CheckView, Refusal
+from engine.state import State
+from engine.units import NS_PER_SECOND, Minor, Nanoseconds, Ticks, seconds_to_ns
+from engine.valuation import (
+    equity_minor,
+    first_stop_ticks,
+    fraction,
+    gross_minor,
+    heat_minor,
+    intended_risk_minor,
+    working_notional_minor,
+)
+
+_SEAL = object()
+BPS = 10_000
+
+
+class RiskApproved:
+    """An intent that passed the checks. Only this module can make one."""
+
+    __slots__ = ("intent",)
+
+    def __init__(self, intent: OrderIntent, seal: object) -> None:
+        if seal is not _SEAL:
+            raise InvariantBroken("RiskApproved is made by engine.risk alone")
+        self.intent = intent
+
+
+def check(name: str, passed: bool, limit: object, value: object, message: str = "") -> CheckView:  # noqa: FBT001
+    return CheckView(name, passed, str(limit), str(value), "" if passed else message)
+
+
+def refusal_of(failed: CheckView) -> Refusal:
+    return Refusal(failed.name, failed.limit, failed.value, failed.message)
+
+
+# ---- entries -----------------------------------------------------------------------------------------------------------
+
+
+def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: OrderIntent) -> tuple[CheckView, ...]:
+    """Every check of an entry, in the order in which they are told."""
+    instrument = state.instruments[intent.instrument_id]
+    checks = [*_standing_checks(state, intent), *_size_checks(instrument, intent)]
+    mark = market.marks.get(intent.instrument_id)
+    limits = state.portfolios[intent.portfolio].settings.limits
+    age_seconds = (at_ns - mark.at_ns) / NS_PER_SECOND if mark else None
+    fresh = age_seconds is not None and age_seconds <= limits.stale_quote_seconds
+    checks.append(check("stale quote", fresh, f"{limits.stale_quote_seconds:g} s",
+                        "no quote" if age_seconds is None else f"{age_seconds:.1f} s",
+                        f"{instrument.symbol} has no quote fresh enough to trade on; wait for one"))
+    if mark is None:
+        return tuple(checks)
+    taking = mark.take_ticks(intent.side.sign)
+    entry = worst_entry_ticks(intent, taking)
+    checks += _price_checks(state, instrument, intent, mark.bid_ticks, mark.ask_ticks, entry)
+    checks += _flow_checks(state, at_ns, intent)
+    checks += _money_checks(state, market, instrument, intent, entry)
+    return tuple(checks)
+
+
+def worst_entry_ticks(intent: OrderIntent, taking: Ticks) -> Ticks:
+    """The worst price at which an entry may execute as far as is known now."""
+    stated = intent.limit_ticks or intent.trigger_ticks
+    if not stated:
+        return taking
+    if intent.kind is OrderKind.LIMIT and intent.side.sign < 0:
+        return max(stated, taking)
+    return stated
+
+
+def _standing_checks(state: State, intent: OrderIntent) -> list[CheckView]:
+    instrument = state.instruments[intent.instrument_id]
+    portfolio = state.portfolios[intent.portfolio]
+    account = state.account_of(intent.portfolio)
+    trading_state = state.effective_state(intent.portfolio)
+    drift = account.drifts.get(intent.instrument_id)
+    short = intent.side.sign < 0
+    return [
+        check("instrument", instrument.tradable and (instrument.shortable or not short), "tradable",
+              "not tradable" if not instrument.tradable else "long only" if short and not instrument.shortable else "tradable",
+              f"{instrument.symbol} cannot be {'sold short' if short else 'bought'} at {instrument.venue}"),
+        check("trading state", trading_state is TradingState.ACTIVE, "ACTIVE", trading_state,
+              f"{intent.portfolio} is {trading_state}: entries are blocked; resume first"),
+        check("automation", portfolio.settings.automation is not AutomationLevel.MONITOR_ONLY, "suggest_only or higher",
+              portfolio.settings.automation, f"{intent.portfolio} only monitors; change its automation level to trade"),
+        check("connection", account.connectivity is Connectivity.LIVE and account.funded, "live", account.connectivity,
+              f"{account.account} is {account.connectivity} ({account.connectivity_detail}); entries wait until it is live"),
+        check("drift", drift is None, "none", f"ours {drift.our_lots}, venue {drift.venue_lots} lots" if drift else "none",
+              f"{instrument.symbol} differs between us and the venue; accept the venue's word first"),
+    ]
+
+
+def _size_checks(instrument: Instrument, intent: OrderIntent) -> list[CheckView]:
+    quantity = instrument.quantity(intent.order_lots)
+    return [
+        check("minimum quantity", intent.order_lots >= instrument.min_lots, instrument.quantity(instrument.min_lots),
+              quantity, f"{instrument.symbol} trades from {instrument.quantity(instrument.min_lots)} up"),
+        check("maximum quantity", intent.order_lots <= instrument.max_lots, instrument.quantity(instrument.max_lots),
+              quantity, f"{instrument.symbol} takes at most {instrument.quantity(instrument.max_lots)} an order"),
+    ]
+
+
+def _price_checks(state: State, instrument: Instrument, intent: OrderIntent, bid: Ticks, ask: Ticks,
+                  entry: Ticks) -> list[CheckView]:
+    limits = state.portfolios[intent.portfolio].settings.limits
+    sign = intent.side.sign
+    taking = ask if sign > 0 else bid
+    reach = (entry - taking) * sign * BPS / taking
+    spread = (ask - bid) * BPS / bid
+    worst = max(reach, spread) if intent.kind is OrderKind.MARKET else reach
+    checks = [check("price collar", worst <= limits.collar_bps, f"{limits.collar_bps} bps", f"{worst:.0f} bps",
+                    f"{instrument.symbol} at {instrument.price(entry)} is {worst:.0f} bps past the market "
+                    f"({instrument.price(bid)} / {instrument.price(ask)}); the collar is {limits.collar_bps} bps")]
+    if intent.kind in (OrderKind.STOP, OrderKind.STOP_LIMIT):
+        checks.append(check("trigger side", (intent.trigger_ticks - taking) * sign > 0,
+                            f"{'above' if sign > 0 else 'below'} {instrument.price(taking)}",
+                            instrument.price(intent.trigger_ticks),
+                            f"a {intent.side} stop entry must wait {'above' if sign > 0 else 'below'} the market"))
+    checks += _exit_level_checks(state, instrument, intent, bid if sign > 0 else ask, entry)
+    return checks
+
+
+def _exit_level_checks(state: State, instrument: Instrument, intent: OrderIntent, leaving: Ticks,
+                       entry: Ticks) -> list[CheckView]:
+    """The stop must lie on the losing side of the entry and of the price at which one could leave now."""
+    sign, plan = intent.side.sign, intent.plan
+    below, above = ("below", "above") if sign > 0 else ("above", "below")
+    resting = intent.kind is not OrderKind.MARKET
+    near = entry if resting else min(leaving, entry) if sign > 0 else max(leaving, entry)
+    stop = first_stop_ticks(plan, sign, entry)
+    held = state.position(intent.portfolio, intent.instrument_id)
+    guarded = bool(stop) or bool(held and held.stop_ticks)
+    required = state.portfolios[intent.portfolio].settings.limits.require_stop
+    checks = [check("stop required", guarded or not required, "a stop" if required else "none",
+                    "a stop" if guarded else "no stop",
+                    "an entry needs a stop: give --stop or --trail (or set require_stop = false)")]
+    if stop:
+        checks.append(check("stop side", (near - stop) * sign > 0, f"{below} {instrument.price(near)}",
+                            instrument.price(stop), f"a stop of a {'long' if sign > 0 else 'short'} belongs {below} the market"))
+    if plan and plan.target_ticks:
+        checks.append(check("target side", (plan.target_ticks - entry) * sign > 0, f"{above} {instrument.price(entry)}",
+                            instrument.price(plan.target_ticks),
+                            f"a target of a {'long' if sign > 0 else 'short'} belongs {above} the entry"))
+    return checks
+
+
+def _flow_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> list[CheckView]:
+    limits = state.portfolios[intent.portfolio].settings.limits
+    recent = [order for order in (*state.orders.values(), *state.closed.values())
+              if order.intent.portfolio == intent.portfolio and order.intent.purpose is Purpose.ENTRY and not order.external]
+    since_ns = at_ns - seconds_to_ns(limits.duplicate_seconds)
+    same = [order for order in recent if order.intended_at_ns > since_ns and _same_terms(order, intent)]
+    minute = sum(1 for order in recent if order.intended_at_ns > at_ns - 60 * NS_PER_SECOND)
+    age = (at_ns - same[-1].intended_at_ns) / NS_PER_SECOND if same else None
+    return [
+        check("duplicate", not same, f"{limits.duplicate_seconds:g} s", "none" if age is None else f"{age:.1f} s ago",
+              f"the same order was sent {age or 0:.1f} s ago as {same[-1].client_order_id if same else ''}; "
+              f"repeat it after {limits.duplicate_seconds:g} s if it is meant"),
+        check("order rate", minute < limits.orders_per_minute, f"{limits.orders_per_minute} a minute", minute,
+              f"{intent.portfolio} has sent {minute} orders within a minute; wait"),
+    ]
+
+
+def _same_terms(order: Order, intent: OrderIntent) -> bool:
+    known = order.intent
+    return (known.instrument_id, known.side, known.order_lots, known.kind, known.limit_ticks, known.trigger_ticks) == (
+        intent.instrument_id, intent.side, intent.order_lots, intent.kind, intent.limit_ticks, intent.trigger_ticks)
+
+
+def _money_checks(state: State, market: MarketView, instrument: Instrument, intent: OrderIntent,
+                  entry: Ticks) -> list[CheckView]:
+    portfolio = state.portfolios[intent.portfolio]
+    limits, currency = portfolio.settings.limits, portfolio.settings.currency
+    equity = equity_minor(state, market, intent.portfolio)
+    notional = instrument.notional_minor(entry, intent.order_lots)
+    working = working_notional_minor(state, market, intent.portfolio)
+    buying_power = buying_power_minor(state, market, intent.portfolio, working)
+    needed = notional + instrument.fee_minor(entry, intent.order_lots, maker=False)
+    cap = _order_cap_minor(instrument, equity, limits.max_order_notional_fraction, limits.max_order_notional)
+    held = state.position(intent.portfolio, intent.instrument_id)
+    same_side = abs(held.lots) if held and held.sign == intent.side.sign else 0
+    same_side += sum(order.leaves_lots for order in state.orders_in(intent.portfolio, intent.instrument_id)
+                     if order.intent.purpose is Purpose.ENTRY and order.intent.side is intent.side)
+    share = fraction(instrument.notional_minor(entry, same_side + intent.order_lots), equity)
+    heat = fraction(heat_minor(state, market, intent.portfolio)
+                    + intended_risk_minor(state, intent, entry, intent.order_lots), equity)
+
+    def money(minor: Minor) -> str:
+        return f"{instrument.money(minor)} {currency}"
+
+    return [
+        check("minimum notional", notional >= instrument.min_notional_minor, money(instrument.min_notional_minor),
+              money(notional), f"{instrument.symbol} takes orders from {money(instrument.min_notional_minor)} up"),
+        check("order notional", notional <= cap, money(cap), money(notional),
+              f"the order is worth {money(notional)}; an order may be worth {money(cap)}"),
+        check("position share", share <= limits.max_position_fraction, f"{limits.max_position_fraction:.1%}", f"{share:.1%}",
+              f"{instrument.symbol} would be {share:.1%} of equity; the limit is {limits.max_position_fraction:.1%}"),
+        check("buying power", needed <= buying_power, money(max(0, buying_power)), money(needed),
+              f"the order needs {money(needed)}; {money(max(0, buying_power))} is left"),
+        check("heat", heat <= limits.max_heat_fraction, f"{limits.max_heat_fraction:.2%}", f"{heat:.2%}",
+              f"heat would be {heat:.2%} of equity; the limit is {limits.max_heat_fraction:.2%}"),
+    ]
+
+
+def _order_cap_minor(instrument: Instrument, equity: Minor, share: float, absolute: Decimal | None) -> Minor:
+    caps = [int(equity * share)]
+    if absolute is not None:
+        caps.append(int(absolute.scaleb(instrument.minor_exponent)))
+    return max(0, min(caps))
+
+
+def buying_power_minor(state: State, market: MarketView, portfolio: str, working_minor: Minor) -> Minor:
+    """Leverage times equity, less what is held and what working entries may still take."""
+    limits = state.portfolios[portfolio].settings.limits
+    return int(equity_minor(state, market, portfolio) * limits.max_leverage) - gross_minor(
+        state, market, portfolio) - working_minor
+
+
+def approve_entry(checks: Sequence[CheckView], entry: OrderIntent,
+                  children: Sequence[OrderIntent] = ()) -> tuple[RiskApproved, ...] | Refusal:
+    """The entry and its native protective children, approved together; or the first check that failed."""
+    for one in checks:
+        if not one.passed:
+            return refusal_of(one)
+    for child in children:
+        if child.parent_id != entry.client_order_id or child.side is entry.side or child.order_lots > entry.order_lots:
+            raise InvariantBroken(f"{child.client_order_id} does not protect {entry.client_order_id}")
+    return (RiskApproved(entry, _SEAL), *(RiskApproved(child, _SEAL) for child in children))
+
+
+# ---- exits -------------------------------------------------------------------------------------------------------------
+
+
+def approve_exit(state: State, intent: OrderIntent) -> RiskApproved | Refusal:
+    """An order that only reduces: never blocked by limits, refused where it could open or turn a position."""
+    position = state.position(intent.portfolio, intent.instrument_id)
+    held = position.lots if position else 0
+    if held * intent.side.sign >= 0 or intent.order_lots > abs(held) or intent.purpose is Purpose.ENTRY:
+        return Refusal("reduces", f"{abs(held)} lots", f"{intent.side} {intent.order_lots} lots",
+                       "an exit may only reduce what is held")
+    capabilities = state.account_of(intent.portfolio).capabilities
+    if not capabilities.reduce_only:
+        live = sum(order.leaves_lots for order in state.orders_in(intent.portfolio, intent.instrument_id)
+                   if order.intent.side is intent.side and not _one_cancels(order, intent))
+        if live + intent.order_lots > abs(held):
+            return Refusal("reduces", f"{abs(held)} lots", f"{live} lots are already on their way out",
+                           "this venue has no reduce-only orders: the others must be cancelled first")
+    return RiskApproved(intent, _SEAL)
+
+
+def _one_cancels(order: Order, intent: OrderIntent) -> bool:
+    return bool(intent.oco_group) and order.intent.oco_group == intent.oco_group
+
+
+def approve_flatten(intent: OrderIntent, venue_lots: int) -> RiskApproved | Refusal:
+    """A closing order of the panic, held against the venue's own word on what it holds, which may differ from ours."""
+    if venue_lots * intent.side.sign >= 0 or intent.order_lots > abs(venue_lots) or intent.purpose is not Purpose.FLATTEN:
+        return Refusal("reduces", f"{abs(venue_lots)} lots", f"{intent.side} {intent.order_lots} lots",
+                       "a flatten order may only reduce what the venue holds")
+    return RiskApproved(intent, _SEAL)
+
+
+def approve_resend(state: State, order: Order) -> RiskApproved | Refusal:
+    """The same order once more, proven never to have arrived; an entry only while entries are allowed."""
+    if order.intent.purpose is not Purpose.ENTRY:
+        return RiskApproved(order.intent, _SEAL)
+    trading_state = state.effective_state(order.intent.portfolio)
+    if trading_state is not TradingState.ACTIVE:
+        return Refusal("trading state", "ACTIVE", trading_state, "entries are blocked")
+    return RiskApproved(order.intent, _SEAL)

@@ -1,0 +1,116 @@
+"""One decision being made: events are emitted and folded at once, effects are gathered, ids follow from row numbers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.apply import apply
+from engine.effects import AskOrder, AskReport, Answer, Effect, Notify, SendCancel, SubmitOrders
+from engine.events import AlertRaised, CancelRequested, Event, OrderIntended, Recorded, WantRefused
+from engine.inputs import Input
+from engine.market import MarketView
+from engine.orders import Order, Purpose, require_cancelable
+from engine.positions import position_key
+from engine.risk import RiskApproved
+from engine.service import AlertLevel, Receipt, Refusal
+from engine.state import State
+from engine.units import NS_PER_SECOND, Nanoseconds
+
+ALERT_REPEAT_NS = 60 * NS_PER_SECOND
+FILL_OVERLAP_NS = 60 * NS_PER_SECOND
+
+
+class Stamped(NamedTuple):
+    """An input with the time at which the loop took it, and the loop's picture of the market."""
+
+    at_ns: Nanoseconds
+    input: Input
+    market: MarketView
+
+
+class Decision(NamedTuple):
+    """The state after an input, the events that now hold, the effects that must follow once they are durable."""
+
+    state: State
+    events: tuple[Recorded, ...]
+    effects: tuple[Effect, ...]
+
+
+class Turn:
+    """The working copy of one decision."""
+
+    def __init__(self, state: State, market: MarketView, at_ns: Nanoseconds) -> None:
+        self.state = state
+        self.market = market
+        self.at_ns = at_ns
+        self.events: list[Recorded] = []
+        self.effects: list[Effect] = []
+        self.touched: dict[str, None] = {}
+
+    def decision(self) -> Decision:
+        return Decision(self.state, tuple(self.events), tuple(self.effects))
+
+    def emit(self, event: Event) -> None:
+        """Record an event and fold it."""
+        recorded = Recorded(self.state.seq + 1, self.at_ns, event)
+        self.events.append(recorded)
+        self.state = apply(self.state, recorded)
+
+    def next_id(self) -> str:
+        """An id that no other order, proposal or request has: it is made of the row that it will be recorded in."""
+        return f"{self.state.engine_id}-{self.state.seq + 1}"
+
+    def touch(self, portfolio: str, instrument_id: str) -> None:
+        """Have the protection of a position looked at before the decision ends."""
+        self.touched[position_key(portfolio, instrument_id)] = None
+
+    def submit(self, approved: Sequence[RiskApproved], command_id: str = "") -> None:
+        """Record the intents and hand them to the gateway, an entry together with its native children."""
+        for one in approved:
+            self.emit(OrderIntended(one.intent, command_id))
+        first = approved[0].intent
+        self.effects.append(SubmitOrders(first.account, tuple(approved), first.purpose is not Purpose.ENTRY))
+        self.touch(first.portfolio, first.instrument_id)
+
+    def resend(self, approved: RiskApproved) -> None:
+        """Hand an order to the gateway again, under the same id and with the same content."""
+        reduces = approved.intent.purpose is not Purpose.ENTRY
+        self.effects.append(SubmitOrders(approved.intent.account, (approved,), reduces))
+
+    def cancel(self, order: Order, reason: str, command_id: str = "") -> None:
+        """Ask the venue to cancel; nothing happens where a request is already on its way."""
+        require_cancelable(order)
+        if len(order.cancel_requests) > len(order.cancel_answers):
+            return
+        request_id = self.next_id()
+        self.emit(CancelRequested(order.client_order_id, request_id, reason, command_id))
+        self.effects.append(SendCancel(order.intent.account, order.client_order_id, order.venue_order_id, request_id))
+
+    def ask_order(self, order: Order) -> None:
+        self.effects.append(AskOrder(order.intent.account, order.client_order_id))
+
+    def ask_report(self, account: str) -> None:
+        """Ask the venue for everything it knows of the account, each of our open orders by name."""
+        known = self.state.accounts[account]
+        since_ns = max(known.opened_at_ns, known.last_fill_ns - FILL_OVERLAP_NS)
+        ids = tuple(order.client_order_id for order in self.state.orders.values()
+                    if order.intent.account == account and not order.external)
+        self.effects.append(AskReport(account, since_ns, ids))
+
+    def alert(self, level: AlertLevel, code: str, subject: str, text: str) -> None:
+        """Raise an alert; the same one is not repeated within a minute."""
+        alert_id = f"{code}:{subject}"
+        known = self.state.alerts.get(alert_id)
+        if known and known.text == text and self.at_ns - known.at_ns < ALERT_REPEAT_NS:
+            return
+        self.emit(AlertRaised(alert_id, level, code, subject, text))
+        if level in (AlertLevel.ERROR, AlertLevel.CRIT):
+            self.effects.append(Notify(level, f"{code} {subject}", text))
+
+    def accept(self, command_id: str, text: str = "", *, order_ids: tuple[str, ...] = (), proposal_id: str = "") -> None:
+        self.effects.append(Answer(Receipt(command_id, accepted=True, seq=self.state.seq, order_ids=order_ids,
+                                           proposal_id=proposal_id, text=text)))
+
+    def refuse(self, command_id: str, what: str, refusal: Refusal) -> None:
+        """Record why a command was refused and say so."""
+        self.emit(WantRefused(command_id, what, refusal.check, refusal.limit, refusal.value, refusal.message))
+        self.effects.append(Answer(Receipt(command_id, accepted=False, seq=self.state.seq, refusal=refusal)))

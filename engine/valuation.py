@@ -1,0 +1,99 @@
+"""What a portfolio is worth and what it risks, from the state and the newest prices. All money in minor units."""
+
+from engine.kernel.exits import tighter_stop, trail_level
+from engine.kernel.heat import open_risk_minor, order_risk_minor
+from engine.market import MarketView
+from engine.orders import Order, OrderIntent, Purpose
+from engine.positions import ExitPlan, Position, entry_ticks
+from engine.state import State
+from engine.units import Lots, Minor, Ticks
+
+
+def mark_ticks(state: State, market: MarketView, position: Position) -> Ticks:
+    """The price at which the position could leave; before any quote has come, its own average entry."""
+    mark = market.marks.get(position.instrument_id)
+    if mark is not None:
+        return mark.value_ticks(position.sign)
+    return entry_ticks(position, state.instruments[position.instrument_id])
+
+
+def market_value_minor(state: State, market: MarketView, position: Position) -> Minor:
+    instrument = state.instruments[position.instrument_id]
+    return instrument.signed_notional_minor(mark_ticks(state, market, position), position.lots)
+
+
+def portfolio_positions(state: State, portfolio: str) -> list[Position]:
+    return [position for position in state.positions.values() if position.portfolio == portfolio]
+
+
+def equity_minor(state: State, market: MarketView, portfolio: str) -> Minor:
+    """Cash plus the market value of every position; exactly `cash + sum of values`."""
+    account = state.account_of(portfolio)
+    return account.cash_minor + sum(market_value_minor(state, market, position)
+                                    for position in portfolio_positions(state, portfolio))
+
+
+def gross_minor(state: State, market: MarketView, portfolio: str) -> Minor:
+    return sum(abs(market_value_minor(state, market, position)) for position in portfolio_positions(state, portfolio))
+
+
+def entry_orders(state: State, portfolio: str) -> list[Order]:
+    """Entries that may still execute, UNKNOWN ones too, external ones by their own word."""
+    return [order for order in state.orders.values()
+            if order.intent.portfolio == portfolio and order.intent.purpose is Purpose.ENTRY]
+
+
+def reference_ticks(market: MarketView, order: Order) -> Ticks:
+    """The worst price at which an entry would execute as far as is known."""
+    intent = order.intent
+    mark = market.marks.get(intent.instrument_id)
+    taking = mark.take_ticks(intent.side.sign) if mark else intent.decision_ticks
+    stated = intent.limit_ticks or intent.trigger_ticks
+    return max(stated, taking) if intent.side.sign > 0 and stated else stated or taking
+
+
+def working_notional_minor(state: State, market: MarketView, portfolio: str) -> Minor:
+    """What the open entries would cost if all of them executed in full."""
+    return sum(state.instruments[order.intent.instrument_id].notional_minor(reference_ticks(market, order), order.leaves_lots)
+               for order in entry_orders(state, portfolio))
+
+
+def position_risk_minor(state: State, market: MarketView, position: Position) -> Minor:
+    """What the position loses down to its stop, with the gap allowance and the fee; all of it where there is no stop."""
+    instrument = state.instruments[position.instrument_id]
+    return open_risk_minor(position.lots, mark_ticks(state, market, position), position.stop_ticks,
+                           instrument.value_num, instrument.value_den, state.settings.gap_allowance_bps,
+                           instrument.taker_fee_ppm)
+
+
+def first_stop_ticks(plan: ExitPlan | None, sign: int, entry: Ticks) -> Ticks:
+    """The stop that a position entered at that price would start with; 0 where the plan has none."""
+    if plan is None:
+        return 0
+    return tighter_stop(sign, plan.stop_ticks, trail_level(sign, entry, plan.trail_ticks, plan.trail_bps))
+
+
+def entry_risk_minor(state: State, market: MarketView, order: Order) -> Minor:
+    """What a working entry would risk once filled; an UNKNOWN order counts in full."""
+    return intended_risk_minor(state, order.intent, reference_ticks(market, order), order.leaves_lots)
+
+
+def intended_risk_minor(state: State, intent: OrderIntent, entry: Ticks, lots: Lots) -> Minor:
+    """What `lots` of an entry at that price would risk down to the stop that they start with."""
+    instrument = state.instruments[intent.instrument_id]
+    sign = intent.side.sign
+    return order_risk_minor(sign, lots, entry, first_stop_ticks(intent.plan, sign, entry), instrument.value_num,
+                            instrument.value_den, state.settings.gap_allowance_bps, instrument.taker_fee_ppm)
+
+
+def heat_minor(state: State, market: MarketView, portfolio: str) -> Minor:
+    """Open risk of positions and of working entries."""
+    positions = sum(position_risk_minor(state, market, position) for position in portfolio_positions(state, portfolio))
+    return positions + sum(entry_risk_minor(state, market, order) for order in entry_orders(state, portfolio))
+
+
+def fraction(part: Minor, whole: Minor) -> float:
+    """A part of equity; infinite where there is no equity to speak of."""
+    if whole > 0:
+        return part / whole
+    return float("inf") if part > 0 else 0.0

@@ -1,0 +1,204 @@
+"""The state as a person sees it: pure functions from state and market to the records of `engine.service`."""
+
+from decimal import Decimal
+
+from engine.inputs import TradingState
+from engine.instruments import Instrument
+from engine.market import MarketView
+from engine.orders import Order
+from engine.positions import Position, entry_ticks
+from engine.service import (
+    AccountView,
+    AlertView,
+    FillView,
+    FlattenView,
+    HealthView,
+    Mode,
+    OrderView,
+    PositionView,
+    ProposalStatus,
+    ProposalView,
+    QuoteView,
+    Snapshot,
+    StopHome,
+)
+from engine.state import Home, SettledFill, State
+from engine.units import NS_PER_SECOND, Minor, Nanoseconds
+from engine.valuation import (
+    equity_minor,
+    fraction,
+    gross_minor,
+    heat_minor,
+    market_value_minor,
+    position_risk_minor,
+    working_notional_minor,
+)
+from engine.want import price_or_none, trail_text
+
+SHOWN_ORDERS = 200
+SHOWN_FILLS = 200
+
+
+def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: int, mode: Mode, health: HealthView) -> Snapshot:
+    """Everything the screen shows, at `at_ns`."""
+    orders = [*list(state.closed.values())[-SHOWN_ORDERS:], *state.orders.values()]
+    orders.sort(key=lambda order: order.intended_at_ns, reverse=True)
+    return Snapshot(
+        version=version, at_ns=at_ns, mode=mode, engine_id=state.engine_id,
+        accounts=tuple(account_view(state, market, name) for name in state.portfolios),
+        positions=tuple(position_view(state, market, at_ns, position) for position in state.positions.values()),
+        orders=tuple(order_view(state, at_ns, order) for order in orders if order.intent.instrument_id in state.instruments),
+        fills=tuple(fill_view(state, settled) for settled in reversed(state.recent_fills[-SHOWN_FILLS:])),
+        proposals=proposal_views(state, at_ns), alerts=alert_views(state),
+        quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
+        flatten=flatten_view(state), health=health)
+
+
+def decimals(step: Decimal) -> int:
+    """Decimal places of a step."""
+    return max(0, -int(step.normalize().as_tuple().exponent))
+
+
+def money(minor_exponent: int, minor: Minor) -> Decimal:
+    return Decimal(minor).scaleb(-minor_exponent)
+
+
+def account_view(state: State, market: MarketView, portfolio: str) -> AccountView:
+    known = state.portfolios[portfolio]
+    account = state.account_of(portfolio)
+    settings, exponent = known.settings, known.settings.minor_exponent
+    equity = equity_minor(state, market, portfolio)
+    positions = [position for position in state.positions.values() if position.portfolio == portfolio]
+    unrealized = sum(market_value_minor(state, market, position) - position.cost_minor for position in positions)
+    day = equity - known.day_equity_minor if known.day_equity_minor is not None else 0
+    gross = gross_minor(state, market, portfolio)
+    working = working_notional_minor(state, market, portfolio)
+    effective = state.effective_state(portfolio)
+    cause = known.cause if effective is known.trading_state and effective is not TradingState.ACTIVE else state.trading_cause
+    drifts = tuple(f"{instrument_id}: ours {drift.our_lots}, venue {drift.venue_lots}"
+                   for instrument_id, drift in account.drifts.items())
+    return AccountView(
+        portfolio=portfolio, account=account.account, currency=settings.currency, money_decimals=exponent,
+        cash=money(exponent, account.cash_minor), equity=money(exponent, equity), day_pnl=money(exponent, day),
+        day_pnl_percent=100 * fraction(day, known.day_equity_minor or 0) if day > 0
+        else -100 * fraction(-day, known.day_equity_minor or 0),
+        realized_pnl=money(exponent, known.realized_minor - known.fees_minor), unrealized_pnl=money(exponent, unrealized),
+        fees=money(exponent, known.fees_minor), heat_percent=100 * fraction(heat_minor(state, market, portfolio), equity),
+        heat_limit_percent=100 * settings.limits.max_heat_fraction, gross_exposure_percent=100 * fraction(gross, equity),
+        buying_power=money(exponent, max(0, int(equity * settings.limits.max_leverage) - gross - working)),
+        trading_state=effective, trading_state_cause=cause if effective is not TradingState.ACTIVE else "",
+        automation=settings.automation, connectivity=account.connectivity, drift=drifts, limits=settings.limits)
+
+
+def position_view(state: State, market: MarketView, at_ns: Nanoseconds, position: Position) -> PositionView:
+    instrument = state.instruments[position.instrument_id]
+    mark = market.marks.get(position.instrument_id)
+    value = market_value_minor(state, market, position)
+    pnl = value - position.cost_minor
+    price = mark.value_ticks(position.sign) if mark else 0
+    plan, home = position.plan, state.homes.get(position.key, Home(StopHome.NONE, 0, "not yet looked at"))
+    risk = position_risk_minor(state, market, position)
+    bare_ns = position.bare_total_ns + (at_ns - position.bare_since_ns if position.bare_since_ns else 0)
+    hold_left = (position.opened_at_ns + plan.max_hold_ns - at_ns) / NS_PER_SECOND if plan.max_hold_ns else None
+    limit_seconds = state.portfolios[position.portfolio].settings.limits.stale_quote_seconds
+    age = (at_ns - mark.at_ns) / NS_PER_SECOND if mark else None
+    return PositionView(
+        portfolio=position.portfolio, symbol=instrument.symbol, instrument_id=position.instrument_id,
+        side="LONG" if position.lots > 0 else "SHORT", quantity=instrument.quantity(abs(position.lots)),
+        entry=instrument.price(entry_ticks(position, instrument)), mark=price_or_none(instrument, price),
+        mark_age_seconds=age, mark_stale=age is None or age > limit_seconds, market_value=instrument.money(value),
+        pnl=instrument.money(pnl), pnl_percent=100 * pnl / abs(position.cost_minor) if position.cost_minor else 0.0,
+        r_multiple=pnl / position.initial_risk_minor if position.initial_risk_minor else None,
+        stop=price_or_none(instrument, position.stop_ticks), stop_distance_percent=_distance(price, position.stop_ticks),
+        target=price_or_none(instrument, plan.target_ticks), target_distance_percent=_distance(price, plan.target_ticks),
+        trail=trail_text(instrument, plan), breakeven_at=price_or_none(instrument, plan.breakeven_at_ticks),
+        max_hold_left_seconds=hold_left, stop_home=home.home,
+        stop_home_detail=f"leaving: {position.exit_reason}" if position.exit_reason else home.detail,
+        unprotected_seconds=max(0, bare_ns) / NS_PER_SECOND, unprotected_now=bool(position.bare_since_ns),
+        open_risk=instrument.money(risk),
+        open_risk_percent=100 * fraction(risk, equity_minor(state, market, position.portfolio)),
+        opened_at_ns=position.opened_at_ns, age_seconds=(at_ns - position.opened_at_ns) / NS_PER_SECOND,
+        strategy=position.strategy, currency=instrument.quote_currency, price_decimals=decimals(instrument.tick_size),
+        quantity_decimals=decimals(instrument.lot_size))
+
+
+def _distance(price: int, level: int) -> float | None:
+    return 100 * (level - price) / price if price and level else None
+
+
+def order_view(state: State, at_ns: Nanoseconds, order: Order) -> OrderView:
+    intent = order.intent
+    instrument = state.instruments[intent.instrument_id]
+    average = order.average_ticks
+    places = Decimal(1).scaleb(-decimals(instrument.tick_size) - 2)
+    return OrderView(
+        client_order_id=order.client_order_id, venue_order_id=order.venue_order_id, portfolio=intent.portfolio,
+        symbol=instrument.symbol, instrument_id=intent.instrument_id, side=intent.side, purpose=intent.purpose,
+        kind=intent.kind, quantity=instrument.quantity(intent.order_lots), filled=instrument.quantity(order.cum_lots),
+        limit=price_or_none(instrument, intent.limit_ticks), trigger=price_or_none(instrument, intent.trigger_ticks),
+        average=None if average is None else (Decimal(repr(average)) * instrument.tick_size).quantize(places).normalize() + 0,
+        status=order.status, working=not order.closed, time_in_force=intent.time_in_force,
+        placed_at_ns=order.intended_at_ns, age_seconds=(at_ns - order.intended_at_ns) / NS_PER_SECOND,
+        reason=order.denied_reason or order.closed_reason or intent.reason, strategy=intent.strategy, external=order.external)
+
+
+def fill_view(state: State, settled: SettledFill) -> FillView:
+    fill = settled.fill
+    instrument = state.instruments[fill.instrument_id]
+    return FillView(
+        trade_id=fill.trade_id, client_order_id=fill.client_order_id, portfolio=settled.portfolio,
+        symbol=instrument.symbol, side=fill.side, quantity=instrument.quantity(fill.last_lots),
+        price=instrument.price(fill.last_ticks), fee=instrument.money(fill.fee_minor), currency=instrument.quote_currency,
+        purpose=settled.purpose, at_ns=fill.at_ns, source=fill.source)
+
+
+def proposal_views(state: State, at_ns: Nanoseconds) -> tuple[ProposalView, ...]:
+    """Pending ones first, the newest first; then the settled ones."""
+    views = []
+    for proposal in state.proposals.values():
+        instrument = _instrument_of(state, proposal.want.symbol)
+        views.append(ProposalView(
+            proposal_id=proposal.proposal_id, digest=proposal.digest, card=proposal.card, origin=proposal.want.origin,
+            rationale=proposal.want.rationale, raised_at_ns=proposal.raised_at_ns, expires_at_ns=proposal.expires_at_ns,
+            seconds_left=max(0.0, (proposal.expires_at_ns - at_ns) / NS_PER_SECOND),
+            band_low=instrument.price(proposal.band_low_ticks), band_high=instrument.price(proposal.band_high_ticks),
+            status=proposal.status, status_reason=proposal.status_reason))
+    views.sort(key=lambda view: (view.status is not ProposalStatus.PENDING, -view.raised_at_ns))
+    return tuple(views)
+
+
+def _instrument_of(state: State, symbol: str) -> Instrument:
+    wanted = symbol.strip().upper()
+    return next(instrument for instrument in state.instruments.values()
+                if wanted in (instrument.symbol.upper(), instrument.instrument_id.upper()))
+
+
+def alert_views(state: State) -> tuple[AlertView, ...]:
+    return tuple(AlertView(alert.alert_id, alert.at_ns, alert.level, alert.code, alert.subject, alert.text,
+                           alert.acknowledged, alert.count) for alert in reversed(state.alerts.values()))
+
+
+def quote_view(state: State, market: MarketView, at_ns: Nanoseconds, instrument: Instrument) -> QuoteView:
+    mark = market.marks.get(instrument.instrument_id)
+    opened = market.day_open_ticks(instrument.instrument_id)
+    age = (at_ns - mark.at_ns) / NS_PER_SECOND if mark else None
+    limits = [portfolio.settings.limits.stale_quote_seconds for portfolio in state.portfolios.values()]
+    stale = age is None or age > min(limits, default=10.0)
+    return QuoteView(
+        instrument_id=instrument.instrument_id, symbol=instrument.symbol,
+        bid=instrument.price(mark.bid_ticks) if mark else None, ask=instrument.price(mark.ask_ticks) if mark else None,
+        last=instrument.price(mark.last_ticks) if mark else None,
+        change_percent=100 * (mark.last_ticks - opened) / opened if mark and opened else None, age_seconds=age, stale=stale,
+        session_open=instrument.session == "24/7" or not stale, price_decimals=decimals(instrument.tick_size),
+        quantity_decimals=decimals(instrument.lot_size), price_step=instrument.tick_size,
+        quantity_step=instrument.lot_size, currency=instrument.quote_currency)
+
+
+def flatten_view(state: State) -> FlattenView | None:
+    flatten = state.flatten
+    if flatten is None:
+        return None
+    return FlattenView(
+        started_at_ns=flatten.started_at_ns, finished=flatten.finished, flat=flatten.flat,
+        open_orders_left=sum(flatten.open_orders.values()),
+        lines=tuple(line for lines in flatten.lines.values() for line in lines), detail=flatten.detail)

@@ -1,0 +1,251 @@
+"""From what a person or a strategy says to an exact intent: symbols resolved, decimals turned into ticks and lots, size
+found from the risk, and the card that shows all of it. Nothing is decided here; refusals name what cannot be meant."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from engine.inputs import PlaceOrder, TrailSpec
+from engine.instruments import Instrument
+from engine.kernel.sizing import lots_for_risk
+from engine.market import MarketView
+from engine.orders import OrderIntent, OrderKind, Purpose
+from engine.positions import ExitPlan, Position
+from engine.risk import BPS, entry_checks, worst_entry_ticks
+from engine.service import CheckView, OrderCard, Refusal
+from engine.state import State
+from engine.units import Lots, Nanoseconds, Ticks, seconds_to_ns, steps_exact, steps_up, stop_steps, target_steps
+from engine.valuation import (
+    equity_minor,
+    first_stop_ticks,
+    fraction,
+    gross_minor,
+    heat_minor,
+    intended_risk_minor,
+    working_notional_minor,
+)
+
+PERCENT_BPS = 100
+
+
+class Assessment(NamedTuple):
+    """A want made exact: the intent that would go out, its checks, and the card that a person sees."""
+
+    intent: OrderIntent
+    checks: tuple[CheckView, ...]
+    card: OrderCard
+
+
+def resolve(state: State, symbol: str, portfolio: str) -> Instrument | Refusal:
+    """The instrument that a symbol means in a portfolio; `SYMBOL@venue` names one exactly."""
+    if portfolio not in state.portfolios:
+        return Refusal("portfolio", ", ".join(state.portfolios), portfolio, f"there is no portfolio called {portfolio!r}")
+    wanted = symbol.strip().upper()
+    for instrument in state.instruments.values():
+        if wanted in (instrument.symbol.upper(), instrument.instrument_id.upper()):
+            return instrument
+    near = [instrument.symbol for instrument in state.instruments.values() if instrument.symbol.upper().startswith(wanted[:2])]
+    hint = f"; did you mean {', '.join(near[:3])}?" if near else ""
+    return Refusal("instrument", f"{len(state.instruments)} listed", symbol, f"{symbol!r} is not listed at this venue{hint}")
+
+
+def exact_ticks(instrument: Instrument, name: str, price: Decimal) -> Ticks | Refusal:
+    """A price that is a whole number of ticks, or a refusal that names the increment."""
+    ticks = steps_exact(price, instrument.tick_size) if price.is_finite() else None
+    if ticks is None or not 0 < ticks <= instrument.max_ticks:
+        return Refusal("price increment", str(instrument.tick_size), str(price),
+                       f"{name} {price} is not a positive whole number of {instrument.symbol}'s tick {instrument.tick_size}")
+    return ticks
+
+
+def exact_lots(instrument: Instrument, quantity: Decimal) -> Lots | Refusal:
+    """A quantity that is a whole number of lots, or a refusal that names the increment."""
+    lots = steps_exact(quantity, instrument.lot_size) if quantity.is_finite() else None
+    if lots is None or lots <= 0:
+        return Refusal("quantity increment", str(instrument.lot_size), str(quantity),
+                       f"quantity {quantity} is not a positive whole number of {instrument.symbol}'s lot {instrument.lot_size}")
+    return lots
+
+
+def trail_of(instrument: Instrument, market: MarketView, trail: TrailSpec | None) -> tuple[Ticks, int] | Refusal:
+    """A trail as (ticks, bps); an ATR trail is resolved to ticks here, once, so that it is known before the order goes."""
+    if trail is None:
+        return 0, 0
+    given = [value for value in (trail.price, trail.percent, trail.atr) if value is not None]
+    if len(given) != 1 or given[0] <= 0:
+        return Refusal("trail", "one of price, percent, atr, above 0", str(trail), "a trail is one price, percent or ATR multiple")
+    if trail.price is not None:
+        return steps_up(trail.price, instrument.tick_size), 0
+    if trail.percent is not None:
+        bps = int(trail.percent * PERCENT_BPS)
+        if not 0 < bps < BPS:
+            return Refusal("trail", "0.01 % to 99.99 %", f"{trail.percent} %", "a trail's percent lies between 0 and 100")
+        return 0, bps
+    atr = market.atr_ticks(instrument.instrument_id)
+    if atr is None or trail.atr is None:
+        return Refusal("trail", "14 bars", f"{len(market.bars(instrument.instrument_id, 14))} bars",
+                       f"{instrument.symbol} has no ATR yet; give the trail as a price or a percent")
+    return max(1, int(Decimal(str(atr)) * trail.atr)), 0
+
+
+def plan_of(instrument: Instrument, market: MarketView, want: PlaceOrder) -> ExitPlan | Refusal:
+    """The exit plan of a want; stops are rounded away from risk, targets toward the entry."""
+    trail = trail_of(instrument, market, want.trail)
+    if isinstance(trail, Refusal):
+        return trail
+    sign, tick = want.side.sign, instrument.tick_size
+    for name, price in (("stop", want.stop), ("target", want.target), ("breakeven", want.breakeven_at)):
+        if price is not None and (not price.is_finite() or price <= 0 or price / tick > instrument.max_ticks):
+            return Refusal("price", f"0 to {instrument.price(instrument.max_ticks)}", str(price), f"{name} {price} is not a price")
+    if want.max_hold_seconds is not None and want.max_hold_seconds <= 0:
+        return Refusal("max hold", "above 0 s", f"{want.max_hold_seconds} s", "a maximum holding time is longer than nothing")
+    return ExitPlan(
+        stop_ticks=stop_steps(want.stop, tick, sign) if want.stop is not None else 0,
+        target_ticks=target_steps(want.target, tick, sign) if want.target is not None else 0,
+        trail_ticks=trail[0], trail_bps=trail[1],
+        breakeven_at_ticks=target_steps(want.breakeven_at, tick, -sign) if want.breakeven_at is not None else 0,
+        max_hold_ns=seconds_to_ns(want.max_hold_seconds or 0))
+
+
+def assess(state: State, market: MarketView, at_ns: Nanoseconds, want: PlaceOrder) -> Assessment | Refusal:
+    """Make an entry exact and hold it against every check."""
+    instrument = resolve(state, want.symbol, want.portfolio)
+    if isinstance(instrument, Refusal):
+        return instrument
+    kind_error = _kind_error(want)
+    if kind_error:
+        return kind_error
+    prices = _prices(instrument, want)
+    if isinstance(prices, Refusal):
+        return prices
+    plan = plan_of(instrument, market, want)
+    if isinstance(plan, Refusal):
+        return plan
+    limit_ticks, trigger_ticks = prices
+    mark = market.marks.get(instrument.instrument_id)
+    draft = OrderIntent(
+        client_order_id="", portfolio=want.portfolio, account=state.portfolios[want.portfolio].settings.account,
+        instrument_id=instrument.instrument_id, side=want.side, order_lots=1, kind=want.kind, purpose=Purpose.ENTRY,
+        limit_ticks=limit_ticks, trigger_ticks=trigger_ticks, time_in_force=want.time_in_force, strategy=want.origin,
+        decision_ticks=mark.take_ticks(want.side.sign) if mark else 0, reason=want.rationale)
+    entry = worst_entry_ticks(draft, draft.decision_ticks)
+    if plan.breakeven_at_ticks:
+        plan = plan._replace(breakeven_to_ticks=entry)
+    draft = replace_intent(draft, plan=plan if plan != ExitPlan() else None)
+    lots = _lots(state, market, instrument, want, draft, entry)
+    if isinstance(lots, Refusal):
+        return lots
+    intent = replace_intent(draft, order_lots=lots)
+    checks = entry_checks(state, market, at_ns, intent)
+    return Assessment(intent, checks, order_card(state, market, instrument, intent, entry, checks))
+
+
+def replace_intent(intent: OrderIntent, **fields: object) -> OrderIntent:
+    """The intent with some fields changed."""
+    return msgspec.structs.replace(intent, **fields)
+
+
+_NEEDS: dict[OrderKind, tuple[bool, bool]] = {
+    OrderKind.MARKET: (False, False), OrderKind.LIMIT: (True, False), OrderKind.STOP: (False, True),
+    OrderKind.STOP_LIMIT: (True, True)}
+
+
+def _kind_error(want: PlaceOrder) -> Refusal | None:
+    needs = _NEEDS.get(want.kind)
+    if needs is None:
+        return Refusal("kind", "market, limit, stop, stop_limit", want.kind, f"an entry cannot be a {want.kind} order")
+    if needs != (want.limit is not None, want.trigger is not None):
+        named = " and ".join(name for name, needed in zip(("a limit", "a trigger"), needs, strict=True) if needed) or "no price"
+        return Refusal("kind", named, want.kind, f"a {want.kind} order takes {named}")
+    if (want.quantity is None) == (want.risk_percent is None):
+        return Refusal("quantity", "a quantity or a risk", "both" if want.quantity is not None else "neither",
+                       "say how much: a quantity, or a risk in percent of equity")
+    return None
+
+
+def _prices(instrument: Instrument, want: PlaceOrder) -> tuple[Ticks, Ticks] | Refusal:
+    found: list[Ticks] = []
+    for name, price in (("limit", want.limit), ("trigger", want.trigger)):
+        ticks = exact_ticks(instrument, name, price) if price is not None else 0
+        if isinstance(ticks, Refusal):
+            return ticks
+        found.append(ticks)
+    return found[0], found[1]
+
+
+def _lots(state: State, market: MarketView, instrument: Instrument, want: PlaceOrder, draft: OrderIntent,
+          entry: Ticks) -> Lots | Refusal:
+    if want.quantity is not None:
+        return exact_lots(instrument, want.quantity)
+    risk_bps = int((want.risk_percent or Decimal(0)) * PERCENT_BPS)
+    stop = first_stop_ticks(draft.plan, want.side.sign, entry)
+    if risk_bps <= 0 or not stop or not entry:
+        return Refusal("risk", "a stop, a quote and a positive percent", str(want.risk_percent),
+                       "sizing by risk needs a stop, a quote and a positive percent of equity")
+    equity = equity_minor(state, market, want.portfolio)
+    lots = lots_for_risk(equity, risk_bps, entry, stop, instrument.value_num, instrument.value_den, instrument.max_lots)
+    if lots < 1:
+        return Refusal("risk", f"{want.risk_percent} % of equity", "0 lots", "that risk does not pay for a single lot to the stop")
+    return lots
+
+
+# ---- the card ------------------------------------------------------------------------------------------------------------
+
+
+def order_card(state: State, market: MarketView, instrument: Instrument, intent: OrderIntent, entry: Ticks,
+               checks: tuple[CheckView, ...]) -> OrderCard:
+    """What a person sees before an order goes."""
+    portfolio = intent.portfolio
+    equity = equity_minor(state, market, portfolio)
+    notional = instrument.notional_minor(entry, intent.order_lots) if entry else 0
+    stop = first_stop_ticks(intent.plan, intent.side.sign, entry) if entry else 0
+    risk = intended_risk_minor(state, intent, entry, intent.order_lots) if entry else 0
+    heat = heat_minor(state, market, portfolio)
+    gross = gross_minor(state, market, portfolio) + working_notional_minor(state, market, portfolio)
+    target = intent.plan.target_ticks if intent.plan else 0
+    return OrderCard(
+        portfolio=portfolio, symbol=instrument.symbol, side=intent.side, quantity=instrument.quantity(intent.order_lots),
+        kind=intent.kind, limit=price_or_none(instrument, intent.limit_ticks),
+        trigger=price_or_none(instrument, intent.trigger_ticks), stop=price_or_none(instrument, stop),
+        target=price_or_none(instrument, target), trail=trail_text(instrument, intent.plan),
+        reference=price_or_none(instrument, intent.decision_ticks), notional=instrument.money(notional),
+        fee_estimate=instrument.money(instrument.fee_minor(entry, intent.order_lots, maker=False)),
+        worst_loss=instrument.money(risk) if entry else None,
+        reward_to_risk=abs(target - entry) / abs(entry - stop) if target and stop and entry != stop else None,
+        equity_share_percent=_percent(notional, equity), heat_before_percent=_percent(heat, equity),
+        heat_after_percent=_percent(heat + risk, equity), exposure_before_percent=_percent(gross, equity),
+        exposure_after_percent=_percent(gross + notional, equity),
+        currency=state.portfolios[portfolio].settings.currency, checks=checks)
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * fraction(part, whole), 4)
+
+
+def price_or_none(instrument: Instrument, ticks: Ticks) -> Decimal | None:
+    return instrument.price(ticks) if ticks else None
+
+
+def trail_text(instrument: Instrument, plan: ExitPlan | None) -> str:
+    """A trail in words: its distance as a price or as a percent."""
+    if plan is None:
+        return ""
+    if plan.trail_ticks:
+        return f"{instrument.price(plan.trail_ticks)}"
+    return f"{plan.trail_bps / PERCENT_BPS:g} %" if plan.trail_bps else ""
+
+
+def changed_plan(position: Position, parts: ExitPlan, clear: tuple[str, ...],
+                 given: Callable[[str], bool]) -> ExitPlan:
+    """The position's plan with the given parts replaced and the cleared ones removed."""
+    plan = position.plan
+    fields = {"stop": ("stop_ticks",), "target": ("target_ticks",), "trail": ("trail_ticks", "trail_bps"),
+              "breakeven": ("breakeven_at_ticks", "breakeven_to_ticks"), "max_hold": ("max_hold_ns",)}
+    for part, names in fields.items():
+        if part in clear:
+            plan = plan._replace(**dict.fromkeys(names, 0))
+        elif given(part):
+            plan = plan._replace(**{name: getattr(parts, name) for name in names})
+    return plan
