@@ -23,7 +23,7 @@ from engine.units import Minor
 CONFIG_FILE = "config.toml"
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 SECRET_WORDS = ("api_key", "apikey", "api-key", "secret", "token", "password", "passphrase", "private_key")
-MONEY_DECIMALS = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 8, "SOL": 8, "BNB": 8, "USDT": 2, "USDC": 2}
+MONEY_DECIMALS = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 8, "SOL": 8, "BNB": 8, "USDT": 6, "USDC": 6}
 DEFAULT_MONEY_DECIMALS = 2
 
 _LIMITS = Limits()

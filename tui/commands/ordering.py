@@ -39,7 +39,8 @@ def buy(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit
 def sell(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit: Limit = None,
          trigger: Trigger = None, stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None,
          breakeven: Breakeven = None, max_hold: MaxHold = None, risk: Risk = None, tif: InForce = "gtc",
-         portfolio: Portfolio = "main", what_if: WhatIf = False, propose: Propose = False, why: Why = "", as_json: Json = False) -> None:
+         portfolio: Portfolio = "main", what_if: WhatIf = False, propose: Propose = False, why: Why = "",
+         as_json: Json = False) -> None:
     """Sell short, with its exits; `close` leaves a position."""
     order = _order("SELL", symbol, quantity, limit, trigger, stop, take_profit, trail, breakeven, max_hold, risk, tif,
                    portfolio, propose, why)

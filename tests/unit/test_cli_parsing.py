@@ -1,0 +1,44 @@
+"""What a person types on the command line, as values."""
+
+from decimal import Decimal
+
+import pytest
+
+from engine.errors import UsageError
+from engine.inputs import TrailSpec
+from tui.commands.parsing import percent_of, positive, seconds_of, trail_of
+
+
+@pytest.mark.parametrize(("text", "trail"), [
+    ("2%", TrailSpec(percent=Decimal(2))), ("0.5 %", TrailSpec(percent=Decimal("0.5"))),
+    ("50", TrailSpec(price=Decimal(50))), ("1.5atr", TrailSpec(atr=Decimal("1.5"))),
+    ("2 ATR", TrailSpec(atr=Decimal(2))),
+])
+def test_trails(text: str, trail: TrailSpec) -> None:
+    assert trail_of(text) == trail
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "x", "%", "atr", "101%", "-2%"])
+def test_impossible_trails_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--trail"):
+        trail_of(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [
+    ("90", 90), ("90s", 90), ("45m", 2_700), ("2h", 7_200), ("1h30m", 5_400), ("3d", 259_200), ("1d 2h 3m 4s", 93_784),
+])
+def test_spans(text: str, seconds: int) -> None:
+    assert seconds_of(text, "--max-hold") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0h", "-5m", "2w", "h", "1.5h", "soon"])
+def test_impossible_spans_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="must be a span"):
+        seconds_of(text, "--max-hold")
+
+
+def test_numbers() -> None:
+    assert positive("1_000.50", "quantity") == Decimal("1000.50")
+    assert percent_of("1%", "--risk") == Decimal(1)
+    with pytest.raises(UsageError, match="at most 100%"):
+        percent_of("150", "--risk")
