@@ -1,0 +1,55 @@
+"""What holds for every test: a home of its own, no network, properties that do not watch the clock."""
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The suite gives the same answer each time; `--hypothesis-profile=explore` looks for new cases.
+settings.register_profile("steady", deadline=None, derandomize=True, print_blob=True,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, max_examples=2_000, print_blob=True,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
+
+os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+
+
+@pytest.fixture(autouse=True)
+def no_home_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test forgets to say, the home of the person who runs it stays untouched."""
+    monkeypatch.setenv("QUARTERDECK_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test reaches this machine alone; anything else is refused by name."""
+    connect = socket.socket.connect
+    connect_ex = socket.socket.connect_ex
+
+    def checked_connect(self: socket.socket, address: Any) -> None:
+        _refuse_elsewhere(self, address)
+        connect(self, address)
+
+    def checked_connect_ex(self: socket.socket, address: Any) -> int:
+        _refuse_elsewhere(self, address)
+        return connect_ex(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", checked_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", checked_connect_ex)
+
+
+def _refuse_elsewhere(made: socket.socket, address: Any) -> None:
+    if made.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    host = str(address[0])
+    try:
+        local = ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local:
+        pytest.fail(f"a test tried to reach {host}; tests need no network")
