@@ -68,6 +68,13 @@ def bounds_of_day(session: str, day: int) -> SessionBounds | None:
     return SessionBounds(_instant_ns(local, hours.opens, zone), _instant_ns(local, closes, zone))
 
 
+def regular_hours(session: str, day: date) -> SessionBounds:
+    """The usual hours on a day that is known to have been a session, whatever the calendar here says of it."""
+    hours = EXCHANGES[session]
+    zone = ZoneInfo(hours.zone)
+    return SessionBounds(_instant_ns(day, hours.opens, zone), _instant_ns(day, hours.closes, zone))
+
+
 def _instant_ns(day: date, at: time, zone: ZoneInfo) -> Nanoseconds:
     return int(datetime.combine(day, at, zone).astimezone(UTC).timestamp()) * NS_PER_SECOND
 

@@ -4,17 +4,15 @@ from brokers.paper.checks import STOP_KINDS, unaffordable
 from brokers.paper.ledger import Ledger, fresh_mark
 from brokers.paper.matching import (
     available_lots,
-    limit_in_bar,
     limit_reached,
-    slipped,
     stop_in_bar,
-    stop_limit_in_bar,
     stop_reached,
     trail_level,
 )
 from brokers.paper.records import NS_PER_MS, Mark, VenueOrder
 from brokers.sessions import ALWAYS, is_open, session_bounds
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
+from engine.kernel.fills import limit_in_bar, stop_limit_in_bar, with_slippage
 from engine.orders import ClosedAs, OrderKind, TimeInForce
 from engine.units import Lots, Nanoseconds, Ticks
 
@@ -198,7 +196,7 @@ class Auction:
         """The price after slippage, never beyond an order's own limit."""
         intent = order.intent
         sign = intent.side.sign
-        worse = min(slipped(ticks, sign, self._options.slippage_bps),
+        worse = min(with_slippage(ticks, sign, self._options.slippage_bps),
                     self._ledger.instruments[intent.instrument_id].max_ticks)
         if intent.kind in LIMIT_KINDS:
             return min(worse, intent.limit_ticks) if sign > 0 else max(worse, intent.limit_ticks)
@@ -284,11 +282,12 @@ class Auction:
         if not order.trigger_ticks:
             return 0
         if intent.kind is OrderKind.STOP_LIMIT:
-            outcome = stop_limit_in_bar(sign, order.trigger_ticks, intent.limit_ticks, bar)
-            if outcome.triggered:
-                order.triggered = order.rested = True
-                self._ledger.note_order(order)
-            return outcome.ticks
+            if not stop_in_bar(sign, order.trigger_ticks, bar, entered_inside=False):
+                return 0
+            order.triggered = order.rested = True
+            self._ledger.note_order(order)
+            return stop_limit_in_bar(sign, intent.limit_ticks, order.trigger_ticks, bar.open_ticks, bar.high_ticks,
+                                     bar.low_ticks, bar.close_ticks, self._options.touch_fills)
         ticks = stop_in_bar(sign, order.trigger_ticks, bar, entered_inside=False)
         if ticks:
             order.triggered = True
@@ -296,7 +295,7 @@ class Auction:
         return ticks
 
     def _limit_price_in_bar(self, limit_ticks: Ticks, sign: int, bar: Bar, *, opened_by_quote: bool) -> Ticks:
-        ticks = limit_in_bar(sign, limit_ticks, bar, touch_fills=self._options.touch_fills)
+        ticks = limit_in_bar(sign, limit_ticks, bar.open_ticks, bar.high_ticks, bar.low_ticks, self._options.touch_fills)
         if opened_by_quote and ticks and ticks != limit_ticks:
             return limit_ticks  # the opening price was offered to it as a quote, spread included
         return ticks

@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from brokers.paper.ledger import Ledger
-from brokers.paper.matching import slipped
 from brokers.paper.records import VenueOrder
 from engine.inputs import Refused
 from engine.instruments import Instrument
+from engine.kernel.fills import with_slippage
 from engine.orders import OrderIntent, OrderKind, Side
 from engine.units import Lots, Minor, Ticks
 
@@ -98,7 +98,7 @@ def reference_ticks(ledger: Ledger, intent: OrderIntent) -> Ticks:
     if mark is None:
         return 0
     touch = mark.ask_ticks if intent.side is Side.BUY else mark.bid_ticks
-    return slipped(touch, intent.side.sign, ledger.options.slippage_bps) if touch else 0
+    return with_slippage(touch, intent.side.sign, ledger.options.slippage_bps)
 
 
 def increase_lots(ledger: Ledger, intent: OrderIntent) -> Lots:

@@ -1,21 +1,14 @@
-"""At which price an order executes against a quote or inside a bar; 0 stands for "not".
+"""When a quote or a bar reaches an order, and how much it leaves to take; prices in a bar come from the kernel's rules.
 
-The rules are pessimistic where the data leave room: a stop that a bar could have reached was reached, a limit that the
-market only touched was not filled (unless asked), and a gap through a level executes at the price after the gap.
+The rules are pessimistic where the data leave room: a stop that a bar could have reached was reached, and a gap through
+a level executes at the price after the gap.
 `sign` is +1 for an order to buy and -1 for one to sell.
 """
 
-from typing import NamedTuple
-
 from engine.inputs import Bar
-from engine.units import Lots, Ticks, div_up
+from engine.units import Lots, Ticks
 
 UNLIMITED_LOTS = 1 << 62
-
-
-def slipped(ticks: Ticks, sign: int, slippage_bps: int) -> Ticks:
-    """The price made worse by slippage, rounded away from us, never below one tick."""
-    return max(1, ticks + sign * div_up(ticks * slippage_bps, 10_000))
 
 
 def available_lots(size_lots: Lots, share_bps: int, used_lots: Lots) -> Lots:
@@ -45,13 +38,6 @@ def trail_level(sign: int, best_ticks: Ticks, trail_ticks: Ticks, trail_bps: int
     return max(1, best_ticks + sign * max(1, distance))
 
 
-class BarPrice(NamedTuple):
-    """What a bar does to an order: the price before slippage (0 is no execution) and whether its stop triggered."""
-
-    ticks: Ticks
-    triggered: bool
-
-
 def stop_in_bar(sign: int, trigger_ticks: Ticks, bar: Bar, *, entered_inside: bool) -> Ticks:
     """The trigger, or the open where the bar began beyond it; an order born inside the bar did not see the open."""
     if sign > 0:
@@ -61,22 +47,3 @@ def stop_in_bar(sign: int, trigger_ticks: Ticks, bar: Bar, *, entered_inside: bo
     if bar.low_ticks > trigger_ticks:
         return 0
     return trigger_ticks if entered_inside else min(trigger_ticks, bar.open_ticks)
-
-
-def limit_in_bar(sign: int, limit_ticks: Ticks, bar: Bar, *, touch_fills: bool) -> Ticks:
-    """The limit, or the open where it was better; the market must trade through the limit unless `touch_fills`."""
-    if sign > 0:
-        if bar.open_ticks <= limit_ticks:
-            return bar.open_ticks
-        return limit_ticks if bar.low_ticks < limit_ticks or (touch_fills and bar.low_ticks == limit_ticks) else 0
-    if bar.open_ticks >= limit_ticks:
-        return bar.open_ticks
-    return limit_ticks if bar.high_ticks > limit_ticks or (touch_fills and bar.high_ticks == limit_ticks) else 0
-
-
-def stop_limit_in_bar(sign: int, trigger_ticks: Ticks, limit_ticks: Ticks, bar: Bar) -> BarPrice:
-    """A stop-limit that a bar triggers executes in it, at its limit, only where the close is on the fillable side."""
-    if not stop_in_bar(sign, trigger_ticks, bar, entered_inside=False):
-        return BarPrice(0, triggered=False)
-    fillable = sign * (limit_ticks - bar.close_ticks) >= 0
-    return BarPrice(limit_ticks if fillable else 0, triggered=True)
