@@ -25,7 +25,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 # ---- sessions and instruments ---------------------------------------------------------------------------------------
 
 
-class SessionStarted(Event):
+class SessionStarted(Event, frozen=True, omit_defaults=True):
     """The engine came up: what was in flight when it last stopped is unknown until the venue says otherwise."""
 
     engine_id: str
@@ -35,17 +35,17 @@ class SessionStarted(Event):
     offline_since_ns: Nanoseconds = 0
 
 
-class InstrumentListed(Event):
+class InstrumentListed(Event, frozen=True, omit_defaults=True):
     instrument: Instrument
 
 
-class ConnectivityChanged(Event):
+class ConnectivityChanged(Event, frozen=True, omit_defaults=True):
     account: str
     connectivity: Connectivity
     detail: str = ""
 
 
-class DayRolled(Event):
+class DayRolled(Event, frozen=True, omit_defaults=True):
     """A new trading day of the settings' zone, with the equity each portfolio starts it with."""
 
     day: int
@@ -55,51 +55,51 @@ class DayRolled(Event):
 # ---- orders ----------------------------------------------------------------------------------------------------------
 
 
-class OrderIntended(Event):
+class OrderIntended(Event, frozen=True, omit_defaults=True):
     """An order that passed risk and is handed to the gateway once this row is durable."""
 
     intent: OrderIntent
     command_id: str = ""
 
 
-class OrderResent(Event):
+class OrderResent(Event, frozen=True, omit_defaults=True):
     """The venue proved that it never had the order; the same order goes out once more under the same id."""
 
     client_order_id: str
 
 
-class OrderDenied(Event):
+class OrderDenied(Event, frozen=True, omit_defaults=True):
     """Withdrawn before it left us; the only local way to close an order."""
 
     client_order_id: str
     reason: str
 
 
-class OrderUnanswered(Event):
+class OrderUnanswered(Event, frozen=True, omit_defaults=True):
     client_order_id: str
     cause: str
 
 
-class OrderAcked(Event):
+class OrderAcked(Event, frozen=True, omit_defaults=True):
     client_order_id: str
     venue_order_id: str
 
 
-class OrderFilled(Event):
+class OrderFilled(Event, frozen=True, omit_defaults=True):
     """A fill, folded into its order and its position in one step."""
 
     fill: Fill
     portfolio: str
 
 
-class CancelRequested(Event):
+class CancelRequested(Event, frozen=True, omit_defaults=True):
     client_order_id: str
     request_id: str
     reason: str
     command_id: str = ""
 
 
-class CancelSettled(Event):
+class CancelSettled(Event, frozen=True, omit_defaults=True):
     """The venue refused our cancel, or the request never left us."""
 
     client_order_id: str
@@ -107,7 +107,7 @@ class CancelSettled(Event):
     reason: str
 
 
-class OrderClosed(Event):
+class OrderClosed(Event, frozen=True, omit_defaults=True):
     """The venue's closing word."""
 
     client_order_id: str
@@ -115,13 +115,13 @@ class OrderClosed(Event):
     reason: str = ""
 
 
-class OrderMissed(Event):
+class OrderMissed(Event, frozen=True, omit_defaults=True):
     """A complete query did not find an order that may be live."""
 
     client_order_id: str
 
 
-class ExternalOrderSeen(Event):
+class ExternalOrderSeen(Event, frozen=True, omit_defaults=True):
     """The venue holds an order that is not ours: shown, counted, never touched without a person's word."""
 
     intent: OrderIntent
@@ -131,7 +131,7 @@ class ExternalOrderSeen(Event):
 # ---- positions and protection -----------------------------------------------------------------------------------------
 
 
-class PlanSet(Event):
+class PlanSet(Event, frozen=True, omit_defaults=True):
     """A person, or the first fill of a bracket, gave a position its exit plan."""
 
     key: str
@@ -142,7 +142,7 @@ class PlanSet(Event):
     command_id: str = ""
 
 
-class StopMoved(Event):
+class StopMoved(Event, frozen=True, omit_defaults=True):
     """A trailing or breakeven rule moved the stop; `seen_ticks` is the price that did it."""
 
     key: str
@@ -151,7 +151,7 @@ class StopMoved(Event):
     seen_ticks: Ticks
 
 
-class LevelTouched(Event):
+class LevelTouched(Event, frozen=True, omit_defaults=True):
     """The price reached a level for which an order rests at the venue; the venue gets a moment to act (0 clears)."""
 
     key: str
@@ -159,7 +159,7 @@ class LevelTouched(Event):
     seen_ticks: Ticks = 0
 
 
-class ExitWanted(Event):
+class ExitWanted(Event, frozen=True, omit_defaults=True):
     """The engine wants out of a position (or `lots` of it; 0 is all), at market, until that is done."""
 
     key: str
@@ -169,7 +169,7 @@ class ExitWanted(Event):
     command_id: str = ""
 
 
-class ExitRetried(Event):
+class ExitRetried(Event, frozen=True, omit_defaults=True):
     """An exit was refused or fell short; the next attempt waits until `retry_at_ns`."""
 
     key: str
@@ -177,7 +177,7 @@ class ExitRetried(Event):
     retry_at_ns: Nanoseconds
 
 
-class ProtectionChanged(Event):
+class ProtectionChanged(Event, frozen=True, omit_defaults=True):
     """The protection ledger: where a position's stop lives from now on; `bare` while nothing guards it."""
 
     key: str
@@ -186,7 +186,7 @@ class ProtectionChanged(Event):
     detail: str = ""
 
 
-class PositionAdjusted(Event):
+class PositionAdjusted(Event, frozen=True, omit_defaults=True):
     """The venue's word on a position that our fills do not explain."""
 
     account: str
@@ -198,7 +198,7 @@ class PositionAdjusted(Event):
     reason: str
 
 
-class CashAdjusted(Event):
+class CashAdjusted(Event, frozen=True, omit_defaults=True):
     account: str
     delta_minor: Minor
     reason: str
@@ -207,7 +207,7 @@ class CashAdjusted(Event):
 # ---- reconciliation -----------------------------------------------------------------------------------------------------
 
 
-class DriftSeen(Event):
+class DriftSeen(Event, frozen=True, omit_defaults=True):
     """Ours and the venue's lots differ; `settled` once it was confirmed and our position was adjusted."""
 
     account: str
@@ -217,14 +217,14 @@ class DriftSeen(Event):
     settled: bool = False
 
 
-class DriftCleared(Event):
+class DriftCleared(Event, frozen=True, omit_defaults=True):
     account: str
     instrument_id: str
     by: str
     command_id: str = ""
 
 
-class Reconciled(Event):
+class Reconciled(Event, frozen=True, omit_defaults=True):
     """One clean pass: the venue's answer and our state agree, or the difference is named."""
 
     account: str
@@ -237,7 +237,7 @@ class Reconciled(Event):
 # ---- decisions of people and strategies --------------------------------------------------------------------------------
 
 
-class WantRefused(Event):
+class WantRefused(Event, frozen=True, omit_defaults=True):
     """A command was refused; the check, its limit and the value are part of the record."""
 
     command_id: str
@@ -248,7 +248,7 @@ class WantRefused(Event):
     message: str
 
 
-class CommandDone(Event):
+class CommandDone(Event, frozen=True, omit_defaults=True):
     """A command that changed nothing else has been answered."""
 
     command_id: str
@@ -271,12 +271,12 @@ class Proposal(msgspec.Struct, frozen=True):
     status_reason: str = ""
 
 
-class ProposalRaised(Event):
+class ProposalRaised(Event, frozen=True, omit_defaults=True):
     proposal: Proposal
     command_id: str
 
 
-class ProposalSettled(Event):
+class ProposalSettled(Event, frozen=True, omit_defaults=True):
     proposal_id: str
     status: ProposalStatus
     reason: str
@@ -284,7 +284,7 @@ class ProposalSettled(Event):
     command_id: str = ""
 
 
-class TradingStateChanged(Event):
+class TradingStateChanged(Event, frozen=True, omit_defaults=True):
     """A latch moved; `portfolio` empty means everything."""
 
     portfolio: str
@@ -297,7 +297,7 @@ class TradingStateChanged(Event):
 # ---- alerts and panic -----------------------------------------------------------------------------------------------
 
 
-class AlertRaised(Event):
+class AlertRaised(Event, frozen=True, omit_defaults=True):
     alert_id: str
     level: AlertLevel
     code: str
@@ -305,13 +305,13 @@ class AlertRaised(Event):
     text: str
 
 
-class AlertAcknowledged(Event):
+class AlertAcknowledged(Event, frozen=True, omit_defaults=True):
     alert_id: str
     by: str
     command_id: str = ""
 
 
-class FlattenStarted(Event):
+class FlattenStarted(Event, frozen=True, omit_defaults=True):
     """Second stage of panic: `deadline_ns` is when it gives up and says what is left."""
 
     portfolio: str
@@ -321,7 +321,7 @@ class FlattenStarted(Event):
     command_id: str
 
 
-class FlattenProgressed(Event):
+class FlattenProgressed(Event, frozen=True, omit_defaults=True):
     """What the venue itself reported: orders still open, and lots left in every instrument."""
 
     account: str
@@ -330,7 +330,7 @@ class FlattenProgressed(Event):
     flat: bool
 
 
-class FlattenFinished(Event):
+class FlattenFinished(Event, frozen=True, omit_defaults=True):
     flat: bool
     detail: str
 

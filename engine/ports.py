@@ -1,7 +1,7 @@
 """Small protocols through which the shell reaches the world; adapters live in `brokers` and `store`."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from engine.inputs import (
     Bar,
@@ -63,6 +63,20 @@ class Broker(Protocol):
         ...
 
 
+@runtime_checkable
+class MarketObserver(Protocol):
+    """A venue that lives on the same market data as the engine (the paper venue): it sees every item first.
+
+    `cursor_ns` is the time of the newest item that its memory has kept; what is not newer it ignores."""
+
+    def see(self, item: MarketItem, at_ns: Nanoseconds) -> None: ...
+
+    def advance(self, now_ns: Nanoseconds) -> None: ...
+
+    @property
+    def cursor_ns(self) -> Nanoseconds: ...
+
+
 class Tape(Protocol):
     """Market data in time order, recorded or simulated, with times of its own.
 
@@ -106,6 +120,10 @@ class Journal(Protocol):
     def append(self, rows: Sequence[JournalRow]) -> None: ...
 
     async def wait_durable(self) -> None: ...
+
+    async def retry(self) -> None:
+        """After a failure: write what is still queued, in order; raises `JournalUnwritable` while that fails."""
+        ...
 
 
 class Notifier(Protocol):

@@ -1,0 +1,31 @@
+"""The two clocks: the system's, and one that only moves when it is told to."""
+
+import time
+
+from engine.units import Nanoseconds
+
+
+class SystemClock:
+    """Wall time that never runs backwards within a run: it follows the monotonic clock from where it started, and takes a
+    forward correction (a laptop that slept) but not a backward one."""
+
+    def __init__(self) -> None:
+        self._last_ns = time.time_ns()
+
+    def now_ns(self) -> Nanoseconds:
+        self._last_ns = max(self._last_ns, time.time_ns())
+        return self._last_ns
+
+
+class VirtualClock:
+    """Time as a tape or a test says it is."""
+
+    def __init__(self, start_ns: Nanoseconds = 0) -> None:
+        self._now_ns = start_ns
+
+    def now_ns(self) -> Nanoseconds:
+        return self._now_ns
+
+    def advance_to(self, at_ns: Nanoseconds) -> None:
+        """Move forward to `at_ns`; an earlier time changes nothing."""
+        self._now_ns = max(self._now_ns, at_ns)

@@ -1,0 +1,113 @@
+"""Order effects to broker calls, and every outcome back as an input. The only caller of a broker's orders.
+
+It takes nothing but `RiskApproved`. What a broker raises or leaves unanswered becomes one of the four answers: an unlisted
+exception is `Unanswered`, since nothing proves that the order did not arrive.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from engine.effects import AskOrder, AskReport, Effect, Notify, SendCancel, SendCancelAll, SubmitOrders
+from engine.errors import InvariantBroken
+from engine.inputs import (
+    CancelAllAnswered,
+    CancelAnswered,
+    Input,
+    NotSent,
+    ReportFailed,
+    SubmitAnswered,
+    Unanswered,
+    VenueReported,
+)
+from engine.ports import Broker, Clock, Notifier
+from engine.risk import RiskApproved
+from engine.units import NS_PER_SECOND, Nanoseconds
+
+ASK_SPACING_NS = 2 * NS_PER_SECOND
+CALL_SECONDS = 15.0
+
+
+class Gateway:
+    """Performs effects; `deliver` takes the answers, in the engine's own loop."""
+
+    def __init__(self, brokers: Mapping[str, Broker], clock: Clock, deliver: Callable[[Input], None],
+                 notifier: Notifier | None = None, call_seconds: float = CALL_SECONDS) -> None:
+        self._brokers = brokers
+        self._clock = clock
+        self._deliver = deliver
+        self._notifier = notifier
+        self._call_seconds = call_seconds
+        self._asked_at_ns: dict[str, Nanoseconds] = {}
+        self._reports: dict[str, AskReport | None] = {}
+
+    async def perform(self, effect: Effect) -> None:
+        """Carry out one effect and deliver its outcome."""
+        if isinstance(effect, SubmitOrders):
+            await self._submit(effect)
+        elif isinstance(effect, SendCancel):
+            await self._cancel(effect)
+        elif isinstance(effect, SendCancelAll):
+            answer = await self._answered(self._brokers[effect.account].cancel_all())
+            self._deliver(CancelAllAnswered(effect.account, answer))
+        elif isinstance(effect, AskOrder):
+            await self._ask_order(effect)
+        elif isinstance(effect, AskReport):
+            await self._ask_report(effect)
+        elif isinstance(effect, Notify) and self._notifier is not None:
+            await self._notifier.notify(effect.level, effect.title, effect.text)
+
+    async def _answered[A](self, call: Awaitable[A]) -> A | Unanswered:
+        """A broker's answer in bounded time; whatever goes wrong means that there was none."""
+        try:
+            async with asyncio.timeout(self._call_seconds):
+                return await call
+        except TimeoutError:
+            return Unanswered(f"no answer within {self._call_seconds:g} s")
+        except Exception as error:  # noqa: BLE001 - an exception nobody listed proves nothing: unanswered
+            return Unanswered(type(error).__name__)
+
+    async def _submit(self, effect: SubmitOrders) -> None:
+        for one in effect.approved:
+            if type(one) is not RiskApproved:
+                raise InvariantBroken("the gateway takes nothing but RiskApproved")
+        intents = [one.intent for one in effect.approved]
+        answers = await self._answered(self._brokers[effect.account].submit(intents))
+        for place, intent in enumerate(intents):
+            answer = answers if isinstance(answers, Unanswered) else answers[place]
+            self._deliver(SubmitAnswered(intent.client_order_id, answer))
+
+    def withhold(self, effect: SubmitOrders, cause: str) -> None:
+        """Answer for orders that must not go."""
+        for one in effect.approved:
+            self._deliver(SubmitAnswered(one.intent.client_order_id, NotSent(cause)))
+
+    async def _cancel(self, effect: SendCancel) -> None:
+        answer = await self._answered(self._brokers[effect.account].cancel(effect.client_order_id, effect.venue_order_id))
+        self._deliver(CancelAnswered(effect.client_order_id, effect.request_id, answer))
+
+    async def _ask_order(self, effect: AskOrder) -> None:
+        """Repeated questions about one order are spaced."""
+        now_ns = self._clock.now_ns()
+        if now_ns - self._asked_at_ns.get(effect.client_order_id, -ASK_SPACING_NS) < ASK_SPACING_NS:
+            return
+        self._asked_at_ns[effect.client_order_id] = now_ns
+        answer = await self._answered(self._brokers[effect.account].order(effect.client_order_id))
+        if not isinstance(answer, Unanswered):
+            self._asked_at_ns.pop(effect.client_order_id, None)
+            self._deliver(answer)
+
+    async def _ask_report(self, effect: AskReport) -> None:
+        """One report of an account at a time; a question that came meanwhile is asked once more afterwards, since the
+        answer under way may be older than what it wants to know."""
+        if effect.account in self._reports:
+            self._reports[effect.account] = effect
+            return
+        asked: AskReport | None = effect
+        while asked is not None:
+            self._reports[effect.account] = None
+            answer = await self._answered(self._brokers[effect.account].report(asked.since_ns, asked.client_order_ids))
+            asked = self._reports.pop(effect.account)
+            if isinstance(answer, Unanswered):
+                self._deliver(ReportFailed(effect.account, answer.cause))
+                return
+            self._deliver(VenueReported(answer))
