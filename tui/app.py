@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
-from textual.screen import Screen
 from textual.theme import Theme
 
 from engine.inputs import Command, SetTradingState, TradingState
 from engine.service import AlertLevel, Mode, ProposalStatus, Receipt, Service, Snapshot
 from tui.formats import clock, plain, plural
 from tui.keymap import bindings_for, keymap_with, shown_key
-from tui.theming import DEFAULT_THEME, Tones, default_variables, packaged_themes, user_themes
+from tui.theming import (
+    DEFAULT_THEME,
+    Tones,
+    default_variables,
+    packaged_themes,
+    user_themes,
+)
 from tui.widgets.panic_button import PanicButton
 
 if TYPE_CHECKING:
@@ -75,7 +80,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
-    def get_default_screen(self) -> Screen[object]:
+    def get_default_screen(self) -> "Workstation":
         from tui.screens.workstation import Workstation
 
         return Workstation(self.zone)
@@ -109,14 +114,14 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
                     self._receive_safely(snapshot)
                     await asyncio.sleep(max(0.0, FRAME_SECONDS - (time.monotonic() - started)))
                 self._lost("the engine has stopped")
-            except Exception as failure:  # any service may fail in its own way; the screen must outlive all of them
+            except Exception as failure:  # noqa: BLE001 - any service may fail in its own way; the screen must outlive all of them
                 self._lost(f"the engine cannot be reached ({failure})")
             await asyncio.sleep(RETRY_SECONDS)
 
     def _receive_safely(self, snapshot: Snapshot) -> None:
         try:
             self.receive(snapshot)
-        except Exception as failure:  # a defect of the screen must not look like a calm market
+        except Exception as failure:  # noqa: BLE001 - a defect of the screen must not look like a calm market
             self.log.error(f"snapshot {snapshot.version} was not shown: {failure!r}")
             self._lost(f"this screen failed to show the newest state ({failure!r})")
 
@@ -181,7 +186,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         """Send a command and tell its outcome; None where there was no answer at all."""
         try:
             receipt = await self.service.send(command)
-        except Exception as failure:  # as in _follow: whatever the service raises is news for the person
+        except Exception as failure:  # noqa: BLE001 - as in _follow: whatever the service raises is news for the person
             self.tell(f"✗ {what}: no answer, so it may or may not have happened ({failure})", "crit")
             return None
         if receipt.accepted:
@@ -214,7 +219,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
                           "the palette resumes.", "crit")
             else:
                 self.tell(f"✗ HALT REFUSED: {refusal_words(receipt)}; {OUTSIDE_PANIC}", "panic")
-        except Exception as failure:  # panic must always end in an answer on the screen
+        except Exception as failure:  # noqa: BLE001 - panic must always end in an answer on the screen
             self.tell(f"✗ HALT NOT CONFIRMED: {failure}; {OUTSIDE_PANIC}", "panic")
         finally:
             self._halting -= 1
@@ -269,12 +274,14 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
 
     def _register_themes(self, home_themes: Path | None, wanted: str) -> tuple[str, ...]:
         own = user_themes(home_themes)
-        for theme in (*packaged_themes(), *own.themes):
+        themes = (*packaged_themes(), *own.themes)
+        for theme in themes:
             self.register_theme(theme)
+        self.own_themes = tuple(sorted({theme.name for theme in themes}))
         problems = own.problems
         if wanted not in self.available_themes:
             problems = (*problems, f"theme {wanted!r} is not there; using {DEFAULT_THEME}. "
-                        f"Known: {', '.join(sorted(self.available_themes))}")
+                        f"Known: {', '.join(self.own_themes)}")
             wanted = DEFAULT_THEME
         self.theme = wanted
         return problems

@@ -97,7 +97,7 @@ def parse_theme(text: str, source: str) -> Theme:
         raise ConfigError(f"{source}: dark must be true or false, and [colours] a table of colours")
     unknown = set(table) - {"name", "dark", "about", "colours"}
     if unknown:
-        raise ConfigError(f"{source}: unknown key {sorted(unknown)[0]!r}; known are name, dark, about, [colours]")
+        raise ConfigError(f"{source}: unknown key {min(unknown)!r}; known are name, dark, about, [colours]")
     checked = {key: _colour(key, value, source) for key, value in colours.items()}
     base = {key: value for key, value in checked.items() if key in BASE_COLOURS}
     meanings = {key: value for key, value in checked.items() if key not in BASE_COLOURS}

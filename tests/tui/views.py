@@ -40,7 +40,7 @@ def account(portfolio: str = "main", **changes: object) -> AccountView:
 def position(symbol: str = "AAPL", **changes: object) -> PositionView:
     fields: dict[str, object] = {
         "portfolio": "main", "symbol": symbol, "instrument_id": f"{symbol}@SIM", "side": "LONG",
-        "quantity": Decimal("120"), "entry": Decimal("187.20"), "mark": Decimal("191.45"), "mark_age_seconds": 0.3,
+        "quantity": Decimal(120), "entry": Decimal("187.20"), "mark": Decimal("191.45"), "mark_age_seconds": 0.3,
         "mark_stale": False, "market_value": Decimal("22974.00"), "pnl": Decimal("510.00"), "pnl_percent": 2.27,
         "r_multiple": 1.06, "stop": Decimal("183.20"), "stop_distance_percent": 4.31, "target": Decimal("199.20"),
         "target_distance_percent": 4.05, "trail": "2%", "breakeven_at": Decimal("191.20"), "max_hold_left_seconds": 9000.0,
@@ -55,7 +55,7 @@ def order(order_id: str = "QD-1-17", **changes: object) -> OrderView:
     fields: dict[str, object] = {
         "client_order_id": order_id, "venue_order_id": "8f21", "portfolio": "main", "symbol": "AAPL",
         "instrument_id": "AAPL@SIM", "side": Side.SELL, "purpose": Purpose.STOP, "kind": OrderKind.STOP,
-        "quantity": Decimal("120"), "filled": Decimal("0"), "limit": None, "trigger": Decimal("183.20"), "average": None,
+        "quantity": Decimal(120), "filled": Decimal(0), "limit": None, "trigger": Decimal("183.20"), "average": None,
         "status": OrderStatus.NEW, "working": True, "time_in_force": TimeInForce.GTC,
         "placed_at_ns": NOW_NS - 5400 * SECOND, "age_seconds": 5400.0, "reason": "", "strategy": "manual",
         "external": False}
@@ -65,7 +65,7 @@ def order(order_id: str = "QD-1-17", **changes: object) -> OrderView:
 def fill(trade_id: str = "T-1", **changes: object) -> FillView:
     fields: dict[str, object] = {
         "trade_id": trade_id, "client_order_id": "QD-1-16", "portfolio": "main", "symbol": "AAPL", "side": Side.BUY,
-        "quantity": Decimal("120"), "price": Decimal("187.20"), "fee": Decimal("1.12"), "currency": "USD",
+        "quantity": Decimal(120), "price": Decimal("187.20"), "fee": Decimal("1.12"), "currency": "USD",
         "purpose": Purpose.ENTRY, "at_ns": NOW_NS - 5400 * SECOND, "source": "stream"}
     return FillView(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -85,7 +85,7 @@ FAILED_CHECK = CheckView("heat", False, "6.0%", "6.4%", "heat would be 6.4%, abo
 
 def card(**changes: object) -> OrderCard:
     fields: dict[str, object] = {
-        "portfolio": "main", "symbol": "AMD", "side": Side.BUY, "quantity": Decimal("50"), "kind": OrderKind.LIMIT,
+        "portfolio": "main", "symbol": "AMD", "side": Side.BUY, "quantity": Decimal(50), "kind": OrderKind.LIMIT,
         "limit": Decimal("158.20"), "trigger": None, "stop": Decimal("151.90"), "target": Decimal("168.00"), "trail": "",
         "reference": Decimal("158.12"), "notional": Decimal("7910.00"), "fee_estimate": Decimal("0.79"),
         "worst_loss": Decimal("316.58"), "reward_to_risk": 1.56, "equity_share_percent": 7.59, "heat_before_percent": 3.1,
@@ -117,7 +117,7 @@ def quote(symbol: str = "AAPL", last: str = "191.45", **changes: object) -> Quot
     fields: dict[str, object] = {
         "instrument_id": f"{symbol}@SIM", "symbol": symbol, "bid": price - Decimal("0.01"), "ask": price + Decimal("0.01"),
         "last": price, "change_percent": 1.2, "age_seconds": 0.3, "stale": False, "session_open": True,
-        "price_decimals": 2, "quantity_decimals": 0, "quantity_step": Decimal("1"), "currency": "USD",
+        "price_decimals": 2, "quantity_decimals": 0, "quantity_step": Decimal(1), "currency": "USD",
         "tick_size": Decimal("0.01")}
     return QuoteView(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -139,12 +139,12 @@ def snapshot(version: int = 1, **changes: object) -> Snapshot:
                      target_distance_percent=5.11, trail="1.5 ATR", stop_home=StopHome.ENGINE, quantity_decimals=4,
                      stop_home_detail="venue has no trailing stop", max_hold_left_seconds=None, age_seconds=1260.0,
                      open_risk=Decimal("351.58"), open_risk_percent=0.34, strategy="breakout"),
-            position("NVDA", side="SHORT", quantity=Decimal("25"), entry=Decimal("131.05"), mark=Decimal("128.90"),
+            position("NVDA", side="SHORT", quantity=Decimal(25), entry=Decimal("131.05"), mark=Decimal("128.90"),
                      market_value=Decimal("-3222.50"), pnl=Decimal("53.75"), pnl_percent=1.64, r_multiple=0.53,
                      stop=Decimal("135.10"), stop_distance_percent=4.81, target=None, target_distance_percent=None,
                      trail="", breakeven_at=None, max_hold_left_seconds=None, unprotected_seconds=0.0,
                      open_risk=Decimal("155.00"), open_risk_percent=0.15, strategy="reversal", age_seconds=420.0),
-            position("TSLA", quantity=Decimal("10"), entry=Decimal("244.00"), mark=Decimal("241.30"),
+            position("TSLA", quantity=Decimal(10), entry=Decimal("244.00"), mark=Decimal("241.30"),
                      mark_age_seconds=38.0, mark_stale=True, market_value=Decimal("2413.00"), pnl=Decimal("-27.00"),
                      pnl_percent=-1.11, r_multiple=-0.36, stop=Decimal("236.50"), stop_distance_percent=1.99,
                      target=Decimal("259.00"), target_distance_percent=7.34, trail="", stop_home=StopHome.PENDING,
@@ -156,30 +156,30 @@ def snapshot(version: int = 1, **changes: object) -> Snapshot:
             order("QD-1-18", symbol="AAPL", purpose=Purpose.TARGET, kind=OrderKind.LIMIT, limit=Decimal("199.20"),
                   trigger=None),
             order("QD-1-21", symbol="XOM", instrument_id="XOM@SIM", side=Side.BUY, purpose=Purpose.ENTRY,
-                  kind=OrderKind.LIMIT, quantity=Decimal("30"), filled=Decimal("10"), limit=Decimal("114.90"), trigger=None,
+                  kind=OrderKind.LIMIT, quantity=Decimal(30), filled=Decimal(10), limit=Decimal("114.90"), trigger=None,
                   average=Decimal("114.88"), status=OrderStatus.PARTIALLY_FILLED, age_seconds=75.0,
                   placed_at_ns=NOW_NS - 75 * SECOND),
             order("QD-1-22", symbol="GME", instrument_id="GME@SIM", side=Side.BUY, purpose=Purpose.ENTRY,
-                  kind=OrderKind.MARKET, quantity=Decimal("500"), trigger=None, status=OrderStatus.DENIED, working=False,
+                  kind=OrderKind.MARKET, quantity=Decimal(500), trigger=None, status=OrderStatus.DENIED, working=False,
                   reason="position share 11.1% above the limit of 2.0%", age_seconds=386.0, venue_order_id="",
                   placed_at_ns=NOW_NS - 386 * SECOND),
             order("QD-1-16", side=Side.BUY, purpose=Purpose.ENTRY, kind=OrderKind.MARKET, trigger=None,
-                  filled=Decimal("120"), average=Decimal("187.20"), status=OrderStatus.FILLED, working=False),
+                  filled=Decimal(120), average=Decimal("187.20"), status=OrderStatus.FILLED, working=False),
         ),
-        "fills": (fill(), fill("T-2", symbol="XOM", quantity=Decimal("10"), price=Decimal("114.88"), fee=Decimal("0.06"),
+        "fills": (fill(), fill("T-2", symbol="XOM", quantity=Decimal(10), price=Decimal("114.88"), fee=Decimal("0.06"),
                                client_order_id="QD-1-21", at_ns=NOW_NS - 60 * SECOND),
                   fill("T-3", symbol="BTC-USD", quantity=Decimal("0.3500"), price=Decimal("61250.00"),
                        fee=Decimal("10.72"), client_order_id="QD-1-14", at_ns=NOW_NS - 1260 * SECOND)),
         "proposals": (
             proposal(),
-            proposal("P-2", card=card(symbol="META", quantity=Decimal("5"), kind=OrderKind.MARKET, limit=None,
+            proposal("P-2", card=card(symbol="META", quantity=Decimal(5), kind=OrderKind.MARKET, limit=None,
                                       reference=Decimal("512.10"), notional=Decimal("2560.50"), stop=Decimal("498.00"),
                                       target=None, worst_loss=Decimal("71.10"), heat_after_percent=6.4,
                                       checks=(FAILED_CHECK, *CHECKS[:3], *CHECKS[4:])),
                      seconds_left=85.0, expires_at_ns=NOW_NS + 85 * SECOND, origin="research"),
             proposal("P-0", status=ProposalStatus.EXPIRED, seconds_left=0.0, status_reason="nobody answered in 120s",
                      raised_at_ns=NOW_NS - 600 * SECOND, expires_at_ns=NOW_NS - 480 * SECOND,
-                     card=card(symbol="XOM", side=Side.SELL, quantity=Decimal("30"), limit=Decimal("114.90"))),
+                     card=card(symbol="XOM", side=Side.SELL, quantity=Decimal(30), limit=Decimal("114.90"))),
         ),
         "alerts": (
             alert(),

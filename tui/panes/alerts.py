@@ -29,7 +29,7 @@ class AlertsPane(Pane[AlertView]):
         Column("code", "CODE", rank=3, most=18),
     )
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None, zone: tzinfo = UTC) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None, classes: str | None = None, zone: tzinfo = UTC) -> None:
         super().__init__(id=id, classes=classes)
         self.zone = zone
 

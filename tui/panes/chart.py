@@ -46,7 +46,7 @@ class ChartPane(Widget, can_focus=True):
 
     NUMBER, TITLE = "7", "Chart"
 
-    def __init__(self, *, id: str | None = None, zone: tzinfo = UTC) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str | None = None, zone: tzinfo = UTC) -> None:
         super().__init__(id=id)
         self.zone = zone
         self.instrument_id = ""
@@ -214,6 +214,7 @@ def tick_size_of(quote: QuoteView) -> Decimal:
 
 def levels_of(position: PositionView | None, proposal: ProposalView | None) -> tuple[Level, ...]:
     """Entry, stop and target of the position, or of the trade that waits for an answer."""
+    prices: tuple[Decimal | None, ...]
     if position is not None:
         prices = (position.entry, position.stop, position.target)
     elif proposal is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class DetailPane(ScrollView, can_focus=False):
     """Facts in one or two columns; it scrolls with the wheel and is never in the way of the keys."""
 
-    def __init__(self, *, id: str | None = None, zone: tzinfo = UTC) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str | None = None, zone: tzinfo = UTC) -> None:
         super().__init__(id=id)
         self.zone = zone
         self._sheet: Sheet | None = None

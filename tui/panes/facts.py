@@ -3,8 +3,27 @@
 from datetime import tzinfo
 from typing import NamedTuple
 
-from engine.service import AlertView, FillView, OrderView, PositionView, ProposalView, QuoteView, StopHome
-from tui.formats import age, arrow, countdown, duration, moment, money, multiple, number, percent, plain
+from engine.service import (
+    AlertView,
+    FillView,
+    OrderView,
+    PositionView,
+    ProposalView,
+    QuoteView,
+    StopHome,
+)
+from tui.formats import (
+    age,
+    arrow,
+    countdown,
+    duration,
+    moment,
+    money,
+    multiple,
+    number,
+    percent,
+    plain,
+)
 
 type Subject = PositionView | OrderView | FillView | ProposalView | AlertView | QuoteView
 

@@ -92,7 +92,7 @@ class FillsPane(Pane[FillView]):
         Column("portfolio", "PORTFOLIO", rank=8, most=14),
     )
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None, zone: tzinfo = UTC) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None, classes: str | None = None, zone: tzinfo = UTC) -> None:
         super().__init__(id=id, classes=classes)
         self.zone = zone
 

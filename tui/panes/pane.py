@@ -14,10 +14,11 @@ class Pane[View](Grid):
     NUMBER: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._made: dict[str, tuple[View, Row]] = {}
         self.shown: dict[str, View] = {}
+        self.version = -1
 
     def views(self, snapshot: Snapshot) -> Iterable[tuple[str, View]]:
         """The pane's views with their keys, in the order of the screen."""
@@ -33,6 +34,7 @@ class Pane[View](Grid):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the table up to date."""
+        self.version = snapshot.version
         made: dict[str, tuple[View, Row]] = {}
         for key, view in self.views(snapshot):
             kept = self._made.get(key)

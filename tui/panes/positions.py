@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from engine.service import PositionView, Snapshot, StopHome
-from tui.formats import MISSING, age, arrow, countdown, duration, multiple, number, percent, plain
+from tui.formats import (
+    MISSING,
+    age,
+    arrow,
+    countdown,
+    duration,
+    multiple,
+    number,
+    percent,
+    plain,
+)
 from tui.panes.pane import Pane
 from tui.widgets.columns import Cell, Column
 

@@ -9,7 +9,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.inputs import Connectivity, TradingState
-from engine.service import AccountView, AlertLevel, FlattenView, Mode, ProposalStatus, Snapshot
+from engine.service import (
+    AccountView,
+    AlertLevel,
+    FlattenView,
+    Mode,
+    ProposalStatus,
+    Snapshot,
+)
 from tui.formats import age, arrow, clock, countdown, money, percent, plain, plural
 from tui.widgets.chips import Chip, chip, chip_line
 

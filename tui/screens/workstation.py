@@ -9,9 +9,9 @@ from textual.binding import BindingType
 from textual.containers import Container, Horizontal
 from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
-from textual.widget import Widget
 
 from engine.inputs import AcknowledgeAlert, Reconcile
+from engine.orders import Side
 from engine.service import (
     AlertLevel,
     AlertView,
@@ -23,7 +23,6 @@ from engine.service import (
     QuoteView,
     Snapshot,
 )
-from engine.orders import Side
 from tui.formats import plain
 from tui.keymap import KeyEntry, bindings_for
 from tui.panes.alerts import AlertsPane
@@ -169,21 +168,16 @@ class Workstation(Screen[None]):
     def _show_fronts(self) -> None:
         groups = ((tuple(self._recent[:1]),) if self._zoomed else GROUPS[self.arrangement])
         fronts = [min(group, key=self._recent.index) for group in groups]
-        newly = []
         for pane_id in PANES:
-            pane = self.query_one(f"#{pane_id}")
-            visible = pane_id in fronts
-            if visible and not pane.display:
-                newly.append(pane)
-            pane.display = visible
+            self.query_one(f"#{pane_id}").display = pane_id in fronts
         for group, front in zip(groups, fronts, strict=True):
             others = [pane_id for pane_id in group if pane_id != front] if len(group) < len(PANES) else []
             self.query_one(f"#{front}").border_subtitle = " · ".join(
                 f"{PANES.index(pane_id) + 1} {pane_id.capitalize()}" for pane_id in others)
         self.query_one("#detail").display = not self._zoomed and (self.arrangement != "narrow" or fronts[0] != "chart")
         snapshot = self.app.snapshot
-        for pane in newly:
-            if isinstance(pane, Pane) and snapshot is not None:
+        for pane in self.panes():
+            if pane.display and snapshot is not None and pane.version != snapshot.version:
                 pane.show_snapshot(snapshot)
         self._show_tabs()
         self._show_keys()
@@ -311,7 +305,7 @@ class Workstation(Screen[None]):
         instrument_id = chart.instrument_id
         try:
             bars = await self.app.service.bars(instrument_id, chart.bars_wanted)
-        except Exception as failure:  # a chart that cannot be drawn is told, never fatal
+        except Exception as failure:  # noqa: BLE001 - a chart that cannot be drawn is told, never fatal
             chart.show_failure(instrument_id, str(failure))
             return
         chart.show_bars(instrument_id, bars)
@@ -371,25 +365,24 @@ class Workstation(Screen[None]):
         from tui.screens.protection import ProtectionDialog
 
         position = self._selected(PositionsPane, "a position", "1")
-        if isinstance(position, PositionView):
+        if position is not None:
             self.app.push_screen(ProtectionDialog(position))
 
     def action_close(self) -> None:
         from tui.screens.close import CloseDialog
 
         position = self._selected(PositionsPane, "a position", "1")
-        if isinstance(position, PositionView):
+        if position is not None:
             self.app.push_screen(CloseDialog(position))
 
     def action_cancel(self) -> None:
         from tui.screens.cancel import CancelDialog
 
         order = self._selected(OrdersPane, "an order", "3")
-        if isinstance(order, OrderView):
-            if order.working:
-                self.app.push_screen(CancelDialog(order))
-            else:
-                self.tell(f"✗ order {order.client_order_id} is {order.status.value}: nothing to cancel", "warn")
+        if order is not None and order.working:
+            self.app.push_screen(CancelDialog(order))
+        elif order is not None:
+            self.tell(f"✗ order {order.client_order_id} is {order.status.value}: nothing to cancel", "warn")
 
     def action_card(self) -> None:
         self._open_card(declining=False)
@@ -401,7 +394,7 @@ class Workstation(Screen[None]):
         from tui.screens.card import CardDialog
 
         proposal = self._selected(DecisionsPane, "a decision", "2")
-        if isinstance(proposal, ProposalView):
+        if proposal is not None:
             self.app.push_screen(CardDialog(proposal, declining=declining))
 
     def action_acknowledge(self) -> None:
@@ -415,21 +408,16 @@ class Workstation(Screen[None]):
         else:
             self.tell("no alert waits to be acknowledged", "muted")
 
-    def _selected(self, kind: type[Pane[object]], noun: str, number: str) -> object:
+    def _selected[View](self, kind: type[Pane[View]], noun: str, number: str) -> View | None:
         """The row under the cursor of a table; where there is none, or the table is not the one in use, say what to do."""
         pane = self.query_one(kind)
         if self._front_table() != pane.id:
             self.tell(f"select {noun} first: {number} opens the list", "warn")
             return None
         if pane.current is None:
-            self.tell(f"there is no {noun.split()[-1]} to act on", "warn")
+            self.tell(f"there is no {noun.rsplit(maxsplit=1)[-1]} to act on", "warn")
         return pane.current
 
 
 def _key_order(entry: KeyEntry) -> tuple[bool, int]:
     return (not entry.panes, entry.rank)
-
-
-def focus_id(widget: Widget | None) -> str:
-    """The id of a focused widget, empty where there is none."""
-    return (widget.id or "") if widget is not None else ""

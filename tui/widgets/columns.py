@@ -39,9 +39,9 @@ class Row(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A column that fits: its index among all columns and its width in cells."""
+    """A column that fits: its place among all columns and its width in cells."""
 
-    index: int
+    place: int
     column: Column
     width: int
 
@@ -105,8 +105,8 @@ class Widths:
         """A cell's text, padded to its column."""
         if placed.column.align == "point":
             whole, fraction = split_point(cell.text)
-            return (" " * (placed.width - self._whole[placed.index] - self._fraction[placed.index])
-                    + whole.rjust(self._whole[placed.index]) + fraction.ljust(self._fraction[placed.index]))
+            return (" " * (placed.width - self._whole[placed.place] - self._fraction[placed.place])
+                    + whole.rjust(self._whole[placed.place]) + fraction.ljust(self._fraction[placed.place]))
         if placed.column.align == "right":
             return " " * max(0, placed.width - cell_len(cell.text)) + cell.text
         return shortened(cell.text, placed.width)

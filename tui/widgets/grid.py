@@ -40,7 +40,7 @@ class Grid(ScrollView, can_focus=True):
             super().__init__()
             self.grid, self.key = grid, key
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._given: tuple[Row, ...] | None = None
         self._rows: list[Row] = []
@@ -198,7 +198,7 @@ class Grid(ScrollView, can_focus=True):
         style, tones = self._row_style(base, under_cursor), self.tones
         segments = [Segment("▌" if under_cursor else " ", style + tones["focus"] if self.has_focus else style)]
         for position, placed in enumerate(self._placed):
-            cell = row.cells[placed.index]
+            cell = row.cells[placed.place]
             if position:
                 segments.append(Segment(" " * GAP, style))
             segments.append(Segment(self._widths.fitted(cell, placed), style + tones[cell.tone] if cell.tone else style))
@@ -208,7 +208,7 @@ class Grid(ScrollView, can_focus=True):
         style = base + self.tones["head"]
         segments = [Segment(" ", style)]
         for position, placed in enumerate(self._placed):
-            mark = ("↓" if self._descending else "↑") if placed.index == self._sorted_by else ""
+            mark = ("↓" if self._descending else "↑") if placed.place == self._sorted_by else ""
             if position:
                 segments.append(Segment(" " * GAP, style))
             segments.append(Segment(self._widths.title(placed, mark), style))
@@ -259,7 +259,7 @@ class Grid(ScrollView, can_focus=True):
 
     def action_order_by(self) -> None:
         """Sort by the next visible column, and after the last one as given."""
-        visible = [placed.index for placed in self._placed]
+        visible = [placed.place for placed in self._placed]
         if self._sorted_by is None:
             self._sorted_by = visible[0] if visible else None
         else:
@@ -288,8 +288,8 @@ class Grid(ScrollView, can_focus=True):
         left = 1
         for placed in self._placed:
             if left <= x < left + placed.width:
-                self._descending = not self._descending if self._sorted_by == placed.index else False
-                self._sorted_by = placed.index
+                self._descending = not self._descending if self._sorted_by == placed.place else False
+                self._sorted_by = placed.place
                 self._arrange(everything=True)
                 return
             left += placed.width + GAP

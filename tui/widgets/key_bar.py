@@ -21,7 +21,7 @@ class KeyBar(Widget):
     DEFAULT_CSS = "KeyBar { height: 1; width: 1fr; }"
 
     def __init__(self, entries: Sequence[KeyEntry] = (), *, namespace: str = "screen",
-                 id: str | None = None) -> None:  # noqa: A002 - Textual's name
+                 id: str | None = None) -> None:
         super().__init__(id=id)
         self._entries = tuple(entries)
         self._namespace = namespace

@@ -25,7 +25,7 @@ class ToneLine(Widget):
 
     DEFAULT_CSS: ClassVar[str] = "ToneLine { height: 1; width: 1fr; }"
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.text = ""
         self.tone = ""
@@ -71,7 +71,7 @@ class TabLine(Widget):
             super().__init__()
             self.pane_id = pane_id
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._tabs: tuple[tuple[str, str], ...] = ()
         self._current = ""
@@ -106,7 +106,7 @@ class ToneText(Widget):
 
     DEFAULT_CSS: ClassVar[str] = "ToneText { height: auto; width: 1fr; }"
 
-    def __init__(self, lines: Lines = (), *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, lines: Lines = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.lines = tuple(tuple(line) for line in lines)
 

@@ -1,0 +1,67 @@
+"""An order's card as lines: terms, worst case, heat and exposure before and after, every check. Tickets and decisions
+show the very same."""
+
+from collections.abc import Sequence
+
+from engine.service import CheckView, OrderCard, Refusal
+from tui.formats import MISSING, money, number, percent, plain
+from tui.widgets.fact_list import wrapped
+
+type Line = list[tuple[str, str]]
+
+
+def terms_lines(card: OrderCard) -> list[Line]:
+    """What would be sent."""
+    price = number(card.limit) if card.limit is not None else ""
+    trigger = f" trigger {number(card.trigger)}" if card.trigger is not None else ""
+    return [
+        [(f"{card.side.value} {number(card.quantity)} {plain(card.symbol)}", "strong"),
+         (f"  {card.kind.value.replace('_', ' ')} {price}{trigger}".rstrip(), "")],
+        _pair("market now", number(card.reference)),
+        _pair("stop", number(card.stop) if card.stop is not None else "NONE", "" if card.stop is not None else "crit"),
+        _pair("target", number(card.target) if card.target is not None else "none"),
+        *([_pair("trail", plain(card.trail))] if card.trail else []),
+    ]
+
+
+def money_lines(card: OrderCard) -> list[Line]:
+    """What it costs and risks."""
+    worst = (money(-abs(card.worst_loss), 2, card.currency) if card.worst_loss is not None else "UNBOUNDED, no stop")
+    reward = f"{card.reward_to_risk:.2f} to 1" if card.reward_to_risk is not None else MISSING
+    return [
+        _pair("notional", f"{money(card.notional, 2, card.currency)}  {percent(card.equity_share_percent, 1)} of equity"),
+        _pair("fee", money(card.fee_estimate, 2, card.currency)),
+        _pair("worst case", worst, "loss" if card.worst_loss is not None else "crit"),
+        _pair("reward", reward),
+        _pair("heat", f"{percent(card.heat_before_percent)} → {percent(card.heat_after_percent)}", "strong"),
+        _pair("exposure", f"{percent(card.exposure_before_percent, 1)} → {percent(card.exposure_after_percent, 1)}"),
+    ]
+
+
+def check_lines(checks: Sequence[CheckView], width: int, most: int = 99) -> list[Line]:
+    """Failed checks first, with their limit and value; then the passed ones."""
+    failed = [check for check in checks if not check.passed]
+    passed = [check for check in checks if check.passed]
+    lines: list[Line] = []
+    for check in failed:
+        for position, text in enumerate(wrapped(f"{check.name}: {check.message}", width - 2)):
+            lines.append([("✗ " if position == 0 else "  ", "crit"), (text, "warn")])
+    room = most - len(lines)
+    if len(passed) > room:
+        names = ", ".join(plain(check.name) for check in passed)
+        return [*lines, *([("✓ " if position == 0 else "  ", "good"), (text, "muted")]
+                          for position, text in enumerate(wrapped(names, width - 2)))]
+    for check in passed:
+        held = f"{plain(check.value)} of {plain(check.limit)}" if check.limit and check.value else plain(check.message)
+        lines.append([("✓ ", "good"), (f"{plain(check.name):18}", ""), (held, "muted")])
+    return lines
+
+
+def refusal_lines(refusal: Refusal, width: int) -> list[Line]:
+    """Why there is no card."""
+    return [[("✗ " if position == 0 else "  ", "crit"), (text, "warn")]
+            for position, text in enumerate(wrapped(refusal.message, width - 2))]
+
+
+def _pair(label: str, text: str, tone: str = "") -> Line:
+    return [(f"{label:12}", "muted"), (text, tone)]

@@ -1,0 +1,74 @@
+"""Close a position, or part of it, at market."""
+
+from decimal import Decimal
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Button, Input, Label
+
+from engine.errors import UsageError
+from engine.inputs import ClosePosition
+from engine.service import PositionView
+from tui.formats import arrow, money, number, plain
+from tui.screens.dialog import Dialog, button
+from tui.screens.entries import number_entry
+from tui.widgets.lines import ToneText
+
+
+class CloseDialog(Dialog):
+    """The quantity starts with all of it; more than is held cannot be asked."""
+
+    WIDTH: ClassVar[int] = 66
+
+    def __init__(self, position: PositionView) -> None:
+        super().__init__(f"Close {position.symbol} {position.side}")
+        self.position = position
+
+    def body(self) -> ComposeResult:
+        view = self.position
+        yield ToneText([
+            [("held       ", "muted"), (number(view.quantity, view.quantity_decimals), "strong"), (f"  {plain(view.side)}", "")],
+            [("mark       ", "muted"), (number(view.mark, view.price_decimals) + (" STALE" if view.mark_stale else ""), "")],
+            [("P&L        ", "muted"), (f"{arrow(view.pnl)} {money(view.pnl, 2, view.currency, signed=True)}",
+                                        "gain" if view.pnl > 0 else "loss")]])
+        with Horizontal(classes="field"):
+            yield Label("quantity", markup=False)
+            yield Input(str(view.quantity), id="quantity", compact=True)
+
+    def buttons(self) -> ComposeResult:
+        yield button("Cancel", "safe")
+        yield button("Close at market", "act")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#quantity").focus()
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one("#act").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id != "act":
+            self.dismiss()
+            return
+        try:
+            quantity = self._quantity()
+        except UsageError as problem:
+            self.note(str(problem))
+            return
+        self.dismiss()
+        view = self.position
+        self.app.act(ClosePosition(self.app.next_command_id(), view.symbol, view.portfolio, quantity),
+                     f"close of {number(quantity) if quantity is not None else 'all'} {plain(view.symbol)} sent")
+
+    def _quantity(self) -> Decimal | None:
+        quantity = number_entry(self.query_one("#quantity", Input).value, "quantity")
+        if quantity is None:
+            raise UsageError("quantity: type how much to close")
+        if quantity > self.position.quantity:
+            raise UsageError(f"quantity: only {number(self.position.quantity)} is held")
+        return None if quantity == self.position.quantity else quantity

@@ -1,0 +1,123 @@
+"""What all dialogs share: the kind of money in the title, the panic control at the bottom, esc goes back."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button
+
+from engine.service import Mode, Snapshot
+from tui.formats import plain
+from tui.keymap import bindings_for
+from tui.widgets.key_bar import KeyBar
+from tui.widgets.lines import ToneLine, ToneText
+from tui.widgets.panic_button import PanicButton
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+
+MODE_MARKS = {Mode.PAPER: "PAPER", Mode.REPLAY: "▷ REPLAY", Mode.LIVE: "■ LIVE ■"}
+
+
+class Dialog(ModalScreen[None]):
+    """A frame with a title that starts with PAPER, REPLAY or LIVE. Subclasses give the body and the buttons."""
+
+    SCOPE: ClassVar[str] = "dialog"
+    WIDTH: ClassVar[int] = 70
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings_for("dialog"),
+        Binding("left", "app.focus_previous", show=False),
+        Binding("right", "app.focus_next", show=False),
+        Binding("f1", "app.help", show=False),
+    ]
+
+    app: "QuarterdeckApp"
+
+    def __init__(self, heading: str) -> None:
+        super().__init__()
+        self.heading = heading
+
+    def body(self) -> ComposeResult:
+        """The dialog's own widgets."""
+        yield from ()
+
+    def buttons(self) -> ComposeResult:
+        """The dialog's buttons; the first one has the focus where the body has nothing to fill in."""
+        yield from ()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="frame") as frame:
+            frame.styles.width = self.WIDTH
+            with VerticalScroll(id="body", can_focus=False):
+                yield from self.body()
+            yield ToneLine(id="note")
+            with Horizontal(id="buttons"):
+                yield from self.buttons()
+            with Horizontal(id="foot"):
+                yield KeyBar([entry for entry in self.app.keymap if entry.scope in ("dialog", self.SCOPE) and entry.rank])
+                yield PanicButton(classes="-one-line")
+
+    def on_mount(self) -> None:
+        self.title_with(self.heading)
+
+    def on_resize(self) -> None:
+        # The body scrolls, so that buttons and the panic control are on the screen at every size.
+        self.query_one("#body").styles.max_height = max(3, self.app.size.height - 7)
+
+    def title_with(self, heading: str) -> None:
+        """Set the title, after the kind of money."""
+        mode = self.app.snapshot.mode if self.app.snapshot else None
+        words = f" {MODE_MARKS[mode] if mode else 'NO ENGINE'} │ {plain(heading)} "
+        self.query_one("#frame").border_title = words.replace("[", "\\[")
+
+    def note(self, text: str, tone: str = "warn") -> None:
+        """Say something in the dialog's own line."""
+        self.query_one("#note", ToneLine).show(text, tone)
+
+    def action_back(self) -> None:
+        self.dismiss()
+
+    def redraw(self) -> None:
+        """Paint again in another theme."""
+        for widget in self.query("ToneLine, ToneText, KeyBar, PanicButton"):
+            widget.refresh()
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """A newer state of the world; most dialogs need none."""
+
+
+class ConfirmDialog(Dialog):
+    """A question whose safe answer has the focus; Enter on a fresh dialog changes nothing."""
+
+    def __init__(self, heading: str, lines: list[list[tuple[str, str]]], *, safe: str, act: str) -> None:
+        super().__init__(heading)
+        self._lines, self._safe, self._act = lines, safe, act
+
+    def body(self) -> ComposeResult:
+        yield ToneText(self._lines)
+
+    def buttons(self) -> ComposeResult:
+        yield button(self._safe, "safe")
+        yield button(self._act, "act")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#safe").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss()
+        if event.button.id == "act":
+            self.confirmed()
+
+    def confirmed(self) -> None:
+        """What happens after a yes."""
+        raise NotImplementedError
+
+
+def button(label: str, button_id: str, *, disabled: bool = False) -> Button:
+    """A one-line button whose label is plain text."""
+    return Button(Content(f" {label} "), id=button_id, compact=True, disabled=disabled)

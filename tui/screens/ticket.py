@@ -1,0 +1,249 @@
+"""The order ticket: fields to the left, what the order would do to the right, asked anew with every letter."""
+
+from functools import partial
+from typing import ClassVar
+
+import msgspec
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.suggester import SuggestFromList
+from textual.widgets import Button, Input, Label
+
+from engine.errors import UsageError
+from engine.inputs import PlaceOrder
+from engine.orders import OrderKind, Side, TimeInForce
+from engine.service import Mode, OrderCard, Receipt, Refusal, Snapshot
+from tui.formats import age, number, plain
+from tui.keymap import bindings_for
+from tui.screens.card_lines import Line, check_lines, money_lines, refusal_lines, terms_lines
+from tui.screens.dialog import ConfirmDialog, Dialog, button
+from tui.screens.entries import number_entry, span_entry, trail_entry
+from tui.widgets.choice import Choice
+from tui.widgets.lines import ToneText
+
+ASK_AFTER_SECONDS = 0.15
+PREVIEW_WIDTH = 43
+KINDS = {kind.value.replace("_", " "): kind for kind in (OrderKind.MARKET, OrderKind.LIMIT, OrderKind.STOP,
+                                                         OrderKind.STOP_LIMIT)}
+FIELDS = (("quantity", "quantity", "or risk below"), ("risk", "risk %", "% of equity + stop"), ("limit", "limit", ""),
+          ("trigger", "trigger", "for stop orders"), ("stop", "stop loss", ""), ("target", "target", ""),
+          ("trail", "trail", "2%  50  1.5atr"), ("breakeven", "breakeven", "stop to entry at"),
+          ("max_hold", "max hold", "90m  2h  1d"))
+
+
+class TicketDialog(Dialog):
+    """An order by hand. It can be sent only while the checks shown are those of the very fields shown."""
+
+    SCOPE: ClassVar[str] = "ticket"
+    WIDTH: ClassVar[int] = 80
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for("ticket")
+
+    def __init__(self, side: Side, symbol: str, portfolio: str) -> None:
+        super().__init__("New order")
+        self._side, self._symbol, self._portfolio = side, symbol, portfolio
+        self._revision = 0
+        self._answered_revision = -1
+        self._order: PlaceOrder | None = None
+        self._preview: OrderCard | Refusal | None = None
+        self._sending = False
+
+    # ---- fields -----------------------------------------------------------------------------------------------------
+
+    def body(self) -> ComposeResult:
+        snapshot = self.app.snapshot
+        symbols = [quote.symbol for quote in snapshot.quotes] if snapshot else []
+        portfolios = [each.portfolio for each in snapshot.accounts] if snapshot else []
+        with Horizontal(id="columns"):
+            with Vertical(id="fields"):
+                yield from _field("side", Choice([side.value for side in Side], self._side.value, id="side"))
+                yield from _field("symbol", Input(self._symbol, id="symbol", compact=True, select_on_focus=True,
+                                                  suggester=SuggestFromList(symbols, case_sensitive=False)))
+                yield from _field("kind", Choice(list(KINDS), "market", id="kind"))
+                for field_id, label, hint in FIELDS:
+                    yield from _field(label, Input(id=field_id, placeholder=hint, compact=True))
+                yield from _field("good for", Choice([each.value for each in TimeInForce], "gtc", id="time_in_force"))
+                yield from _field("portfolio", Choice(portfolios or [self._portfolio], self._portfolio, id="portfolio"))
+            with Vertical(id="preview"):
+                yield ToneText(id="market")
+                yield ToneText(id="preview-text")
+
+    def buttons(self) -> ComposeResult:
+        yield button("Cancel", "safe")
+        yield button(self._send_words(), "act", disabled=True)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#quantity" if self._symbol else "#symbol").focus()
+        self._show_kind_fields()
+        if self.app.snapshot is not None:
+            self.show_snapshot(self.app.snapshot)
+        self._ask_soon()
+
+    def _send_words(self) -> str:
+        mode = self.app.snapshot.mode if self.app.snapshot else Mode.PAPER
+        return f"Send {mode.value} order"
+
+    def _text(self, field_id: str) -> str:
+        return self.query_one(f"#{field_id}", Input).value
+
+    def _word(self, field_id: str) -> str:
+        return self.query_one(f"#{field_id}", Choice).value
+
+    def _show_kind_fields(self) -> None:
+        kind = KINDS[self._word("kind")]
+        self.query_one("#limit", Input).disabled = kind not in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
+        self.query_one("#trigger", Input).disabled = kind not in (OrderKind.STOP, OrderKind.STOP_LIMIT)
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self._ask_soon()
+
+    @on(Choice.Changed)
+    def _turned(self) -> None:
+        self._show_kind_fields()
+        self._ask_soon()
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.focus_next()
+
+    def order(self) -> PlaceOrder:
+        """The order that the fields add up to. Raises `UsageError` naming the field."""
+        kind = KINDS[self._word("kind")]
+        quantity, risk = number_entry(self._text("quantity"), "quantity"), number_entry(self._text("risk"), "risk %")
+        symbol = self._text("symbol").strip().upper()
+        if not symbol:
+            raise UsageError("symbol: type what to trade")
+        if quantity is None and risk is None:
+            raise UsageError("quantity: type one, or a risk in percent of equity")
+        if quantity is not None and risk is not None:
+            raise UsageError("quantity or risk %: only one of the two")
+        limited, triggered = kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT), kind in (OrderKind.STOP, OrderKind.STOP_LIMIT)
+        limit = number_entry(self._text("limit"), "limit") if limited else None
+        trigger = number_entry(self._text("trigger"), "trigger") if triggered else None
+        if limited and limit is None:
+            raise UsageError("limit: type the price")
+        if triggered and trigger is None:
+            raise UsageError("trigger: type the price")
+        return PlaceOrder(
+            command_id="", symbol=symbol, side=Side(self._word("side")), portfolio=self._word("portfolio"),
+            quantity=quantity, risk_percent=risk, kind=kind, limit=limit, trigger=trigger,
+            stop=number_entry(self._text("stop"), "stop loss"), target=number_entry(self._text("target"), "target"),
+            trail=trail_entry(self._text("trail"), "trail"),
+            breakeven_at=number_entry(self._text("breakeven"), "breakeven"),
+            max_hold_seconds=span_entry(self._text("max_hold"), "max hold"),
+            time_in_force=TimeInForce(self._word("time_in_force")))
+
+    # ---- what it would do --------------------------------------------------------------------------------------------
+
+    def _ask_soon(self) -> None:
+        self._revision += 1
+        self.query_one("#act", Button).disabled = True
+        self.set_timer(ASK_AFTER_SECONDS, partial(self.ask, self._revision))
+
+    def ask(self, revision: int) -> None:
+        """Ask what the order would do, unless a newer letter was typed."""
+        if revision != self._revision or self._sending:
+            return
+        try:
+            self._order = msgspec.structs.replace(self.order(), command_id=self.app.next_command_id())
+        except UsageError as problem:
+            self._order, self._preview, self._answered_revision = None, None, revision
+            self.query_one("#preview-text", ToneText).show(refusal_lines(Refusal("", "", "", str(problem)), PREVIEW_WIDTH))
+            return
+        self.run_worker(self._ask_service(self._order, revision), group="what-if", exclusive=True, exit_on_error=False)
+
+    async def _ask_service(self, order: PlaceOrder, revision: int) -> None:
+        try:
+            answer: OrderCard | Refusal = await self.app.service.what_if(order)
+        except Exception as failure:  # noqa: BLE001 - whatever the service raises is told in its place
+            answer = Refusal("engine", "", "", f"no answer from the engine: {plain(str(failure))}")
+        if revision != self._revision:
+            return
+        self._preview, self._answered_revision = answer, revision
+        self.query_one("#preview-text", ToneText).show(preview_lines(answer))
+        self.query_one("#act", Button).disabled = not (isinstance(answer, OrderCard) and answer.passed)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        symbol = self._text("symbol").strip().upper()
+        quote = next((each for each in snapshot.quotes if each.symbol.upper() == symbol), None)
+        market: Line = [("no quote for this symbol", "warn")]
+        if quote is not None:
+            decimals = quote.price_decimals
+            market = [(f"{number(quote.bid, decimals)} / {number(quote.ask, decimals)}", "strong"),
+                      (f"  {age(quote.age_seconds)} old" + (" STALE" if quote.stale else ""),
+                       "stale" if quote.stale else "muted")]
+        self.query_one("#market", ToneText).show([market, []])
+
+    # ---- sending ----------------------------------------------------------------------------------------------------
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "act":
+            self.action_send()
+        else:
+            self.dismiss()
+
+    def action_send(self) -> None:
+        if self._sending:
+            return
+        if self._order is None or self._answered_revision != self._revision or self._preview is None:
+            self.note("not yet: wait for the checks of what is typed")
+        elif isinstance(self._preview, Refusal) or not self._preview.passed:
+            self.note("not sent: a check fails")
+        elif self.app.snapshot is not None and self.app.snapshot.mode is Mode.LIVE:
+            self.app.push_screen(LiveConfirm(self, self._preview))
+        else:
+            self.send_now()
+
+    def send_now(self) -> None:
+        """Send the order whose checks are shown."""
+        if self._order is not None and not self._sending:
+            self._sending = True
+            self.query_one("#act", Button).disabled = True
+            self.note("sent, waiting for the engine…", "muted")
+            self.run_worker(self._send(self._order), exit_on_error=False)
+
+    async def _send(self, order: PlaceOrder) -> None:
+        size = f"{number(order.quantity)} " if order.quantity is not None else ""
+        receipt: Receipt | None = await self.app.deliver(order, f"{order.side.value} {size}{plain(order.symbol)} sent")
+        if receipt is not None and receipt.accepted:
+            self.dismiss()
+            return
+        from tui.app import refusal_words
+
+        if receipt is None:
+            self.note("no answer: it may or may not have been sent; look at the orders before trying again", "crit")
+            return
+        self._sending = False
+        self.note(f"refused: {refusal_words(receipt)}", "crit")
+        self._ask_soon()
+
+
+class LiveConfirm(ConfirmDialog):
+    """Real money: one more question."""
+
+    def __init__(self, ticket: TicketDialog, card: OrderCard) -> None:
+        super().__init__("Send this order with real money?", [*terms_lines(card), *money_lines(card)], safe="Cancel",
+                         act="Send LIVE order")
+        self._ticket = ticket
+
+    def confirmed(self) -> None:
+        self._ticket.send_now()
+
+
+def preview_lines(answer: OrderCard | Refusal) -> list[Line]:
+    """The card, or why there is none."""
+    if isinstance(answer, Refusal):
+        return refusal_lines(answer, PREVIEW_WIDTH)
+    checks = check_lines(answer.checks, PREVIEW_WIDTH, most=3)
+    return [terms_lines(answer)[0], *money_lines(answer), [], *checks]
+
+
+def _field(label: str, widget: Input | Choice) -> ComposeResult:
+    with Horizontal(classes="field"):
+        yield Label(label, markup=False)
+        yield widget
