@@ -1,4 +1,4 @@
-"""When a market is open: "24/7", or a stock exchange's weekday session in its own time zone, daylight saving included."""
+"""When a market is open: "24/7", or a stock exchange's weekday session in its own zone, daylight saving included."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Rows of a tape as checked columns of integers; a chunk that is not clean is gone through row by row to name the fault."""
+"""Rows of a tape as checked columns of integers; a chunk that is not clean is gone through row by row."""
 
 import math
 from collections.abc import Sequence

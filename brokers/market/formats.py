@@ -145,7 +145,7 @@ def _is_time(text: str) -> bool:
     return True
 
 
-# ---- reading -------------------------------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _csv_chunks(path: Path, *, skip_header: bool) -> Iterator[Chunk]:
@@ -167,7 +167,7 @@ def _csv_chunks(path: Path, *, skip_header: bool) -> Iterator[Chunk]:
             if rows:
                 yield Chunk(line, rows)
     except (EOFError, zlib.error) as error:
-        raise TapeError(f"{path}: the compressed data end too early, after line {line}; fetch the file again") from error
+        raise TapeError(f"{path}: compressed data end too early, after line {line}; fetch the file again") from error
     except (gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
         raise TapeError(f"{path}: line {line} or after: not readable as text ({error})") from error
     except OSError as error:
@@ -181,8 +181,8 @@ def _open_text(path: Path) -> io.TextIOBase:
 
 
 def _parquet_names(path: Path) -> list[str]:
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow
+    import pyarrow.parquet
 
     try:
         return [str(name) for name in pyarrow.parquet.read_schema(path).names]
@@ -224,7 +224,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-# ---- times ---------------------------------------------------------------------------------------------------------------
+# ---- times -----------------------------------------------------------------------------------------------------------
 
 
 def parse_time(value: object) -> Nanoseconds:

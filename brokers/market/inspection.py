@@ -180,8 +180,8 @@ def _bar_seconds(facts: _Survey, named: NamedInstrument, terms: TapeTerms) -> in
     if not seconds and facts.deltas:
         seconds = facts.deltas.most_common(1)[0][0] // NS_PER_SECOND
     if not seconds:
-        raise TapeError(f"{facts.source.path}: the length of its bars cannot be told; declare it, for instance as _5m in "
-                        "the file's name")
+        raise TapeError(f"{facts.source.path}: the length of its bars cannot be told; declare it, for instance "
+                        "as _5m in the file's name")
     shortest_ns = min(facts.deltas, default=seconds * NS_PER_SECOND)
     if shortest_ns < seconds * NS_PER_SECOND:
         raise TapeError(f"{facts.source.path}: bars of {seconds} s overlap, some begin only "

@@ -110,8 +110,9 @@ class RecordedTape:
             outcome = read_prints(chunk, layout, last_ns)
             last_ns = outcome.last_ns
             prints = outcome.columns
-            for at_ns, ticks, lots, aggressor in zip(prints.times, to_ticks(prints.prices, tick_factor),
-                                                     to_lots(prints.quantities, lot_factor), prints.aggressors, strict=True):
+            rows = zip(prints.times, to_ticks(prints.prices, tick_factor), to_lots(prints.quantities, lot_factor),
+                       prints.aggressors, strict=True)
+            for at_ns, ticks, lots, aggressor in rows:
                 if ticks != last_ticks:
                     last_ticks = ticks
                     spread = max(1, ticks * self._spread_bps // 10_000) if self._spread_bps else 0
@@ -140,8 +141,8 @@ class MergedTape:
             known = self._instruments.setdefault(tape.instrument.instrument_id, tape.instrument)
             if (known.tick_size, known.lot_size) != (tape.instrument.tick_size, tape.instrument.lot_size):
                 raise TapeError(f"{tape.report.path}: {known.symbol} has tick {tape.instrument.tick_size} and lot "
-                                f"{tape.instrument.lot_size} here but {known.tick_size} and {known.lot_size} in another "
-                                "file; declare the tick and the lot")
+                                f"{tape.instrument.lot_size} here but {known.tick_size} and {known.lot_size} in "
+                                "another file; declare the tick and the lot")
 
     def instruments(self) -> tuple[Instrument, ...]:
         return tuple(self._instruments.values())
@@ -156,7 +157,8 @@ class MergedTape:
         return sorted(bars, key=item_time_ns)[-limit:] if limit > 0 else []
 
 
-def open_tape(path: Path | str, *, on_bad: str = "refuse", symbol: str | None = None, venue: str = "paper",
+def open_tape(path: Path | str, *, on_bad: str = "refuse",  # noqa: PLR0913 - all that a person may declare
+              symbol: str | None = None, venue: str = "paper",
               tick_size: Decimal | None = None, lot_size: Decimal | None = None, bar_seconds: int | None = None,
               spread_bps: int = DEFAULT_SPREAD_BPS, warmup: int = 0, taker_fee_ppm: int | None = None,
               maker_fee_ppm: int | None = None) -> RecordedTape:

@@ -295,7 +295,8 @@ class Auction:
         return ticks
 
     def _limit_price_in_bar(self, limit_ticks: Ticks, sign: int, bar: Bar, *, opened_by_quote: bool) -> Ticks:
-        ticks = limit_in_bar(sign, limit_ticks, bar.open_ticks, bar.high_ticks, bar.low_ticks, self._options.touch_fills)
+        ticks = limit_in_bar(sign, limit_ticks, bar.open_ticks, bar.high_ticks, bar.low_ticks,
+                             self._options.touch_fills)
         if opened_by_quote and ticks and ticks != limit_ticks:
             return limit_ticks  # the opening price was offered to it as a quote, spread included
         return ticks

@@ -233,7 +233,8 @@ def venue_order_id_of(account: str, client_order_id: str) -> str:
     return "P" + hashlib.blake2b(f"{account}|{client_order_id}".encode(), digest_size=8).hexdigest()
 
 
-def jitter_ns(options: PaperOptions, instrument_id: str, at_ns: Nanoseconds, side: Side, order_lots: Lots) -> Nanoseconds:
+def jitter_ns(options: PaperOptions, instrument_id: str, at_ns: Nanoseconds, side: Side,
+              order_lots: Lots) -> Nanoseconds:
     """A latency jitter that depends on nothing but the seed, the time and what is ordered."""
     if not options.latency_jitter_ms:
         return 0

@@ -1,4 +1,4 @@
-"""Where the venue remembers: in the process, or in an SQLite file that survives our crash and other processes' writes."""
+"""Where the venue remembers: in the process, or in an SQLite file that survives crashes and other writers."""
 
 import os
 import sqlite3
@@ -30,8 +30,8 @@ CREATE TABLE IF NOT EXISTS accounts(account TEXT PRIMARY KEY, currency TEXT NOT 
 CREATE TABLE IF NOT EXISTS orders(account TEXT NOT NULL, client_order_id TEXT NOT NULL, seq INTEGER NOT NULL,
     open INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(account, client_order_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_open ON orders(account, seq) WHERE open = 1;
-CREATE TABLE IF NOT EXISTS fills(account TEXT NOT NULL, number INTEGER NOT NULL, at_ns INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY(account, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fills(account TEXT NOT NULL, number INTEGER NOT NULL, at_ns INTEGER NOT NULL,
+    body BLOB NOT NULL, PRIMARY KEY(account, number)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fills_at ON fills(account, at_ns);
 CREATE TABLE IF NOT EXISTS holdings(account TEXT NOT NULL, instrument_id TEXT NOT NULL, lots INTEGER NOT NULL,
     entry_value TEXT NOT NULL, PRIMARY KEY(account, instrument_id)) WITHOUT ROWID;
@@ -149,17 +149,19 @@ class SqliteMemory:
     def load(self) -> VenueState:
         db, account = self._db, self._account
         with self._explained("read"):
-            row = db.execute("SELECT generation, cash_minor, cursor_ns, cursor_items, next_seq, fill_count FROM accounts "
-                             "WHERE account=?", (account,)).fetchone()
+            row = db.execute("SELECT generation, cash_minor, cursor_ns, cursor_items, next_seq, fill_count "
+                             "FROM accounts WHERE account=?", (account,)).fetchone()
             orders = [self._order_decoder.decode(body) for (body,) in db.execute(
                 "SELECT body FROM orders WHERE account=? AND open=1 ORDER BY seq", (account,))]
-            holdings = {instrument_id: Holding(lots, int(value)) for instrument_id, lots, value in db.execute(
-                "SELECT instrument_id, lots, entry_value FROM holdings WHERE account=? ORDER BY instrument_id", (account,))}
-            marks = {instrument_id: self._mark_decoder.decode(body) for instrument_id, body in db.execute(
+            holdings = {name: Holding(lots, int(value)) for name, lots, value in db.execute(
+                "SELECT instrument_id, lots, entry_value FROM holdings WHERE account=? ORDER BY instrument_id",
+                (account,))}
+            marks = {name: self._mark_decoder.decode(body) for name, body in db.execute(
                 "SELECT instrument_id, body FROM marks WHERE account=? ORDER BY instrument_id", (account,))}
         self._generation = row[0]
+        open_orders = {order.intent.client_order_id: order for order in orders}
         return VenueState(cash_minor=row[1], cursor_ns=row[2], cursor_items=row[3], next_seq=row[4], fill_count=row[5],
-                          orders={order.intent.client_order_id: order for order in orders}, holdings=holdings, marks=marks)
+                          orders=open_orders, holdings=holdings, marks=marks)
 
     def begin(self) -> bool:
         with self._explained("used"):
@@ -180,9 +182,10 @@ class SqliteMemory:
     def _write(self, changes: Changes) -> None:
         db, account, state = self._db, self._account, changes.state
         encode = msgspec.json.encode
-        db.execute("UPDATE accounts SET generation=?, cash_minor=?, cursor_ns=?, cursor_items=?, next_seq=?, fill_count=? "
-                   "WHERE account=?", (self._generation + 1, state.cash_minor, state.cursor_ns, state.cursor_items,
-                                       state.next_seq, state.fill_count, account))
+        db.execute("UPDATE accounts SET generation=?, cash_minor=?, cursor_ns=?, cursor_items=?, next_seq=?, "
+                   "fill_count=? WHERE account=?", (
+                       self._generation + 1, state.cash_minor, state.cursor_ns, state.cursor_items, state.next_seq,
+                       state.fill_count, account))
         db.executemany("INSERT OR REPLACE INTO orders VALUES(?,?,?,?,?)", [
             (account, order.intent.client_order_id, order.seq, order.open, encode(order)) for order in changes.orders])
         first = state.fill_count - len(changes.fills) + 1

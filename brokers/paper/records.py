@@ -14,11 +14,11 @@ NS_PER_MS = 1_000_000
 class PaperOptions(msgspec.Struct, frozen=True):
     """How the paper venue behaves.
 
-    `fill_share_bps` is the part of a displayed size or of a bar's volume that we may take. `touch_fills` lets a resting
-    limit fill when the market only touches its price. `latency_jitter_ms` is added to `latency_ms` by a hash of what is
-    ordered and when. The five capabilities can be switched off: a stop or trailing order is then refused, the marks of a
-    bracket, an OCO group or reduce-only are ignored. `commit_marks_seconds` of venue time (0 is never) is how often
-    prices alone are written down, for live use.
+    `fill_share_bps` is the part of a displayed size or of a bar's volume that we may take. `touch_fills` lets a
+    resting limit fill when the market only touches its price. Up to `latency_jitter_ms` is added to `latency_ms` by a
+    hash of what is ordered and when. The five capabilities can be switched off: a stop or trailing order is then
+    refused, the marks of a bracket, an OCO group or reduce-only are ignored. `commit_marks_seconds` of venue time (0 is
+    never) is how often prices alone are written down, for live use.
     """
 
     seed: int = 1
@@ -46,7 +46,7 @@ class PaperOptions(msgspec.Struct, frozen=True):
 class VenueOrder(msgspec.Struct, omit_defaults=True):
     """One order as the venue sees it.
 
-    `trigger_ticks` is the level in force (a trailing stop's moves), `best_ticks` the best price a trailing stop has seen.
+    `trigger_ticks` is the level in force (a trailing stop's moves), `best_ticks` the best price a trailing stop saw.
     `reduced_lots` is what fills of the same OCO group took away. A `native_child` works only as far as `parent_cum`.
     `priced` says whether buying power was checked; `rested` that it stood in the book, so that a fill is a maker's.
     """

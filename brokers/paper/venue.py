@@ -272,7 +272,7 @@ class PaperVenue:
         self._ledger.recompute_due()
 
     def cancel_all(self) -> int:
-        """Ask to cancel every open order; how many were open. Raises `StoreError` where the memory cannot be written."""
+        """Ask to cancel every open order; how many were open. Raises `StoreError` where memory fails."""
         return self._transact(self._cancel_all)
 
     def _cancel_all(self) -> int:

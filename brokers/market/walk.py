@@ -1,0 +1,184 @@
+"""An invented price as a pure function of seed, instrument and time.
+
+Days form a walk with clustered volatility; inside a day a bridge joins the two ends by midpoint displacement. Each
+split of an interval also splits its variance unevenly, so that volatility comes in bursts at every scale: returns are
+fat-tailed and their sizes are correlated, as real ones are. Nothing depends on the order of the questions.
+"""
+
+import hashlib
+import math
+from array import array
+from collections import OrderedDict
+from random import Random
+from typing import NamedTuple
+
+from engine.units import Nanoseconds
+
+FIRST_DAY = 17_532  # 2018-01-01: the walk begins here
+NODES = 128  # a day's bridge is drawn to this many stretches at once, each of them finer on demand
+FINE = 1024  # points in a stretch: less than a second of a full day
+KEPT_STRETCHES = 512
+KEPT_DAYS = 256
+VOLATILITY_MEMORY = 0.94
+VOLATILITY_NOISE = 0.16
+PULL = 0.008  # how much of its distance from the base price a day takes back
+SPLIT_NOISE = 0.55
+JUMP_CHANCE = 0.06
+NIGHT_SHARE = 0.25  # of a day's variance falls between two sessions of a share
+WEEKEND_VOLATILITY = 0.75
+
+
+class Day(NamedTuple):
+    """One day of the walk: logarithms relative to the base price, and the volatility in force."""
+
+    before: float
+    after: float
+    volatility: float
+
+
+class DailyWalk:
+    """The closing levels of one instrument, drawn day after day from one stream and kept."""
+
+    def __init__(self, key: str, common_key: str, volatility: float, common_share: float) -> None:
+        self._own, self._common = seeded(key), seeded(common_key)
+        self._volatility = volatility
+        self._share = common_share
+        self._log_volatility = 0.0
+        self._days: list[Day] = []
+
+    def day(self, day: int) -> Day:
+        """The day numbered from 1970-01-01; the first is `FIRST_DAY`."""
+        while len(self._days) <= day - FIRST_DAY:
+            self._draw()
+        return self._days[day - FIRST_DAY]
+
+    def _draw(self) -> None:
+        self._log_volatility = VOLATILITY_MEMORY * self._log_volatility + VOLATILITY_NOISE * self._own.gauss(0.0, 1.0)
+        volatility = self._volatility * math.exp(self._log_volatility)
+        own_share = math.sqrt(1.0 - self._share ** 2)
+        shock = self._share * self._common.gauss(0.0, 1.0) + own_share * self._own.gauss(0.0, 1.0)
+        before = self._days[-1].after if self._days else 0.0
+        self._days.append(Day(before, before + volatility * shock - PULL * before, volatility))
+
+
+class Bridge:
+    """The path inside one stretch of trading: fixed ends, a variance, maybe a jump."""
+
+    def __init__(self, key: str, start_ns: Nanoseconds, end_ns: Nanoseconds, ends: tuple[float, float], variance: float,
+                 *, opens_wild: bool) -> None:
+        self.key, self.start_ns, self.end_ns = key, start_ns, end_ns
+        self.variance = variance
+        random = seeded(key)
+        self.jump_at = random.random() if random.random() < JUMP_CHANCE else 2.0
+        self.jump = random.gauss(0.0, 2.0 * math.sqrt(variance)) if self.jump_at <= 1.0 else 0.0
+        self.levels = array("d", bytes(8 * (NODES + 1)))
+        self.variances = array("d", bytes(8 * NODES))
+        self.levels[0], self.levels[NODES] = ends[0], ends[1] - self.jump
+        self._split(random, 0, NODES, variance, opens_wild=opens_wild)
+
+    def _split(self, random: Random, left: int, right: int, variance: float, *, opens_wild: bool) -> None:
+        if right - left == 1:
+            self.variances[left] = variance
+            return
+        middle = (left + right) // 2
+        even = _share_of_left(left / NODES, middle / NODES, right / NODES) if opens_wild else 0.5
+        part = _uneven(random, even)
+        self.levels[middle] = _midpoint(random, self.levels[left], self.levels[right], variance, part)
+        self._split(random, left, middle, variance * part, opens_wild=opens_wild)
+        self._split(random, middle, right, variance * (1.0 - part), opens_wild=opens_wild)
+
+    def stretch(self, index: int) -> array[float]:
+        """The finer points of one stretch, ends included."""
+        points = array("d", bytes(8 * (FINE + 1)))
+        points[0], points[FINE] = self.levels[index], self.levels[index + 1]
+        random = seeded(f"{self.key}|{index}")
+        variances = [self.variances[index]]
+        step = FINE
+        while step > 1:  # level by level, left to right: the same draws whoever asks
+            half = step // 2
+            finer: list[float] = []
+            for number, variance in enumerate(variances):
+                left = number * step
+                part = _uneven(random, 0.5)
+                points[left + half] = _midpoint(random, points[left], points[left + step], variance, part)
+                finer += (variance * part, variance * (1.0 - part))
+            variances, step = finer, half
+        return points
+
+    def place(self, at_ns: Nanoseconds) -> float:
+        """How far through the trading time an instant lies, 0 to 1."""
+        return (at_ns - self.start_ns) / (self.end_ns - self.start_ns)
+
+
+class StretchCache:
+    """The most recently used stretches, so that memory does not grow with the time that is looked at."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int], array[float]] = OrderedDict()
+
+    def level(self, bridge: Bridge, at_ns: Nanoseconds) -> float:
+        """The logarithm of the price relative to its base, interpolated between the finest points."""
+        place = min(1.0, max(0.0, bridge.place(at_ns)))
+        position = place * NODES * FINE
+        index = min(NODES - 1, int(position) // FINE)
+        points = self.stretch(bridge, index)
+        offset = position - index * FINE
+        low = min(FINE - 1, int(offset))
+        level = points[low] + (points[low + 1] - points[low]) * (offset - low)
+        return level + bridge.jump if place >= bridge.jump_at else level
+
+    def stretch(self, bridge: Bridge, index: int) -> array[float]:
+        key = (bridge.key, index)
+        points = self._kept.get(key)
+        if points is None:
+            points = self._kept[key] = bridge.stretch(index)
+            if len(self._kept) > KEPT_STRETCHES:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        return points
+
+    def extremes(self, bridge: Bridge, from_ns: Nanoseconds, to_ns: Nanoseconds, *, fine: bool) -> tuple[float, float]:
+        """Lowest and highest level between two instants, from the fine points or (for long bars) the coarse ones."""
+        first, last = (min(1.0, max(0.0, bridge.place(at_ns))) for at_ns in (from_ns, to_ns))
+        levels = [self.level(bridge, from_ns), self.level(bridge, to_ns)]
+        scale = NODES * FINE if fine else NODES
+        for point in range(math.ceil(first * scale), math.floor(last * scale) + 1):
+            if fine:
+                index = min(NODES - 1, point // FINE)
+                level = self.stretch(bridge, index)[point - index * FINE]
+            else:
+                level = bridge.levels[point]
+            levels.append(level + bridge.jump if point / scale >= bridge.jump_at else level)
+        return min(levels), max(levels)
+
+
+def seeded(key: str) -> Random:
+    """A random stream that is a function of its key alone."""
+    return Random(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big"))  # noqa: S311
+
+
+def noise(key: str) -> int:
+    """64 bits that are a function of the key alone."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
+
+
+def _uneven(random: Random, even: float) -> float:
+    """The left part of a variance, scattered around its even share."""
+    odds = even / (1.0 - even) * math.exp(SPLIT_NOISE * random.gauss(0.0, 1.0))
+    return odds / (1.0 + odds)
+
+
+def _midpoint(random: Random, left: float, right: float, variance: float, part: float) -> float:
+    """The middle of a bridge whose variance falls in two unequal parts."""
+    return left + (right - left) * part + math.sqrt(variance * part * (1.0 - part)) * random.gauss(0.0, 1.0)
+
+
+def _share_of_left(left: float, middle: float, right: float) -> float:
+    """How much of a session's usual variance falls in the left half: much at the open, some at the close."""
+    whole = _usual(right) - _usual(left)
+    return (_usual(middle) - _usual(left)) / whole
+
+
+def _usual(place: float) -> float:
+    return place + 0.12 * (1.0 - math.exp(-place / 0.05)) + 0.06 * math.exp((place - 1.0) / 0.05)
