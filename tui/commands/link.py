@@ -84,7 +84,7 @@ def look(path: Path) -> Looked:
             return Looked(client.snapshot_now(), client.hello.pid)
         finally:
             client.close()
-    from tui.compose import folded_snapshot
+    from tui.folding import folded_snapshot
 
     return Looked(folded_snapshot(home), None)
 

@@ -1,0 +1,115 @@
+"""Running an engine: as the workstation, unattended, or attached to one that runs."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from engine.errors import QuarterdeckError, UsageError
+from tui.printing import print_error
+
+if TYPE_CHECKING:
+    from engine.config import Config
+    from engine.service import Service
+    from tui.running_engine import RunningEngine
+
+BEAT_SECONDS = 0.5
+
+
+def workstation(path: Path) -> int:
+    """Open the screen on an engine of its own; the engine ends with the screen, its stops stay at the venue."""
+    require_terminal("quarterdeck run --headless")
+    from engine.config import load_config
+    from store.home import open_home
+    from tui.compose import open_engine
+
+    home = open_home(path)
+    config = load_config(home.config)
+    with open_engine(home, config) as running:
+        show_screen(running.engine, home.themes, config.app.theme, ends_engine=True)
+    return 0
+
+
+def attach(path: Path) -> int:
+    """Open the screen on the engine that holds the home; it goes on when the screen closes."""
+    require_terminal("quarterdeck status")
+    from engine.config import load_config
+    from tui.commands.link import connect, existing_home
+
+    home = existing_home(path)
+    config = load_config(home.config)
+    client = connect(home)
+    try:
+        show_screen(client, home.themes, config.app.theme, ends_engine=False)
+    finally:
+        client.close()
+    return 0
+
+
+def require_terminal(instead: str) -> None:
+    """Raise `UsageError` where there is no terminal for a screen."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(f"there is no terminal here for the screen; use `{instead}`")
+
+
+def show_screen(service: "Service", themes: Path, theme: str, *, ends_engine: bool) -> None:
+    """Run the app until the person leaves."""
+    from tui.app import QuarterdeckApp
+
+    QuarterdeckApp(service, home_themes=themes, theme_name=theme, ends_engine=ends_engine).run()
+
+
+def headless(path: Path) -> int:
+    """The engine unattended, until SIGTERM, SIGINT, a `stop` over the socket, or its own failure."""
+    from engine.config import load_config
+    from store.home import open_home
+    from tui.compose import open_engine
+
+    home = open_home(path)
+    config = load_config(home.config)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _Setter(stop))
+    with open_engine(home, config, on_stop=stop.set) as running:
+        return _attend(running, config, stop)
+
+
+class _Setter:
+    """A signal handler that only sets an event: nothing else is safe there."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._stop.set()
+
+
+def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -> int:
+    """Log what happens and tell the service manager how we are, until the end."""
+    from tui.commands.link import version
+    from tui.commands.narrating import Narrator
+    from tui.logs import start_logs
+    from tui.systemd import notify, watchdog_seconds
+
+    logger = start_logs(running.home.logs, config.log.level, config.log.file_megabytes, config.log.files_kept)
+    narrator = Narrator(logger)
+    mode = running.engine.latest().mode
+    logger.info("started", version=version(), mode=mode.value, home=str(running.home.path), pid=os.getpid())
+    print(f"quarterdeck {version()} {mode.value} ready: home {running.home.path}, process {os.getpid()}, "
+          f"socket {running.home.socket}", flush=True)
+    notify("READY=1")
+    beat = min(BEAT_SECONDS, watchdog_seconds() or BEAT_SECONDS)
+    while not stop.wait(beat) and not running.engine.finished.is_set():
+        if narrator.tell(running.engine.latest()):
+            notify("WATCHDOG=1")
+    notify("STOPPING=1")
+    narrator.tell(running.engine.latest())
+    failure = running.engine.failure
+    logger.info("stopping", failure=failure or "")
+    if failure:
+        print_error(failure)
+        return QuarterdeckError.exit_status
+    return 0

@@ -1,0 +1,212 @@
+"""The composition root: the only place that sees brokers, store and engine together.
+
+`open_engine` is the engine of a home, live on paper; `short_engine` the same for one command; `emergency_engine` goes
+straight at the venue where the home's own engine hangs.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from brokers.market.recorded import item_time_ns
+from brokers.market.simulated import DEFAULT_TWELVE, SimulatedFeed, SimulatedMarket
+from brokers.paper.broker import PaperBroker
+from brokers.paper.records import PaperOptions
+from engine.clocks import SystemClock
+from engine.config import AccountConfig, Config, load_config
+from engine.errors import ConfigError
+from engine.inputs import Command, Connectivity, SetTradingState, TradingState, Unanswered
+from engine.instruments import Instrument
+from engine.market import NS_PER_DAY
+from engine.runner import Engine, EngineParts
+from engine.service import Mode
+from engine.state import State
+from engine.units import NS_PER_SECOND, Nanoseconds
+from store.halt_flag import clear_halt, read_halt
+from store.home import Home
+from store.journal import SqliteJournal
+from store.memory import MemoryJournal
+from store.views import StateViews, rebuild_views, views_current
+from tui.commands.link import command_id, version
+from tui.folding import restored_state
+from tui.running_engine import STOP_SECONDS, Checkpoints, EngineLink, RunningEngine, obey_flag
+
+READY_SECONDS = 10.0
+POLL_SECONDS = 0.05
+MARKS_SECONDS = 5
+LONGEST_CATCH_UP_NS = 30 * NS_PER_DAY
+_log = logging.getLogger("quarterdeck.compose")
+
+
+def day_number_in(zone_name: str) -> Callable[[Nanoseconds], int]:
+    """A function from a time to the number of its day in a zone; remembers the day it found last."""
+    if zone_name == "UTC":
+        return lambda at_ns: at_ns // NS_PER_DAY
+    zone = ZoneInfo(zone_name)
+    hours: dict[int, int] = {}
+
+    def day_number(at_ns: Nanoseconds) -> int:
+        quarter = at_ns // (900 * NS_PER_SECOND)  # zones change on quarter hours
+        known = hours.get(quarter)
+        if known is None:
+            hours.clear()
+            known = hours[quarter] = datetime.fromtimestamp(quarter * 900, zone).toordinal()
+        return known
+
+    return day_number
+
+
+# ---- the parts of a paper engine -------------------------------------------------------------------------------------
+
+
+def paper_broker(account: AccountConfig, memory: Path | None, instruments: Sequence[Instrument]) -> PaperBroker:
+    """The paper venue of one configured account."""
+    options = PaperOptions(
+        initial_cash_minor=account.initial_cash_minor, currency=account.currency, leverage=account.leverage,
+        slippage_bps=account.slippage_bps, latency_ms=account.latency_ms, commit_marks_seconds=MARKS_SECONDS)
+    return PaperBroker(account.name, memory, options, instruments)
+
+
+def simulated_market(config: Config) -> SimulatedMarket:
+    """The built-in market of a configuration."""
+    return SimulatedMarket(config.market.seed, always_open=config.market.always_open)
+
+
+def paper_brokers(home: Home, config: Config, market: SimulatedMarket) -> tuple[PaperBroker, ...]:
+    """A paper venue for the account of each portfolio, on the home's memory."""
+    accounts = [config.account_named(portfolio.account) for portfolio in config.portfolio]
+    return tuple(paper_broker(account, home.paper, market.instruments()) for account in accounts)
+
+
+def catch_up(broker: PaperBroker, config: Config, until_ns: Nanoseconds) -> None:
+    """Show a paper venue what the market did while no engine ran, as far as orders rest there that it could touch."""
+    since_ns = max(broker.cursor_ns, until_ns - LONGEST_CATCH_UP_NS)
+    if not broker.cursor_ns or since_ns >= until_ns:
+        return
+    report = asyncio.run(broker.report(until_ns, ()))
+    resting = set() if isinstance(report, Unanswered) else {order.instrument_id for order in report.open_orders}
+    listed = [one for one in DEFAULT_TWELVE if one.instrument.instrument_id in resting]
+    if not listed:
+        return
+    market = SimulatedMarket(config.market.seed, listed, always_open=config.market.always_open)
+    for item in market.catch_up(since_ns, until_ns):
+        broker.see(item, item_time_ns(item))
+
+
+def paper_parts(home: Home, config: Config, journal: SqliteJournal | MemoryJournal, state: State, *,
+                engine_id: str, startup: tuple[Command, ...] = (),
+                checkpoint: Callable[[State], None] | None = None) -> EngineParts:
+    """An engine on the simulated market and the paper venue of a home."""
+    market, clock = simulated_market(config), SystemClock()
+    brokers = paper_brokers(home, config, market)
+    for broker in brokers:
+        catch_up(broker, config, clock.now_ns())
+    return EngineParts(
+        clock=clock, journal=journal, engine_id=engine_id, version=version(), mode=Mode.PAPER,
+        settings=config.settings(), brokers=brokers, state=state, startup=startup, checkpoint=checkpoint,
+        feed=SimulatedFeed(market, clock.now_ns, config.market.quotes_per_second),
+        day_number=day_number_in(config.engine.new_day_zone))
+
+
+def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | None = None,
+                serve: bool = True) -> RunningEngine:
+    """Start the engine of a home: lock, journal, paper venue, simulated market, control socket.
+
+    A raised halt flag is obeyed before anything else. Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`.
+    """
+    lock = home.lock()
+    try:
+        state = restored_state(home)
+        journal = _live_journal(home, state)
+    except BaseException:
+        lock.release()
+        raise
+    flag = read_halt(home)
+    halted = (SetTradingState(command_id(), TradingState.HALTED, "", flag.cause, flag.by),) if flag else ()
+    checkpoints = Checkpoints(home)
+    try:
+        parts = paper_parts(home, config, journal, state, engine_id=journal.engine_id, startup=halted,
+                            checkpoint=checkpoints)
+        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
+    except BaseException:
+        checkpoints.close()
+        journal.close()
+        lock.release()
+        raise
+    started(running, on_stop or running.engine.stop, serve=serve)
+    return running
+
+
+def started(running: RunningEngine, on_stop: Callable[[], None], *, serve: bool) -> None:
+    """Start a composed engine; what cannot start is closed again."""
+    try:
+        running.engine.start()
+        if serve:
+            running.serve(on_stop)
+    except BaseException:
+        running.close()
+        raise
+
+
+def _live_journal(home: Home, state: State) -> SqliteJournal:
+    """The home's journal with the views that follow it."""
+    if home.journal.is_file() and not views_current(home.journal):
+        rebuild_views(home.journal)
+    return SqliteJournal(home.journal, _journal_failed, projector=StateViews(state))
+
+
+def _journal_failed(error: Exception) -> None:
+    _log.error("the journal cannot be written: %s", error)
+
+
+@contextmanager
+def short_engine(home: Home) -> Iterator[EngineLink]:
+    """An engine for one command: on the home, fully journaled, ended with the block."""
+    config = load_config(home.config)
+    with open_engine(home, config, serve=False) as running:
+        flag = read_halt(home)
+        if flag is not None:
+            obey_flag(running.link, flag.cause, flag.by)
+            clear_halt(home)
+        _await_market(running.link)
+        yield running.link
+
+
+@contextmanager
+def emergency_engine(home: Home) -> Iterator[EngineLink]:
+    """An engine straight at the home's venue, with a journal in memory and an id of its own.
+
+    For a panic while the home's engine hangs or its journal is broken: that engine finds out from the venue later.
+    """
+    try:
+        config = load_config(home.config)
+    except ConfigError as error:
+        _log.warning("the configuration is not used: %s", error)
+        config = Config()
+    engine_id = f"x{time.time_ns() // 1_000_000:x}"
+    engine = Engine(paper_parts(home, config, MemoryJournal(engine_id=engine_id), State(), engine_id=engine_id))
+    link = EngineLink(engine)
+    try:
+        engine.start()
+        _await_market(link)
+        yield link
+    finally:
+        engine.stop()
+        engine.join(STOP_SECONDS)
+
+
+def _await_market(link: EngineLink) -> None:
+    """Return once the venue is reconciled and every open instrument has a price, or after a bounded wait."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and not link.engine.finished.is_set():
+        view = link.snapshot_now()
+        reconciled = all(account.connectivity is Connectivity.LIVE for account in view.accounts)
+        priced = all(quote.bid is not None or not quote.session_open for quote in view.quotes)
+        if view.accounts and reconciled and priced:
+            return
+        time.sleep(POLL_SECONDS)

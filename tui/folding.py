@@ -1,0 +1,44 @@
+"""What a home's journal adds up to, without an engine: the state, and the snapshot that a query shows."""
+
+import logging
+
+from engine.apply import apply
+from engine.events import VERSIONS, Recorded, decode
+from engine.market import MarketView
+from engine.service import HealthView, Mode, Snapshot
+from engine.state import SNAPSHOT_FORMAT, State, decode_state
+from engine.views import snapshot as snapshot_of
+from store import snapshots
+from store.home import Home
+from store.read import chain_hash, journal_rows
+from store.upcasters import Upcasters
+
+REPLAY_MARKER = "replay.json"
+_log = logging.getLogger("quarterdeck.home")
+
+
+def restored_state(home: Home) -> State:
+    """The state of a home's journal: the newest verified snapshot and the rows after it, or all rows.
+
+    Raises `JournalDamaged` naming the row that is not what was written.
+    """
+    if not home.journal.is_file():
+        return State()
+    loaded = snapshots.load_latest(home.snapshots, SNAPSHOT_FORMAT, lambda seq: chain_hash(home.journal, seq))
+    for warning in loaded.warnings:
+        _log.warning("snapshot passed over: %s", warning)
+    state = decode_state(loaded.snapshot.blob) if loaded.snapshot else State()
+    for row in Upcasters(VERSIONS).rows(journal_rows(home.journal, state.seq + 1)):
+        state = apply(state, Recorded(row.seq, row.at_ns, decode(row.kind, row.payload)))
+    return state
+
+
+def folded_snapshot(home: Home) -> Snapshot | None:
+    """What the journal adds up to, as a screen would show it without prices; None where nothing is recorded."""
+    state = restored_state(home)
+    if not state.seq:
+        return None
+    mode = Mode.REPLAY if (home.path / REPLAY_MARKER).exists() else Mode.PAPER
+    health = HealthView(journal_seq=state.seq, journal_lag_ms=0.0, inputs_per_second=0.0, queue_depth=0,
+                        uptime_seconds=0.0, replay_position="", replay_speed="")
+    return snapshot_of(state, MarketView(), state.at_ns, version=0, mode=mode, health=health)

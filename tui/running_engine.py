@@ -1,0 +1,146 @@
+"""A running engine with all that belongs to it: how commands talk to it, what watches it, how it ends."""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self
+
+from engine.errors import QuarterdeckError, StoreError
+from engine.inputs import Command, PlaceOrder, Reconcile, SetTradingState, TradingState
+from engine.runner import Engine
+from engine.service import OrderCard, Receipt, Refusal, Snapshot
+from engine.state import SNAPSHOT_FORMAT, State, encode_state
+from store import snapshots
+from store.halt_flag import clear_halt, read_halt
+from store.home import Home, HomeLock
+from store.journal import SqliteJournal
+from store.read import chain_hash
+from tui.commands.link import command_id, version
+from tui.control import ControlServer
+from tui.control_protocol import PROTOCOL, Hello
+
+COMMAND_SECONDS = 30.0
+STOP_SECONDS = 15.0
+FLAG_SECONDS = 0.25
+_log = logging.getLogger("quarterdeck.home")
+
+
+class Checkpoints:
+    """Saves states as snapshots in a thread of its own, so that the engine never waits for it."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+
+    def __call__(self, state: State) -> None:
+        self._worker.submit(self._save, state)
+
+    def close(self) -> None:
+        """Wait for what is being saved."""
+        self._worker.shutdown()
+
+    def _save(self, state: State) -> None:
+        try:
+            proof = chain_hash(self._home.journal, state.seq)
+            if proof is not None:
+                snapshots.save(self._home.snapshots, state.seq, proof, SNAPSHOT_FORMAT, encode_state(state))
+        except StoreError as error:
+            _log.warning("%s", error)
+
+
+class EngineLink:
+    """An engine of this process, as commands talk to it; calls come from outside its loop."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def snapshot_now(self) -> Snapshot:
+        return self.engine.latest()
+
+    def send_now(self, command: Command, seconds: float | None = None) -> Receipt:
+        return asyncio.run(asyncio.wait_for(self.engine.send(command), seconds or COMMAND_SECONDS))
+
+    def what_if_now(self, order: PlaceOrder) -> OrderCard | Refusal:
+        return asyncio.run(asyncio.wait_for(self.engine.what_if(order), COMMAND_SECONDS))
+
+
+class RunningEngine:
+    """An engine with everything that belongs to it; leaving the `with` block ends it all in the right order."""
+
+    def __init__(self, home: Home, engine: Engine, journal: SqliteJournal, lock: HomeLock,
+                 checkpoints: Checkpoints | None) -> None:
+        self.home = home
+        self.engine = engine
+        self.link = EngineLink(engine)
+        self._journal = journal
+        self._lock = lock
+        self._checkpoints = checkpoints
+        self._server: ControlServer | None = None
+        self._flag_watch: FlagWatch | None = None
+
+    def serve(self, on_stop: Callable[[], None]) -> None:
+        """Answer on the control socket and obey the halt flag."""
+        hello = Hello(protocol=PROTOCOL, version=version(), engine_id=self.engine.parts.engine_id,
+                      mode=self.engine.parts.mode, pid=os.getpid())
+        self._server = ControlServer(self.engine, self.home.socket, hello, on_stop)
+        self._server.start()
+        self._flag_watch = FlagWatch(self.home, self.link)
+        self._flag_watch.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the engine, then what serves it, then what it wrote to, and give the home back."""
+        try:
+            if self._flag_watch is not None:
+                self._flag_watch.close()
+            self.engine.stop()
+            self.engine.join(STOP_SECONDS)
+            if self._server is not None:
+                self._server.close()
+            if self._checkpoints is not None:
+                self._checkpoints.close()
+            self._journal.close()
+        finally:
+            self._lock.release()
+
+
+class FlagWatch:
+    """Watches for the halt flag that a panic raises while this engine hangs: halt, look at the venue, take it down."""
+
+    def __init__(self, home: Home, link: EngineLink) -> None:
+        self._home = home
+        self._link = link
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="halt-flag", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ending.set()
+        self._thread.join(STOP_SECONDS)
+
+    def _watch(self) -> None:
+        while not self._ending.wait(FLAG_SECONDS):
+            flag = read_halt(self._home)
+            if flag is None:
+                continue
+            try:
+                obey_flag(self._link, flag.cause, flag.by)
+                clear_halt(self._home)
+            except (QuarterdeckError, TimeoutError) as error:
+                _log.warning("the halt flag stays raised: %s", error)
+
+
+def obey_flag(link: EngineLink, cause: str, by: str) -> None:
+    """Latch the halt that a raised flag asks for, and look at the venue, which somebody else may have flattened."""
+    link.send_now(SetTradingState(command_id(), TradingState.HALTED, "", cause, by))
+    link.send_now(Reconcile(command_id(), by))
