@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -100,7 +101,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
 
     def begin(self) -> None:
         """Follow the service: the workstation is there to show it."""
-        self.run_worker(self._follow(), group="follow", exit_on_error=False)
+        self.run_worker(self._follow, group="follow", exit_on_error=False)
         self.set_interval(1.0, self._show_banner)
         for problem in self._theme_problems:
             self.tell(problem, "warn")
@@ -180,7 +181,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
 
     def act(self, command: Command, what: str) -> None:
         """Send a command without waiting; its outcome is told in the message line."""
-        self.run_worker(self.deliver(command, what), group="commands", exit_on_error=False)
+        self.run_worker(partial(self.deliver, command, what), group="commands", exit_on_error=False)
 
     async def deliver(self, command: Command, what: str) -> Receipt | None:
         """Send a command and tell its outcome; None where there was no answer at all."""
@@ -202,7 +203,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         was_halted = self._all_halted()
         self._halting += 1
         self._show_halt()
-        self.run_worker(self._halt(), group="panic", exit_on_error=False)
+        self.run_worker(self._halt, group="panic", exit_on_error=False)
         if was_halted:
             self.action_flatten()
 

@@ -62,6 +62,11 @@ class ChartPane(Widget, can_focus=True):
         """How many bars fill the plot."""
         return max(20, min(400, self.size.width))
 
+    @property
+    def has_bars(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(self._bars)
+
     def follow(self, instrument_id: str) -> bool:
         """Turn to an instrument; whether it is another one."""
         if instrument_id == self.instrument_id:

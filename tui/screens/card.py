@@ -1,5 +1,6 @@
 """The card of a pending trade. What is approved is the digest of what is on the screen, and only after it was there."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -14,6 +15,7 @@ from tui.formats import countdown, number, plain
 from tui.keymap import bindings_for
 from tui.screens.card_lines import Line, check_lines, money_lines, terms_lines
 from tui.screens.dialog import Dialog
+from tui.widgets.entry import Entry
 from tui.widgets.fact_list import wrapped
 from tui.widgets.lines import ToneLine, ToneText
 
@@ -48,8 +50,7 @@ class CardDialog(Dialog):
             with Vertical(id="checks"):
                 yield ToneText(id="checks-text")
         yield ToneText(id="why")
-        yield Input(placeholder="reason for declining (may stay empty); enter declines, esc goes back", id="reason",
-                    compact=True)
+        yield Entry(placeholder="reason for declining (may stay empty); enter declines, esc goes back", id="reason")
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -136,8 +137,9 @@ class CardDialog(Dialog):
         else:
             self._answered = True
             self.note("sent, waiting for the engine…", "muted")
-            self.run_worker(self._answer(Approve(self.app.next_command_id(), view.proposal_id, view.digest),
-                                         f"approved {view.card.side.value} {plain(view.card.symbol)}"), exit_on_error=False)
+            command = Approve(self.app.next_command_id(), view.proposal_id, view.digest)
+            self.app.run_worker(partial(self._answer, command, f"approved {view.card.side.value} {plain(view.card.symbol)}"),
+                                exit_on_error=False)
 
     def action_decline(self) -> None:
         reason = self.query_one("#reason", Input)
@@ -152,12 +154,13 @@ class CardDialog(Dialog):
             return
         self._answered = True
         command = Decline(self.app.next_command_id(), self.proposal.proposal_id, event.value.strip())
-        self.run_worker(self._answer(command, f"declined {plain(self.proposal.card.symbol)}"), exit_on_error=False)
+        self.app.run_worker(partial(self._answer, command, f"declined {plain(self.proposal.card.symbol)}"),
+                            exit_on_error=False)
 
     async def _answer(self, command: Approve | Decline, what: str) -> None:
         receipt = await self.app.deliver(command, what)
         if receipt is not None and receipt.accepted:
-            self.dismiss()
+            self.done()
             return
         from tui.app import refusal_words
 

@@ -14,6 +14,7 @@ from engine.service import PositionView
 from tui.formats import arrow, money, number, plain
 from tui.screens.dialog import Dialog, button
 from tui.screens.entries import number_entry
+from tui.widgets.entry import Entry
 from tui.widgets.lines import ToneText
 
 
@@ -35,7 +36,7 @@ class CloseDialog(Dialog):
                                         "gain" if view.pnl > 0 else "loss")]])
         with Horizontal(classes="field"):
             yield Label("quantity", markup=False)
-            yield Input(str(view.quantity), id="quantity", compact=True)
+            yield Entry(str(view.quantity), id="quantity")
 
     def buttons(self) -> ComposeResult:
         yield button("Cancel", "safe")

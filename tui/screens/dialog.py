@@ -74,8 +74,16 @@ class Dialog(ModalScreen[None]):
         self.query_one("#frame").border_title = words.replace("[", "\\[")
 
     def note(self, text: str, tone: str = "warn") -> None:
-        """Say something in the dialog's own line."""
-        self.query_one("#note", ToneLine).show(text, tone)
+        """Say something in the dialog's own line, if it is still there."""
+        if self.is_attached:
+            self.query_one("#note", ToneLine).show(text, tone)
+
+    def done(self) -> None:
+        """Leave after success; where another dialog lies above, say so and stay."""
+        if self.is_current:
+            self.dismiss()
+        else:
+            self.note("done; esc goes back", "good")
 
     def action_back(self) -> None:
         self.dismiss()

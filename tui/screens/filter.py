@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from tui.widgets.entry import Entry
 from tui.widgets.grid import Grid
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class FilterDialog(ModalScreen[None]):
         self._table = table
 
     def compose(self) -> ComposeResult:
-        yield Input(self._table.words, placeholder="show rows that contain…  (enter keeps, esc shows all)", compact=True)
+        yield Entry(self._table.words, placeholder="show rows that contain…  (enter keeps, esc shows all)")
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

@@ -48,7 +48,7 @@ class FlattenDialog(Dialog):
             self._asked = True
             self._only_close()
             self.query_one("#report", ToneText).show([[("■ Flattening: sent, waiting for the engine…", "crit")]])
-            self.run_worker(self._flatten(), exit_on_error=False)
+            self.app.run_worker(self._flatten, exit_on_error=False)
         else:
             self.dismiss()
 

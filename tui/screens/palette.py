@@ -61,7 +61,7 @@ def _levers(app: "QuarterdeckApp") -> Iterator[Act]:
     yield Act("Reduce only…", "No new entries", lambda: app.push_screen(ReduceDialog()))
     for account in app.snapshot.accounts if app.snapshot else ():
         for drift in account.drift:
-            instrument_id = drift.split(":", 1)[0].strip()
+            instrument_id = drift.partition(": ours")[0]
             yield Act(f"Accept the venue's word: {plain(drift)}", "Entries are allowed there again",
                       partial(_accept, app, account.account, instrument_id))
 

@@ -1,5 +1,6 @@
 """Change how a position is protected: stop, target, trail, breakeven, longest hold. Only what was changed is sent."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -17,11 +18,12 @@ from tui.panes.positions import protection_cell
 from tui.screens.card_lines import Line
 from tui.screens.dialog import Dialog, button
 from tui.screens.entries import number_entry, span_entry, trail_entry
+from tui.widgets.entry import Entry
 from tui.widgets.lines import ToneText
 
 FIELDS = (("stop", "stop"), ("target", "target"), ("trail", "trail"), ("breakeven", "breakeven at"),
           ("max_hold", "max hold"))
-PARTS = {"stop": "stop", "target": "target", "trail": "trail", "breakeven": "breakeven_at", "max_hold": "max_hold"}
+PARTS = {"stop": "stop", "target": "target", "trail": "trail", "breakeven": "breakeven", "max_hold": "max_hold"}
 
 
 class ProtectionDialog(Dialog):
@@ -43,7 +45,7 @@ class ProtectionDialog(Dialog):
                 for field_id, label in FIELDS:
                     with Horizontal(classes="field"):
                         yield Label(label, markup=False)
-                        yield Input(self._before[field_id], id=field_id, compact=True, select_on_focus=False,
+                        yield Entry(self._before[field_id], id=field_id, select_on_focus=False,
                                     placeholder={"trail": "2%  50  1.5atr", "max_hold": "from now: 90m  2h"}.get(field_id, "none"))
             with Vertical(id="preview"):
                 yield ToneText(id="facts")
@@ -134,12 +136,12 @@ class ProtectionDialog(Dialog):
             self.note("This takes the stop away. Press it once more if you mean it.", "crit")
         else:
             self.query_one("#act", Button).disabled = True
-            self.run_worker(self._send(command), exit_on_error=False)
+            self.app.run_worker(partial(self._send, command), exit_on_error=False)
 
     async def _send(self, command: SetProtection) -> None:
         receipt = await self.app.deliver(command, f"protection of {plain(command.symbol)} changed")
         if receipt is not None and receipt.accepted:
-            self.dismiss()
+            self.done()
             return
         from tui.app import refusal_words
 

@@ -10,6 +10,7 @@ from engine.inputs import SetTradingState, TradingState
 from engine.service import Snapshot
 from tui.formats import plain
 from tui.screens.dialog import ConfirmDialog, Dialog, button
+from tui.widgets.entry import Entry
 from tui.widgets.lines import ToneText
 
 WORD = "RESUME"
@@ -25,7 +26,7 @@ class ResumeDialog(Dialog):
 
     def body(self) -> ComposeResult:
         yield ToneText(state_lines(self.app.snapshot))
-        yield Input(placeholder=f"type {WORD}", id="word", compact=True)
+        yield Entry(placeholder=f"type {WORD}", id="word")
 
     def buttons(self) -> ComposeResult:
         yield button("Stay halted", "safe")

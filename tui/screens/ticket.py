@@ -8,7 +8,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label
 
 from engine.errors import UsageError
@@ -21,6 +20,7 @@ from tui.screens.card_lines import Line, check_lines, money_lines, refusal_lines
 from tui.screens.dialog import ConfirmDialog, Dialog, button
 from tui.screens.entries import number_entry, span_entry, trail_entry
 from tui.widgets.choice import Choice
+from tui.widgets.entry import Entry
 from tui.widgets.lines import ToneText
 
 ASK_AFTER_SECONDS = 0.15
@@ -53,16 +53,15 @@ class TicketDialog(Dialog):
 
     def body(self) -> ComposeResult:
         snapshot = self.app.snapshot
-        symbols = [quote.symbol for quote in snapshot.quotes] if snapshot else []
+        symbols = tuple(plain(quote.symbol) for quote in snapshot.quotes) if snapshot else ()
         portfolios = [each.portfolio for each in snapshot.accounts] if snapshot else []
         with Horizontal(id="columns"):
             with Vertical(id="fields"):
                 yield from _field("side", Choice([side.value for side in Side], self._side.value, id="side"))
-                yield from _field("symbol", Input(self._symbol, id="symbol", compact=True, select_on_focus=True,
-                                                  suggester=SuggestFromList(symbols, case_sensitive=False)))
+                yield from _field("symbol", Entry(self._symbol, id="symbol", suggestions=symbols))
                 yield from _field("kind", Choice(list(KINDS), "market", id="kind"))
                 for field_id, label, hint in FIELDS:
-                    yield from _field(label, Input(id=field_id, placeholder=hint, compact=True))
+                    yield from _field(label, Entry(id=field_id, placeholder=hint))
                 yield from _field("good for", Choice([each.value for each in TimeInForce], "gtc", id="time_in_force"))
                 yield from _field("portfolio", Choice(portfolios or [self._portfolio], self._portfolio, id="portfolio"))
             with Vertical(id="preview"):
@@ -154,7 +153,7 @@ class TicketDialog(Dialog):
             self._order, self._preview, self._answered_revision = None, None, revision
             self.query_one("#preview-text", ToneText).show(refusal_lines(Refusal("", "", "", str(problem)), PREVIEW_WIDTH))
             return
-        self.run_worker(self._ask_service(self._order, revision), group="what-if", exclusive=True, exit_on_error=False)
+        self.run_worker(partial(self._ask_service, self._order, revision), group="what-if", exclusive=True, exit_on_error=False)
 
     async def _ask_service(self, order: PlaceOrder, revision: int) -> None:
         try:
@@ -205,13 +204,13 @@ class TicketDialog(Dialog):
             self._sending = True
             self.query_one("#act", Button).disabled = True
             self.note("sent, waiting for the engine…", "muted")
-            self.run_worker(self._send(self._order), exit_on_error=False)
+            self.app.run_worker(partial(self._send, self._order), exit_on_error=False)
 
     async def _send(self, order: PlaceOrder) -> None:
         size = f"{number(order.quantity)} " if order.quantity is not None else ""
         receipt: Receipt | None = await self.app.deliver(order, f"{order.side.value} {size}{plain(order.symbol)} sent")
         if receipt is not None and receipt.accepted:
-            self.dismiss()
+            self.done()
             return
         from tui.app import refusal_words
 

@@ -1,6 +1,7 @@
 """The workstation: strip, panes, message line and key line, arranged for the size of the terminal."""
 
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -161,7 +162,7 @@ class Workstation(Screen[None]):
         self.set_class(small, "-too-small")
         keys = self.app.key_names
         self.query_one("#too-small", ToneLine).show(
-            f"Terminal too small: {width}x{height}, needs {LEAST_SIZE[0]}x{LEAST_SIZE[1]}. {keys['panic']} HALT works."
+            f"Too small: {width}x{height}, needs {LEAST_SIZE[0]}x{LEAST_SIZE[1]}. {keys['panic']} works."
             if small else "", "warn")
         self._show_fronts()
 
@@ -179,6 +180,9 @@ class Workstation(Screen[None]):
         for pane in self.panes():
             if pane.display and snapshot is not None and pane.version != snapshot.version:
                 pane.show_snapshot(snapshot)
+        if not self.query_one(ChartPane).has_bars:
+            self._show_chart()
+            self._ask_for_bars()
         self._show_tabs()
         self._show_keys()
 
@@ -299,7 +303,7 @@ class Workstation(Screen[None]):
     def _ask_for_bars(self) -> None:
         chart = self.query_one(ChartPane)
         if chart.display and chart.instrument_id and self.app.snapshot is not None:
-            self.run_worker(self._fetch_bars(chart), group="bars", exclusive=True, exit_on_error=False)
+            self.run_worker(partial(self._fetch_bars, chart), group="bars", exclusive=True, exit_on_error=False)
 
     async def _fetch_bars(self, chart: ChartPane) -> None:
         instrument_id = chart.instrument_id

@@ -1,6 +1,7 @@
 """The key line: what can be pressed now, made from the keymap; every key can be clicked too."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -50,5 +51,5 @@ class KeyBar(Widget):
         for start, end, entry in self._spans:
             if start <= event.x < end:
                 namespace = "app" if entry.scope == "app" else self._namespace
-                self.run_worker(self.app.run_action(f"{namespace}.{entry.action}", self.screen), exit_on_error=False)
+                self.run_worker(partial(self.app.run_action, f"{namespace}.{entry.action}", self.screen), exit_on_error=False)
                 return

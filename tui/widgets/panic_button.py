@@ -1,5 +1,6 @@
 """The panic control: always on the screen, at every size, in every dialog."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -38,4 +39,4 @@ class PanicButton(Widget):
         offset = event.get_content_offset(self)
         second = offset is not None and (offset.y == 1 or (self.size.height == 1 and offset.x > 16))
         name = "flatten" if second else "panic"
-        self.run_worker(self.app.run_action(f"app.{name}"), exit_on_error=False)
+        self.app.run_worker(partial(self.app.run_action, f"app.{name}"), exit_on_error=False)

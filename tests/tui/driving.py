@@ -1,0 +1,75 @@
+"""Driving the app: start it on a scripted service, wait for what must come, read what is on the screen."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.pilot import Pilot
+
+from engine.service import Snapshot
+from tests.tui.scripted_service import ScriptedService
+from tui.app import QuarterdeckApp
+
+PATIENCE = 200
+
+
+class HandClock:
+    """A monotonic clock that moves only when a test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Driver:
+    """The app, its service, its clock, and ways to wait without a fixed pause."""
+
+    def __init__(self, app: QuarterdeckApp, service: ScriptedService, pilot: Pilot[None], clock: HandClock) -> None:
+        self.app, self.service, self.pilot, self.clock = app, service, pilot, clock
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Let the app work until the condition holds; fails after a bounded number of turns."""
+        for _ in range(PATIENCE):
+            if condition():
+                return
+            await self.pilot.pause(0.01)
+        raise AssertionError(f"did not happen; on the screen:\n{self.text}")
+
+    async def publish(self, newer: Snapshot) -> None:
+        """Publish a snapshot and wait until it is shown."""
+        self.service.publish(newer)
+        await self.until(lambda: self.app.snapshot is not None and self.app.snapshot.version >= newer.version)
+        await self.pilot.pause()
+
+    async def sees(self, *words: str) -> None:
+        """Wait until all these words are on the screen."""
+        await self.until(lambda: all(word in self.text for word in words))
+
+    @property
+    def text(self) -> str:
+        """The screen as text, line by line."""
+        lines = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in lines)
+
+    def sent(self, kind: type[Any]) -> list[Any]:
+        """The commands of a kind that reached the service."""
+        return [command for command in self.service.sent if isinstance(command, kind)]
+
+
+@asynccontextmanager
+async def driving(first: Snapshot | None = None, *, size: tuple[int, int] = (120, 35),
+                  service: ScriptedService | None = None, **options: Any) -> AsyncIterator[Driver]:
+    """A running app that has shown its first snapshot."""
+    service = service or ScriptedService(first)
+    clock = HandClock()
+    app = QuarterdeckApp(service, now_seconds=clock, **options)
+    async with app.run_test(size=size) as pilot:
+        driver = Driver(app, service, pilot, clock)
+        await driver.until(lambda: app.snapshot is not None)
+        await pilot.pause()
+        yield driver
