@@ -20,7 +20,7 @@ from brokers.paper.records import PaperOptions
 from engine.clocks import SystemClock
 from engine.config import AccountConfig, Config, load_config
 from engine.errors import ConfigError
-from engine.inputs import Command, Connectivity, SetTradingState, TradingState, Unanswered
+from engine.inputs import Bar, Command, Connectivity, SetTradingState, TradingState, Unanswered
 from engine.instruments import Instrument
 from engine.market import NS_PER_DAY
 from engine.runner import Engine, EngineParts
@@ -39,6 +39,8 @@ from tui.running_engine import STOP_SECONDS, Checkpoints, EngineLink, RunningEng
 READY_SECONDS = 10.0
 POLL_SECONDS = 0.05
 MARKS_SECONDS = 5
+WARM_BARS = 60  # a minute bar of the simulated market takes about a millisecond to invent, for each instrument
+COMMAND_WARM_BARS = 16  # what the average true range needs
 LONGEST_CATCH_UP_NS = 30 * NS_PER_DAY
 _log = logging.getLogger("quarterdeck.compose")
 
@@ -98,23 +100,33 @@ def catch_up(broker: PaperBroker, config: Config, until_ns: Nanoseconds) -> None
         broker.see(item, item_time_ns(item))
 
 
+class WarmingFeed(SimulatedFeed):
+    """The simulated feed with as much history as a start should wait for."""
+
+    warm_bars = WARM_BARS
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        return super().history(instrument_id, min(limit, self.warm_bars))
+
+
 def paper_parts(home: Home, config: Config, journal: SqliteJournal | MemoryJournal, state: State, *,
-                engine_id: str, startup: tuple[Command, ...] = (),
+                engine_id: str, startup: tuple[Command, ...] = (), warm_bars: int = WARM_BARS,
                 checkpoint: Callable[[State], None] | None = None) -> EngineParts:
     """An engine on the simulated market and the paper venue of a home."""
     market, clock = simulated_market(config), SystemClock()
     brokers = paper_brokers(home, config, market)
     for broker in brokers:
         catch_up(broker, config, clock.now_ns())
+    feed = WarmingFeed(market, clock.now_ns, config.market.quotes_per_second)
+    feed.warm_bars = warm_bars
     return EngineParts(
         clock=clock, journal=journal, engine_id=engine_id, version=version(), mode=Mode.PAPER,
         settings=config.settings(), brokers=brokers, state=state, startup=startup, checkpoint=checkpoint,
-        feed=SimulatedFeed(market, clock.now_ns, config.market.quotes_per_second),
-        day_number=day_number_in(config.engine.new_day_zone))
+        feed=feed, day_number=day_number_in(config.engine.new_day_zone))
 
 
 def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | None = None,
-                serve: bool = True) -> RunningEngine:
+                serve: bool = True, warm_bars: int = WARM_BARS) -> RunningEngine:
     """Start the engine of a home: lock, journal, paper venue, simulated market, control socket.
 
     A raised halt flag is obeyed before anything else. Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`.
@@ -131,7 +143,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     checkpoints = Checkpoints(home)
     try:
         parts = paper_parts(home, config, journal, state, engine_id=journal.engine_id, startup=halted,
-                            checkpoint=checkpoints)
+                            warm_bars=warm_bars, checkpoint=checkpoints)
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
     except BaseException:
         checkpoints.close()
@@ -168,7 +180,7 @@ def _journal_failed(error: Exception) -> None:
 def short_engine(home: Home) -> Iterator[EngineLink]:
     """An engine for one command: on the home, fully journaled, ended with the block."""
     config = load_config(home.config)
-    with open_engine(home, config, serve=False) as running:
+    with open_engine(home, config, serve=False, warm_bars=COMMAND_WARM_BARS) as running:
         flag = read_halt(home)
         if flag is not None:
             obey_flag(running.link, flag.cause, flag.by)
@@ -189,7 +201,8 @@ def emergency_engine(home: Home) -> Iterator[EngineLink]:
         _log.warning("the configuration is not used: %s", error)
         config = Config()
     engine_id = f"x{time.time_ns() // 1_000_000:x}"
-    engine = Engine(paper_parts(home, config, MemoryJournal(engine_id=engine_id), State(), engine_id=engine_id))
+    engine = Engine(paper_parts(home, config, MemoryJournal(engine_id=engine_id), State(), engine_id=engine_id,
+                                warm_bars=COMMAND_WARM_BARS))
     link = EngineLink(engine)
     try:
         engine.start()

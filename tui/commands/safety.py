@@ -42,7 +42,7 @@ def set_state(path: Path, state: TradingState, portfolio: str, cause: str, *, ye
             receipt = link.send_now(command, HUNG_SECONDS if state is TradingState.HALTED else None)
     except (EngineUnreachable, StoreError) as error:
         if state is TradingState.HALTED:
-            _raise_flag(existing_home(path), cause or "halt command")
+            _raise_flag(existing_home(path), cause or "halt command", "halt command")
             print_note("the halt flag is raised: every engine of this home halts as soon as it runs")
         raise error
     if as_json:
@@ -87,7 +87,7 @@ def _panic_at_venue(home: "Home", portfolio: str, *, yes: bool, as_json: bool) -
     """The running engine hangs: raise the flag that it obeys when it wakes, then flatten the venue without it."""
     from tui.compose import emergency_engine
 
-    _raise_flag(home, HALT_CAUSE)
+    _raise_flag(home, HALT_CAUSE, BY)
     print_note("the halt flag is raised: the hanging engine halts when it wakes")
     if not _flatten_agreed(yes):
         return 1
@@ -104,7 +104,7 @@ def _panic_alone(home: "Home", portfolio: str, *, yes: bool, as_json: bool) -> i
             return _both_stages(link, portfolio, yes=yes, as_json=as_json)
     except StoreError as error:
         print_note(f"{error}; going straight at the venue, without a journal")
-    _raise_flag(home, HALT_CAUSE)
+    _raise_flag(home, HALT_CAUSE, BY)
     if not _flatten_agreed(yes):
         return 1
     with emergency_engine(home) as link:
@@ -176,10 +176,10 @@ def _require_accepted(receipt: Receipt) -> None:
         raise QuarterdeckError(refusal_line(receipt.refusal))
 
 
-def _raise_flag(home: "Home", cause: str) -> None:
+def _raise_flag(home: "Home", cause: str, by: str) -> None:
     from store.halt_flag import raise_halt
 
-    raise_halt(home, cause, BY, time.time_ns())
+    raise_halt(home, cause, by, time.time_ns())
 
 
 def _flatten_agreed(yes: bool) -> bool:
