@@ -19,6 +19,12 @@ settings.load_profile("steady")
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One process where files are named on the command line: workers take longer to start than a few tests to run."""
+    named = [argument for argument in config.invocation_params.args if ".py" in str(argument)]
+    return 0 if named else None
+
+
 @pytest.fixture(autouse=True)
 def no_home_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a test forgets to say, the home of the person who runs it stays untouched."""
