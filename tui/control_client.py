@@ -156,7 +156,7 @@ class ControlClient:
             raise self._no_answer(method, allowed) from None
 
     def _no_answer(self, method: str, seconds: float) -> EngineUnreachable:
-        return EngineUnreachable(f"{self._path}: the engine did not answer {method} within {seconds:.1f} s; it may hang")
+        return EngineUnreachable(f"{self._path}: the engine did not answer {method} in {seconds:.1f} s; it may hang")
 
     def _post(self, method: str, params: object) -> Future[msgspec.Raw]:
         call_id = next(self._ids)

@@ -170,7 +170,7 @@ def test_a_defect_in_a_call_leaves_the_socket_up(client: ControlClient, service:
 
 def test_an_answer_that_never_comes_is_unreachable(client: ControlClient, service: HeldService) -> None:
     service.never = True
-    with pytest.raises(EngineUnreachable, match="did not answer send within"):
+    with pytest.raises(EngineUnreachable, match="did not answer send in"):
         client.send_now(Flatten("c"), 0.05)
     client.ping(DEADLINE_SECONDS)
 

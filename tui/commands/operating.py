@@ -44,7 +44,7 @@ def attach(context: typer.Context) -> None:
 
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, CSV.gz or Parquet tapes.")]
-Speed = Annotated[str, typer.Option("--speed", help="Times real time, or max.")]
+Speed = Annotated[str | None, typer.Option("--speed", help="Times real time, or max; 60, or max without screen.")]
 Headless = Annotated[bool, typer.Option("--headless", help="No screen; ends with a report.")]
 Script = Annotated[Path | None, typer.Option("--script", help="Timed commands, one JSON object a line.")]
 OnBad = Annotated[str, typer.Option("--on-bad", help="A bad row: refuse the tape, or skip the row.")]
@@ -55,18 +55,24 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew instead of wher
 Report = Annotated[Path | None, typer.Option("--report", help="Write the report, as JSON, to this file.")]
 
 
-def replay(context: typer.Context, files: Files, speed: Speed = "60", headless: Headless = False, script: Script = None,
+def replay(context: typer.Context, files: Files, speed: Speed = None, headless: Headless = False, script: Script = None,
            on_bad: OnBad = "refuse", symbol: TapeSymbol = None, cash: Cash = None, inspect: Inspect = False,
            fresh: Fresh = False, report: Report = None, as_json: Json = False) -> None:
-    """Play recorded bars or trades through the engine."""
+    """Play recorded bars or trades through the engine.
+
+    Each replay has a home of its own, under replays/ or where --home says, and goes on where it was left.
+    """
     from tui.commands import replaying
+    from tui.commands.parsing import maybe_positive
 
     if inspect:
-        leave(replaying.inspect_tapes(files, on_bad=on_bad, symbol=symbol, as_json=as_json))
+        leave(replaying.inspect_tapes(files, symbol=symbol, as_json=as_json))
         return
-    wish = replaying.Wish(tuple(files), replaying.speed_of(speed), headless, script, on_bad, symbol, cash, fresh,
-                          report, as_json)
-    leave(replaying.replay(home_of(context), wish, own_home=context.find_root().obj is not None))
+    wish = replaying.Wish(tuple(files), replaying.speed_of(speed), headless, script, on_bad, symbol,
+                          maybe_positive(cash, "--cash"), fresh, report, as_json)
+    chosen = context.find_root().get_parameter_source("home")
+    named = chosen is not None and chosen.name == "COMMANDLINE"
+    leave(replaying.replay(home_of(context), wish, own_home=named))
 
 
 COMMANDS = {one.__name__: one for one in (run, attach, replay)}

@@ -1,0 +1,137 @@
+"""The composition root of a replay: recorded tapes, a virtual clock, a paper venue and a journal of its own."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from brokers.market.recorded import MergedTape, RecordedTape, open_tape
+from brokers.paper.broker import PaperBroker
+from brokers.paper.records import PaperOptions
+from engine.clocks import VirtualClock
+from engine.config import Config
+from engine.errors import UsageError
+from engine.inputs import Bar, MarketItem, PortfolioSettings, Settings
+from engine.instruments import Instrument
+from engine.runner import Engine, EngineParts
+from engine.service import Mode
+from store.home import Home
+from store.journal import SqliteJournal
+from tui.commands.link import version
+from tui.commands.script import read_script
+from tui.compose import day_number_in, started
+from tui.folding import restored_state
+from tui.running_engine import Checkpoints, RunningEngine
+
+if TYPE_CHECKING:
+    from tui.commands.replaying import Wish
+
+REPLAY_ENGINE_ID = "replay"
+START_CASH = Decimal(100_000)
+START_COINS = Decimal(10)
+COIN_DECIMALS = 8
+
+
+class ReplayRun(NamedTuple):
+    """A started replay; `tape_played` is set once its last item was handed out."""
+
+    running: RunningEngine
+    tape_played: threading.Event
+
+
+class ReplayJournal(SqliteJournal):
+    """A journal whose every transaction reaches the file but is not forced through to the disk.
+
+    A killed process loses nothing, so its paper venue never knows more than the journal; a power failure may lose the
+    newest rows, which the tape makes again.
+    """
+
+    def __init__(self, path: Path, engine_id: str) -> None:
+        super().__init__(path, relaxed=True, engine_id=engine_id)
+
+    async def wait_durable(self) -> None:
+        await self.retry()
+
+
+class PlayedTape:
+    """A tape that says when it was played to its end."""
+
+    def __init__(self, tape: MergedTape) -> None:
+        self._tape = tape
+        self.played = threading.Event()
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        return self._tape.instruments()
+
+    def items(self) -> Iterator[MarketItem]:
+        yield from self._tape.items()
+        self.played.set()
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        return self._tape.history(instrument_id, limit)
+
+
+def open_replay(home: Home, config: Config, wish: "Wish") -> ReplayRun:
+    """Start a replay, or go on with it where its journal and its venue stopped.
+
+    Raises `TapeError` for a bad tape, `UsageError` for tapes in several currencies, `HomeLocked` where it runs already.
+    """
+    if wish.symbol and len(wish.files) > 1:
+        raise UsageError("--symbol names the instrument of one file; replay the files one by one")
+    tapes = [open_tape(path, on_bad=wish.on_bad, symbol=wish.symbol) for path in wish.files]
+    tape = PlayedTape(MergedTape(tapes))
+    lock = home.lock()
+    try:
+        state = restored_state(home)
+        journal = ReplayJournal(home.journal, REPLAY_ENGINE_ID)
+    except BaseException:
+        lock.release()
+        raise
+    checkpoints = Checkpoints(home)
+    try:
+        settings = _settings(config, tapes)
+        script = read_script(wish.script, min(one.report.first_ns for one in tapes)) if wish.script else ()
+        parts = EngineParts(
+            clock=VirtualClock(), journal=journal, engine_id=journal.engine_id, version=version(), mode=Mode.REPLAY,
+            settings=settings, brokers=(_broker(home, config, settings.portfolios[0], tape, wish.cash),), state=state,
+            tape=tape, speed=wish.pace, script=tuple(one for one in script if one[0] >= state.at_ns),
+            checkpoint=checkpoints, day_number=day_number_in(config.engine.new_day_zone))
+        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
+    except BaseException:
+        checkpoints.close()
+        journal.close()
+        lock.release()
+        raise
+    started(running, running.engine.stop, serve=True)
+    return ReplayRun(running, tape.played)
+
+
+def _settings(config: Config, tapes: Sequence[RecordedTape]) -> Settings:
+    """The configured settings for one portfolio in the tape's currency, whose quotes may be a bar old."""
+    instruments = {tape.instrument.quote_currency: tape.instrument for tape in tapes}
+    if len(instruments) > 1:
+        raise UsageError(f"the tapes are in {' and '.join(sorted(instruments))}; replay those of one currency together")
+    (currency, instrument), = instruments.items()
+    settings = config.settings()
+    first = settings.portfolios[0]
+    longest_bar_seconds = float(max(tape.report.bar_seconds for tape in tapes))
+    limits = msgspec.structs.replace(
+        first.limits, stale_quote_seconds=max(first.limits.stale_quote_seconds, longest_bar_seconds))
+    portfolio = msgspec.structs.replace(
+        first, currency=currency, minor_exponent=instrument.minor_exponent, limits=limits)
+    return msgspec.structs.replace(settings, portfolios=(portfolio,))
+
+
+def _broker(home: Home, config: Config, portfolio: PortfolioSettings, tape: PlayedTape,
+            cash: Decimal | None) -> PaperBroker:
+    account = config.account_named(portfolio.account)
+    if cash is None:
+        usual = START_COINS if portfolio.minor_exponent >= COIN_DECIMALS else START_CASH
+        cash = account.initial_cash if account.currency == portfolio.currency else usual
+    options = PaperOptions(
+        initial_cash_minor=int(cash.scaleb(portfolio.minor_exponent)), currency=portfolio.currency,
+        leverage=account.leverage, slippage_bps=account.slippage_bps, latency_ms=account.latency_ms)
+    return PaperBroker(account.name, home.paper, options, tape.instruments())
