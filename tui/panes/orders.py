@@ -35,7 +35,7 @@ class OrdersPane(Pane[OrderView]):
         Column("price", "PRICE", "point", rank=0),
         Column("average", "AVG", "point", rank=4),
         Column("age", "AGE", "right", rank=3),
-        Column("reason", "REASON", rank=5, least=12, most=60, flex=True),
+        Column("reason", "REASON", rank=5, least=30, most=60, flex=True),
         Column("time_in_force", "TIF", rank=6),
         Column("strategy", "STRATEGY", rank=7, most=14),
         Column("order_id", "ORDER", rank=7, most=24),

@@ -32,6 +32,7 @@ class CardDialog(Dialog):
 
     SCOPE: ClassVar[str] = "card"
     WIDTH: ClassVar[int] = 80
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = bindings_for("card")
 
     def __init__(self, proposal: ProposalView, *, declining: bool = False) -> None:
@@ -50,11 +51,11 @@ class CardDialog(Dialog):
             with Vertical(id="checks"):
                 yield ToneText(id="checks-text")
         yield ToneText(id="why")
-        yield Entry(placeholder="reason for declining (may stay empty); enter declines, esc goes back", id="reason")
+        self._reason = Entry(placeholder="reason for declining (may stay empty); enter declines, esc goes back", id="reason")
+        yield self._reason
 
     def on_mount(self) -> None:
-        super().on_mount()
-        self.query_one("#reason").display = False
+        self._reason.display = False
         self._paint()
         self.set_interval(0.2, self._show_state)
         if self._declining:
@@ -142,9 +143,8 @@ class CardDialog(Dialog):
                                 exit_on_error=False)
 
     def action_decline(self) -> None:
-        reason = self.query_one("#reason", Input)
-        reason.display = True
-        reason.focus()
+        self._reason.display = True
+        self._reason.focus()
 
     @on(Input.Submitted)
     def _declined(self, event: Input.Submitted) -> None:

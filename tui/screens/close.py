@@ -43,7 +43,6 @@ class CloseDialog(Dialog):
         yield button("Close at market", "act")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#quantity").focus()
 
     @on(Input.Submitted)

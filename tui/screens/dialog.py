@@ -61,6 +61,7 @@ class Dialog(ModalScreen[None]):
                 yield PanicButton(classes="-one-line")
 
     def on_mount(self) -> None:
+        # Textual calls this one after a subclass's own on_mount, which may have set another heading.
         self.title_with(self.heading)
 
     def on_resize(self) -> None:
@@ -69,6 +70,7 @@ class Dialog(ModalScreen[None]):
 
     def title_with(self, heading: str) -> None:
         """Set the title, after the kind of money."""
+        self.heading = heading
         mode = self.app.snapshot.mode if self.app.snapshot else None
         words = f" {MODE_MARKS[mode] if mode else 'NO ENGINE'} │ {plain(heading)} "
         self.query_one("#frame").border_title = words.replace("[", "\\[")
@@ -112,7 +114,6 @@ class ConfirmDialog(Dialog):
         yield button(self._act, "act")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#safe").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -33,7 +33,6 @@ class FlattenDialog(Dialog):
         yield button("Flatten everything", "act")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#safe").focus()
         snapshot = self.app.snapshot
         self._before = snapshot.flatten if snapshot else None

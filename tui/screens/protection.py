@@ -55,7 +55,6 @@ class ProtectionDialog(Dialog):
         yield button("Change protection", "act")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#stop").focus()
         self._show_facts()
 

@@ -33,7 +33,6 @@ class ResumeDialog(Dialog):
         yield button("Resume", "act", disabled=True)
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#word").focus()
 
     @on(Input.Changed)

@@ -73,7 +73,6 @@ class TicketDialog(Dialog):
         yield button(self._send_words(), "act", disabled=True)
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#quantity" if self._symbol else "#symbol").focus()
         self._show_kind_fields()
         if self.app.snapshot is not None:

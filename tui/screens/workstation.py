@@ -121,13 +121,15 @@ class Workstation(Screen[None]):
 
     def show_banner(self, text: str) -> None:
         """Something is wrong with all that is shown: say so and grey it."""
-        self.query_one(Banner).show(text)
+        for banner in self.query(Banner):
+            banner.show(text)
         self.set_class(bool(text), "-lost")
 
     def tell(self, text: str, tone: str = "") -> None:
         """The outcome of an act."""
         self._told = True
-        self.query_one("#message", ToneLine).show(text, tone)
+        for line in self.query("#message").results(ToneLine):
+            line.show(text, tone)
         self.set_timer(20.0, self._forget_told, name="told")
 
     _told = False

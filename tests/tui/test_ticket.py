@@ -1,0 +1,120 @@
+"""The ticket asks what the order would do, and sends only what was checked."""
+
+from decimal import Decimal
+
+import pytest
+
+from engine.inputs import PlaceOrder, TrailSpec
+from engine.orders import OrderKind, Side, TimeInForce
+from engine.service import Mode, Receipt, Refusal
+from tests.tui.driving import Driver, driving
+from tests.tui.views import CHECKS, FAILED_CHECK, card, snapshot
+
+FIELD = {"symbol": "#symbol", "quantity": "#quantity", "risk": "#risk", "limit": "#limit", "trigger": "#trigger",
+         "stop": "#stop", "target": "#target", "trail": "#trail", "breakeven": "#breakeven", "max_hold": "#max_hold"}
+
+
+async def fill(driver: Driver, **texts: str) -> None:
+    for field, text in texts.items():
+        driver.app.screen.query_one(FIELD[field]).focus()
+        await driver.press(*text)
+
+
+async def test_every_field_reaches_the_what_if_and_the_order() -> None:
+    async with driving() as driver:
+        await driver.press("b", "shift+tab", "right")  # kind: limit
+        await fill(driver, quantity="10", limit="190", stop="185.5", target="200", trail="2%", breakeven="192",
+                   max_hold="1d 12h")
+        await driver.until(lambda: driver.service.asked and driver.service.asked[-1].max_hold_seconds == 129_600)
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        await driver.press("f5")
+        await driver.until(lambda: driver.sent(PlaceOrder))
+        [order] = driver.sent(PlaceOrder)
+        assert order == PlaceOrder(
+            order.command_id, "AAPL", Side.BUY, "main", quantity=Decimal("10"), kind=OrderKind.LIMIT,
+            limit=Decimal("190"), stop=Decimal("185.5"), target=Decimal("200"), trail=TrailSpec(percent=Decimal("2")),
+            breakeven_at=Decimal("192"), max_hold_seconds=129_600, time_in_force=TimeInForce.GTC)
+        assert driver.service.asked[-1] == order
+        await driver.sees("✓ BUY 10 AAPL sent")
+
+
+async def test_the_preview_shows_worst_case_heat_and_checks() -> None:
+    async with driving(size=(80, 24)) as driver:
+        await driver.press("b", "1", "0")
+        await driver.sees("worst case  −316.58 USD", "3.10% → 3.40%", "61.0% → 68.6%", "trading state", "191.44 / 191.46")
+
+
+async def test_a_failed_check_is_shown_and_nothing_is_sent() -> None:
+    async with driving() as driver:
+        driver.service.preview = card(checks=(FAILED_CHECK, *CHECKS))
+        await driver.press("b", "9", "9")
+        await driver.sees("heat would be 6.4%, above the")
+        await driver.press("f5")
+        await driver.sees("not sent: a check fails")
+        assert driver.sent(PlaceOrder) == []
+
+
+async def test_a_refusal_of_the_what_if_is_told() -> None:
+    async with driving() as driver:
+        driver.service.preview = Refusal("symbol", "", "", "no instrument called AAPL at this venue")
+        await driver.press("b", "1")
+        await driver.sees("no instrument called AAPL")
+
+
+@pytest.mark.parametrize(("texts", "words"), [
+    ({"quantity": "ten"}, "'ten' is not a number"),
+    ({"quantity": "1", "risk": "1"}, "only one of the two"),
+    ({"quantity": "0"}, "must be above zero"),
+    ({"quantity": "1", "max_hold": "soon"}, "not a span of time"),
+    ({"quantity": "1", "trail": "%"}, "a number is missing"),
+    ({}, "type one, or a risk"),
+])
+async def test_a_wrong_entry_is_told_by_field_and_never_sent(texts: dict[str, str], words: str) -> None:
+    async with driving() as driver:
+        await driver.press("b")
+        await fill(driver, **texts)
+        await driver.sees(words)
+        await driver.press("f5")
+        assert driver.sent(PlaceOrder) == []
+
+
+async def test_what_was_typed_after_the_checks_is_not_sent_unchecked() -> None:
+    async with driving() as driver:
+        await driver.press("b", "1", "0")
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        await driver.press("0", "f5")
+        assert [order for order in driver.sent(PlaceOrder) if order.quantity != Decimal("100")] == []
+
+
+async def test_a_key_held_down_sends_once() -> None:
+    async with driving() as driver:
+        await driver.press("s", "1")
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        await driver.press("f5", "f5", "f5")
+        await driver.until(lambda: len(driver.app.screen_stack) == 1)
+        assert len(driver.sent(PlaceOrder)) == 1
+        assert driver.sent(PlaceOrder)[0].side is Side.SELL
+
+
+async def test_a_refused_order_says_why_and_keeps_what_was_typed() -> None:
+    async with driving() as driver:
+        driver.service.answer = lambda command: Receipt(
+            command.command_id, accepted=False, seq=0, refusal=Refusal("duplicate", "10s", "3s", "the same order came 3s ago"))
+        await driver.press("b", "1", "0")
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        await driver.press("f5")
+        await driver.sees("refused: the same order came 3s ago (3s against 10s)")
+        assert driver.app.screen.query_one("#quantity").value == "10"  # type: ignore[attr-defined]
+
+
+async def test_real_money_asks_once_more_with_cancel_focused() -> None:
+    async with driving(snapshot(mode=Mode.LIVE)) as driver:
+        await driver.press("b", "1", "0")
+        await driver.sees("■ LIVE ■ │ New order", "Send LIVE order")
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        await driver.press("f5")
+        await driver.sees("real money")
+        await driver.press("enter")
+        assert driver.sent(PlaceOrder) == []
+        await driver.press("f5", "right", "enter")
+        await driver.until(lambda: driver.sent(PlaceOrder))
