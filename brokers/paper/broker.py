@@ -124,19 +124,20 @@ class PaperBroker:
         """A memory that cannot be written is a venue that is down, until it can be written again."""
         try:
             step()
+            if self._memory_failed:
+                self.venue.commit_marks()  # does it take a write again?
         except StoreError as error:
             if not self._memory_failed:
                 self._memory_failed = True
                 self._send(ConnectionChanged(self.account, up=False, detail=str(error)))
             return
+        if self._memory_failed:
+            self._memory_failed = False
+            self._send(ConnectionChanged(self.account, up=True, detail="the paper venue's memory can be written again"))
         self._deliver()
 
     def _deliver(self) -> None:
-        messages = self.venue.drain()
-        if messages and self._memory_failed:
-            self._memory_failed = False
-            self._send(ConnectionChanged(self.account, up=True, detail="the paper venue's memory can be written again"))
-        for message in messages:
+        for message in self.venue.drain():
             self._send(message)
 
     def _send(self, message: VenueMessage) -> None:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from brokers.paper.broker import PaperBroker
@@ -59,7 +60,7 @@ def capability_mixes() -> list[dict[str, bool]]:
 class TestPaperBrokerWithEveryMixOfCapabilities(BrokerSuite):
     @pytest.fixture
     async def desk(self, mix: dict[str, bool]) -> AsyncIterator[PaperDesk]:
-        async for desk in opened(PaperDesk(PaperOptions(**mix), None)):
+        async for desk in opened(PaperDesk(msgspec.structs.replace(PaperOptions(), **mix), None)):
             yield desk
 
 
