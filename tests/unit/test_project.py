@@ -95,7 +95,7 @@ def test_the_checks_of_the_readme_are_those_of_the_engine() -> None:
     assert listed == made
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", *sorted(
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "tests/bench/README.md", *sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md"))])
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
