@@ -16,7 +16,7 @@ DEFAULT_THEME = "harbour"
 BASE_COLOURS = ("primary", "secondary", "accent", "foreground", "background", "surface", "panel", "warning", "error",
                 "success")
 DARK_DEFAULTS: Mapping[str, str] = {
-    "gain": "#5aa9f0", "loss": "#ef9046", "muted": "#8b99a8", "strong": "#ffffff", "head": "#9fb0c0", "warn": "#e3c04d",
+    "gain": "#5aa9f0", "loss": "#ef9046", "muted": "#95a3b1", "strong": "#ffffff", "head": "#9fb0c0", "warn": "#e3c04d",
     "crit": "#ff7b6b", "good": "#7fc8b4", "stale": "#d0a86a", "pending": "#c5a5f5", "line": "#35424f",
     "focus": "#e8d27a", "cursor": "#25364a", "cursor-rest": "#1b2530", "strip": "#17202a", "entry-line": "#b9c6d2",
     "stop-line": "#ef9046", "target-line": "#5aa9f0", "paper": "#2f5f86", "live": "#b3261e", "replay": "#6a4a8c",

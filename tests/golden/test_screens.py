@@ -1,0 +1,75 @@
+"""Screens that must not change unnoticed, as SVG pictures beside this file.
+
+`QUARTERDECK_PICTURES=write pytest tests/golden/test_screens.py` draws them anew; look at every one before it is committed.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.inputs import Connectivity, TradingState
+from engine.service import FlattenLine, FlattenView, Mode, Snapshot, StopHome
+from tests.tui.driving import driving
+from tests.tui.views import NOW_NS, account, position, snapshot
+
+PICTURES = Path(__file__).parent / "screens"
+HALTED = (account(trading_state=TradingState.HALTED, trading_state_cause="panic key"),)
+TROUBLE = snapshot(
+    accounts=(account(trading_state=TradingState.REDUCING, connectivity=Connectivity.DOWN,
+                      drift=("AAPL@SIM: ours 120, venue 100",)),),
+    positions=(position(unprotected_now=True, unprotected_seconds=12.0, stop=None, stop_distance_percent=None,
+                        stop_home=StopHome.NONE, stop_home_detail="the venue refused the stop"), position("MSFT")))
+FLATTENING = snapshot(accounts=HALTED, flatten=FlattenView(NOW_NS, finished=False, flat=False, open_orders_left=1, lines=(
+    FlattenLine("paper-1", "AAPL@SIM", 120, 0, 0.8, "closed"),
+    FlattenLine("paper-1", "TSLA@SIM", 10, 10, None, "waiting for the venue")), detail=""))
+EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quotes=())
+
+
+@pytest.mark.parametrize(("name", "size", "keys", "first", "options"), [
+    ("main-80x24", (80, 24), (), None, {}),
+    ("main-120x35", (120, 35), (), None, {}),
+    ("main-160x45", (160, 45), (), None, {}),
+    ("main-live", (120, 35), (), snapshot(mode=Mode.LIVE), {}),
+    ("main-contrast", (120, 35), (), None, {"theme_name": "contrast"}),
+    ("main-daylight", (120, 35), (), None, {"theme_name": "daylight"}),
+    ("main-empty", (80, 24), (), EMPTY, {}),
+    ("main-trouble", (80, 24), (), TROUBLE, {}),
+    ("chart-80x24", (80, 24), ("7",), None, {}),
+    ("card-80x24", (80, 24), ("2", "enter"), None, {}),
+    ("ticket-80x24", (80, 24), ("b", "1", "0"), None, {}),
+    ("flatten-question", (80, 24), ("ctrl+x",), None, {}),
+    ("flatten-progress", (80, 24), ("ctrl+x",), FLATTENING, {}),
+    ("help-80x24", (80, 24), ("question_mark",), None, {}),
+    ("too-small", (50, 12), (), None, {}),
+])
+async def test_screen(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,
+                      options: dict[str, Any]) -> None:
+    await compare(name, size, keys, first, options)
+
+
+async def test_screen_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    await compare("main-no-colour", (120, 35), (), None, {})
+
+
+async def compare(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,
+                  options: dict[str, Any]) -> None:
+    async with driving(first, size=size, **options) as driver:
+        await driver.press(*keys)
+        chart = driver.app.workstation.query_one("#chart")
+        await driver.until(lambda: not chart.display or not driver.app.snapshot.quotes or chart.has_bars)  # type: ignore[attr-defined,union-attr]
+        if "ticket" in name:
+            await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        await driver.pilot.pause()
+        await driver.pilot.pause()
+        picture = driver.app.export_screenshot(title=name)
+    path = PICTURES / f"{name}.svg"
+    if os.environ.get("QUARTERDECK_PICTURES") == "write":
+        path.write_text(picture, "utf-8")
+    assert path.is_file(), f"no picture yet; draw it: QUARTERDECK_PICTURES=write pytest {Path(__file__).name}"
+    if path.read_text("utf-8") != picture:
+        seen = path.with_suffix(".seen.svg")
+        seen.write_text(picture, "utf-8")
+        pytest.fail(f"the screen changed: compare {path.name} with {seen.name}, and draw it anew if it is meant")
