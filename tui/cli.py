@@ -5,7 +5,6 @@ one line on standard error; the details of an unexpected one go to a file whose 
 """
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -153,5 +152,4 @@ def _close_output() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

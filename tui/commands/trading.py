@@ -17,13 +17,14 @@ from engine.inputs import (
     SetProtection,
 )
 from engine.orders import OrderKind, OrderStatus
-from engine.service import OrderCard, OrderView, Receipt, Refusal, Snapshot, StopHome
+from engine.service import OrderCard, OrderView, ProposalView, Receipt, Refusal, Snapshot, StopHome
 from tui.commands.link import POLL_SECONDS, Link, command_id, engine_link
 from tui.commands.queries import proposal
 from tui.formats import number, percent
 from tui.printing import print_error, print_facts, print_json, print_table, words
 
 SETTLE_SECONDS = 10.0
+SHOWN_SECONDS = 1.0
 IN_FLIGHT = frozenset({OrderStatus.INITIALIZED, OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN,
                        OrderStatus.PENDING_CANCEL})
 BAD_ENDS = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED, OrderStatus.DISPUTED})
@@ -69,7 +70,7 @@ def approve(path: Path, proposal_id: str, digest: str, *, yes: bool, as_json: bo
     """Approve a pending trade exactly as its card says; without a digest the card is printed, on a terminal asked."""
     with engine_link(path) as link:
         if not digest:
-            shown = proposal(link.snapshot_now(), proposal_id)
+            shown = _shown_proposal(link, proposal_id)
             digest = shown.digest
             if not as_json:
                 print_card(shown.card)
@@ -77,6 +78,18 @@ def approve(path: Path, proposal_id: str, digest: str, *, yes: bool, as_json: bo
                 print_error(f"{proposal_id}: not approved; nothing was sent")
                 return 1
         return _report(link, link.send_now(Approve(command_id(), proposal_id, digest)), as_json=as_json)
+
+
+def _shown_proposal(link: Link, proposal_id: str) -> ProposalView:
+    """The proposal as a snapshot shows it, which may be a moment younger than the proposal; raises `UsageError`."""
+    deadline = time.monotonic() + SHOWN_SECONDS
+    while True:
+        try:
+            return proposal(link.snapshot_now(), proposal_id)
+        except UsageError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def decline(path: Path, proposal_id: str, reason: str, *, as_json: bool) -> int:

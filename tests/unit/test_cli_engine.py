@@ -1,0 +1,187 @@
+"""The command line against real engines: none running, one unattended, one that hangs, one killed.
+
+Real processes, the real paper venue, the simulated market (coins, which trade day and night).
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store.home import Home
+from tui.cli import run
+
+DEADLINE_SECONDS = 60.0
+BUY = ["buy", "BTC/USD", "0.05", "--stop", "1000", "--take-profit", "9000000"]
+
+
+class Headless:
+    """An unattended engine in a process of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tui.cli", "--home", str(home), "run", "--headless"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.ready_line = self.process.stdout.readline()
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_SECONDS)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "h"
+    monkeypatch.setenv("QUARTERDECK_HOME", str(path))
+    path.mkdir(mode=0o700)
+    return path
+
+
+@pytest.fixture
+def headless(home: Path) -> Iterator[Headless]:
+    engine = Headless(home)
+    yield engine
+    if engine.process.poll() is None:
+        os.kill(engine.process.pid, signal.SIGCONT)
+        engine.process.kill()
+    engine.process.communicate()
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, object]:
+    """Exit status and JSON of one command in this process."""
+    capsys.readouterr()
+    status = run([*arguments, "--json"])
+    out = capsys.readouterr().out
+    return status, json.loads(out) if out else None
+
+
+def until(capsys: pytest.CaptureFixture[str], words: str, *arguments: str) -> object:
+    """The JSON of a query once it holds `words`."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        _, found = answer(capsys, *arguments)
+        if words in json.dumps(found):
+            return found
+        assert time.monotonic() < deadline, f"{words} never came: {found}"
+
+
+def test_without_an_engine_a_short_one_trades_and_the_journal_answers(
+        home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "positions") == (0, [])
+    status, sent = answer(capsys, *BUY)
+    assert status == 0
+    assert isinstance(sent, dict)
+    assert {order["purpose"] for order in sent["orders"]} == {"entry", "stop", "target"}
+    _, ledger = answer(capsys, "protect")
+    assert isinstance(ledger, list)
+    assert (ledger[0]["stop_home"], ledger[0]["unprotected_now"]) == ("VENUE", False)
+    assert answer(capsys, "journal", "verify")[0] == 0
+    status, report = answer(capsys, "panic", "--yes")
+    assert status == 0
+    assert isinstance(report, dict)
+    assert (report["flat"], report["open_orders_left"]) == (True, 0)
+    assert answer(capsys, "positions") == (0, [])
+    assert Home(home).holder_pid() is None
+    status, _ = answer(capsys, *BUY)
+    assert status == 1, "a panic's halt outlives the command"
+
+
+def test_a_running_engine_answers_through_its_socket(
+        headless: Headless, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "PAPER ready" in headless.ready_line
+    _, status = answer(capsys, "status")
+    assert isinstance(status, dict)
+    assert status["pid"] == headless.process.pid
+    assert run(["run", "--headless"]) == 1
+    assert "another engine" in capsys.readouterr().err
+    code, shown = answer(capsys, *BUY, "--what-if")
+    assert code == 0
+    assert isinstance(shown, dict)
+    assert shown["passed"] is True
+    assert answer(capsys, "positions") == (0, []), "what-if sends nothing"
+    assert answer(capsys, *BUY)[0] == 0
+    assert answer(capsys, "protect", "BTC/USD", "--stop", "2000")[0] == 0
+    until(capsys, "2000.00", "protect")
+    assert answer(capsys, "halt")[0] == 0
+    assert answer(capsys, "buy", "ETH/USD", "1", "--stop", "10")[0] == 1
+    assert answer(capsys, "resume", "--yes")[0] == 0
+    assert run(["panic"]) == 1
+    assert "needs --yes" in capsys.readouterr().err
+    assert answer(capsys, "panic", "--yes")[0] == 0
+    assert headless.end(signal.SIGTERM) == 0
+    assert not Home(headless.home).socket.exists()
+
+
+def test_a_decision_is_approved_once_and_only_as_shown(
+        headless: Headless, capsys: pytest.CaptureFixture[str]) -> None:
+    status, sent = answer(capsys, *BUY, "--propose")
+    assert status == 0
+    assert isinstance(sent, dict)
+    decision = sent["receipt"]["proposal_id"]
+    assert answer(capsys, "approve", decision, "--digest", "0" * 16)[0] == 1
+    status, done = answer(capsys, "approve", decision, "--yes")
+    assert status == 0, done
+    until(capsys, "BTC/USD", "positions")
+    assert answer(capsys, "approve", decision, "--yes")[0] == 1
+
+
+def test_panic_flattens_the_venue_while_the_engine_hangs_and_it_obeys_on_waking(
+        headless: Headless, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, *BUY)[0] == 0
+    os.kill(headless.process.pid, signal.SIGSTOP)
+    assert run(["status"]) == 3
+    status, report = answer(capsys, "panic", "--yes")
+    assert status == 0
+    assert isinstance(report, dict)
+    assert report["flat"] is True
+    assert Home(headless.home).halt_flag.exists()
+    os.kill(headless.process.pid, signal.SIGCONT)
+    until(capsys, '"HALTED"', "status")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while answer(capsys, "positions") != (0, []):
+        assert time.monotonic() < deadline, "the woken engine never found out that it is flat"
+    while Home(headless.home).halt_flag.exists():
+        assert time.monotonic() < deadline, "the flag stays raised"
+    assert headless.end(signal.SIGTERM) == 0
+
+
+def test_a_killed_engine_comes_back_with_its_position_protected(
+        headless: Headless, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, *BUY)[0] == 0
+    headless.end(signal.SIGKILL)
+    _, ledger = answer(capsys, "protect")
+    assert isinstance(ledger, list)
+    assert ledger[0]["stop_home"] == "VENUE"
+    again = Headless(home)
+    found = until(capsys, "VENUE", "protect")
+    assert isinstance(found, list)
+    assert len(found) == 1
+    assert found[0]["unprotected_now"] is False
+    assert again.end(signal.SIGINT) == 0
+    assert answer(capsys, "journal", "verify")[0] == 0
+
+
+def test_a_raised_flag_halts_the_next_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from store.halt_flag import raise_halt
+    from store.home import open_home
+
+    raise_halt(open_home(home), "drill", "test", 1)
+    assert answer(capsys, *BUY)[0] == 1
+    _, status = answer(capsys, "status")
+    assert isinstance(status, dict)
+    assert (status["accounts"][0]["trading_state"], status["accounts"][0]["trading_state_cause"]) == ("HALTED", "drill")
+    assert not Home(home).halt_flag.exists()
+
+
+def test_a_bad_configuration_stops_the_engine_with_status_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "config.toml").write_text("[market]\nspeed = 3\n")
+    assert run(["run", "--headless"]) == 2
+    assert "market.speed: unknown key" in capsys.readouterr().err
