@@ -1,0 +1,136 @@
+"""A seeded world: instruments, a tape of prices with jumps, and what a hectic person does meanwhile."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from random import Random
+
+from engine.inputs import (
+    AutomationLevel,
+    Bar,
+    CancelOrder,
+    ClosePosition,
+    Command,
+    Flatten,
+    Limits,
+    MarketItem,
+    MarketTrade,
+    PlaceOrder,
+    PortfolioSettings,
+    Quote,
+    Settings,
+    SetProtection,
+    SetTradingState,
+    TradingState,
+    TrailSpec,
+)
+from engine.instruments import AssetClass, Instrument
+from engine.orders import OrderKind, Side
+from engine.units import NS_PER_SECOND
+
+ACCOUNT = "sim"
+ITEMS = 260
+QUIET_ITEMS = 140
+STEP_NS = 2 * NS_PER_SECOND
+START_NS = 1_700_000_000 * NS_PER_SECOND
+
+
+def _crypto(symbol: str, tick: str, lot: str) -> Instrument:
+    return Instrument(f"{symbol}@paper", symbol, "paper", AssetClass.CRYPTO, symbol.split("/")[0], "USD", Decimal(tick),
+                      Decimal(lot), 2, 100_000_000, 100_000_000, min_notional_minor=1_000, taker_fee_ppm=1_000,
+                      maker_fee_ppm=400)
+
+
+def instruments() -> tuple[Instrument, ...]:
+    """Three with awkward increments: money of a tick times a lot is a fraction of a cent."""
+    return (_crypto("BTC/USD", "0.5", "0.0001"), _crypto("XRP/USD", "0.0001", "0.1"), _crypto("ETH/USD", "0.01", "0.001"))
+
+
+STARTS = {"BTC/USD@paper": 60_000, "XRP/USD@paper": 5_000, "ETH/USD@paper": 200_000}
+
+
+def settings(random: Random) -> Settings:
+    automation = random.choice((AutomationLevel.SUGGEST_ONLY, AutomationLevel.AUTO_EXECUTE))
+    limits = Limits(max_order_notional_fraction=0.3, max_position_fraction=0.5, max_heat_fraction=0.05, duplicate_seconds=2.0)
+    return Settings((PortfolioSettings("main", ACCOUNT, "USD", 2, automation, limits),), settle_seconds=20.0,
+                    query_after_seconds=4.0, reconcile_seconds=60.0, proposal_seconds=30.0, flatten_deadline_seconds=90.0)
+
+
+class WorldTape:
+    """Quotes, prints and bars of all instruments; calm at the end, so that everything can settle."""
+
+    def __init__(self, seed: int) -> None:
+        self._items = tuple(_walk(Random(seed)))
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        return instruments()
+
+    def items(self) -> Iterator[MarketItem]:
+        return iter(self._items)
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        return ()
+
+
+def _walk(random: Random) -> Iterator[MarketItem]:
+    prices = dict(STARTS)
+    opens = dict(STARTS)
+    for place in range(ITEMS + QUIET_ITEMS):
+        at_ns = START_NS + place * STEP_NS
+        instrument_id = random.choice(list(prices))
+        calm = 0.002 if place < ITEMS else 0.0002
+        jump = random.choice((-1, 1)) * 0.04 if place < ITEMS and random.random() < 0.02 else 0.0
+        prices[instrument_id] = max(50, round(prices[instrument_id] * (1 + random.gauss(0, calm) + jump)))
+        bid = prices[instrument_id]
+        ask = bid + max(1, bid // 5_000)
+        yield Quote(instrument_id, bid, ask, random.randint(0, 400), random.randint(0, 400), at_ns)
+        if random.random() < 0.2:
+            yield MarketTrade(instrument_id, random.choice((bid, ask)), random.randint(1, 500), 1, at_ns)
+        if random.random() < 0.1:
+            low, high = sorted((opens[instrument_id], bid))
+            yield Bar(instrument_id, at_ns - 30 * STEP_NS, at_ns, opens[instrument_id], high + 3, max(1, low - 3), bid, 10_000)
+            opens[instrument_id] = bid
+
+
+def script(seed: int) -> tuple[tuple[int, Command], ...]:
+    """What is asked of the engine, and when."""
+    random = Random(seed * 7919 + 1)
+    commands: list[tuple[int, Command]] = []
+    for place in range(random.randint(8, 22)):
+        at_ns = START_NS + random.randint(5, ITEMS - 20) * STEP_NS + 1
+        commands.append((at_ns, _command(random, f"c{seed}-{place}")))
+    commands.append((START_NS + (ITEMS - 10) * STEP_NS, SetTradingState(f"c{seed}-resume", TradingState.ACTIVE)))
+    return tuple(sorted(commands, key=lambda entry: entry[0]))
+
+
+def _command(random: Random, command_id: str) -> Command:
+    symbol = random.choice([instrument.symbol for instrument in instruments()])
+    roll = random.random()
+    if roll < 0.72:
+        return _entry(random, command_id, symbol)
+    if roll < 0.82:
+        return ClosePosition(command_id, symbol)
+    if roll < 0.90:
+        return SetProtection(command_id, symbol, trail=TrailSpec(percent=Decimal(random.choice(("1", "2.5")))))
+    if roll < 0.93:
+        return CancelOrder(command_id, "sim-12")
+    if roll < 0.97:
+        state = random.choice((TradingState.HALTED, TradingState.REDUCING, TradingState.ACTIVE))
+        return SetTradingState(command_id, state)
+    return Flatten(command_id)
+
+
+def _entry(random: Random, command_id: str, symbol: str) -> PlaceOrder:
+    instrument = next(one for one in instruments() if one.symbol == symbol)
+    start = STARTS[instrument.instrument_id]
+    side = random.choice((Side.BUY, Side.BUY, Side.SELL))
+    away = side.sign * random.choice((0.01, 0.02, 0.05))
+    stop = instrument.price(round(start * (1 - away)))
+    lots = round(1_000_00 * random.uniform(0.5, 20) * instrument.value_den / (start * instrument.value_num))
+    kind = random.choice((OrderKind.MARKET, OrderKind.MARKET, OrderKind.LIMIT, OrderKind.STOP))
+    here = instrument.price(round(start * (1 + side.sign * random.choice((-0.01, 0.003)))))
+    return PlaceOrder(
+        command_id, symbol, side, quantity=instrument.quantity(lots), kind=kind,
+        limit=here if kind is OrderKind.LIMIT else None, trigger=here if kind is OrderKind.STOP else None,
+        stop=stop, target=instrument.price(round(start * (1 + 2 * away))) if random.random() < 0.6 else None,
+        trail=TrailSpec(percent=Decimal(2)) if random.random() < 0.3 else None,
+        max_hold_seconds=random.choice((None, None, 120)), origin=random.choice(("manual", "dca")))
