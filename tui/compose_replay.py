@@ -74,14 +74,18 @@ class PlayedTape:
         return self._tape.history(instrument_id, limit)
 
 
-def open_replay(home: Home, config: Config, wish: "Wish") -> ReplayRun:
-    """Start a replay, or go on with it where its journal and its venue stopped.
-
-    Raises `TapeError` for a bad tape, `UsageError` for tapes in several currencies, `HomeLocked` where it runs already.
-    """
+def open_tapes(wish: "Wish") -> list[RecordedTape]:
+    """The tapes of a replay, each looked through once; raises `TapeError` for a bad one, `UsageError`."""
     if wish.symbol and len(wish.files) > 1:
         raise UsageError("--symbol names the instrument of one file; replay the files one by one")
-    tapes = [open_tape(path, on_bad=wish.on_bad, symbol=wish.symbol) for path in wish.files]
+    return [open_tape(path, on_bad=wish.on_bad, symbol=wish.symbol) for path in wish.files]
+
+
+def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[RecordedTape]) -> ReplayRun:
+    """Start a replay, or go on with it where its journal and its venue stopped.
+
+    Raises `UsageError` for tapes in several currencies or a bad script, `HomeLocked` where it runs already.
+    """
     tape = PlayedTape(MergedTape(tapes))
     lock = home.lock()
     try:
