@@ -27,6 +27,7 @@ LONG_WEEKEND_NS = 5 * DAY_NS
 LEAST_QUANTITY = 10_000
 PRICE_HEADROOM = 10
 CRYPTO_FEE_PPM = 1_000
+SHARE_DECIMALS = 2
 
 
 class TapeReport(msgspec.Struct, frozen=True):
@@ -204,10 +205,11 @@ def _gaps(facts: _Survey, named: NamedInstrument, bar_seconds: int) -> tuple[int
 
 
 def _instrument(facts: _Survey, named: NamedInstrument, terms: TapeTerms) -> Instrument:
-    tick_size = terms.tick_size or Decimal(1).scaleb(-facts.price_decimals)
+    equity = named.asset_class is AssetClass.EQUITY
+    decimals = max(facts.price_decimals, SHARE_DECIMALS) if equity else facts.price_decimals
+    tick_size = terms.tick_size or Decimal(1).scaleb(-decimals)
     exponent = minor_exponent_of(named.quote_currency)
     max_ticks = max(1_000, PRICE_HEADROOM * (int(Decimal(str(facts.highest)) / tick_size) + 1))
-    equity = named.asset_class is AssetClass.EQUITY
     lot_size = terms.lot_size or (Decimal(1) if equity else Decimal(1).scaleb(-facts.quantity_decimals))
     max_lots = _most_lots(tick_size, lot_size, exponent, max_ticks)
     while terms.lot_size is None and max_lots * lot_size < LEAST_QUANTITY and lot_size < 1:

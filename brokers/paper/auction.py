@@ -38,7 +38,9 @@ class Auction:
         if isinstance(item, Quote):
             return _plausible(item) and any(order.active and _wants(order, item.bid_ticks, item.ask_ticks)
                                             for order in orders)
-        return True
+        if isinstance(item, Bar):
+            return any(order.active and _reached_in_bar(order, item) for order in orders)
+        return any(order.active and order.intent.kind in LIMIT_KINDS for order in orders)
 
     def take(self, item: MarketItem, at_ns: Nanoseconds) -> None:
         """Update the mark and match."""
@@ -332,6 +334,13 @@ def _wants(order: VenueOrder, bid_ticks: Ticks, ask_ticks: Ticks) -> bool:
     if kind in LIMIT_KINDS:
         return limit_reached(sign, intent.limit_ticks, bid_ticks, ask_ticks)
     return True
+
+
+def _reached_in_bar(order: VenueOrder, bar: Bar) -> bool:
+    """Whether the range of a bar reaches an order: its adverse end a stop, its favourable end a limit."""
+    if order.intent.kind in STOP_KINDS and not order.triggered:
+        return _wants(order, bar.low_ticks, bar.high_ticks)
+    return _wants(order, bar.high_ticks, bar.low_ticks)
 
 
 def _rank(order: VenueOrder) -> tuple[int, Nanoseconds, int]:
