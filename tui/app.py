@@ -34,6 +34,7 @@ FRAME_SECONDS = 0.1
 RETRY_SECONDS = 2.0
 SILENCE_SECONDS = 5.0
 HALT_PATIENCE_SECONDS = 4.0
+REPLAY_ENDED = "the replay has ended"
 OUTSIDE_PANIC = "in another shell: quarterdeck panic"
 
 
@@ -51,7 +52,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
     id; `home_themes` a folder of own themes. `zone` is the zone of display, `now_seconds` a monotonic clock.
     """
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Quarterdeck"
     BINDINGS: ClassVar[list[BindingType]] = bindings_for("app")
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
@@ -114,7 +115,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
                     started = time.monotonic()
                     self._receive_safely(snapshot)
                     await asyncio.sleep(max(0.0, FRAME_SECONDS - (time.monotonic() - started)))
-                self._lost("the engine has stopped")
+                self._lost(REPLAY_ENDED if self._replaying else "the engine has stopped")
             except Exception as failure:  # noqa: BLE001 - any service may fail in its own way; the screen must outlive all of them
                 self._lost(f"the engine cannot be reached ({failure})")
             await asyncio.sleep(RETRY_SECONDS)
@@ -145,6 +146,10 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
 
     # ---- what is wrong, loudly ---------------------------------------------------------------------------------------
 
+    @property
+    def _replaying(self) -> bool:
+        return self.snapshot is not None and self.snapshot.mode is Mode.REPLAY
+
     def _lost(self, why: str) -> None:
         self.lost_because = plain(why)
         self._show_banner()
@@ -153,6 +158,9 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         silent = self.now_seconds() - self._received_at
         text = ""
         as_of = f"all below is as of {clock(self.snapshot.at_ns, self.zone)}" if self.snapshot else "nothing was shown yet"
+        if self.lost_because == REPLAY_ENDED:
+            self.workstation.show_banner(f"▷ {REPLAY_ENDED}; {as_of}", "replay", grey=False)
+            return
         if self.lost_because:
             text = f"✗ {self.lost_because}; {as_of}, {int(silent)}s ago. {self.key_names['panic']} still tries; {OUTSIDE_PANIC}"
         elif silent >= SILENCE_SECONDS:
@@ -191,7 +199,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
             self.tell(f"✗ {what}: no answer, so it may or may not have happened ({failure})", "crit")
             return None
         if receipt.accepted:
-            self.tell(f"✓ {what}" + (f": {receipt.text}" if receipt.text else ""), "good")
+            self.tell(f"✓ {receipt.text or what}", "good")
         else:
             self.tell(f"✗ {what} refused: {refusal_words(receipt)}", "warn")
         return receipt

@@ -42,7 +42,7 @@ def position(symbol: str = "AAPL", **changes: object) -> PositionView:
         "portfolio": "main", "symbol": symbol, "instrument_id": f"{symbol}@SIM", "side": "LONG",
         "quantity": Decimal(120), "entry": Decimal("187.20"), "mark": Decimal("191.45"), "mark_age_seconds": 0.3,
         "mark_stale": False, "market_value": Decimal("22974.00"), "pnl": Decimal("510.00"), "pnl_percent": 2.27,
-        "r_multiple": 1.06, "stop": Decimal("183.20"), "stop_distance_percent": 4.31, "target": Decimal("199.20"),
+        "r_multiple": 1.06, "stop": Decimal("183.20"), "stop_distance_percent": -4.31, "target": Decimal("199.20"),
         "target_distance_percent": 4.05, "trail": "2%", "breakeven_at": Decimal("191.20"), "max_hold_left_seconds": 9000.0,
         "stop_home": StopHome.VENUE, "stop_home_detail": "venue order 8f21, since 13:02:11", "unprotected_seconds": 0.4,
         "unprotected_now": False, "open_risk": Decimal("990.00"), "open_risk_percent": 0.95,

@@ -19,7 +19,7 @@ class DecisionsPane(Pane[ProposalView]):
     """Pending trades, the one that ends soonest first; they are approved on their card, never from the list."""
 
     NUMBER, TITLE = "2", "Decisions"
-    EMPTY = "Nothing waits for you.\nTrades that need a person's yes appear here with their card."
+    EMPTY = "Nothing waits for you.\nTrades that need a person's yes\nappear here with their card."
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("left", "LEFT", "right", rank=0),
         Column("symbol", "SYMBOL", rank=0, most=14),

@@ -66,33 +66,38 @@ def sheet_of(subject: Subject, zone: tzinfo) -> Sheet:
 
 def position_sheet(view: PositionView, zone: tzinfo) -> Sheet:
     decimals, gain = view.price_decimals, "gain" if view.pnl > 0 else "loss" if view.pnl < 0 else ""
-    home = {StopHome.VENUE: "resting at the venue", StopHome.ENGINE: "watched by the engine only",
+    home = {StopHome.VENUE: "at the venue", StopHome.ENGINE: "by the engine only",
             StopHome.PENDING: "being placed", StopHome.NONE: "nowhere"}[view.stop_home]
-    stop = f"{number(view.stop, decimals)}  {percent(view.stop_distance_percent)} away" if view.stop is not None else "none"
-    target = (f"{number(view.target, decimals)}  {percent(view.target_distance_percent)} away"
+    stop = f"{number(view.stop, decimals)}  {percent(unsigned(view.stop_distance_percent))} away" if view.stop is not None else "none"
+    target = (f"{number(view.target, decimals)}  {percent(unsigned(view.target_distance_percent))} away"
               if view.target is not None else "none")
     return Sheet(f"{plain(view.symbol)} {plain(view.side)} {number(view.quantity, view.quantity_decimals)}", (
-        Fact("P&L", f"{arrow(view.pnl)} {money(view.pnl, 2, view.currency, signed=True)}  "
+        Fact("P&L", f"{arrow(view.pnl)} {money(view.pnl, 2, signed=True)}  "
              f"{percent(view.pnl_percent, signed=True)}  {multiple(view.r_multiple)}", gain),
         Fact("stop", stop, "" if view.stop is not None else "crit"),
-        Fact("stop lives", home + (f" · {plain(view.stop_home_detail)}" if view.stop_home_detail else ""),
+        Fact("stop is", home + (f" · {plain(view.stop_home_detail)}" if view.stop_home_detail else ""),
              "crit" if view.unprotected_now else "good" if view.stop_home is StopHome.VENUE else "warn"),
         Fact("bare", ("NOW, " if view.unprotected_now else "") + duration(view.unprotected_seconds) + " in all",
              "crit" if view.unprotected_now else ""),
         Fact("target", target),
         Fact("trail", plain(view.trail) or "none"),
         Fact("breakeven", number(view.breakeven_at, decimals) if view.breakeven_at is not None else "none"),
-        Fact("longest hold", countdown(view.max_hold_left_seconds) + " left"
+        Fact("max hold", countdown(view.max_hold_left_seconds) + " left"
              if view.max_hold_left_seconds is not None else "none"),
         Fact("entry", number(view.entry, decimals)),
         Fact("mark", f"{number(view.mark, decimals)}  {age(view.mark_age_seconds)} old" + (" STALE" if view.mark_stale else ""),
              "stale" if view.mark_stale else ""),
         Fact("value", money(view.market_value, 2, view.currency)),
-        Fact("open risk", f"{money(view.open_risk, 2, view.currency)}  {percent(view.open_risk_percent)} of equity"),
+        Fact("open risk", f"{money(view.open_risk, 2, view.currency)}  {percent(view.open_risk_percent)}"),
         Fact("held", f"{duration(view.age_seconds)} since {moment(view.opened_at_ns, zone)}"),
         Fact("strategy", plain(view.strategy)),
         Fact("portfolio", plain(view.portfolio)),
     ))
+
+
+def unsigned(distance_percent: float | None) -> float | None:
+    """A distance without its direction."""
+    return None if distance_percent is None else abs(distance_percent)
 
 
 def order_sheet(view: OrderView, zone: tzinfo) -> Sheet:

@@ -31,15 +31,15 @@ class MarketPane(Pane[QuoteView]):
     def cells(self, view: QuoteView) -> tuple[Cell, ...]:
         change = view.change_percent
         tone = "" if change is None or change == 0 else "gain" if change > 0 else "loss"
-        doubt = "?" if view.stale else ""
+        stale = view.stale and view.session_open  # a closed market has old prices by nature
         return (
             Cell(plain(view.symbol), "strong"),
-            Cell(number(view.last, view.price_decimals) + doubt, "stale" if view.stale else "",
+            Cell(number(view.last, view.price_decimals) + ("?" if stale else ""), "stale" if stale else "",
                  float(view.last) if view.last is not None else None),
             Cell(f"{arrow(change)} {percent(change, signed=True)}", tone, change),
-            Cell(number(view.bid, view.price_decimals), "stale" if view.stale else ""),
-            Cell(number(view.ask, view.price_decimals), "stale" if view.stale else ""),
-            Cell(age(view.age_seconds) + ("!" if view.stale else ""), "stale" if view.stale else "muted",
+            Cell(number(view.bid, view.price_decimals), "stale" if stale else ""),
+            Cell(number(view.ask, view.price_decimals), "stale" if stale else ""),
+            Cell(age(view.age_seconds) + ("!" if stale else ""), "stale" if stale else "muted",
                  view.age_seconds),
             Cell("open" if view.session_open else "closed", "muted"),
             Cell(plain(view.currency), "muted"),

@@ -24,7 +24,7 @@ from tui.widgets.entry import Entry
 from tui.widgets.lines import ToneText
 
 ASK_AFTER_SECONDS = 0.15
-PREVIEW_WIDTH = 43
+PREVIEW_WIDTH = 40
 KINDS = {kind.value.replace("_", " "): kind for kind in (OrderKind.MARKET, OrderKind.LIMIT, OrderKind.STOP,
                                                          OrderKind.STOP_LIMIT)}
 FIELDS = (("quantity", "quantity", "or risk below"), ("risk", "risk %", "% of equity + stop"), ("limit", "limit", ""),

@@ -1,5 +1,6 @@
 """The workstation: strip, panes, message line and key line, arranged for the size of the terminal."""
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -119,11 +120,11 @@ class Workstation(Screen[None]):
         """The tables."""
         return list(self.query(Pane))
 
-    def show_banner(self, text: str) -> None:
+    def show_banner(self, text: str, tone: str = "panic", *, grey: bool = True) -> None:
         """Something is wrong with all that is shown: say so and grey it."""
         for banner in self.query(Banner):
-            banner.show(text)
-        self.set_class(bool(text), "-lost")
+            banner.show(text, tone)
+        self.set_class(bool(text) and grey, "-lost")
 
     def tell(self, text: str, tone: str = "") -> None:
         """The outcome of an act."""
@@ -283,7 +284,7 @@ class Workstation(Screen[None]):
                   else subject.symbol if isinstance(subject, FillView) else "")
         quotes = snapshot.quotes if snapshot else ()
         named = next((quote.instrument_id for quote in quotes if quote.symbol == symbol), "")
-        return named or self.query_one(ChartPane).instrument_id or (quotes[0].instrument_id if quotes else "")
+        return named or self.query_one(ChartPane).instrument_id or first_alive(quotes)
 
     @property
     def symbol(self) -> str:
@@ -423,6 +424,12 @@ class Workstation(Screen[None]):
         if pane.current is None:
             self.tell(f"there is no {noun.rsplit(maxsplit=1)[-1]} to act on", "warn")
         return pane.current
+
+
+def first_alive(quotes: Sequence[QuoteView]) -> str:
+    """The first instrument that trades now, or the first one at all; empty where there is none."""
+    return next((quote.instrument_id for quote in quotes if quote.session_open and quote.last is not None),
+                quotes[0].instrument_id if quotes else "")
 
 
 def _key_order(entry: KeyEntry) -> tuple[bool, int]:
