@@ -61,15 +61,16 @@ def retry_exit_later(turn: Turn, order: Order) -> None:
 # ---- reports of one order -------------------------------------------------------------------------------------------------
 
 
-def order_report(turn: Turn, report: OrderReport) -> None:
-    """What the venue says of one order: ours gets the missing facts, a foreign one is shown."""
+def order_report(turn: Turn, report: OrderReport, *, in_full_report: bool = False) -> None:
+    """What the venue says of one order: ours gets the missing facts, a foreign one is shown. Executed lots that no fill
+    explains are asked for, unless the fills came in the same report."""
     order = turn.state.order(report.client_order_id)
     if order is None:
         see_external(turn, report)
         return
     if report.closed_as is not ClosedAs.REJECTED:
         ack(turn, order, report.venue_order_id)
-    if report.cum_lots > order.cum_lots:
+    if report.cum_lots > order.cum_lots and not in_full_report:
         turn.ask_report(order.intent.account)
     if report.closed_as is not None:
         close(turn, order, report.closed_as, report.reason)

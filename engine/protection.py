@@ -158,6 +158,10 @@ def _recent_refusals(turn: Turn, position: Position, purpose: Purpose, ticks: Ti
 
 def _leave(turn: Turn, position: Position, orders: list[Order], can: VenueCapabilities) -> None:
     """Out at market, whatever it takes; after refusals through the book with a limit, then at market again."""
+    if not position.exit_lots:
+        for order in orders:
+            if order.intent.purpose is Purpose.ENTRY and order.intent.side.sign == position.sign:
+                turn.cancel(order, f"leaving: {position.exit_reason}")
     leaving = sum(order.leaves_lots for order in orders if order.intent.purpose in REDUCING_ONCE)
     missing = (min(position.exit_lots, abs(position.lots)) if position.exit_lots else abs(position.lots)) - leaving
     if missing <= 0 or turn.at_ns < position.exit_retry_at_ns:

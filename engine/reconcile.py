@@ -23,47 +23,50 @@ def reconcile(turn: Turn, report: VenueReport) -> None:
     """Bring our facts to the venue's word; what cannot be explained is named, adjusted and blocks entries there."""
     first = not turn.state.accounts[report.account].funded
     new_fills = sum(fold_fill(turn, fill) for fill in sorted(report.fills, key=lambda fill: (fill.at_ns, fill.trade_id)))
-    _orders(turn, report)
+    lagging = _orders(turn, report)
     drifting = _positions(turn, report, adopt=first)
     _cash(turn, report, first=first, quiet=new_fills == 0 and not drifting)
     account = turn.state.accounts[report.account]
-    if account.connectivity is Connectivity.LIVE and turn.at_ns - account.reconciled_at_ns < seconds_to_ns(
-            turn.state.settings.reconcile_seconds) and not new_fills:
-        return
-    turn.emit(Reconciled(report.account, new_fills, len(report.open_orders), len(report.positions), report.venue_time_ns))
-    if account.connectivity is not Connectivity.LIVE:
+    due = turn.at_ns - account.reconciled_at_ns >= seconds_to_ns(turn.state.settings.reconcile_seconds)
+    live = account.connectivity is Connectivity.LIVE
+    if not (drifting or lagging) and (due or new_fills or not live):
+        turn.emit(Reconciled(report.account, new_fills, len(report.open_orders), len(report.positions), report.venue_time_ns))
+    if not live:
         turn.emit(ConnectivityChanged(report.account, Connectivity.LIVE, ""))
 
 
-def _orders(turn: Turn, report: VenueReport) -> None:
+def _orders(turn: Turn, report: VenueReport) -> bool:
+    """Fold what the venue says of each order; True while it counts more executed than its fills explain."""
+    lagging = False
     for found in report.open_orders:
-        order_report(turn, found)
+        order_report(turn, found, in_full_report=True)
     for answer in report.looked_up:
         if isinstance(answer, OrderMissing):
             order_missing(turn, answer)
         else:
-            order_report(turn, answer)
-            _infer_missing_fill(turn, answer.client_order_id, answer.cum_lots, answer.average_ticks, answer.fees_minor,
-                                answer.at_ns)
+            order_report(turn, answer, in_full_report=True)
+            lagging |= _infer_missing_fill(turn, answer.client_order_id, answer.cum_lots, answer.average_ticks,
+                                           answer.fees_minor, answer.at_ns)
     still_open = {found.client_order_id or f"external-{found.venue_order_id}": None for found in report.open_orders}
     for order in list(turn.state.orders.values()):
         if order.external and order.intent.account == report.account and order.client_order_id not in still_open:
             turn.emit(OrderClosed(order.client_order_id, ClosedAs.CANCELED, "no longer open at the venue"))
+    return lagging
 
 
 def _infer_missing_fill(turn: Turn, client_order_id: str, cum_lots: Lots, average_ticks: float, fees_minor: int,
-                        at_ns: int) -> None:
+                        at_ns: int) -> bool:
     """The venue counts more than its fills explain: asked again once; if it still offers none after the settle time, one
-    inferred fill stands in, which the real ones consume when they come."""
+    inferred fill stands in, which the real ones consume when they come. True while it is waited for."""
     order = turn.state.order(client_order_id)
     if order is None or cum_lots <= order.cum_lots:
-        return
+        return False
     subject = f"{client_order_id}#{cum_lots}"
     known = turn.state.alerts.get(f"fills-lag:{subject}")
     if known is None or turn.at_ns - known.at_ns < seconds_to_ns(turn.state.settings.settle_seconds):
         if known is None:
             turn.alert(AlertLevel.WARN, "fills-lag", subject, "the venue counts more executed than its fills explain")
-        return
+        return True
     lots = cum_lots - order.cum_lots
     value = round(average_ticks * cum_lots) - order.cum_value
     trade_id = f"inferred-{client_order_id}-{cum_lots}"
@@ -71,6 +74,7 @@ def _infer_missing_fill(turn: Turn, client_order_id: str, cum_lots: Lots, averag
                 max(1, value // lots), max(0, fees_minor - order.fees_minor), at_ns, source=FillSource.INFERRED)
     turn.emit(OrderFilled(fill, order.intent.portfolio))
     turn.touch(order.intent.portfolio, order.intent.instrument_id)
+    return False
 
 
 def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:

@@ -89,9 +89,9 @@ class Turn:
         self.effects.append(AskOrder(order.intent.account, order.client_order_id))
 
     def ask_report(self, account: str) -> None:
-        """Ask the venue for everything it knows of the account, each of our open orders by name."""
+        """Ask the venue for everything it knows of the account: fills since the last clean pass, our open orders by name."""
         known = self.state.accounts[account]
-        since_ns = max(known.opened_at_ns, known.last_fill_ns - FILL_OVERLAP_NS)
+        since_ns = max(known.opened_at_ns, known.reconciled_at_ns - FILL_OVERLAP_NS)
         ids = tuple(order.client_order_id for order in self.state.orders.values()
                     if order.intent.account == account and not order.external)
         self.effects.append(AskReport(account, since_ns, ids))

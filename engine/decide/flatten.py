@@ -46,14 +46,13 @@ def cancel_all_answered(turn: Turn, answered: CancelAllAnswered) -> None:
 
 
 def step(turn: Turn, report: VenueReport) -> None:
-    """One look at the venue: cancel what is open, close what is held, finish when nothing is left."""
+    """One look at the venue: close what is held, finish when nothing is left; what is still open the next beat cancels."""
     flatten = turn.state.flatten
     if flatten is None or flatten.finished or report.account not in flatten.accounts:
         return
     ours = [order for order in turn.state.orders.values() if order.intent.account == report.account and not order.external]
     closing = [order for order in ours if order.intent.purpose in CLOSING]
     closing_ids = frozenset(order.client_order_id for order in closing)
-    foreign = [found for found in report.open_orders if found.client_order_id not in closing_ids]
     unknown = [order for order in ours if order.status in IN_FLIGHT]
     held = {position.instrument_id: position for position in report.positions if position.lots}
     flat = not held and not report.open_orders and not unknown
@@ -65,8 +64,6 @@ def step(turn: Turn, report: VenueReport) -> None:
     if flat:
         _finish_if_all_flat(turn)
         return
-    if foreign:
-        turn.effects.append(SendCancelAll(report.account))
     settled = turn.at_ns - flatten.started_at_ns >= seconds_to_ns(turn.state.settings.settle_seconds)
     if not [order for order in unknown if order.client_order_id not in closing_ids] or settled:
         for position in held.values():
@@ -137,5 +134,11 @@ def beat(turn: Turn, asked_at_ns: Nanoseconds) -> None:
                 + (f"; no report from {', '.join(unread)}" if unread else ""))
         return
     for account in flatten.accounts:
-        if not flatten.flat_accounts.get(account):
+        if flatten.flat_accounts.get(account):
+            continue
+        closing = sum(1 for order in turn.state.orders.values()
+                      if order.intent.account == account and order.intent.purpose in CLOSING and order.acked)
+        if flatten.open_orders.get(account, 1) > closing:
+            turn.effects.append(SendCancelAll(account))
+        else:
             turn.ask_report(account)
