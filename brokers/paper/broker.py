@@ -1,6 +1,7 @@
 """The paper venue behind the engine's `Broker` port."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from brokers.paper.memory import Memory, SqliteMemory, TransientMemory
@@ -57,7 +58,8 @@ class PaperBroker:
         self._sink = None
         if not self._closed:
             self._closed = True
-            self.venue.close()
+            with suppress(StoreError):  # prices and time alone are lost, and reading the data again brings them back
+                self.venue.close()
 
     async def submit(self, intents: Sequence[OrderIntent]) -> Sequence[SubmitAnswer]:
         answers = self.venue.submit(intents)

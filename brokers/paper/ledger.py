@@ -108,7 +108,8 @@ class Ledger:
 
     def recompute_due(self) -> None:
         """When time alone next changes something: an activation, a cancel under way, an expiry."""
-        self.next_due_ns = min((due_ns for order in self.state.orders.values() if (due_ns := due_at(order))), default=0)
+        orders = self.state.orders.values() if self.state.cursor_ns else ()  # before any time nothing falls due
+        self.next_due_ns = min((due_ns for order in orders if (due_ns := due_at(order))), default=0)
 
     # ---- changing ----
 

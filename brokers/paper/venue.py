@@ -102,6 +102,7 @@ class PaperVenue:
         """Take one market item at `at_ns`; what was seen before (at or before the cursor) is ignored."""
         if self._seen_before(at_ns):
             return
+        self._wake(at_ns)
         # a bar is over before anything that falls on its closing time happens
         self._run_due(min(at_ns, item.close_ns - 1) if isinstance(item, Bar) else at_ns)
         self._move_time(at_ns)
@@ -114,10 +115,11 @@ class PaperVenue:
         self._commit_marks_if_due(at_ns)
 
     def advance(self, now_ns: Nanoseconds) -> None:
-        """Time passes without an item; the first thing to tell a venue that has never seen any."""
+        """Time passes without an item."""
         if self._memory.changed_elsewhere():
             self.refresh()
         if now_ns > self._ledger.state.cursor_ns:
+            self._wake(now_ns)
             self._run_due(now_ns)
             self._move_time(now_ns)
             self._commit_marks_if_due(now_ns)
@@ -148,6 +150,24 @@ class PaperVenue:
             self._skip_items -= 1
             return True
         return False
+
+    def _wake(self, at_ns: Nanoseconds) -> None:
+        """The first time this venue ever hears of: orders that came before it count from here."""
+        if self._ledger.state.cursor_ns:
+            return
+        self._move_time(at_ns)
+        for order in self._ledger.state.orders.values():
+            order.accepted_at_ns = at_ns
+            order.active_at_ns += at_ns
+            order.expires_at_ns = self._expiry_ns(order)
+            self._ledger.note_order(order, commit=False)
+        self._ledger.recompute_due()
+
+    def _expiry_ns(self, order: VenueOrder) -> Nanoseconds:
+        if order.intent.time_in_force is not TimeInForce.DAY:
+            return 0
+        session = self._instruments[order.intent.instrument_id].session
+        return session_bounds(session, order.active_at_ns).close_ns
 
     def _move_time(self, at_ns: Nanoseconds) -> None:
         state = self._ledger.state
@@ -202,7 +222,7 @@ class PaperVenue:
             answers.append(answer)
         now_ns = self._ledger.state.cursor_ns
         for order in accepted:
-            if order.open and order.active_at_ns <= now_ns:
+            if now_ns and order.open and order.active_at_ns <= now_ns:
                 self._auction.activate(order, now_ns)
         self._ledger.recompute_due()
         return answers
@@ -236,9 +256,7 @@ class PaperVenue:
         order = VenueOrder(intent=intent, seq=self._ledger.state.next_seq, accepted_at_ns=now_ns,
                            venue_order_id=venue_order_id_of(self.account, intent.client_order_id),
                            active_at_ns=active_at_ns, trigger_ticks=intent.trigger_ticks)
-        if intent.time_in_force is TimeInForce.DAY:
-            session = self._instruments[intent.instrument_id].session
-            order.expires_at_ns = session_bounds(session, active_at_ns).close_ns
+        order.expires_at_ns = self._expiry_ns(order) if now_ns else 0
         if parent is not None:
             order.native_child, order.parent_cum, order.parent_open = True, parent.cum_lots, parent.open
         return order

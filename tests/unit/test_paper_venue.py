@@ -299,6 +299,17 @@ def test_day_order_of_a_share_expires_at_the_close() -> None:
     assert bench.closed("d") is ClosedAs.EXPIRED
 
 
+@pytest.mark.parametrize("latency_ms", [0, 100])
+def test_orders_that_come_before_any_time_count_from_the_first(latency_ms: int) -> None:
+    venue = PaperVenue(ACCOUNT, PaperOptions(latency_ms=latency_ms), TransientMemory(PaperOptions()), [COIN])
+    answers = venue.submit([intent("m", time_in_force=TimeInForce.DAY), intent("i", time_in_force=TimeInForce.IOC)])
+    assert [type(answer) for answer in answers] == [Accepted, Accepted]
+    for second in range(2):
+        at_ns = START_NS + second * SECOND_NS
+        venue.see(Quote(COIN.instrument_id, 9_990, 10_010, 0, 0, at_ns), at_ns)
+    assert venue.totals().positions == {COIN.instrument_id: 20}
+
+
 def test_what_was_seen_is_not_seen_twice() -> None:
     bench = Bench()
     bench.quote(9_990, 10_010)
