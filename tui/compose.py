@@ -32,9 +32,10 @@ from store.home import Home
 from store.journal import SqliteJournal
 from store.memory import MemoryJournal
 from store.views import StateViews, rebuild_views, views_current
-from tui.commands.link import command_id, version
+from tui.commands.link import command_id
 from tui.folding import restored_state
 from tui.running_engine import STOP_SECONDS, Checkpoints, EngineLink, RunningEngine, obey_flag
+from tui.version import VERSION
 
 READY_SECONDS = 10.0
 POLL_SECONDS = 0.05
@@ -120,7 +121,7 @@ def paper_parts(home: Home, config: Config, journal: SqliteJournal | MemoryJourn
     feed = WarmingFeed(market, clock.now_ns, config.market.quotes_per_second)
     feed.warm_bars = warm_bars
     return EngineParts(
-        clock=clock, journal=journal, engine_id=engine_id, version=version(), mode=Mode.PAPER,
+        clock=clock, journal=journal, engine_id=engine_id, version=VERSION, mode=Mode.PAPER,
         settings=config.settings(), brokers=brokers, state=state, startup=startup, checkpoint=checkpoint,
         feed=feed, day_number=day_number_in(config.engine.new_day_zone))
 

@@ -20,11 +20,11 @@ from engine.runner import Engine, EngineParts
 from engine.service import Mode
 from store.home import Home
 from store.journal import SqliteJournal
-from tui.commands.link import version
 from tui.commands.script import read_script
 from tui.compose import day_number_in, started
 from tui.folding import restored_state
 from tui.running_engine import Checkpoints, RunningEngine
+from tui.version import VERSION
 
 if TYPE_CHECKING:
     from tui.commands.replaying import Wish
@@ -99,7 +99,7 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
         settings = _settings(config, tapes)
         script = read_script(wish.script, min(one.report.first_ns for one in tapes)) if wish.script else ()
         parts = EngineParts(
-            clock=VirtualClock(), journal=journal, engine_id=journal.engine_id, version=version(), mode=Mode.REPLAY,
+            clock=VirtualClock(), journal=journal, engine_id=journal.engine_id, version=VERSION, mode=Mode.REPLAY,
             settings=settings, brokers=(_broker(home, config, settings.portfolios[0], tape, wish.cash),), state=state,
             tape=tape, speed=wish.pace, script=tuple(one for one in script if one[0] >= state.at_ns),
             checkpoint=checkpoints, day_number=day_number_in(config.engine.new_day_zone))

@@ -33,6 +33,8 @@ from tui.control_protocol import (
     bars_params_decoder,
     command_decoder,
     error_line,
+    finite,
+    finite_card,
     hello_params_decoder,
     order_decoder,
     request_decoder,
@@ -140,12 +142,12 @@ class ControlServer:
     async def _ask_engine(self, request: Request) -> object:
         match request.method:
             case "snapshot":
-                return self._service.latest()
+                return finite(self._service.latest())
             case "send":
                 return await self._service.send(command_decoder.decode(request.params))
             case "what_if":
                 answer = await self._service.what_if(order_decoder.decode(request.params))
-                return WhatIfAnswer(card=answer) if isinstance(answer, OrderCard) else WhatIfAnswer(refusal=answer)
+                return WhatIfAnswer(card=finite_card(answer)) if isinstance(answer, OrderCard) else WhatIfAnswer(refusal=answer)
             case "bars":
                 wanted = bars_params_decoder.decode(request.params)
                 if not 1 <= wanted.limit <= MAX_BARS:

@@ -4,17 +4,19 @@ Methods: hello, ping, snapshot, subscribe, send, what_if, bars, stop. After `sub
 named "snapshot", at most ten a second and only the newest.
 """
 
+import math
 from typing import Literal
 
 import msgspec
 
 from engine import errors
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import Mode, OrderCard, Receipt, Refusal, Snapshot
+from engine.service import Mode, OrderCard, ProposalView, Receipt, Refusal, Snapshot
 
 PROTOCOL = 1
 MAX_REQUEST_BYTES = 1 << 20
 MAX_RESPONSE_BYTES = 64 << 20
+HUGE = 1e9
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_UNKNOWN, INVALID_PARAMS, INTERNAL_ERROR, ENGINE_ERROR = (
     -32700, -32600, -32601, -32602, -32603, -32000)
@@ -88,6 +90,32 @@ what_if_decoder = msgspec.json.Decoder(WhatIfAnswer)
 bars_decoder: msgspec.json.Decoder[list[Bar]] = msgspec.json.Decoder(list[Bar])
 
 
+def finite(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as JSON can carry it: a share of an equity that is gone is a huge number instead of infinity."""
+    accounts = tuple(map(_finite, snapshot.accounts))
+    positions = tuple(map(_finite, snapshot.positions))
+    proposals = tuple(_finite_card(proposal) for proposal in snapshot.proposals)
+    if accounts == snapshot.accounts and positions == snapshot.positions and proposals == snapshot.proposals:
+        return snapshot
+    return msgspec.structs.replace(snapshot, accounts=accounts, positions=positions, proposals=proposals)
+
+
+def _finite_card(proposal: ProposalView) -> ProposalView:
+    card = finite_card(proposal.card)
+    return proposal if card is proposal.card else msgspec.structs.replace(proposal, card=card)
+
+
+def finite_card(card: OrderCard) -> OrderCard:
+    """As `finite`, of one order's card."""
+    return _finite(card)
+
+
+def _finite[S: msgspec.Struct](record: S) -> S:
+    endless = {name: math.copysign(HUGE, value) for name in record.__struct_fields__
+               if type(value := getattr(record, name)) is float and not math.isfinite(value)}
+    return msgspec.structs.replace(record, **endless) if endless else record
+
+
 def request_line(request_id: int, method: str, params: object) -> bytes:
     """A call as one line."""
     body = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
@@ -106,7 +134,7 @@ def error_line(request_id: int | str | None, error: RpcError) -> bytes:
 
 def snapshot_line(snapshot: Snapshot) -> bytes:
     """A snapshot pushed to a subscriber as one line."""
-    return encoder.encode({"jsonrpc": "2.0", "method": "snapshot", "params": snapshot}) + b"\n"
+    return encoder.encode({"jsonrpc": "2.0", "method": "snapshot", "params": finite(snapshot)}) + b"\n"
 
 
 def exception_of(error: RpcError) -> errors.QuarterdeckError:

@@ -18,9 +18,10 @@ from store.halt_flag import clear_halt, read_halt
 from store.home import Home, HomeLock
 from store.journal import SqliteJournal
 from store.read import chain_hash
-from tui.commands.link import command_id, version
+from tui.commands.link import command_id
 from tui.control import ControlServer
 from tui.control_protocol import PROTOCOL, Hello
+from tui.version import VERSION
 
 COMMAND_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -83,7 +84,7 @@ class RunningEngine:
 
     def serve(self, on_stop: Callable[[], None]) -> None:
         """Answer on the control socket and obey the halt flag."""
-        hello = Hello(protocol=PROTOCOL, version=version(), engine_id=self.engine.parts.engine_id,
+        hello = Hello(protocol=PROTOCOL, version=VERSION, engine_id=self.engine.parts.engine_id,
                       mode=self.engine.parts.mode, pid=os.getpid())
         self._server = ControlServer(self.engine, self.home.socket, hello, on_stop)
         self._server.start()

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from tui.cli import COMMANDS, run
+from tui.cli import run
+from tui.command_line import COMMANDS
 from tui.printing import Column, plain_lines
 from tui.systemd import notify, watchdog_seconds
+from tui.version import VERSION
 
 FORBIDDEN_AT_START = ("textual", "pydantic", "pyarrow", "numba", "numpy", "pandas", "structlog", "tomlkit", "asyncio")
 
@@ -157,7 +160,8 @@ def test_console_script_runs(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "tui.cli", "--version"], capture_output=True, text=True, timeout=60,
                           check=False, env={**os.environ, "QUARTERDECK_HOME": str(tmp_path / "h")})
     assert done.returncode == 0
-    assert done.stdout.startswith("quarterdeck ")
+    assert done.stdout == f"quarterdeck {metadata.version('quarterdeck')}\n"
+    assert done.stdout == f"quarterdeck {VERSION}\n"
 
 
 def test_service_manager_is_told(tmp_path: Path) -> None:

@@ -13,12 +13,24 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.errors import EngineUnreachable, HomeLocked, JournalUnwritable, StoreError
-from engine.inputs import Bar, Command, Flatten, PlaceOrder, SetTradingState, TradingState, TrailSpec
+from engine.inputs import (
+    AutomationLevel,
+    Bar,
+    Command,
+    Connectivity,
+    Flatten,
+    Limits,
+    PlaceOrder,
+    SetTradingState,
+    TradingState,
+    TrailSpec,
+)
 from engine.orders import Side
-from engine.service import HealthView, Mode, OrderCard, Receipt, Refusal, Snapshot
+from engine.service import AccountView, HealthView, Mode, OrderCard, Receipt, Refusal, Snapshot
 from tui.control import MAX_CONNECTIONS, ControlServer
 from tui.control_client import ControlClient
 from tui.control_protocol import MAX_REQUEST_BYTES, PROTOCOL, Hello
@@ -44,6 +56,9 @@ class HeldService:
 
     def publish(self, version: int) -> None:
         self._snapshot = snapshot_at(version)
+
+    def show(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
     def latest(self) -> Snapshot:
         return self._snapshot
@@ -126,6 +141,17 @@ def test_reads(client: ControlClient) -> None:
     assert client.what_if_now(PlaceOrder("c", "X", Side.BUY)) == Refusal("size", "0.25", "0.5", "X is too large")
     assert list(asyncio.run(client.bars("X@paper", 3))) == [Bar("X@paper", 0, 60, 1, 3, 1, 2, 3)]
     client.ping(DEADLINE_SECONDS)
+
+
+def test_an_account_whose_equity_is_gone_still_arrives(client: ControlClient, service: HeldService) -> None:
+    broke = AccountView(
+        "main", "paper", "USD", 2, Decimal(0), Decimal(-1), Decimal(0), float("-inf"), Decimal(0), Decimal(0), Decimal(0),
+        float("inf"), 6.0, float("nan"), Decimal(0), TradingState.ACTIVE, "", AutomationLevel.SUGGEST_ONLY,
+        Connectivity.LIVE, (), Limits())
+    service.show(msgspec.structs.replace(snapshot_at(5), accounts=(broke,)))
+    (account,) = client.snapshot_now().accounts
+    assert (account.heat_percent, account.day_pnl_percent) == (1e9, -1e9)
+    assert abs(account.gross_exposure_percent) == 1e9
 
 
 def test_subscribers_get_newer_snapshots_only(client: ControlClient, service: HeldService) -> None:

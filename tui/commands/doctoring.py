@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from engine.errors import EngineUnreachable, QuarterdeckError
 from tui.printing import print_json, print_table, words
+from tui.version import VERSION
 
 if TYPE_CHECKING:
     from store.home import Home
@@ -70,9 +71,8 @@ def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> list[Findin
 def _versions() -> Iterator[Finding]:
     from importlib.metadata import version
 
-    names = ("quarterdeck", "textual", "msgspec", "pydantic")
-    found = ", ".join(f"{name} {version(name)}" for name in names)
-    yield Finding("ok", "versions", f"Python {sys.version.split()[0]}, {found}")
+    found = ", ".join(f"{name} {version(name)}" for name in ("textual", "msgspec", "pydantic"))
+    yield Finding("ok", "versions", f"quarterdeck {VERSION}, Python {sys.version.split()[0]}, {found}")
 
 
 def _home(home: "Home") -> Iterator[Finding]:
@@ -112,7 +112,6 @@ def _space(home: "Home") -> Iterator[Finding]:
 
 
 def _engine(home: "Home") -> Iterator[Finding]:
-    from tui.commands.link import version
     from tui.control_client import ControlClient
 
     pid = home.holder_pid()
@@ -121,7 +120,7 @@ def _engine(home: "Home") -> Iterator[Finding]:
         yield Finding("ok", "engine", f"none runs{left}")
         return
     try:
-        client = ControlClient(home.socket, version())
+        client = ControlClient(home.socket, VERSION)
     except EngineUnreachable as error:
         yield Finding("fail", "engine", f"process {pid} holds the home, but: {error}",
                       "`quarterdeck panic` works without it; otherwise end that process and start again")

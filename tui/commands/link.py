@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from engine.errors import EngineUnreachable
 from engine.inputs import Command, PlaceOrder
 from engine.service import OrderCard, Receipt, Refusal, Snapshot
+from tui.version import VERSION
 
 if TYPE_CHECKING:
     from store.home import Home
@@ -39,13 +40,6 @@ class Looked(NamedTuple):
     pid: int | None
 
 
-def version() -> str:
-    """This program's version."""
-    from importlib.metadata import version as version_of
-
-    return version_of("quarterdeck")
-
-
 def command_id() -> str:
     """A new id for a command, so that the engine can tell a repetition from a new wish."""
     return f"cli-{os.urandom(8).hex()}"
@@ -65,7 +59,7 @@ def connect(home: "Home", seconds: float = SOCKET_SECONDS) -> "ControlClient":
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return ControlClient(home.socket, version(), connect_seconds=max(POLL_SECONDS, deadline - time.monotonic()))
+            return ControlClient(home.socket, VERSION, connect_seconds=max(POLL_SECONDS, deadline - time.monotonic()))
         except EngineUnreachable as error:
             pid = home.holder_pid()
             if time.monotonic() + POLL_SECONDS >= deadline or pid is None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tui.commands.options import Json, home_of, leave
+from tui.version import VERSION
 
 
 def begin(context: typer.Context,
@@ -15,9 +16,7 @@ def begin(context: typer.Context,
           version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """A trading workstation that lives in a terminal. Without a command it opens, on paper money."""
     if version:
-        from tui.commands.link import version as version_of
-
-        print(f"quarterdeck {version_of()}")
+        print(f"quarterdeck {VERSION}")
         raise typer.Exit
     if home is not None:
         context.obj = home.expanduser().absolute()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import QuarterdeckError, UsageError
 from tui.printing import print_error
+from tui.version import VERSION
 
 if TYPE_CHECKING:
     from engine.config import Config
@@ -89,7 +90,6 @@ class _Setter:
 
 def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -> int:
     """Log what happens and tell the service manager how we are, until the end."""
-    from tui.commands.link import version
     from tui.commands.narrating import Narrator
     from tui.logs import start_logs
     from tui.systemd import notify, watchdog_seconds
@@ -97,8 +97,8 @@ def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -
     logger = start_logs(running.home.logs, config.log.level, config.log.file_megabytes, config.log.files_kept)
     narrator = Narrator(logger)
     mode = running.engine.latest().mode
-    logger.info("started", version=version(), mode=mode.value, home=str(running.home.path), pid=os.getpid())
-    print(f"quarterdeck {version()} {mode.value} ready: home {running.home.path}, process {os.getpid()}, "
+    logger.info("started", version=VERSION, mode=mode.value, home=str(running.home.path), pid=os.getpid())
+    print(f"quarterdeck {VERSION} {mode.value} ready: home {running.home.path}, process {os.getpid()}, "
           f"socket {running.home.socket}", flush=True)
     notify("READY=1")
     beat = min(BEAT_SECONDS, watchdog_seconds() or BEAT_SECONDS)

@@ -17,7 +17,7 @@ from engine.inputs import (
     SetProtection,
 )
 from engine.orders import OrderKind, OrderStatus
-from engine.service import OrderCard, OrderView, ProposalView, Receipt, Refusal, Snapshot, StopHome
+from engine.service import OrderCard, OrderView, PositionView, ProposalView, Receipt, Refusal, Snapshot, StopHome
 from tui.commands.link import POLL_SECONDS, Link, command_id, engine_link
 from tui.commands.queries import proposal
 from tui.formats import number, percent
@@ -161,6 +161,7 @@ def _report(link: Link, receipt: Receipt, *, as_json: bool) -> int:
         return 1
     if not as_json:
         _print_outcome(receipt, orders)
+        _print_protection(link.snapshot_now(), orders)
     bad = [order for order in orders if order.status in BAD_ENDS]
     for order in bad:
         print_error(f"{order.client_order_id}: {order.status.value}: {order.reason or 'the venue gave no reason'}")
@@ -179,6 +180,20 @@ def _print_outcome(receipt: Receipt, orders: list[OrderView]) -> None:
         print(receipt.text or "done")
 
 
+def _print_protection(snapshot: Snapshot, orders: list[OrderView]) -> None:
+    """Where the stop of each position that the orders touched lives now; a trailing stop may have moved already."""
+    for position in _touched(snapshot, orders):
+        stop = f"stop {number(position.stop, position.price_decimals)}" if position.stop is not None else "no stop"
+        bare = "" if position.stop_home is not StopHome.NONE else ": NOT PROTECTED"
+        held = f"{position.symbol} {position.side} {number(position.quantity)}"
+        print(f"{held}: {stop}, held by {position.stop_home.value}{bare}")
+
+
+def _touched(snapshot: Snapshot, orders: list[OrderView]) -> list[PositionView]:
+    keys = {(order.portfolio, order.instrument_id) for order in orders}
+    return [position for position in snapshot.positions if (position.portfolio, position.instrument_id) in keys]
+
+
 def _settled_orders(link: Link, receipt: Receipt) -> list[OrderView]:
     """The receipt's orders once no answer is awaited and no stop is on its way, or as they are after a bounded wait."""
     deadline = time.monotonic() + SETTLE_SECONDS
@@ -192,9 +207,7 @@ def _settled_orders(link: Link, receipt: Receipt) -> list[OrderView]:
 
 
 def _stop_pending(snapshot: Snapshot, orders: list[OrderView]) -> bool:
-    touched = {(order.portfolio, order.instrument_id) for order in orders}
-    return any(position.stop_home is StopHome.PENDING and (position.portfolio, position.instrument_id) in touched
-               for position in snapshot.positions)
+    return any(position.stop_home is StopHome.PENDING for position in _touched(snapshot, orders))
 
 
 def require_something(change: SetProtection) -> None:
