@@ -147,7 +147,9 @@ class ControlServer:
                 return await self._service.send(command_decoder.decode(request.params))
             case "what_if":
                 answer = await self._service.what_if(order_decoder.decode(request.params))
-                return WhatIfAnswer(card=finite_card(answer)) if isinstance(answer, OrderCard) else WhatIfAnswer(refusal=answer)
+                if isinstance(answer, OrderCard):
+                    return WhatIfAnswer(card=finite_card(answer))
+                return WhatIfAnswer(refusal=answer)
             case "bars":
                 wanted = bars_params_decoder.decode(request.params)
                 if not 1 <= wanted.limit <= MAX_BARS:

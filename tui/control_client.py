@@ -34,6 +34,7 @@ from tui.control_protocol import (
 
 CALL_SECONDS = 30.0
 CONNECT_SECONDS = 3.0
+HANG_UP_SECONDS = 1.0
 
 
 class ControlClient:
@@ -168,9 +169,13 @@ class ControlClient:
             self._waiting[call_id] = future
             try:
                 self._socket.sendall(line)
-            except OSError as error:
-                self._waiting.pop(call_id, None)
-                raise EngineUnreachable(f"{self._path}: the engine hung up: {error.strerror or error}") from error
+            except OSError:
+                broken = True
+            else:
+                broken = False
+        if broken:  # what the engine said before it hung up may still be unread: the reader fails the future with it
+            self._reader.join(HANG_UP_SECONDS)
+            self._lose(f"{self._path}: the engine hung up")
         return future
 
     def _read(self) -> None:

@@ -145,8 +145,8 @@ def test_reads(client: ControlClient) -> None:
 
 def test_an_account_whose_equity_is_gone_still_arrives(client: ControlClient, service: HeldService) -> None:
     broke = AccountView(
-        "main", "paper", "USD", 2, Decimal(0), Decimal(-1), Decimal(0), float("-inf"), Decimal(0), Decimal(0), Decimal(0),
-        float("inf"), 6.0, float("nan"), Decimal(0), TradingState.ACTIVE, "", AutomationLevel.SUGGEST_ONLY,
+        "main", "paper", "USD", 2, Decimal(0), Decimal(-1), Decimal(0), float("-inf"), Decimal(0), Decimal(0),
+        Decimal(0), float("inf"), 6.0, float("nan"), Decimal(0), TradingState.ACTIVE, "", AutomationLevel.SUGGEST_ONLY,
         Connectivity.LIVE, (), Limits())
     service.show(msgspec.structs.replace(snapshot_at(5), accounts=(broke,)))
     (account,) = client.snapshot_now().accounts
