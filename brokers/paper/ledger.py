@@ -5,7 +5,6 @@ bracket children released, reduce-only orders gone once nothing is left to reduc
 """
 
 import hashlib
-from collections.abc import Iterable
 
 from brokers.paper.records import (
     Changes,
@@ -211,11 +210,6 @@ class Ledger:
         for order in self._siblings(instrument_id):
             if order.intent.reduce_only and not (order.native_child and order.parent_open):
                 self.close(order, ClosedAs.CANCELED, "reduce-only: nothing left to reduce", at_ns)
-
-    def close_all(self, orders: Iterable[VenueOrder], reason: str, at_ns: Nanoseconds) -> None:
-        """Cancel several orders."""
-        for order in tuple(orders):
-            self.close(order, ClosedAs.CANCELED, reason, at_ns)
 
 
 def due_at(order: VenueOrder) -> Nanoseconds:
