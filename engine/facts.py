@@ -1,7 +1,16 @@
 """Facts of the venue folded into orders and positions: acknowledgements, closing words, reports, fills. Each is idempotent,
 none is illegal, and every surprise is an alert. Streams, answers and reconciliation all come through here."""
 
-from engine.events import ExitRetried, ExternalOrderSeen, OrderAcked, OrderClosed, OrderDenied, OrderFilled, OrderMissed, OrderResent
+from engine.events import (
+    ExitRetried,
+    ExternalOrderSeen,
+    OrderAcked,
+    OrderClosed,
+    OrderDenied,
+    OrderFilled,
+    OrderMissed,
+    OrderResent,
+)
 from engine.inputs import OrderMissing, OrderReport
 from engine.orders import TERMINAL, ClosedAs, Fill, Order, OrderIntent, OrderStatus, Purpose, TimeInForce
 from engine.positions import EXTERNAL

@@ -23,6 +23,7 @@ from engine.valuation import (
     heat_minor,
     intended_risk_minor,
     working_notional_minor,
+    worst_entry_ticks,
 )
 
 _SEAL = object()
@@ -70,16 +71,6 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     checks += _flow_checks(state, at_ns, intent)
     checks += _money_checks(state, market, instrument, intent, entry)
     return tuple(checks)
-
-
-def worst_entry_ticks(intent: OrderIntent, taking: Ticks) -> Ticks:
-    """The worst price at which an entry may execute as far as is known now."""
-    stated = intent.limit_ticks or intent.trigger_ticks
-    if not stated:
-        return taking
-    if intent.kind is OrderKind.LIMIT and intent.side.sign < 0:
-        return max(stated, taking)
-    return stated
 
 
 def _standing_checks(state: State, intent: OrderIntent) -> list[CheckView]:

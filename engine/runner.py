@@ -372,7 +372,7 @@ class Engine:
             if pending:
                 one = pending.popleft()
             else:
-                waiting = self._venue if self._venue else self._commands
+                waiting = self._venue or self._commands
                 one = (self.parts.clock.now_ns(), waiting.popleft())
             await self._process([one])
 

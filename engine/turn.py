@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.apply import apply
-from engine.effects import AskOrder, AskReport, Answer, Effect, Notify, SendCancel, SubmitOrders
+from engine.effects import Answer, AskOrder, AskReport, Effect, Notify, SendCancel, SubmitOrders
 from engine.events import AlertRaised, CancelRequested, Event, OrderIntended, Recorded, WantRefused
 from engine.inputs import Input
 from engine.market import MarketView

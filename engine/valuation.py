@@ -3,7 +3,7 @@
 from engine.kernel.exits import tighter_stop, trail_level
 from engine.kernel.heat import open_risk_minor, order_risk_minor
 from engine.market import MarketView
-from engine.orders import Order, OrderIntent, Purpose
+from engine.orders import Order, OrderIntent, OrderKind, Purpose
 from engine.positions import ExitPlan, Position, entry_ticks
 from engine.state import State
 from engine.units import Lots, Minor, Ticks
@@ -43,13 +43,23 @@ def entry_orders(state: State, portfolio: str) -> list[Order]:
             if order.intent.portfolio == portfolio and order.intent.purpose is Purpose.ENTRY]
 
 
+def worst_entry_ticks(intent: OrderIntent, taking: Ticks) -> Ticks:
+    """The worst price at which an entry may execute as far as is known now; `taking` is where the market could be taken.
+
+    A buy's limit is its worst; a sell may execute better than its limit, which is more notional; a stop that the market
+    has passed executes at the market.
+    """
+    if intent.kind is OrderKind.MARKET:
+        return taking
+    if intent.kind is OrderKind.STOP:
+        return max(intent.trigger_ticks, taking) if intent.side.sign > 0 else min(intent.trigger_ticks, taking or 1 << 62)
+    return intent.limit_ticks if intent.side.sign > 0 else max(intent.limit_ticks, taking)
+
+
 def reference_ticks(market: MarketView, order: Order) -> Ticks:
-    """The worst price at which an entry would execute as far as is known."""
-    intent = order.intent
-    mark = market.marks.get(intent.instrument_id)
-    taking = mark.take_ticks(intent.side.sign) if mark else intent.decision_ticks
-    stated = intent.limit_ticks or intent.trigger_ticks
-    return max(stated, taking) if intent.side.sign > 0 and stated else stated or taking
+    """The worst price of a working entry, by the newest quote."""
+    mark = market.marks.get(order.intent.instrument_id)
+    return worst_entry_ticks(order.intent, mark.take_ticks(order.intent.side.sign) if mark else order.intent.decision_ticks)
 
 
 def working_notional_minor(state: State, market: MarketView, portfolio: str) -> Minor:

@@ -13,7 +13,7 @@ from engine.kernel.sizing import lots_for_risk
 from engine.market import MarketView
 from engine.orders import OrderIntent, OrderKind, Purpose
 from engine.positions import ExitPlan, Position
-from engine.risk import BPS, entry_checks, worst_entry_ticks
+from engine.risk import BPS, entry_checks
 from engine.service import CheckView, OrderCard, Refusal
 from engine.state import State
 from engine.units import Lots, Nanoseconds, Ticks, seconds_to_ns, steps_exact, steps_up, stop_steps, target_steps
@@ -25,6 +25,7 @@ from engine.valuation import (
     heat_minor,
     intended_risk_minor,
     working_notional_minor,
+    worst_entry_ticks,
 )
 
 PERCENT_BPS = 100

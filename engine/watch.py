@@ -64,5 +64,5 @@ def _trail_due(position: Position, step_fraction: float) -> Ticks:
     if plan.trail_ticks:
         return aim + sign * plan.trail_ticks
     if sign > 0:
-        return (aim - 2) * 10_000 // (10_000 - plan.trail_bps) - 1 if plan.trail_bps < 10_000 else FAR_TICKS  # noqa: PLR2004
+        return (aim - 2) * 10_000 // (10_000 - plan.trail_bps) - 1 if plan.trail_bps < 10_000 else FAR_TICKS
     return -(-(aim + 2) * 10_000 // (10_000 + plan.trail_bps)) + 1

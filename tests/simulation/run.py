@@ -22,7 +22,7 @@ from engine.state import State, encode_state
 from engine.valuation import equity_minor, fraction, heat_minor
 from store.memory import JournalCrashed, MemoryJournal
 from tests.simulation.faults import FaultyBroker
-from tests.simulation.world import ACCOUNT, ITEMS, STEP_NS, START_NS, WorldTape, instruments, script, settings
+from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, WorldTape, instruments, script, settings
 
 FAULT_RATE = 0.12
 MOST_CRASHES = 4

@@ -17,8 +17,8 @@ from engine.inputs import (
     PlaceOrder,
     PortfolioSettings,
     Quote,
-    Settings,
     SetProtection,
+    Settings,
     SetTradingState,
     TradingState,
     TrailSpec,
@@ -35,7 +35,7 @@ START_NS = 1_700_000_000 * NS_PER_SECOND
 
 
 def _crypto(symbol: str, tick: str, lot: str) -> Instrument:
-    return Instrument(f"{symbol}@paper", symbol, "paper", AssetClass.CRYPTO, symbol.split("/")[0], "USD", Decimal(tick),
+    return Instrument(f"{symbol}@paper", symbol, "paper", AssetClass.CRYPTO, symbol.split("/", maxsplit=1)[0], "USD", Decimal(tick),
                       Decimal(lot), 2, 100_000_000, 100_000_000, min_notional_minor=1_000, taker_fee_ppm=1_000,
                       maker_fee_ppm=400)
 
