@@ -303,7 +303,8 @@ def _level_touched(state: State, event: LevelTouched, _: Recorded) -> Changes:
 
 
 def _exit_wanted(state: State, event: ExitWanted, _: Recorded) -> Changes:
-    return _edited(state, event.key, exit_reason=event.reason, exit_lots=event.lots, exit_attempts=0, exit_retry_at_ns=0, touched_at_ns=0)
+    return _edited(state, event.key, exit_reason=event.reason, exit_lots=event.lots, exit_attempts=0,
+                   exit_retry_at_ns=0, touched_at_ns=0)
 
 
 def _exit_retried(state: State, event: ExitRetried, _: Recorded) -> Changes:
@@ -411,7 +412,7 @@ def _alert_acknowledged(state: State, event: AlertAcknowledged, _: Recorded) -> 
     return {"alerts": {**state.alerts, event.alert_id: replace(alert, acknowledged=True)}} if alert else {}
 
 
-def _flatten_started(state: State, event: FlattenStarted, recorded: Recorded) -> Changes:
+def _flatten_started(_: State, event: FlattenStarted, recorded: Recorded) -> Changes:
     return {"flatten": FlattenState(event.portfolio, event.accounts, recorded.at_ns, event.deadline_ns, event.by,
                                     event.command_id)}
 

@@ -186,7 +186,7 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def derive_status(order: Order) -> OrderStatus:
-    """The status that the facts add up to, by the precedence of docs/orders.md, first match wins; arrival order does not matter."""
+    """The status that the facts add up to, by the precedence of docs/orders.md: first match wins, in any order of arrival."""
     if order.cum_lots >= order.intent.order_lots:
         return OrderStatus.FILLED
     if order.closed_as is ClosedAs.REJECTED and (order.acked or order.cum_lots):

@@ -42,7 +42,8 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     level in force (it never retreats), `best_ticks` the best price since entry, `initial_risk_minor` is 1R, fixed at
     entry. `bare_since_ns` is when the position last lost its stop (0 while protected), `bare_total_ns` the sum so far.
     `realized_minor` is before fees, `fees_minor` all fees so far, `closed_lots` what partial exits have closed.
-    `exit_reason` is why the engine wants out (empty: it does not), `exit_lots` how much (0: all), with the attempts made and when the next is due;
+    `exit_reason` is why the engine wants out (empty: it does not), `exit_lots` how much (0: all),
+    with the attempts made and when the next is due;
     `touched_at_ns` is when the price first reached a level that an order at the venue should have acted on.
     """
 

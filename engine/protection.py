@@ -112,8 +112,9 @@ def covered_lots(turn: Turn, order: Order) -> Lots:
     return min(order.leaves_lots, parent.cum_lots - order.cum_lots)
 
 
-def exit_intent(turn: Turn, position: Position, lots: Lots, kind: OrderKind, purpose: Purpose, *, limit_ticks: Ticks = 0,
-                trigger_ticks: Ticks = 0, oco_group: str = "", reason: str = "") -> OrderIntent:
+def exit_intent(  # noqa: PLR0913 - an intent has that many terms
+        turn: Turn, position: Position, lots: Lots, kind: OrderKind, purpose: Purpose, *, limit_ticks: Ticks = 0,
+        trigger_ticks: Ticks = 0, oco_group: str = "", reason: str = "") -> OrderIntent:
     """An order that takes `lots` off a position."""
     mark = turn.market.marks.get(position.instrument_id)
     return OrderIntent(

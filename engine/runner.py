@@ -381,7 +381,8 @@ class Engine:
         if math.isinf(self.parts.speed):
             return
         clock = self.parts.clock
-        assert isinstance(clock, VirtualClock) and self._wake is not None
+        assert isinstance(clock, VirtualClock)
+        assert self._wake is not None
         while not self._stopping:
             started, origin_ns = self._anchor
             due = started + (stamp - origin_ns) / NS_PER_SECOND / self.parts.speed

@@ -76,7 +76,8 @@ def trail_of(instrument: Instrument, market: MarketView, trail: TrailSpec | None
         return 0, 0
     given = [value for value in (trail.price, trail.percent, trail.atr) if value is not None]
     if len(given) != 1 or given[0] <= 0:
-        return Refusal("trail", "one of price, percent, atr, above 0", str(trail), "a trail is one price, percent or ATR multiple")
+        return Refusal("trail", "one of price, percent, atr, above 0", str(trail),
+                       "a trail is one price, percent or ATR multiple")
     if trail.price is not None:
         return steps_up(trail.price, instrument.tick_size), 0
     if trail.percent is not None:
@@ -99,7 +100,8 @@ def plan_of(instrument: Instrument, market: MarketView, want: PlaceOrder) -> Exi
     sign, tick = want.side.sign, instrument.tick_size
     for name, price in (("stop", want.stop), ("target", want.target), ("breakeven", want.breakeven_at)):
         if price is not None and (not price.is_finite() or price <= 0 or price / tick > instrument.max_ticks):
-            return Refusal("price", f"0 to {instrument.price(instrument.max_ticks)}", str(price), f"{name} {price} is not a price")
+            return Refusal("price", f"0 to {instrument.price(instrument.max_ticks)}", str(price),
+                           f"{name} {price} is not a price")
     if want.max_hold_seconds is not None and want.max_hold_seconds <= 0:
         return Refusal("max hold", "above 0 s", f"{want.max_hold_seconds} s", "a maximum holding time is longer than nothing")
     return ExitPlan(
@@ -188,7 +190,8 @@ def _lots(state: State, market: MarketView, instrument: Instrument, want: PlaceO
     equity = equity_minor(state, market, want.portfolio)
     lots = lots_for_risk(equity, risk_bps, entry, stop, instrument.value_num, instrument.value_den, instrument.max_lots)
     if lots < 1:
-        return Refusal("risk", f"{want.risk_percent} % of equity", "0 lots", "that risk does not pay for a single lot to the stop")
+        return Refusal("risk", f"{want.risk_percent} % of equity", "0 lots",
+                       "that risk does not pay for a single lot to the stop")
     return lots
 
 

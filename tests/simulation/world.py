@@ -35,8 +35,8 @@ START_NS = 1_700_000_000 * NS_PER_SECOND
 
 
 def _crypto(symbol: str, tick: str, lot: str) -> Instrument:
-    return Instrument(f"{symbol}@paper", symbol, "paper", AssetClass.CRYPTO, symbol.split("/", maxsplit=1)[0], "USD", Decimal(tick),
-                      Decimal(lot), 2, 100_000_000, 100_000_000, min_notional_minor=1_000, taker_fee_ppm=1_000,
+    return Instrument(f"{symbol}@paper", symbol, "paper", AssetClass.CRYPTO, symbol.partition("/")[0], "USD",
+                      Decimal(tick), Decimal(lot), 2, 100_000_000, 100_000_000, min_notional_minor=1_000, taker_fee_ppm=1_000,
                       maker_fee_ppm=400)
 
 
