@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tui.cli import COMMANDS, run
+from tui.cli import run
+from tui.command_line import COMMANDS
 from tui.commands import tending
 from tui.keymap import KEYMAP, shown_key
 
@@ -114,16 +115,16 @@ def test_the_version_is_that_of_the_changelog(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_replay_of_the_readme(tmp_path: Path) -> None:
-    """The example as it stands: the order is filled at the next bar's open, and leaves at its target."""
+    """The example as it stands: the order is filled, leaves at its target, and ends in the same hash each time."""
     (tmp_path / "ACME_1m.csv").write_text(fenced("csv")[0], encoding="utf-8")
     (tmp_path / "orders.jsonl").write_text(fenced("json")[0], encoding="utf-8")
-    lines = [line.split()[1:] for line in section("A replay of your own file").splitlines()
-             if line.startswith("quarterdeck replay ")]
-    looked, played, _on_screen = lines
+    looked, played, _on_screen = (
+        line.split()[1:] for line in section("A replay of your own file").splitlines()
+        if line.startswith("quarterdeck replay "))
     assert "ACME" in quarterdeck(tmp_path, *looked)
-    report = tmp_path / "report.json"
-    quarterdeck(tmp_path, *played, "--report", str(report))
-    assert "ACME" in json.dumps(json.loads(report.read_text(encoding="utf-8")))
+    first, again = (json.loads(quarterdeck(tmp_path, *played, "--json", *more)) for more in ([], ["--fresh"]))
+    assert (first["fills"], first["round_trips"], first["winners"], first["positions"]) == (2, 1, 1, [])
+    assert first["journal_hash"] == again["journal_hash"]
 
 
 def quarterdeck(folder: Path, *arguments: str) -> str:
