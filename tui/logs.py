@@ -1,4 +1,4 @@
-"""Structured logs of the unattended engine: JSON lines to standard error and to rotating files in the home."""
+"""Structured logs: JSON lines to rotating files in the home and, where no screen is shown, to standard error."""
 
 import logging
 import logging.handlers
@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger, Processor
 
 LOG_FILE = "engine.log"
+SCREEN_LOG_FILE = "screen.log"
 MEGABYTE = 1 << 20
 
 
-def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int) -> "FilteringBoundLogger":
+def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int, *, file_name: str = LOG_FILE,
+               to_stderr: bool = True) -> "FilteringBoundLogger":
     """Set logging up for this process and give the program's logger.
 
     Records of other libraries come out in the same shape. A file that cannot be written must not stop an engine, so the
-    handlers swallow their own failures; standard error still gets every line.
+    handlers swallow their own failures. With a screen, `to_stderr` is off: a line there would go right through it.
     """
     import structlog
 
@@ -31,10 +33,10 @@ def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int) -
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()])
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if to_stderr else []
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handlers.append(logging.handlers.RotatingFileHandler(
-        folder / LOG_FILE, maxBytes=file_megabytes * MEGABYTE, backupCount=files_kept, encoding="utf-8"))
+        folder / file_name, maxBytes=file_megabytes * MEGABYTE, backupCount=files_kept, encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.raiseExceptions = False

@@ -108,7 +108,7 @@ def replay(home_path: Path, wish: Wish, *, own_home: bool) -> int:
         else:
             from tui.commands.running import show_screen
 
-            show_screen(running.engine, home.themes, config.app.theme, ends_engine=True)
+            show_screen(running.engine, home, config, ends_engine=True)
             running.engine.stop()
             running.engine.join()
         if running.engine.failure:

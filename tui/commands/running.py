@@ -15,6 +15,7 @@ from tui.version import VERSION
 if TYPE_CHECKING:
     from engine.config import Config
     from engine.service import Service
+    from store.home import Home
     from tui.running_engine import RunningEngine
 
 BEAT_SECONDS = 0.5
@@ -30,7 +31,9 @@ def workstation(path: Path) -> int:
     home = open_home(path)
     config = load_config(home.config)
     with open_engine(home, config) as running:
-        show_screen(running.engine, home.themes, config.app.theme, ends_engine=True)
+        show_screen(running.engine, home, config, ends_engine=True)
+        if running.engine.failure:
+            raise QuarterdeckError(running.engine.failure)
     return 0
 
 
@@ -44,7 +47,7 @@ def attach(path: Path) -> int:
     config = load_config(home.config)
     client = connect(home)
     try:
-        show_screen(client, home.themes, config.app.theme, ends_engine=False)
+        show_screen(client, home, config, ends_engine=False)
     finally:
         client.close()
     return 0
@@ -56,11 +59,17 @@ def require_terminal(instead: str) -> None:
         raise UsageError(f"there is no terminal here for the screen; use `{instead}`")
 
 
-def show_screen(service: "Service", themes: Path, theme: str, *, ends_engine: bool) -> None:
-    """Run the app until the person leaves."""
+def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engine: bool) -> None:
+    """Run the app until the person leaves, or the terminal or a service manager ends it."""
     from tui.app import QuarterdeckApp
+    from tui.logs import SCREEN_LOG_FILE, start_logs
 
-    QuarterdeckApp(service, home_themes=themes, theme_name=theme, ends_engine=ends_engine).run()
+    log = config.log
+    start_logs(home.logs, log.level, log.file_megabytes, log.files_kept, file_name=SCREEN_LOG_FILE, to_stderr=False)
+    app = QuarterdeckApp(service, home_themes=home.themes, theme_name=config.app.theme, ends_engine=ends_engine)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: app.exit())
+    app.run()
 
 
 def headless(path: Path) -> int:
