@@ -6,6 +6,7 @@ Real processes, the real paper venue, the simulated market (coins, which trade d
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -179,6 +180,35 @@ def test_a_raised_flag_halts_the_next_engine(home: Path, capsys: pytest.CaptureF
     assert isinstance(status, dict)
     assert (status["accounts"][0]["trading_state"], status["accounts"][0]["trading_state_cause"]) == ("HALTED", "drill")
     assert not Home(home).halt_flag.exists()
+
+
+def test_a_damaged_journal_is_named_and_panic_still_works(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, *BUY)[0] == 0
+    damage_row(home / "journal.db", 5)
+    for snapshot in (home / "snapshots").iterdir():
+        snapshot.unlink()  # else a start reads only the rows after it
+    for arguments in (["status"], ["journal", "verify"], BUY):
+        assert run(arguments) == 1
+        error = capsys.readouterr().err
+        assert "row 5" in error, error
+        assert len(error.splitlines()) == 1
+    assert run(["doctor"]) == 1
+    status, report = answer(capsys, "panic", "--yes")
+    assert status == 0
+    assert isinstance(report, dict)
+    assert [line["lots_left"] for line in report["lines"]] == [0]
+    assert Home(home).halt_flag.exists()
+
+
+def damage_row(journal: Path, seq: int) -> None:
+    """Change one byte of a row's payload, past the triggers that keep the journal append-only."""
+    connection = sqlite3.connect(journal)
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    (payload,) = connection.execute("SELECT payload FROM journal WHERE seq = ?", (seq,)).fetchone()
+    connection.execute("UPDATE journal SET payload = ? WHERE seq = ?", (b"X" + payload[1:], seq))
+    connection.commit()
+    connection.close()
 
 
 def test_a_bad_configuration_stops_the_engine_with_status_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
