@@ -41,6 +41,7 @@ READY_SECONDS = 10.0
 POLL_SECONDS = 0.05
 MARKS_SECONDS = 5
 WARM_BARS = 60  # a minute bar of the simulated market takes about a millisecond to invent, for each instrument
+HEADLESS_WARM_BARS = 30
 COMMAND_WARM_BARS = 16  # what the average true range needs
 LONGEST_CATCH_UP_NS = 30 * NS_PER_DAY
 _log = logging.getLogger("quarterdeck.compose")
@@ -168,7 +169,7 @@ def started(running: RunningEngine, on_stop: Callable[[], None], *, serve: bool)
 
 def _live_journal(home: Home, state: State) -> SqliteJournal:
     """The home's journal with the views that follow it."""
-    if home.journal.is_file() and not views_current(home.journal):
+    if state.seq and not views_current(home.journal):
         rebuild_views(home.journal)
     return SqliteJournal(home.journal, _journal_failed, projector=StateViews(state))
 

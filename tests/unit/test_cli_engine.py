@@ -6,6 +6,7 @@ Real processes, the real paper venue, the simulated market (coins, which trade d
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -111,6 +112,9 @@ def test_a_running_engine_answers_through_its_socket(
     assert answer(capsys, *BUY)[0] == 0
     assert answer(capsys, "protect", "BTC/USD", "--stop", "2000")[0] == 0
     until(capsys, "2000.00", "protect")
+    status, closed = answer(capsys, "close", "BTC/USD", "0.02")
+    assert isinstance(closed, dict)
+    assert (status, float(closed["quantity_left"])) == (0, 0.03)
     assert answer(capsys, "halt")[0] == 0
     assert answer(capsys, "buy", "ETH/USD", "1", "--stop", "10")[0] == 1
     assert answer(capsys, "resume", "--yes")[0] == 0
@@ -168,6 +172,22 @@ def test_a_killed_engine_comes_back_with_its_position_protected(
     assert found[0]["unprotected_now"] is False
     assert again.end(signal.SIGINT) == 0
     assert answer(capsys, "journal", "verify")[0] == 0
+
+
+def test_the_service_manager_hears_of_start_and_end(
+        home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE_SECONDS)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        engine = Headless(home)
+        heard = [manager.recv(100), manager.recv(100)]
+        assert engine.end(signal.SIGTERM) == 0
+        engine.process.communicate()
+        while heard[-1] != b"STOPPING=1":
+            heard.append(manager.recv(100))
+    assert heard[:2] == [b"READY=1", b"WATCHDOG=1"]
 
 
 def test_a_raised_flag_halts_the_next_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,14 +76,14 @@ def headless(path: Path) -> int:
     """The engine unattended, until SIGTERM, SIGINT, a `stop` over the socket, or its own failure."""
     from engine.config import load_config
     from store.home import open_home
-    from tui.compose import open_engine
+    from tui.compose import HEADLESS_WARM_BARS, open_engine
 
     home = open_home(path)
     config = load_config(home.config)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _Setter(stop))
-    with open_engine(home, config, on_stop=stop.set) as running:
+    with open_engine(home, config, on_stop=stop.set, warm_bars=HEADLESS_WARM_BARS) as running:
         return _attend(running, config, stop)
 
 

@@ -16,7 +16,7 @@ from engine.inputs import (
     PlaceOrder,
     SetProtection,
 )
-from engine.orders import OrderKind, OrderStatus
+from engine.orders import OrderKind, OrderStatus, Purpose
 from engine.service import OrderCard, OrderView, PositionView, ProposalView, Receipt, Refusal, Snapshot, StopHome
 from tui.commands.link import POLL_SECONDS, Link, command_id, engine_link
 from tui.commands.queries import proposal
@@ -47,8 +47,38 @@ def order_kind(limit: Decimal | None, trigger: Decimal | None) -> OrderKind:
 
 
 def close(path: Path, symbol: str, portfolio: str, quantity: Decimal | None, *, as_json: bool) -> int:
-    """Close a position or part of it at market."""
-    return _sent(path, ClosePosition(command_id(), symbol, portfolio, quantity), as_json=as_json)
+    """Close a position or part of it at market, and say what is left once the exit has come to its end."""
+    with engine_link(path) as link:
+        held = _held(link.snapshot_now(), symbol, portfolio)
+        receipt = link.send_now(ClosePosition(command_id(), symbol, portfolio, quantity))
+        if not receipt.accepted:
+            return _report(link, receipt, as_json=as_json)
+        left = _left_after_exit(link, symbol, portfolio, held)
+    if as_json:
+        print_json({"accepted": True, "receipt": receipt, "quantity_left": left})
+    elif left == held:
+        print(f"{receipt.text}: on its way; `quarterdeck positions` shows when it is done")
+    else:
+        print(f"{symbol}: {'flat' if not left else f'{number(left)} left'}")
+    return 0
+
+
+def _held(snapshot: Snapshot, symbol: str, portfolio: str) -> Decimal:
+    return sum((position.quantity for position in snapshot.positions
+                if position.symbol == symbol and position.portfolio == portfolio), Decimal(0))
+
+
+def _left_after_exit(link: Link, symbol: str, portfolio: str, held: Decimal) -> Decimal:
+    """The quantity still held once no exit order works any more, or after a bounded wait."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        snapshot = link.snapshot_now()
+        left = _held(snapshot, symbol, portfolio)
+        working = any(order.working and order.purpose is Purpose.EXIT and order.symbol == symbol
+                      and order.portfolio == portfolio for order in snapshot.orders)
+        if (left != held and not working) or time.monotonic() >= deadline:
+            return left
+        time.sleep(POLL_SECONDS)
 
 
 def protect(path: Path, change: SetProtection, *, as_json: bool) -> int:
