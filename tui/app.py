@@ -1,4 +1,4 @@
-"""The Textual app: it follows a service's snapshots, shows them, and carries a person's commands to it. Nothing else."""
+"""The Textual app: it follows a service's snapshots, shows them, and carries a person's commands to it."""
 
 import asyncio
 import time
@@ -25,6 +25,7 @@ from tui.theming import (
     packaged_themes,
     user_themes,
 )
+from tui.widgets.background import start
 from tui.widgets.panic_button import PanicButton
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
 
     def begin(self) -> None:
         """Follow the service: the workstation is there to show it."""
-        self.run_worker(self._follow, group="follow", exit_on_error=False)
+        start(self, self._follow, group="follow")
         self.set_interval(1.0, self._show_banner)
         for problem in self._theme_problems:
             self.tell(problem, "warn")
@@ -124,7 +125,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         try:
             self.receive(snapshot)
         except Exception as failure:  # noqa: BLE001 - a defect of the screen must not look like a calm market
-            self.log.error(f"snapshot {snapshot.version} was not shown: {failure!r}")
+            self.log(f"snapshot {snapshot.version} was not shown: {failure!r}")
             self._lost(f"this screen failed to show the newest state ({failure!r})")
 
     def receive(self, snapshot: Snapshot) -> None:
@@ -157,14 +158,17 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
     def _show_banner(self) -> None:
         silent = self.now_seconds() - self._received_at
         text = ""
-        as_of = f"all below is as of {clock(self.snapshot.at_ns, self.zone)}" if self.snapshot else "nothing was shown yet"
+        as_of = "nothing was shown yet"
+        if self.snapshot is not None:
+            as_of = f"all below is as of {clock(self.snapshot.at_ns, self.zone)}"
+        way_out = f"{self.key_names['panic']} still tries; {OUTSIDE_PANIC}"
         if self.lost_because == REPLAY_ENDED:
             self.workstation.show_banner(f"▷ {REPLAY_ENDED}; {as_of}", "replay", grey=False)
             return
         if self.lost_because:
-            text = f"✗ {self.lost_because}; {as_of}, {int(silent)}s ago. {self.key_names['panic']} still tries; {OUTSIDE_PANIC}"
+            text = f"✗ {self.lost_because}; {as_of}, {int(silent)}s ago. {way_out}"
         elif silent >= SILENCE_SECONDS:
-            text = f"! No news from the engine for {int(silent)}s; {as_of}. {self.key_names['panic']} still tries; {OUTSIDE_PANIC}"
+            text = f"! No news from the engine for {int(silent)}s; {as_of}. {way_out}"
         self.workstation.show_banner(text)
 
     def _ring(self, snapshot: Snapshot) -> None:
@@ -189,7 +193,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
 
     def act(self, command: Command, what: str) -> None:
         """Send a command without waiting; its outcome is told in the message line."""
-        self.run_worker(partial(self.deliver, command, what), group="commands", exit_on_error=False)
+        start(self, partial(self.deliver, command, what), group="commands")
 
     async def deliver(self, command: Command, what: str) -> Receipt | None:
         """Send a command and tell its outcome; None where there was no answer at all."""
@@ -211,7 +215,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         was_halted = self._all_halted()
         self._halting += 1
         self._show_halt()
-        self.run_worker(self._halt, group="panic", exit_on_error=False)
+        start(self, self._halt, group="panic")
         if was_halted:
             self.action_flatten()
 
@@ -221,7 +225,8 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         try:
             done, _ = await asyncio.wait({sending}, timeout=HALT_PATIENCE_SECONDS)
             if not done:
-                self.tell(f"✗ HALT NOT CONFIRMED after {HALT_PATIENCE_SECONDS:.0f}s, still waiting; {OUTSIDE_PANIC}", "panic")
+                self.tell(f"✗ HALT NOT CONFIRMED after {HALT_PATIENCE_SECONDS:.0f}s, still waiting; {OUTSIDE_PANIC}",
+                          "panic")
             receipt = await sending
             if receipt.accepted:
                 self.tell(f"■ HALTED: entries are blocked, stops stay. {self.key_names['flatten']} flattens, "
@@ -289,8 +294,8 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         self.own_themes = tuple(sorted({theme.name for theme in themes}))
         problems = own.problems
         if wanted not in self.available_themes:
-            problems = (*problems, f"theme {wanted!r} is not there; using {DEFAULT_THEME}. "
-                        f"Known: {', '.join(self.own_themes)}")
+            known = ", ".join(self.own_themes)
+            problems = (*problems, f"theme {wanted!r} is not there; using {DEFAULT_THEME}. Known: {known}")
             wanted = DEFAULT_THEME
         self.theme = wanted
         return problems

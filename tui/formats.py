@@ -34,7 +34,7 @@ def number(value: Decimal | None, decimals: int | None = None, *, signed: bool =
     if value is None:
         return MISSING
     places = max(0, -int(value.as_tuple().exponent)) if decimals is None else decimals
-    return _with_sign(f"{abs(value):,.{places}f}", value < 0, signed and value != 0)
+    return _with_sign(f"{abs(value):,.{places}f}", negative=value < 0, signed=signed and value != 0)
 
 
 def percent(value: float | None, decimals: int = 2, *, signed: bool = False) -> str:
@@ -43,7 +43,7 @@ def percent(value: float | None, decimals: int = 2, *, signed: bool = False) -> 
         return MISSING
     digits = f"{abs(value):,.{decimals}f}"
     is_zero = not any(character in "123456789" for character in digits)
-    return _with_sign(digits, value < 0 and not is_zero, signed and not is_zero) + "%"
+    return _with_sign(digits, negative=value < 0 and not is_zero, signed=signed and not is_zero) + "%"
 
 
 def money(value: Decimal | None, decimals: int, currency: str = "", *, signed: bool = False) -> str:
@@ -112,7 +112,7 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _with_sign(digits: str, negative: bool, signed: bool) -> str:
+def _with_sign(digits: str, *, negative: bool, signed: bool) -> str:
     if negative and any(character in "123456789" for character in digits):
         return MINUS + digits
     return ("+" if signed else "") + digits

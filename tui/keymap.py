@@ -42,11 +42,14 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("palette", "colon,ctrl+p", "command_palette", "commands", "app", "Every command, by name.", 20),
     KeyEntry("quit", "q,ctrl+q", "leave", "quit", "app", "Leave; asks where something is open.", 90, False, True),
     KeyEntry("interrupt", "ctrl+c", "interrupt", "interrupt", "app", "Never leaves by itself; says how to leave.", 0),
-    KeyEntry("buy", "b", "ticket('BUY')", "buy", "main", "Open a buy ticket for the selected instrument.", 40, panes="positions,market,chart"),
-    KeyEntry("sell", "s", "ticket('SELL')", "sell", "main", "Open a sell ticket for the selected instrument.", 41, panes="positions,market,chart"),
-    KeyEntry("protect", "t", "protect", "protect", "main", "Change stop, target, trail and longest hold of the selected "
-             "position.", 30, panes="positions"),
-    KeyEntry("close", "x", "close", "close", "main", "Close the selected position, or part of it.", 31, panes="positions"),
+    KeyEntry("buy", "b", "ticket('BUY')", "buy", "main", "Open a buy ticket for the selected instrument.", 40,
+             panes="positions,market,chart"),
+    KeyEntry("sell", "s", "ticket('SELL')", "sell", "main", "Open a sell ticket for the selected instrument.", 41,
+             panes="positions,market,chart"),
+    KeyEntry("protect", "t", "protect", "protect", "main", "Change stop, target, trail and longest hold of the "
+             "selected position.", 30, panes="positions"),
+    KeyEntry("close", "x", "close", "close", "main", "Close the selected position, or part of it.", 31,
+             panes="positions"),
     KeyEntry("cancel", "c", "cancel", "cancel", "main", "Cancel the selected order.", 32, panes="orders"),
     KeyEntry("card", "a", "card", "approve", "main", "Open the card of the selected decision; it is approved there.",
              33, panes="decisions"),
@@ -129,5 +132,6 @@ def _refuse_clashes(table: tuple[KeyEntry, ...]) -> None:
                 continue
             for key in filter(None, (part.strip() for part in entry.keys.split(","))):
                 if key in taken:
-                    raise ConfigError(f"keys.{entry.entry_id}: {key!r} already means {taken[key]!r}; choose another key")
+                    raise ConfigError(f"keys.{entry.entry_id}: {key!r} already means {taken[key]!r}; "
+                                      "choose another key")
                 taken[key] = entry.entry_id

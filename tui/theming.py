@@ -1,4 +1,4 @@
-"""Themes: colours only, as TOML files. Packaged ones must be right; a person's own may be wrong and are then reported."""
+"""Themes: colours only, as TOML files. Packaged ones must be right; a person's own may be wrong and are reported."""
 
 import tomllib
 from collections.abc import Mapping

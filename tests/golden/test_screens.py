@@ -1,6 +1,6 @@
 """Screens that must not change unnoticed, as SVG pictures beside this file.
 
-`QUARTERDECK_PICTURES=write pytest tests/golden/test_screens.py` draws them anew; look at every one before it is committed.
+`QUARTERDECK_PICTURES=write pytest tests/golden/test_screens.py` draws them anew; look at each before it is committed.
 """
 
 import os
@@ -21,9 +21,10 @@ TROUBLE = snapshot(
                       drift=("AAPL@SIM: ours 120, venue 100",)),),
     positions=(position(unprotected_now=True, unprotected_seconds=12.0, stop=None, stop_distance_percent=None,
                         stop_home=StopHome.NONE, stop_home_detail="the venue refused the stop"), position("MSFT")))
-FLATTENING = snapshot(accounts=HALTED, flatten=FlattenView(NOW_NS, finished=False, flat=False, open_orders_left=1, lines=(
-    FlattenLine("paper-1", "AAPL@SIM", 120, 0, 0.8, "closed"),
-    FlattenLine("paper-1", "TSLA@SIM", 10, 10, None, "waiting for the venue")), detail=""))
+FLATTEN_LINES = (FlattenLine("paper-1", "AAPL@SIM", 120, 0, 0.8, "closed"),
+                 FlattenLine("paper-1", "TSLA@SIM", 10, 10, None, "waiting for the venue"))
+FLATTENING = snapshot(accounts=HALTED, flatten=FlattenView(NOW_NS, finished=False, flat=False, open_orders_left=1,
+                                                           lines=FLATTEN_LINES, detail=""))
 EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quotes=())
 
 

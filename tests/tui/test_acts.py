@@ -115,8 +115,8 @@ async def test_an_alert_is_acknowledged_and_the_venue_asked() -> None:
 async def test_leaving_tells_what_stops_and_stays_by_default() -> None:
     async with driving() as driver:
         await driver.press("q")
-        await driver.sees("4 open positions, 3 working orders, 2 pending decisions", "stops stay at the venue: AAPL, NVDA",
-                          "no stop works while it is off: BTC-USD, TSLA")
+        await driver.sees("4 open positions, 3 working orders, 2 pending decisions",
+                          "stops stay at the venue: AAPL, NVDA", "no stop works while it is off: BTC-USD, TSLA")
         await driver.press("enter")
         await driver.until(lambda: len(driver.app.screen_stack) == 1)
         assert driver.app.is_running

@@ -78,8 +78,8 @@ async def test_an_expired_decision_cannot_be_approved() -> None:
     async with driving() as driver:
         await open_card(driver)
         driver.clock.seconds += 1.0
-        gone = msgspec.structs.replace(proposal(), status=ProposalStatus.EXPIRED, status_reason="nobody answered in 120s",
-                                       seconds_left=0.0)
+        gone = msgspec.structs.replace(proposal(), status=ProposalStatus.EXPIRED, seconds_left=0.0,
+                                       status_reason="nobody answered in 120s")
         await driver.publish(snapshot(2, proposals=(gone,)))
         await driver.press("a")
         await driver.sees("EXPIRED: nobody answered in 120s", "nothing to approve")

@@ -13,14 +13,17 @@ from tui.panes.market import MarketPane
 from tui.widgets.candles import Candle, braille_rows, candle_cells, scale_of
 from tui.widgets.columns import Cell, Column, Row, Widths, shortened
 
-COLUMNS = (Column("name", "NAME", rank=0, most=10), Column("a", "A", "point", rank=0), Column("b", "B", "point", rank=1),
+COLUMNS = (Column("name", "NAME", rank=0, most=10), Column("a", "A", "point", rank=0),
+           Column("b", "B", "point", rank=1),
            Column("text", "TEXT", rank=2, least=5, most=40, flex=True))
 
 
 @given(st.lists(st.tuples(st.text(max_size=30), st.decimals(-10**9, 10**9, places=2), st.decimals(0, 10**6, places=6)),
                 min_size=1, max_size=20), st.integers(min_value=1, max_value=200))
-def test_lines_are_as_wide_as_promised_and_no_digit_is_lost(cases: list[tuple[str, Decimal, Decimal]], width: int) -> None:
-    rows = [Row(str(index), (Cell(shortened(name, cell_len(name))), Cell(number(a, 2)), Cell(number(b)), Cell("words " * 9)))
+def test_lines_are_as_wide_as_promised_and_no_digit_is_lost(cases: list[tuple[str, Decimal, Decimal]],
+                                                            width: int) -> None:
+    rows = [Row(str(index), (Cell(shortened(name, cell_len(name))), Cell(number(a, 2)), Cell(number(b)),
+                             Cell("words " * 9)))
             for index, (name, a, b) in enumerate(cases)]
     widths = Widths(COLUMNS)
     for row in rows:
@@ -39,7 +42,8 @@ def test_lines_are_as_wide_as_promised_and_no_digit_is_lost(cases: list[tuple[st
 
 def test_decimal_points_stand_under_each_other() -> None:
     widths = Widths((Column("n", "N", "point"),))
-    rows = [Row(str(index), (Cell(text),)) for index, text in enumerate(["1.5", "120", "60,984.50", "0.0001", "−3.25?"])]
+    texts = ["1.5", "120", "60,984.50", "0.0001", "−3.25?"]
+    rows = [Row(str(index), (Cell(text),)) for index, text in enumerate(texts)]
     for row in rows:
         widths.measure(row)
     [placed] = widths.place(40)
@@ -100,8 +104,8 @@ async def test_filter_and_sorting() -> None:
 
 
 candles = st.builds(lambda low, spread, opened, closed: Candle(
-    low + spread * opened, low + spread, low, low + spread * closed), st.floats(1, 1000), st.floats(0, 50), st.floats(0, 1),
-    st.floats(0, 1))
+    low + spread * opened, low + spread, low, low + spread * closed), st.floats(1, 1000), st.floats(0, 50),
+    st.floats(0, 1), st.floats(0, 1))
 
 
 @given(st.lists(candles, min_size=1, max_size=40), st.integers(min_value=1, max_value=30))

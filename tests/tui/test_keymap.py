@@ -6,7 +6,8 @@ from engine.errors import ConfigError
 from tests.tui.driving import driving
 from tui.keymap import KEYMAP, SCOPE_TITLES, keymap_with, shown_key
 
-UNSAFE = {"ctrl+h", "ctrl+i", "ctrl+j", "ctrl+m", "ctrl+left_square_bracket", "ctrl+a", "ctrl+b", "ctrl+s", "ctrl+z", "f11", "f12"}
+UNSAFE = {"ctrl+h", "ctrl+i", "ctrl+j", "ctrl+m", "ctrl+left_square_bracket", "ctrl+a", "ctrl+b", "ctrl+s",
+          "ctrl+z", "f11", "f12"}
 
 
 def test_no_key_that_a_terminal_may_swallow_and_no_clash() -> None:

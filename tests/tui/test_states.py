@@ -56,11 +56,13 @@ async def test_silence_is_told_after_a_few_seconds() -> None:
 
 async def test_empty_panes_say_what_to_do_next() -> None:
     async with driving(snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quotes=())) as driver:
-        await driver.sees("No positions.", "Press b to buy", "Nothing waits for you.", "No orders.", "no quotes", "flat")
+        await driver.sees("No positions.", "Press b to buy", "Nothing waits for you.", "No orders.", "no quotes",
+                          "flat")
 
 
 async def test_bad_news_is_in_the_strip_in_words() -> None:
-    bad = account(trading_state=TradingState.REDUCING, connectivity=Connectivity.DOWN, drift=("AAPL@SIM: ours 1, venue 2",))
+    bad = account(trading_state=TradingState.REDUCING, connectivity=Connectivity.DOWN,
+                  drift=("AAPL@SIM: ours 1, venue 2",))
     bare = position(unprotected_now=True, unprotected_seconds=12.0, stop=None, stop_home=StopHome.NONE)
     async with driving(snapshot(accounts=(bad,), positions=(bare,)), size=(80, 24)) as driver:
         await driver.sees("◐ REDUCING", "○ VENUE DOWN", "✗ 1 UNPROTECTED 0:12", "≠ DRIFT 1", "✗ BARE 0:12")
@@ -89,8 +91,8 @@ async def test_outside_text_is_shown_as_text_and_never_obeyed() -> None:
 
 
 async def test_long_names_do_not_push_numbers_out() -> None:
-    long = position("A-VERY-LONG-SYMBOL-OF-A-FUTURE-2027-12", quantity=Decimal("123456789.12345678"), quantity_decimals=8,
-                    pnl=Decimal("-1234567.89"), stop=Decimal("98765432.10"))
+    long = position("A-VERY-LONG-SYMBOL-OF-A-FUTURE-2027-12", quantity=Decimal("123456789.12345678"),
+                    quantity_decimals=8, pnl=Decimal("-1234567.89"), stop=Decimal("98765432.10"))
     async with driving(snapshot(positions=(long,)), size=(80, 24)) as driver:
         await driver.sees("A-VERY-LONG-S…", "123,456,789.12345678", "−1,234,567.89")
 

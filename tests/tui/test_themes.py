@@ -77,8 +77,10 @@ def test_there_is_a_dark_a_light_and_a_high_contrast_theme() -> None:
 
 @pytest.mark.parametrize(("text", "words"), [
     ("name = ", "not TOML"), ("name = 'a b'", "name must be"), ("dark = true", "name must be"),
-    ("name = 'x'\ncolors = {}", "unknown key 'colors'"), ("name = 'x'\n[colours]\ngain = 'blurple'", "colours.gain = 'blurple'"),
-    ("name = 'x'\n[colours]\nsparkle = '#fff'", "colours.sparkle"), ("name = 'x'\n[colours]\ngain = 3", "must be a text"),
+    ("name = 'x'\ncolors = {}", "unknown key 'colors'"),
+    ("name = 'x'\n[colours]\ngain = 'blurple'", "colours.gain = 'blurple'"),
+    ("name = 'x'\n[colours]\nsparkle = '#fff'", "colours.sparkle"),
+    ("name = 'x'\n[colours]\ngain = 3", "must be a text"),
     ("name = 'x'\ndark = 'yes'", "dark must be"),
 ])
 def test_a_bad_theme_is_refused_by_file_and_key(text: str, words: str) -> None:

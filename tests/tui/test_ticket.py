@@ -41,7 +41,8 @@ async def test_every_field_reaches_the_what_if_and_the_order() -> None:
 async def test_the_preview_shows_worst_case_heat_and_checks() -> None:
     async with driving(size=(80, 24)) as driver:
         await driver.press("b", "1", "0")
-        await driver.sees("worst case  −316.58 USD", "3.10% → 3.40%", "61.0% → 68.6%", "trading state", "191.44 / 191.46")
+        await driver.sees("worst case  −316.58 USD", "3.10% → 3.40%", "61.0% → 68.6%", "other checks pass",
+                          "heat             3.4% of 6.0%", "191.44 / 191.46")
 
 
 async def test_a_failed_check_is_shown_and_nothing_is_sent() -> None:
@@ -63,9 +64,9 @@ async def test_a_refusal_of_the_what_if_is_told() -> None:
 
 @pytest.mark.parametrize(("texts", "words"), [
     ({"quantity": "ten"}, "'ten' is not a number"),
-    ({"quantity": "1", "risk": "1"}, "only one of the two"),
+    ({"quantity": "1", "risk": "1"}, "only one of"),
     ({"quantity": "0"}, "must be above zero"),
-    ({"quantity": "1", "max_hold": "soon"}, "not a span of time"),
+    ({"quantity": "1", "max_hold": "soon"}, "'soon' is not a span"),
     ({"quantity": "1", "trail": "%"}, "a number is missing"),
     ({}, "type one, or a risk"),
 ])
@@ -99,7 +100,8 @@ async def test_a_key_held_down_sends_once() -> None:
 async def test_a_refused_order_says_why_and_keeps_what_was_typed() -> None:
     async with driving() as driver:
         driver.service.answer = lambda command: Receipt(
-            command.command_id, accepted=False, seq=0, refusal=Refusal("duplicate", "10s", "3s", "the same order came 3s ago"))
+            command.command_id, accepted=False, seq=0,
+            refusal=Refusal("duplicate", "10s", "3s", "the same order came 3s ago"))
         await driver.press("b", "1", "0")
         await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
         await driver.press("f5")

@@ -29,7 +29,8 @@ NOW_NS = 1_772_980_327 * SECOND  # 2026-03-08 14:32:07 UTC
 def account(portfolio: str = "main", **changes: object) -> AccountView:
     fields: dict[str, object] = {
         "portfolio": portfolio, "account": "paper-1", "currency": "USD", "money_decimals": 2,
-        "cash": Decimal("58316.44"), "equity": Decimal("104213.55"), "day_pnl": Decimal("213.55"), "day_pnl_percent": 0.21,
+        "cash": Decimal("58316.44"), "equity": Decimal("104213.55"),
+        "day_pnl": Decimal("213.55"), "day_pnl_percent": 0.21,
         "realized_pnl": Decimal("120.10"), "unrealized_pnl": Decimal("444.35"), "fees": Decimal("12.40"),
         "heat_percent": 3.1, "heat_limit_percent": 6.0, "gross_exposure_percent": 61.0,
         "buying_power": Decimal("58316.44"), "trading_state": TradingState.ACTIVE, "trading_state_cause": "",
@@ -43,7 +44,8 @@ def position(symbol: str = "AAPL", **changes: object) -> PositionView:
         "quantity": Decimal(120), "entry": Decimal("187.20"), "mark": Decimal("191.45"), "mark_age_seconds": 0.3,
         "mark_stale": False, "market_value": Decimal("22974.00"), "pnl": Decimal("510.00"), "pnl_percent": 2.27,
         "r_multiple": 1.06, "stop": Decimal("183.20"), "stop_distance_percent": -4.31, "target": Decimal("199.20"),
-        "target_distance_percent": 4.05, "trail": "2%", "breakeven_at": Decimal("191.20"), "max_hold_left_seconds": 9000.0,
+        "target_distance_percent": 4.05, "trail": "2%",
+        "breakeven_at": Decimal("191.20"), "max_hold_left_seconds": 9000.0,
         "stop_home": StopHome.VENUE, "stop_home_detail": "venue order 8f21, since 13:02:11", "unprotected_seconds": 0.4,
         "unprotected_now": False, "open_risk": Decimal("990.00"), "open_risk_percent": 0.95,
         "opened_at_ns": NOW_NS - 5400 * SECOND, "age_seconds": 5400.0, "strategy": "manual", "currency": "USD",
@@ -86,9 +88,11 @@ FAILED_CHECK = CheckView("heat", False, "6.0%", "6.4%", "heat would be 6.4%, abo
 def card(**changes: object) -> OrderCard:
     fields: dict[str, object] = {
         "portfolio": "main", "symbol": "AMD", "side": Side.BUY, "quantity": Decimal(50), "kind": OrderKind.LIMIT,
-        "limit": Decimal("158.20"), "trigger": None, "stop": Decimal("151.90"), "target": Decimal("168.00"), "trail": "",
+        "limit": Decimal("158.20"), "trigger": None, "stop": Decimal("151.90"),
+        "target": Decimal("168.00"), "trail": "",
         "reference": Decimal("158.12"), "notional": Decimal("7910.00"), "fee_estimate": Decimal("0.79"),
-        "worst_loss": Decimal("316.58"), "reward_to_risk": 1.56, "equity_share_percent": 7.59, "heat_before_percent": 3.1,
+        "worst_loss": Decimal("316.58"), "reward_to_risk": 1.56,
+        "equity_share_percent": 7.59, "heat_before_percent": 3.1,
         "heat_after_percent": 3.4, "exposure_before_percent": 61.0, "exposure_after_percent": 68.6, "currency": "USD",
         "checks": CHECKS}
     return OrderCard(**{**fields, **changes})  # type: ignore[arg-type]
@@ -97,7 +101,8 @@ def card(**changes: object) -> OrderCard:
 def proposal(proposal_id: str = "P-1", **changes: object) -> ProposalView:
     fields: dict[str, object] = {
         "proposal_id": proposal_id, "digest": f"digest-of-{proposal_id}", "card": card(), "origin": "momentum",
-        "rationale": "Breakout over the 20 day high on 1.8 times the usual volume; earnings in two sessions are a gap risk.",
+        "rationale": ("Breakout over the 20 day high on 1.8 times the usual volume; "
+                      "earnings in two sessions are a gap risk."),
         "raised_at_ns": NOW_NS - 30 * SECOND, "expires_at_ns": NOW_NS + 42 * SECOND, "seconds_left": 42.0,
         "band_low": Decimal("157.33"), "band_high": Decimal("158.91"), "status": ProposalStatus.PENDING,
         "status_reason": ""}
@@ -115,7 +120,8 @@ def alert(alert_id: str = "A-1", **changes: object) -> AlertView:
 def quote(symbol: str = "AAPL", last: str = "191.45", **changes: object) -> QuoteView:
     price = Decimal(last)
     fields: dict[str, object] = {
-        "instrument_id": f"{symbol}@SIM", "symbol": symbol, "bid": price - Decimal("0.01"), "ask": price + Decimal("0.01"),
+        "instrument_id": f"{symbol}@SIM", "symbol": symbol,
+        "bid": price - Decimal("0.01"), "ask": price + Decimal("0.01"),
         "last": price, "change_percent": 1.2, "age_seconds": 0.3, "stale": False, "session_open": True,
         "price_decimals": 2, "quantity_decimals": 0, "quantity_step": Decimal(1), "currency": "USD",
         "tick_size": Decimal("0.01")}
@@ -189,8 +195,8 @@ def snapshot(version: int = 1, **changes: object) -> Snapshot:
                   text="compared 4 positions and 3 orders with the venue, no difference", acknowledged=True, count=4),
         ),
         "quotes": (
-            quote(), quote("AMD", "158.12", change_percent=0.8), quote("BTC-USD", "60984.50", change_percent=-1.31,
-                                                                       quantity_decimals=4, quantity_step=Decimal("0.0001")),
+            quote(), quote("AMD", "158.12", change_percent=0.8),
+            quote("BTC-USD", "60984.50", change_percent=-1.31, quantity_decimals=4, quantity_step=Decimal("0.0001")),
             quote("META", "512.10", change_percent=0.0), quote("NVDA", "128.90", change_percent=-1.6),
             quote("TSLA", "241.30", change_percent=-0.9, age_seconds=38.0, stale=True),
             quote("XOM", "114.91", change_percent=0.4),

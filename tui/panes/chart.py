@@ -97,7 +97,8 @@ class ChartPane(Widget, can_focus=True):
         position = next((each for each in snapshot.positions if each.instrument_id == self.instrument_id), None)
         picture = Picture(self._bars, tick_size_of(quote), quote.price_decimals, quote.last,
                           levels_of(position, proposal if proposal and proposal.card.symbol == quote.symbol else None))
-        title = (f" 7 Chart {plain(quote.symbol)} {number(quote.last, quote.price_decimals)}{'?' if quote.stale else ''} "
+        doubt = "?" if quote.stale and quote.session_open else ""
+        title = (f" 7 Chart {plain(quote.symbol)} {number(quote.last, quote.price_decimals)}{doubt} "
                  f"{percent(quote.change_percent, signed=True)} · {bar_span(self._bars)} · {age(quote.age_seconds)} ")
         self.border_title = title.replace("[", "\\[")
         if picture != self._picture:
@@ -145,7 +146,8 @@ class ChartPane(Widget, can_focus=True):
 
     def _candles(self, candles: Sequence[Candle], scale: Scale, width: int) -> list[list[Segment]]:
         base, tones, levels = self.rich_style, self._tones, self._level_rows(scale)
-        columns = [(candle_cells(candle, scale), "gain" if candle.close >= candle.open else "loss") for candle in candles]
+        columns = [(candle_cells(candle, scale), "gain" if candle.close >= candle.open else "loss")
+                   for candle in candles]
         left = width - 2 * len(columns)
         rows = []
         for row in range(scale.rows):
@@ -191,7 +193,8 @@ class ChartPane(Widget, can_focus=True):
         for level in picture.levels:
             price = float(level.price)
             if (row == 0 and price > scale.high) or (row == scale.rows - 1 and price < scale.low):
-                return f"{level.word[0].upper()}{'↑' if row == 0 else '↓'}{number(level.price, picture.decimals)}", level.tone
+                mark = level.word[0].upper() + ("↑" if row == 0 else "↓")
+                return mark + number(level.price, picture.decimals), level.tone
         return None
 
     def _times(self, bars: Sequence[Bar], width: int, step: int, tones: "Tones") -> Strip:

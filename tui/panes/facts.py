@@ -59,7 +59,8 @@ def sheet_of(subject: Subject, zone: tzinfo) -> Sheet:
             return Sheet(plain(subject.code), (
                 Fact("level", subject.level.value), Fact("at", moment(subject.at_ns, zone)),
                 Fact("about", plain(subject.subject)), Fact("seen", f"{subject.count} times"),
-                Fact("acknowledged", "yes" if subject.acknowledged else "no"), Fact("", plain(subject.text), wide=True)))
+                Fact("acknowledged", "yes" if subject.acknowledged else "no"),
+                Fact("", plain(subject.text), wide=True)))
         case QuoteView():
             return quote_sheet(subject)
 
@@ -68,9 +69,12 @@ def position_sheet(view: PositionView, zone: tzinfo) -> Sheet:
     decimals, gain = view.price_decimals, "gain" if view.pnl > 0 else "loss" if view.pnl < 0 else ""
     home = {StopHome.VENUE: "at the venue", StopHome.ENGINE: "by the engine only",
             StopHome.PENDING: "being placed", StopHome.NONE: "nowhere"}[view.stop_home]
-    stop = f"{number(view.stop, decimals)}  {percent(unsigned(view.stop_distance_percent))} away" if view.stop is not None else "none"
-    target = (f"{number(view.target, decimals)}  {percent(unsigned(view.target_distance_percent))} away"
-              if view.target is not None else "none")
+    stop, target = "none", "none"
+    if view.stop is not None:
+        stop = f"{number(view.stop, decimals)}  {percent(unsigned(view.stop_distance_percent))} away"
+    if view.target is not None:
+        target = f"{number(view.target, decimals)}  {percent(unsigned(view.target_distance_percent))} away"
+    stale = " STALE" if view.mark_stale else ""
     return Sheet(f"{plain(view.symbol)} {plain(view.side)} {number(view.quantity, view.quantity_decimals)}", (
         Fact("P&L", f"{arrow(view.pnl)} {money(view.pnl, 2, signed=True)}  "
              f"{percent(view.pnl_percent, signed=True)}  {multiple(view.r_multiple)}", gain),
@@ -85,7 +89,7 @@ def position_sheet(view: PositionView, zone: tzinfo) -> Sheet:
         Fact("max hold", countdown(view.max_hold_left_seconds) + " left"
              if view.max_hold_left_seconds is not None else "none"),
         Fact("entry", number(view.entry, decimals)),
-        Fact("mark", f"{number(view.mark, decimals)}  {age(view.mark_age_seconds)} old" + (" STALE" if view.mark_stale else ""),
+        Fact("mark", f"{number(view.mark, decimals)}  {age(view.mark_age_seconds)} old{stale}",
              "stale" if view.mark_stale else ""),
         Fact("value", money(view.market_value, 2, view.currency)),
         Fact("open risk", f"{money(view.open_risk, 2, view.currency)}  {percent(view.open_risk_percent)}"),
@@ -125,17 +129,18 @@ def fill_sheet(view: FillView, zone: tzinfo) -> Sheet:
 
 def proposal_sheet(view: ProposalView, zone: tzinfo) -> Sheet:
     card = view.card
+    kind = card.kind.value.replace("_", " ")
     failed = [check for check in card.checks if not check.passed]
+    verdict = f"✗ {len(failed)} fail: {plain(failed[0].message)}" if failed else f"✓ all {len(card.checks)} pass"
     return Sheet(f"{card.side.value} {number(card.quantity)} {plain(card.symbol)}", (
         Fact("state", view.status.value + (f" · {countdown(view.seconds_left)} left" if view.seconds_left > 0 else "")),
-        Fact("price", f"{card.kind.value.replace('_', ' ')} {number(card.limit) if card.limit is not None else ''}".strip()),
+        Fact("price", f"{kind} {number(card.limit)}" if card.limit is not None else kind),
         Fact("worst case", money(-abs(card.worst_loss), 2, card.currency) if card.worst_loss is not None else "NO STOP",
              "" if card.worst_loss is not None else "crit"),
         Fact("stop · target", f"{number(card.stop)} · {number(card.target)}"),
         Fact("heat", f"{percent(card.heat_before_percent)} → {percent(card.heat_after_percent)}"),
         Fact("notional", money(card.notional, 2, card.currency)),
-        Fact("checks", f"✗ {len(failed)} fail: {plain(failed[0].message)}" if failed else f"✓ all {len(card.checks)} pass",
-             "warn" if failed else "good"),
+        Fact("checks", verdict, "warn" if failed else "good"),
         Fact("from", plain(view.origin)), Fact("raised", moment(view.raised_at_ns, zone)),
         Fact("answer", plain(view.status_reason) or "none"), Fact("digest", plain(view.digest)[:16]),
         Fact("why", plain(view.rationale) or "no reason given", wide=True),

@@ -15,7 +15,8 @@ class CancelDialog(ConfirmDialog):
         price = order.trigger if order.trigger is not None else order.limit
         lines = [[(f"{order.side.value} {number(order.quantity)} {plain(order.symbol)}", "strong"),
                   (f"  {order.kind.value.replace('_', ' ')} {number(price) if price is not None else ''}", "")],
-                 [(f"filled {number(order.filled)}, {order.status.value}, order {plain(order.client_order_id)}", "muted")]]
+                 [(f"filled {number(order.filled)}, {order.status.value}, ", "muted"),
+                  (f"order {plain(order.client_order_id)}", "muted")]]
         if order.purpose in (Purpose.STOP, Purpose.TARGET):
             lines.append([(f"This is a {order.purpose.value} order: it protects the position.", "warn")])
         if order.external:

@@ -15,6 +15,7 @@ from tui.formats import countdown, number, plain
 from tui.keymap import bindings_for
 from tui.screens.card_lines import Line, check_lines, money_lines, terms_lines
 from tui.screens.dialog import Dialog
+from tui.widgets.background import start
 from tui.widgets.entry import Entry
 from tui.widgets.fact_list import wrapped
 from tui.widgets.lines import ToneLine, ToneText
@@ -51,7 +52,8 @@ class CardDialog(Dialog):
             with Vertical(id="checks"):
                 yield ToneText(id="checks-text")
         yield ToneText(id="why")
-        self._reason = Entry(placeholder="reason for declining (may stay empty); enter declines, esc goes back", id="reason")
+        self._reason = Entry(placeholder="reason for declining (may stay empty); enter declines, esc goes back",
+                             id="reason")
         yield self._reason
 
     def on_mount(self) -> None:
@@ -66,7 +68,8 @@ class CardDialog(Dialog):
     def _paint(self) -> None:
         view = self.proposal
         self.title_with(f"Decision: {view.card.side.value} {number(view.card.quantity)} {view.card.symbol}")
-        self.query_one("#terms-text", ToneText).show([*terms_lines(view.card), *money_lines(view.card), *self._bounds()])
+        self.query_one("#terms-text", ToneText).show(
+            [*terms_lines(view.card), *money_lines(view.card), *self._bounds()])
         self.query_one("#checks-text", ToneText).show(
             [[("Checks", "head")], *check_lines(view.card.checks, CHECKS_WIDTH, most=13)])
         why = wrapped(view.rationale or "no reason given", self.WIDTH - 14)[:5]
@@ -139,8 +142,8 @@ class CardDialog(Dialog):
             self._answered = True
             self.note("sent, waiting for the engine…", "muted")
             command = Approve(self.app.next_command_id(), view.proposal_id, view.digest)
-            self.app.run_worker(partial(self._answer, command, f"approved {view.card.side.value} {plain(view.card.symbol)}"),
-                                exit_on_error=False)
+            what = f"approved {view.card.side.value} {plain(view.card.symbol)}"
+            start(self.app, partial(self._answer, command, what))
 
     def action_decline(self) -> None:
         self._reason.display = True
@@ -154,8 +157,7 @@ class CardDialog(Dialog):
             return
         self._answered = True
         command = Decline(self.app.next_command_id(), self.proposal.proposal_id, event.value.strip())
-        self.app.run_worker(partial(self._answer, command, f"declined {plain(self.proposal.card.symbol)}"),
-                            exit_on_error=False)
+        start(self.app, partial(self._answer, command, f"declined {plain(self.proposal.card.symbol)}"))
 
     async def _answer(self, command: Approve | Decline, what: str) -> None:
         receipt = await self.app.deliver(command, what)
@@ -164,7 +166,6 @@ class CardDialog(Dialog):
             return
         from tui.app import refusal_words
 
-        self.note(f"refused: {refusal_words(receipt)}" if receipt else "no answer; it may or may not have been approved",
-                  "crit")
+        self.note(f"refused: {refusal_words(receipt)}" if receipt else "no answer; it may or may not have happened", "crit")
         self._answered = receipt is None
         self._changed = receipt is not None

@@ -47,13 +47,13 @@ def check_lines(checks: Sequence[CheckView], width: int, most: int = 99) -> list
         for position, text in enumerate(wrapped(f"{check.name}: {check.message}", width - 2)):
             lines.append([("✗ " if position == 0 else "  ", "crit"), (text, "warn")])
     room = most - len(lines)
-    if len(passed) > room:
-        names = ", ".join(plain(check.name) for check in passed)
-        return [*lines, *([("✓ " if position == 0 else "  ", "good"), (text, "muted")]
-                          for position, text in enumerate(wrapped(names, width - 2)))]
-    for check in passed:
+    # The last checks are those of money and heat: they keep their numbers longest.
+    brief = len(passed) - room + 1 if len(passed) > room else 0
+    if brief:
+        lines.append([("✓ ", "good"), (f"{min(brief, len(passed))} other checks pass", "muted")])
+    for check in passed[brief:]:
         held = f"{plain(check.value)} of {plain(check.limit)}" if check.limit and check.value else plain(check.message)
-        lines.append([("✓ ", "good"), (f"{plain(check.name):18}", ""), (held, "muted")])
+        lines.append([("✓ ", "good"), (f"{plain(check.name):17}", ""), (held, "muted")])
     return lines
 
 

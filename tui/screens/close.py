@@ -30,8 +30,10 @@ class CloseDialog(Dialog):
     def body(self) -> ComposeResult:
         view = self.position
         yield ToneText([
-            [("held       ", "muted"), (number(view.quantity, view.quantity_decimals), "strong"), (f"  {plain(view.side)}", "")],
-            [("mark       ", "muted"), (number(view.mark, view.price_decimals) + (" STALE" if view.mark_stale else ""), "")],
+            [("held       ", "muted"), (number(view.quantity, view.quantity_decimals), "strong"),
+             (f"  {plain(view.side)}", "")],
+            [("mark       ", "muted"), (number(view.mark, view.price_decimals), ""),
+             (" STALE" if view.mark_stale else "", "stale")],
             [("P&L        ", "muted"), (f"{arrow(view.pnl)} {money(view.pnl, 2, view.currency, signed=True)}",
                                         "gain" if view.pnl > 0 else "loss")]])
         with Horizontal(classes="field"):

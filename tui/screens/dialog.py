@@ -57,7 +57,8 @@ class Dialog(ModalScreen[None]):
             with Horizontal(id="buttons"):
                 yield from self.buttons()
             with Horizontal(id="foot"):
-                yield KeyBar([entry for entry in self.app.keymap if entry.scope in ("dialog", self.SCOPE) and entry.rank])
+                yield KeyBar([entry for entry in self.app.keymap
+                              if entry.scope in ("dialog", self.SCOPE) and entry.rank])
                 yield PanicButton(classes="-one-line")
 
     def on_mount(self) -> None:

@@ -9,6 +9,7 @@ from engine.inputs import Flatten
 from engine.service import FlattenLine, FlattenView, Snapshot
 from tui.formats import money, number, plain, plural
 from tui.screens.dialog import Dialog, button
+from tui.widgets.background import start
 from tui.widgets.columns import shortened
 from tui.widgets.lines import ToneText
 
@@ -47,7 +48,7 @@ class FlattenDialog(Dialog):
             self._asked = True
             self._only_close()
             self.query_one("#report", ToneText).show([[("■ Flattening: sent, waiting for the engine…", "crit")]])
-            self.app.run_worker(self._flatten, exit_on_error=False)
+            start(self.app, self._flatten)
         else:
             self.dismiss()
 
@@ -98,7 +99,7 @@ def progress_lines(flatten: FlattenView) -> list[list[tuple[str, str]]]:
         head = ("✓ FLAT: the venue itself reports no position and no order", "good")
     else:
         head = (f"✗ NOT FLAT: {plural(left, 'instrument')} left", "crit")
-    lines = [[head], [(f"open orders at the venue: {flatten.open_orders_left}", "" if flatten.open_orders_left else "muted")],
+    lines = [[head], [("open orders at the venue: ", "muted"), (str(flatten.open_orders_left), "")],
              [("  INSTRUMENT            AT START      LEFT  TIME   ", "head")]]
     lines += [_progress_line(line) for line in flatten.lines]
     if flatten.detail:

@@ -12,7 +12,8 @@ from tui.widgets.lines import ToneText
 
 ABOUT_WIDTH = 54
 MARKS = (("✓", "done, protected, passed"), ("✗", "refused, failed, not there"), ("?", "unknown, or waits for you"),
-         ("!", "look at it: old quote, warning"), ("●", "working, connected"), ("◐", "partly: by the engine only, comparing"),
+         ("!", "look at it: old quote, warning"), ("●", "working, connected"),
+         ("◐", "partly: by the engine only, comparing"),
          ("…", "on its way"), ("■", "halt, live money, critical"), ("▲ ▼", "gain, loss; always with a sign"))
 
 

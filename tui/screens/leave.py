@@ -9,7 +9,8 @@ class LeaveDialog(ConfirmDialog):
     """Asks before the app is left."""
 
     def __init__(self, snapshot: Snapshot, *, ends_engine: bool) -> None:
-        super().__init__("Leave Quarterdeck", leaving_lines(snapshot, ends_engine=ends_engine), safe="Stay", act="Leave")
+        super().__init__("Leave Quarterdeck", leaving_lines(snapshot, ends_engine=ends_engine), safe="Stay",
+                         act="Leave")
 
     def confirmed(self) -> None:
         self.app.exit()

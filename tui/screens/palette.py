@@ -41,12 +41,13 @@ class ActProvider(Provider):
         yield from _levers(app)
         on_workstation = self.screen is app.workstation
         for entry in app.keymap:
+            name = f"{entry.label.capitalize()}  ({entry.shown})"
             if entry.scope == "app" and entry.entry_id not in ("palette", "interrupt", "panic", "flatten"):
-                yield Act(f"{entry.label.capitalize()}  ({entry.shown})", entry.about, _runner(app, f"app.{entry.action}"))
+                yield Act(name, entry.about, _runner(app, f"app.{entry.action}"))
             elif entry.scope == "main" and on_workstation:
-                yield Act(f"{entry.label.capitalize()}  ({entry.shown})", entry.about, _runner(app, f"screen.{entry.action}"))
-        for name in app.own_themes:
-            yield Act(f"Theme: {name}", "Change the colours", partial(setattr, app, "theme", name))
+                yield Act(name, entry.about, _runner(app, f"screen.{entry.action}"))
+        for theme in app.own_themes:
+            yield Act(f"Theme: {theme}", "Change the colours", partial(setattr, app, "theme", theme))
         if with_symbols and on_workstation:
             yield from _instruments(app)
 
@@ -70,7 +71,8 @@ def _instruments(app: "QuarterdeckApp") -> Iterator[Act]:
     for quote in app.snapshot.quotes if app.snapshot else ():
         symbol = plain(quote.symbol)
         for side in Side:
-            yield Act(f"{side.value.capitalize()} {symbol}", "Open a ticket", partial(_open_ticket, app, side, quote.symbol))
+            yield Act(f"{side.value.capitalize()} {symbol}", "Open a ticket",
+                      partial(_open_ticket, app, side, quote.symbol))
 
 
 def _open_ticket(app: "QuarterdeckApp", side: Side, symbol: str) -> None:

@@ -18,11 +18,13 @@ from tui.panes.positions import protection_cell
 from tui.screens.card_lines import Line
 from tui.screens.dialog import Dialog, button
 from tui.screens.entries import number_entry, span_entry, trail_entry
+from tui.widgets.background import start
 from tui.widgets.entry import Entry
 from tui.widgets.lines import ToneText
 
-FIELDS = (("stop", "stop"), ("target", "target"), ("trail", "trail"), ("breakeven", "breakeven at"),
+FIELDS = (("stop", "stop"), ("target", "target"), ("trail", "trail"), ("breakeven", "breakeven"),
           ("max_hold", "max hold"))
+HINTS = {"trail": "2%  50  1.5atr", "max_hold": "from now: 90m  2h"}
 PARTS = {"stop": "stop", "target": "target", "trail": "trail", "breakeven": "breakeven", "max_hold": "max_hold"}
 
 
@@ -46,7 +48,7 @@ class ProtectionDialog(Dialog):
                     with Horizontal(classes="field"):
                         yield Label(label, markup=False)
                         yield Entry(self._before[field_id], id=field_id, select_on_focus=False,
-                                    placeholder={"trail": "2%  50  1.5atr", "max_hold": "from now: 90m  2h"}.get(field_id, "none"))
+                                    placeholder=HINTS.get(field_id, "none"))
             with Vertical(id="preview"):
                 yield ToneText(id="facts")
 
@@ -118,7 +120,7 @@ class ProtectionDialog(Dialog):
         return SetProtection(
             self.app.next_command_id(), self.position.symbol, self.position.portfolio,
             stop=number_entry(given["stop"], "stop"), target=number_entry(given["target"], "target"),
-            trail=trail_entry(given["trail"], "trail"), breakeven_at=number_entry(given["breakeven"], "breakeven at"),
+            trail=trail_entry(given["trail"], "trail"), breakeven_at=number_entry(given["breakeven"], "breakeven"),
             max_hold_seconds=span_entry(given["max_hold"], "max hold"),
             clear=tuple(PARTS[field_id] for field_id, _ in FIELDS if field_id in changed and not now[field_id]))
 
@@ -135,7 +137,7 @@ class ProtectionDialog(Dialog):
             self.note("This takes the stop away. Press it once more if you mean it.", "crit")
         else:
             self.query_one("#act", Button).disabled = True
-            self.app.run_worker(partial(self._send, command), exit_on_error=False)
+            start(self.app, partial(self._send, command))
 
     async def _send(self, command: SetProtection) -> None:
         receipt = await self.app.deliver(command, f"protection of {plain(command.symbol)} changed")
@@ -151,8 +153,9 @@ class ProtectionDialog(Dialog):
 def starting_entries(view: PositionView) -> dict[str, str]:
     """What is in force, as it would be typed; trail and longest hold start empty where they cannot be typed back."""
     trail = plain(view.trail).lower().replace(" ", "")
-    return {"stop": "" if view.stop is None else str(view.stop), "target": "" if view.target is None else str(view.target),
-            "trail": trail if _can_be_typed(trail) else "", "breakeven": "" if view.breakeven_at is None else str(view.breakeven_at),
+    prices = {"stop": view.stop, "target": view.target, "breakeven": view.breakeven_at}
+    return {**{field_id: "" if price is None else str(price) for field_id, price in prices.items()},
+            "trail": trail if _can_be_typed(trail) else "",
             "max_hold": "" if view.max_hold_left_seconds is None else f"{int(view.max_hold_left_seconds // 60)}m"}
 
 

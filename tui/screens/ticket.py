@@ -19,6 +19,7 @@ from tui.keymap import bindings_for
 from tui.screens.card_lines import Line, check_lines, money_lines, refusal_lines, terms_lines
 from tui.screens.dialog import ConfirmDialog, Dialog, button
 from tui.screens.entries import number_entry, span_entry, trail_entry
+from tui.widgets.background import start
 from tui.widgets.choice import Choice
 from tui.widgets.entry import Entry
 from tui.widgets.lines import ToneText
@@ -119,7 +120,8 @@ class TicketDialog(Dialog):
             raise UsageError("quantity: type one, or a risk in percent of equity")
         if quantity is not None and risk is not None:
             raise UsageError("quantity or risk %: only one of the two")
-        limited, triggered = kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT), kind in (OrderKind.STOP, OrderKind.STOP_LIMIT)
+        limited = kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
+        triggered = kind in (OrderKind.STOP, OrderKind.STOP_LIMIT)
         limit = number_entry(self._text("limit"), "limit") if limited else None
         trigger = number_entry(self._text("trigger"), "trigger") if triggered else None
         if limited and limit is None:
@@ -150,9 +152,10 @@ class TicketDialog(Dialog):
             self._order = msgspec.structs.replace(self.order(), command_id=self.app.next_command_id())
         except UsageError as problem:
             self._order, self._preview, self._answered_revision = None, None, revision
-            self.query_one("#preview-text", ToneText).show(refusal_lines(Refusal("", "", "", str(problem)), PREVIEW_WIDTH))
+            refusal = Refusal("entry", "", "", str(problem))
+            self.query_one("#preview-text", ToneText).show(refusal_lines(refusal, PREVIEW_WIDTH))
             return
-        self.run_worker(partial(self._ask_service, self._order, revision), group="what-if", exclusive=True, exit_on_error=False)
+        start(self, partial(self._ask_service, self._order, revision), group="what-if", exclusive=True)
 
     async def _ask_service(self, order: PlaceOrder, revision: int) -> None:
         try:
@@ -203,7 +206,7 @@ class TicketDialog(Dialog):
             self._sending = True
             self.query_one("#act", Button).disabled = True
             self.note("sent, waiting for the engine…", "muted")
-            self.app.run_worker(partial(self._send, self._order), exit_on_error=False)
+            start(self.app, partial(self._send, self._order))
 
     async def _send(self, order: PlaceOrder) -> None:
         size = f"{number(order.quantity)} " if order.quantity is not None else ""
@@ -237,7 +240,7 @@ def preview_lines(answer: OrderCard | Refusal) -> list[Line]:
     """The card, or why there is none."""
     if isinstance(answer, Refusal):
         return refusal_lines(answer, PREVIEW_WIDTH)
-    checks = check_lines(answer.checks, PREVIEW_WIDTH, most=3)
+    checks = check_lines(answer.checks, PREVIEW_WIDTH, most=7)
     return [terms_lines(answer)[0], *money_lines(answer), [], *checks]
 
 

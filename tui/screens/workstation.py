@@ -37,6 +37,7 @@ from tui.panes.orders import FillsPane, OrdersPane
 from tui.panes.pane import Pane
 from tui.panes.positions import PositionsPane
 from tui.panes.strip import StatusStrip
+from tui.widgets.background import start
 from tui.widgets.grid import Grid
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.lines import Banner, TabLine, ToneLine
@@ -192,7 +193,8 @@ class Workstation(Screen[None]):
     def _show_tabs(self) -> None:
         tabs = []
         for index, pane_id in enumerate(PANES):
-            tabs.append((pane_id, f"{index + 1} {TAB_WORDS.get(pane_id, pane_id.capitalize())}{self._waiting(pane_id)}"))
+            word = TAB_WORDS.get(pane_id, pane_id.capitalize())
+            tabs.append((pane_id, f"{index + 1} {word}{self._waiting(pane_id)}"))
         self.query_one(TabLine).show(tuple(tabs), self._recent[0])
 
     def _waiting(self, pane_id: str) -> str:
@@ -306,7 +308,7 @@ class Workstation(Screen[None]):
     def _ask_for_bars(self) -> None:
         chart = self.query_one(ChartPane)
         if chart.display and chart.instrument_id and self.app.snapshot is not None:
-            self.run_worker(partial(self._fetch_bars, chart), group="bars", exclusive=True, exit_on_error=False)
+            start(self, partial(self._fetch_bars, chart), group="bars", exclusive=True)
 
     async def _fetch_bars(self, chart: ChartPane) -> None:
         instrument_id = chart.instrument_id
@@ -416,7 +418,7 @@ class Workstation(Screen[None]):
             self.tell("no alert waits to be acknowledged", "muted")
 
     def _selected[View](self, kind: type[Pane[View]], noun: str, number: str) -> View | None:
-        """The row under the cursor of a table; where there is none, or the table is not the one in use, say what to do."""
+        """The row under the cursor of a table; where there is none, or another table is in use, say what to do."""
         pane = self.query_one(kind)
         if self._front_table() != pane.id:
             self.tell(f"select {noun} first: {number} opens the list", "warn")

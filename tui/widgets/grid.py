@@ -185,23 +185,25 @@ class Grid(ScrollView, can_focus=True):
         if kept is not None and kept[0] is row and kept[1] == under_cursor:
             return kept[2]
         self.painted_rows += 1
-        strip = self._line(row, under_cursor, base).adjust_cell_length(width, self._row_style(base, under_cursor))
+        strip = self._line(row, base, under_cursor=under_cursor).adjust_cell_length(
+            width, self._row_style(base, under_cursor=under_cursor))
         self._strips[row.key] = (row, under_cursor, strip)
         return strip
 
-    def _row_style(self, base: Style, under_cursor: bool) -> Style:
+    def _row_style(self, base: Style, *, under_cursor: bool) -> Style:
         if not under_cursor:
             return base
         return base + (self.tones.cursor if self.has_focus else self.tones.cursor_rest)
 
-    def _line(self, row: Row, under_cursor: bool, base: Style) -> Strip:
-        style, tones = self._row_style(base, under_cursor), self.tones
+    def _line(self, row: Row, base: Style, *, under_cursor: bool) -> Strip:
+        style, tones = self._row_style(base, under_cursor=under_cursor), self.tones
         segments = [Segment("▌" if under_cursor else " ", style + tones["focus"] if self.has_focus else style)]
         for position, placed in enumerate(self._placed):
             cell = row.cells[placed.place]
             if position:
                 segments.append(Segment(" " * GAP, style))
-            segments.append(Segment(self._widths.fitted(cell, placed), style + tones[cell.tone] if cell.tone else style))
+            cell_style = style + tones[cell.tone] if cell.tone else style
+            segments.append(Segment(self._widths.fitted(cell, placed), cell_style))
         return Strip(segments)
 
     def _header(self, base: Style) -> Strip:
@@ -222,7 +224,8 @@ class Grid(ScrollView, can_focus=True):
         else:
             lines = self.EMPTY.split("\n")
             text = lines[y - 2] if 0 <= y - 2 < len(lines) else ""
-        return Strip([Segment("  " + shortened(text, max(0, self.size.width - 2)).rstrip(), base + self.tones["muted"])])
+        text = shortened(text, max(0, self.size.width - 2)).rstrip()
+        return Strip([Segment("  " + text, base + self.tones["muted"])])
 
     # ---- moving -----------------------------------------------------------------------------------------------------
 

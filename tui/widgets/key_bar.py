@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.keymap import KeyEntry
+from tui.widgets.background import start
 
 if TYPE_CHECKING:
     from tui.theming import Tones
@@ -42,14 +43,16 @@ class KeyBar(Widget):
             needed = cell_len(entry.shown) + 1 + cell_len(entry.label) + 2
             if at + needed - 2 > width:
                 break
-            segments += [Segment(entry.shown, base + tones["focus"]), Segment(f" {entry.label}  ", base + tones["muted"])]
+            segments += [Segment(entry.shown, base + tones["focus"]),
+                         Segment(f" {entry.label}  ", base + tones["muted"])]
             self._spans.append((at, at + needed - 2, entry))
             at += needed
         return Strip(segments).adjust_cell_length(width, base)
 
     def on_click(self, event: Click) -> None:
-        for start, end, entry in self._spans:
-            if start <= event.x < end:
+        for left, right, entry in self._spans:
+            if left <= event.x < right:
                 namespace = "app" if entry.scope == "app" else self._namespace
-                self.run_worker(partial(self.app.run_action, f"{namespace}.{entry.action}", self.screen), exit_on_error=False)
+                act = partial(self.app.run_action, f"{namespace}.{entry.action}", self.screen)
+                start(self, act)
                 return

@@ -8,6 +8,8 @@ from textual.events import Click
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.widgets.background import start
+
 if TYPE_CHECKING:
     from tui.theming import Tones
 
@@ -39,4 +41,4 @@ class PanicButton(Widget):
         offset = event.get_content_offset(self)
         second = offset is not None and (offset.y == 1 or (self.size.height == 1 and offset.x > 16))
         name = "flatten" if second else "panic"
-        self.app.run_worker(partial(self.app.run_action, f"app.{name}"), exit_on_error=False)
+        start(self.app, partial(self.app.run_action, f"app.{name}"))
