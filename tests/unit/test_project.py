@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PAGES = ("README.md", "CHANGELOG.md", "tests/bench/README.md", *sorted(
+    str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md")))
 PACKAGES = ("tui", "engine", "brokers", "store", "themes")
 
 
@@ -37,10 +39,14 @@ def fenced(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-def command_lines() -> list[str]:
-    """Every line of the README that calls the program, in a block of commands or between backticks."""
-    shell = [line for block in fenced("sh") for line in block.splitlines() if line.startswith("quarterdeck ")]
-    return [*shell, *re.findall(r"`(quarterdeck [a-z][^`]*)`", README)]
+def command_lines(page: str) -> list[str]:
+    """Every line of a page that calls the program, in a block of commands or between backticks."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    plain = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    called = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()
+              if line.startswith("quarterdeck ")]
+    return [line for line in (*called, *re.findall(r"`(quarterdeck [a-z][^`]*)`", plain)) if len(line.split()) > 1]
 
 
 def command_path(line: str) -> list[str]:
@@ -64,8 +70,8 @@ def test_the_commands_of_the_readme_are_those_of_the_program() -> None:
     assert listed == all_command_paths()
 
 
-@pytest.mark.parametrize("line", sorted(set(command_lines())))
-def test_every_command_line_of_the_readme_is_understood(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("line", sorted({line for page in PAGES for line in command_lines(page)}))
+def test_every_command_line_of_the_pages_is_understood(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = command_path(line)
     assert run([*path, "--help"]) == 0
     told = capsys.readouterr().out
@@ -96,8 +102,7 @@ def test_the_checks_of_the_readme_are_those_of_the_engine() -> None:
     assert listed == made
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "tests/bench/README.md", *sorted(
-    str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
