@@ -33,6 +33,7 @@ REPLAY_ENGINE_ID = "replay"
 START_CASH = Decimal(100_000)
 START_COINS = Decimal(10)
 COIN_DECIMALS = 8
+SECONDS_PER_DAY = 86_400.0
 
 
 class ReplayRun(NamedTuple):
@@ -126,7 +127,8 @@ def _settings(config: Config, tapes: Sequence[RecordedTape]) -> Settings:
         first.limits, stale_quote_seconds=max(first.limits.stale_quote_seconds, longest_bar_seconds))
     portfolio = msgspec.structs.replace(
         first, currency=currency, minor_exponent=instrument.minor_exponent, limits=limits)
-    return msgspec.structs.replace(settings, portfolios=(portfolio,))
+    # A recorded market has no stream to lose: one full pass a tape day is enough.
+    return msgspec.structs.replace(settings, portfolios=(portfolio,), reconcile_seconds=SECONDS_PER_DAY)
 
 
 def _broker(home: Home, config: Config, portfolio: PortfolioSettings, tape: PlayedTape,

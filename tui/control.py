@@ -6,7 +6,6 @@ broken request gets an error, and too many connections are turned away.
 
 import asyncio
 import contextlib
-import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -268,7 +267,7 @@ def _bind(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(str(path))
-        os.chmod(path, 0o600)  # before listen(): nobody can connect while the mode is wider
+        path.chmod(0o600)  # before listen(): nobody can connect while the mode is wider
         listener.listen(MAX_CONNECTIONS)
     except OSError as error:
         listener.close()

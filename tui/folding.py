@@ -10,7 +10,7 @@ from engine.state import SNAPSHOT_FORMAT, State, decode_state
 from engine.views import snapshot as snapshot_of
 from store import snapshots
 from store.home import Home
-from store.read import chain_hash, journal_rows
+from store.read import chain_hash, is_blank, journal_rows
 from store.upcasters import Upcasters
 
 REPLAY_MARKER = "replay.json"
@@ -22,7 +22,7 @@ def restored_state(home: Home) -> State:
 
     Raises `JournalDamaged` naming the row that is not what was written.
     """
-    if not home.journal.is_file():
+    if not home.journal.is_file() or is_blank(home.journal):
         return State()
     loaded = snapshots.load_latest(home.snapshots, SNAPSHOT_FORMAT, lambda seq: chain_hash(home.journal, seq))
     for warning in loaded.warnings:

@@ -29,17 +29,17 @@ def config_text(config: Config) -> str:
     document = tomlkit.document()
     for line in HEADER:
         document.add(tomlkit.comment(line))
-    for name, field in Config.model_fields.items():
+    for name in Config.model_fields:
         value = getattr(config, name)
         document.add(tomlkit.nl())
         if isinstance(value, tuple):
-            document.add(name, _array(field, value))
+            document.add(name, _array(value))
         else:
             document.add(name, _table(value))
     return tomlkit.dumps(document)
 
 
-def _array(field: FieldInfo, sections: tuple[BaseModel, ...]) -> AoT:
+def _array(sections: tuple[BaseModel, ...]) -> AoT:
     array = tomlkit.aot()
     for section in sections:
         array.append(_table(section))

@@ -194,10 +194,10 @@ def _print_report(report: "ReplayReport") -> None:
     facts = [("replay", report.home), ("until", f"{moment(report.ended_at_ns)} UTC")]
     for one in report.portfolios:
         decimals = one.money_decimals
-        facts.append((f"portfolio {one.portfolio}",
-                      f"{one.trading_state.value}, equity {money(one.equity, decimals, one.currency)} from "
-                      f"{money(one.start_cash, decimals)} ({percent(one.return_percent, signed=True)}), realized "
-                      f"{money(one.realized, decimals, signed=True)} after fees of {money(one.fees, decimals)}"))
+        worth = (f"{one.trading_state.value}, equity {money(one.equity, decimals, one.currency)} from "
+                 f"{money(one.start_cash, decimals)} ({percent(one.return_percent, signed=True)}), realized "
+                 f"{money(one.realized, decimals, signed=True)} after fees of {money(one.fees, decimals)}")
+        facts.append((f"portfolio {one.portfolio}", worth))
     share = percent(report.win_rate_percent) if report.win_rate_percent is not None else "-"
     facts += [
         ("fills", str(report.fills)), ("round trips", f"{report.round_trips}, {report.winners} won ({share})"),

@@ -5,7 +5,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from engine.errors import QuarterdeckError, UsageError
@@ -82,19 +81,9 @@ def headless(path: Path) -> int:
     config = load_config(home.config)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _Setter(stop))
+        signal.signal(number, lambda *_: stop.set())
     with open_engine(home, config, on_stop=stop.set, warm_bars=HEADLESS_WARM_BARS) as running:
         return _attend(running, config, stop)
-
-
-class _Setter:
-    """A signal handler that only sets an event: nothing else is safe there."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self._stop.set()
 
 
 def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -> int:

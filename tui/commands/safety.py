@@ -40,11 +40,11 @@ def set_state(path: Path, state: TradingState, portfolio: str, cause: str, *, ye
     try:
         with engine_link(path) as link:
             receipt = link.send_now(command, HUNG_SECONDS if state is TradingState.HALTED else None)
-    except (EngineUnreachable, StoreError) as error:
+    except (EngineUnreachable, StoreError):
         if state is TradingState.HALTED:
             _raise_flag(existing_home(path), cause or "halt command", "halt command")
             print_note("the halt flag is raised: every engine of this home halts as soon as it runs")
-        raise error
+        raise
     if as_json:
         print_json(receipt)
     if receipt.refusal is not None:
