@@ -142,6 +142,8 @@ def test_panic_flattens_the_venue_while_the_engine_hangs_and_it_obeys_on_waking(
         headless: Headless, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, *BUY)[0] == 0
     os.kill(headless.process.pid, signal.SIGSTOP)
+    _, stopped = os.waitpid(headless.process.pid, os.WUNTRACED)  # the signal only asks: wait until it stands still
+    assert os.WIFSTOPPED(stopped)
     assert run(["status"]) == 3
     status, report = answer(capsys, "panic", "--yes")
     assert status == 0
