@@ -301,7 +301,7 @@ class Engine:
                 self._warm(item, stamp)
                 continue
             if not connected:
-                clock.advance_to(max(resume_ns, stamp))
+                clock.advance_to(resume_ns or stamp)
                 await self._connect_in_lockstep()
                 connected = True
             await self._pace(stamp)

@@ -12,6 +12,17 @@ from store.database import open_reader, unreadable
 _SELECT = "SELECT seq, at_ns, kind, version, payload, prev_hash, hash FROM journal WHERE seq >= ? ORDER BY seq"
 
 
+def is_blank(path: Path) -> bool:
+    """The file is there but its schema is not: the process that created it was killed in between; as good as no journal."""
+    connection = open_reader(path)
+    try:
+        return not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    finally:
+        connection.close()
+
+
 def journal_rows(path: Path, from_seq: int = 1) -> Iterator[JournalRow]:
     """Rows from `from_seq` on; raises `JournalDamaged` naming the first row that is not what was written."""
     for chained in chained_rows(path, from_seq):
