@@ -4,11 +4,11 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
+from typing import Any, Self
 
-from engine.errors import QuarterdeckError, StoreError
+from engine.errors import EngineUnreachable, QuarterdeckError, StoreError
 from engine.inputs import Command, PlaceOrder, Reconcile, SetTradingState, TradingState
 from engine.runner import Engine
 from engine.service import OrderCard, Receipt, Refusal, Snapshot
@@ -62,10 +62,17 @@ class EngineLink:
         return self.engine.latest()
 
     def send_now(self, command: Command, seconds: float | None = None) -> Receipt:
-        return asyncio.run(asyncio.wait_for(self.engine.send(command), seconds or COMMAND_SECONDS))
+        return self._within(self.engine.send(command), seconds or COMMAND_SECONDS)
 
     def what_if_now(self, order: PlaceOrder) -> OrderCard | Refusal:
-        return asyncio.run(asyncio.wait_for(self.engine.what_if(order), COMMAND_SECONDS))
+        return self._within(self.engine.what_if(order), COMMAND_SECONDS)
+
+    @staticmethod
+    def _within[T](work: Coroutine[Any, Any, T], seconds: float) -> T:
+        try:
+            return asyncio.run(asyncio.wait_for(work, seconds))
+        except TimeoutError:
+            raise EngineUnreachable(f"the engine did not answer in {seconds:g} s; it may hang") from None
 
 
 class RunningEngine:
@@ -137,7 +144,7 @@ class FlagWatch:
             try:
                 obey_flag(self._link, flag.cause, flag.by)
                 clear_halt(self._home)
-            except (QuarterdeckError, TimeoutError) as error:
+            except QuarterdeckError as error:
                 _log.warning("the halt flag stays raised: %s", error)
 
 

@@ -222,6 +222,17 @@ def test_a_damaged_journal_is_named_and_panic_still_works(home: Path, capsys: py
     assert Home(home).halt_flag.exists()
 
 
+def test_a_wrong_configuration_does_not_keep_panic_from_the_venue(
+        home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, *BUY)[0] == 0
+    (home / "config.toml").write_text("[market]\nspeed = 3\n")
+    assert answer(capsys, *BUY)[0] == 2
+    status, report = answer(capsys, "panic", "--yes")
+    assert status == 0
+    assert isinstance(report, dict)
+    assert report["flat"] is True
+
+
 def damage_row(journal: Path, seq: int) -> None:
     """Change one byte of a row's payload, past the triggers that keep the journal append-only."""
     connection = sqlite3.connect(journal)

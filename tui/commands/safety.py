@@ -28,6 +28,10 @@ HALT_CAUSE = "panic"
 BY = "panic command"
 
 
+class _Refused(QuarterdeckError):
+    """The engine works and said no: nothing is gained by going around it."""
+
+
 class _EngineHung(Exception):
     """The home's lock is held, but its engine does not answer; never leaves this module."""
 
@@ -96,14 +100,16 @@ def _panic_at_venue(home: "Home", portfolio: str, *, yes: bool, as_json: bool) -
 
 
 def _panic_alone(home: "Home", portfolio: str, *, yes: bool, as_json: bool) -> int:
-    """No engine runs: a short one halts and flattens with full journaling, without a journal where that is broken."""
+    """No engine runs: a short one halts and flattens, fully journaled; where that cannot run, without a journal."""
     from tui.compose import emergency_engine, short_engine
 
     try:
         with short_engine(home) as link:
             return _both_stages(link, portfolio, yes=yes, as_json=as_json)
-    except StoreError as error:
-        print_note(f"{error}; going straight at the venue, without a journal")
+    except _Refused:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever broke on our side, the venue can still be flattened
+        print_note(f"{str(error) or type(error).__name__}; going straight at the venue, without a journal")
     _raise_flag(home, HALT_CAUSE, BY)
     if not _flatten_agreed(yes):
         return 1
@@ -173,7 +179,7 @@ def number_of_lots(lots: int) -> str:
 
 def _require_accepted(receipt: Receipt) -> None:
     if receipt.refusal is not None:
-        raise QuarterdeckError(refusal_line(receipt.refusal))
+        raise _Refused(refusal_line(receipt.refusal))
 
 
 def _raise_flag(home: "Home", cause: str, by: str) -> None:
