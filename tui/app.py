@@ -76,7 +76,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         self.lost_because = ""
         self._received_at = now_seconds()
         self._halting = 0
-        self._rung: set[str] = set()
+        self._rung: set[str] | None = None
         self._theme_problems = self._register_themes(home_themes, theme_name)
         if keys:
             self.set_keymap(dict(keys))
@@ -176,9 +176,9 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         loud = {view.proposal_id for view in snapshot.proposals if view.status is ProposalStatus.PENDING}
         loud |= {view.alert_id for view in snapshot.alerts
                  if view.level in (AlertLevel.ERROR, AlertLevel.CRIT) and not view.acknowledged}
-        new, first = loud - self._rung, not self._rung
+        new = loud - self._rung if self._rung is not None else set()
         self._rung = loud
-        if new and not first and not self.muted:
+        if new and not self.muted:
             self.bell()
 
     def tell(self, text: str, tone: str = "") -> None:

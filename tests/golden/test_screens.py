@@ -4,6 +4,7 @@
 """
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,6 @@ async def compare(name: str, size: tuple[int, int], keys: tuple[str, ...], first
         path.write_text(picture, "utf-8")
     assert path.is_file(), f"no picture yet; draw it: QUARTERDECK_PICTURES=write pytest {Path(__file__).name}"
     if path.read_text("utf-8") != picture:
-        seen = path.with_suffix(".seen.svg")
+        seen = Path(tempfile.mkdtemp(prefix="screen-")) / path.name
         seen.write_text(picture, "utf-8")
-        pytest.fail(f"the screen changed: compare {path.name} with {seen.name}, and draw it anew if it is meant")
+        pytest.fail(f"the screen changed: compare {path} with {seen}, and draw it anew if it is meant")

@@ -126,10 +126,10 @@ async def test_several_portfolios_can_be_looked_at_in_turn() -> None:
 
 
 async def test_the_bell_rings_for_new_decisions_only_and_can_be_muted(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with driving() as driver:
+    async with driving(snapshot(proposals=(), alerts=())) as driver:
         rung: list[int] = []
         monkeypatch.setattr(driver.app, "bell", lambda: rung.append(1))
-        await driver.publish(snapshot(2))
+        await driver.publish(snapshot(2, proposals=(), alerts=()))
         assert rung == []
         await driver.publish(snapshot(3, proposals=(proposal("P-7"), *snapshot().proposals)))
         assert len(rung) == 1

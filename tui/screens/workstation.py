@@ -1,6 +1,5 @@
 """The workstation: strip, panes, message line and key line, arranged for the size of the terminal."""
 
-from collections.abc import Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -11,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Container, Horizontal
 from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
+from textual.timer import Timer
 
 from engine.inputs import AcknowledgeAlert, Reconcile
 from engine.orders import Side
@@ -20,7 +20,6 @@ from engine.service import (
     FillView,
     OrderView,
     PositionView,
-    ProposalStatus,
     ProposalView,
     QuoteView,
     Snapshot,
@@ -37,6 +36,16 @@ from tui.panes.orders import FillsPane, OrdersPane
 from tui.panes.pane import Pane
 from tui.panes.positions import PositionsPane
 from tui.panes.strip import StatusStrip
+from tui.screens.arrangement import (
+    GROUPS,
+    LEAST_SIZE,
+    PANES,
+    arrangement_of,
+    first_alive,
+    places_of,
+    tab_words,
+    too_small,
+)
 from tui.widgets.background import start
 from tui.widgets.grid import Grid
 from tui.widgets.key_bar import KeyBar
@@ -46,16 +55,7 @@ from tui.widgets.panic_button import PanicButton
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
 
-PANES = ("positions", "decisions", "orders", "fills", "alerts", "market", "chart")
-GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "narrow": (PANES,),
-    "wide": (("positions",), ("chart",), ("decisions",), ("orders", "fills", "alerts", "market")),
-    "ultra": (("positions",), ("chart",), ("decisions",), ("orders", "fills"), ("alerts", "market")),
-}
-TAB_WORDS = {"decisions": "Decide"}
-LEAST_SIZE = (60, 16)
-WIDE_SIZE = (100, 30)
-ULTRA_SIZE = (150, 40)
+TOLD_SECONDS = 20.0
 
 
 class Workstation(Screen[None]):
@@ -132,9 +132,12 @@ class Workstation(Screen[None]):
         self._told = True
         for line in self.query("#message").results(ToneLine):
             line.show(text, tone)
-        self.set_timer(20.0, self._forget_told, name="told")
+        if self._telling is not None:
+            self._telling.stop()
+        self._telling = self.set_timer(TOLD_SECONDS, self._forget_told)
 
     _told = False
+    _telling: Timer | None = None
 
     def _forget_told(self) -> None:
         self._told = False
@@ -157,28 +160,25 @@ class Workstation(Screen[None]):
 
     def _arrange(self) -> None:
         width, height = self.app.size
-        small = width < LEAST_SIZE[0] or height < LEAST_SIZE[1]
-        self.arrangement = ("ultra" if width >= ULTRA_SIZE[0] and height >= ULTRA_SIZE[1]
-                            else "wide" if width >= WIDE_SIZE[0] and height >= WIDE_SIZE[1] else "narrow")
+        small = too_small(width, height)
+        self.arrangement = arrangement_of(width, height)
         for name in GROUPS:
             self.set_class(name == self.arrangement and not self._zoomed, f"-{name}")
         self.set_class(self._zoomed, "-zoomed")
         self.set_class(small, "-too-small")
-        keys = self.app.key_names
+        needed = f"{LEAST_SIZE[0]}x{LEAST_SIZE[1]}"
         self.query_one("#too-small", ToneLine).show(
-            f"Too small: {width}x{height}, needs {LEAST_SIZE[0]}x{LEAST_SIZE[1]}. {keys['panic']} works."
-            if small else "", "warn")
+            f"Too small: {width}x{height}, needs {needed}. {self.app.key_names['panic']} works." if small else "", "warn")
         self._show_fronts()
 
     def _show_fronts(self) -> None:
-        groups = ((tuple(self._recent[:1]),) if self._zoomed else GROUPS[self.arrangement])
-        fronts = [min(group, key=self._recent.index) for group in groups]
+        places = places_of(self.arrangement, self._recent, zoomed=self._zoomed)
+        fronts = [place.front for place in places]
         for pane_id in PANES:
             self.query_one(f"#{pane_id}").display = pane_id in fronts
-        for group, front in zip(groups, fronts, strict=True):
-            others = [pane_id for pane_id in group if pane_id != front] if len(group) < len(PANES) else []
-            self.query_one(f"#{front}").border_subtitle = " · ".join(
-                f"{PANES.index(pane_id) + 1} {pane_id.capitalize()}" for pane_id in others)
+        for place in places:
+            self.query_one(f"#{place.front}").border_subtitle = " · ".join(
+                f"{PANES.index(pane_id) + 1} {pane_id.capitalize()}" for pane_id in place.others)
         self.query_one("#detail").display = not self._zoomed and (self.arrangement != "narrow" or fronts[0] != "chart")
         snapshot = self.app.snapshot
         for pane in self.panes():
@@ -191,25 +191,7 @@ class Workstation(Screen[None]):
         self._show_keys()
 
     def _show_tabs(self) -> None:
-        tabs = []
-        for index, pane_id in enumerate(PANES):
-            word = TAB_WORDS.get(pane_id, pane_id.capitalize())
-            tabs.append((pane_id, f"{index + 1} {word}{self._waiting(pane_id)}"))
-        self.query_one(TabLine).show(tuple(tabs), self._recent[0])
-
-    def _waiting(self, pane_id: str) -> str:
-        snapshot = self.app.snapshot
-        if snapshot is None:
-            return ""
-        if pane_id == "positions":
-            return f" {len(snapshot.positions)}"
-        if pane_id == "decisions":
-            pending = sum(view.status is ProposalStatus.PENDING for view in snapshot.proposals)
-            return f" {pending}?" if pending else ""
-        if pane_id == "alerts":
-            unread = sum(not view.acknowledged for view in snapshot.alerts)
-            return f" {unread}!" if unread else ""
-        return ""
+        self.query_one(TabLine).show(tab_words(self.app.snapshot), self._recent[0])
 
     def _show_keys(self) -> None:
         front = self._recent[0]
@@ -426,12 +408,6 @@ class Workstation(Screen[None]):
         if pane.current is None:
             self.tell(f"there is no {noun.rsplit(maxsplit=1)[-1]} to act on", "warn")
         return pane.current
-
-
-def first_alive(quotes: Sequence[QuoteView]) -> str:
-    """The first instrument that trades now, or the first one at all; empty where there is none."""
-    return next((quote.instrument_id for quote in quotes if quote.session_open and quote.last is not None),
-                quotes[0].instrument_id if quotes else "")
 
 
 def _key_order(entry: KeyEntry) -> tuple[bool, int]:
