@@ -34,6 +34,7 @@ START_CASH = Decimal(100_000)
 START_COINS = Decimal(10)
 COIN_DECIMALS = 8
 SECONDS_PER_DAY = 86_400.0
+RECORDED_TRADE_SECONDS = 300  # a recorded trade is the price until the next one, also on a thin tape
 
 
 class ReplayRun(NamedTuple):
@@ -122,7 +123,7 @@ def _settings(config: Config, tapes: Sequence[RecordedTape]) -> Settings:
     (currency, instrument), = instruments.items()
     settings = config.settings()
     first = settings.portfolios[0]
-    longest_bar_seconds = float(max(tape.report.bar_seconds for tape in tapes))
+    longest_bar_seconds = float(max(tape.report.bar_seconds or RECORDED_TRADE_SECONDS for tape in tapes))
     limits = msgspec.structs.replace(
         first.limits, stale_quote_seconds=max(first.limits.stale_quote_seconds, longest_bar_seconds))
     portfolio = msgspec.structs.replace(
