@@ -131,9 +131,16 @@ class MarketView:
             self._day_open[instrument_id] = (day, ticks)
 
     def warm(self, bars: list[Bar]) -> None:
-        """Closed bars from before the first item, oldest first: for ATR and charts, without touching the marks."""
-        for bar in bars:
-            kept = self._bars.setdefault(bar.instrument_id, deque(maxlen=KEPT_BARS))
+        """Closed bars of one instrument from before those seen so far, oldest first: for ATR and charts; marks stay."""
+        if not bars:
+            return
+        instrument_id = bars[0].instrument_id
+        seen = list(self._bars.get(instrument_id, ()))
+        older = [bar for bar in bars if not seen or bar.close_ns <= seen[0].open_ns]
+        kept = self._bars[instrument_id] = deque(maxlen=KEPT_BARS)
+        self._atr.pop(instrument_id, None)
+        self._atr_seed.pop(instrument_id, None)
+        for bar in (*older, *seen):
             self._step_atr(bar, kept[-1].close_ticks if kept else bar.open_ticks)
             kept.append(bar)
 

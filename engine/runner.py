@@ -55,7 +55,8 @@ class EngineParts(NamedTuple):
     """What a run is made of; the composition root puts it together.
 
     `speed` paces a tape: 1 is as it was recorded, `math.inf` as fast as it goes. `script` holds timed commands for a tape.
-    `checkpoint` is handed the state now and then, once it is durable, to save it as a snapshot.
+    With `ready_when_warm` false the engine is ready before the feed's history has come. `checkpoint` is handed the state
+    now and then, once it is durable, to save it as a snapshot.
     `halted_elsewhere` says why another process halted this home, or nothing; it is asked every second.
     """
 
@@ -68,6 +69,7 @@ class EngineParts(NamedTuple):
     brokers: tuple[Broker, ...]
     state: State = State()
     feed: MarketFeed | None = None
+    ready_when_warm: bool = True
     tape: Tape | None = None
     speed: float = math.inf
     script: tuple[tuple[Nanoseconds, Command], ...] = ()
@@ -181,9 +183,6 @@ class Engine:
         """Stream first, then the start, then the first reconciliation."""
         instruments = [instrument for broker in self.parts.brokers
                        for instrument in await broker.connect(self._on_venue_message)]
-        if self.parts.feed is not None:
-            for instrument in instruments:
-                self._loop.market.warm(list(self.parts.feed.history(instrument.instrument_id, WARM_BARS)))
         capabilities = {broker.account: broker.capabilities for broker in self.parts.brokers}
         started = EngineStarted(self.parts.engine_id, self.parts.version, self.parts.settings, tuple(instruments), capabilities)
         await self._process([(at_ns, started)])
@@ -207,6 +206,11 @@ class Engine:
         await self._connect(self.parts.clock.now_ns())
         await self._drain()
         if feed is not None:
+            warming = self._warm_from(feed)
+            if self.parts.ready_when_warm:
+                await warming
+            else:
+                self._spawn(warming)
             self._spawn(self._feed(feed))
         self._spawn(self._beats())
         self._publish(force=True)
@@ -219,6 +223,16 @@ class Engine:
             self._publish()
         if feed is not None:
             await feed.close()
+
+    async def _warm_from(self, feed: MarketFeed) -> None:
+        """Bars from before the start, fetched beside the engine's loop: a stop does not wait for a chart."""
+        for instrument_id in list(self._loop.state.instruments):
+            try:
+                bars = await asyncio.to_thread(feed.history, instrument_id, WARM_BARS)
+            except Exception as error:  # noqa: BLE001 - without history there is no ATR yet, and that says so itself
+                self._log_failure(error)
+                continue
+            self._loop.market.warm(list(bars))
 
     async def _feed(self, feed: MarketFeed) -> None:
         try:

@@ -113,7 +113,7 @@ class WarmingFeed(SimulatedFeed):
 
 def paper_parts(home: Home, config: Config, journal: SqliteJournal | MemoryJournal, state: State, *,
                 engine_id: str, startup: tuple[Command, ...] = (), warm_bars: int = WARM_BARS,
-                checkpoint: Callable[[State], None] | None = None) -> EngineParts:
+                ready_when_warm: bool = False, checkpoint: Callable[[State], None] | None = None) -> EngineParts:
     """An engine on the simulated market and the paper venue of a home."""
     market, clock = simulated_market(config), SystemClock()
     brokers = paper_brokers(home, config, market)
@@ -124,7 +124,7 @@ def paper_parts(home: Home, config: Config, journal: SqliteJournal | MemoryJourn
     return EngineParts(
         clock=clock, journal=journal, engine_id=engine_id, version=VERSION, mode=Mode.PAPER,
         settings=config.settings(), brokers=brokers, state=state, startup=startup, checkpoint=checkpoint,
-        feed=feed, day_number=day_number_in(config.engine.new_day_zone))
+        feed=feed, ready_when_warm=ready_when_warm, day_number=day_number_in(config.engine.new_day_zone))
 
 
 def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | None = None,
@@ -145,7 +145,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     checkpoints = Checkpoints(home)
     try:
         parts = paper_parts(home, config, journal, state, engine_id=journal.engine_id, startup=halted,
-                            warm_bars=warm_bars, checkpoint=checkpoints)
+                            warm_bars=warm_bars, ready_when_warm=not serve, checkpoint=checkpoints)
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
     except BaseException:
         checkpoints.close()
