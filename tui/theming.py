@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.style import Style
 from textual.color import Color, ColorParseError
@@ -101,8 +101,8 @@ def parse_theme(text: str, source: str) -> Theme:
     checked = {key: _colour(key, value, source) for key, value in colours.items()}
     base = {key: value for key, value in checked.items() if key in BASE_COLOURS}
     meanings = {key: value for key, value in checked.items() if key not in BASE_COLOURS}
-    return Theme(name=name, dark=dark, variables={**default_variables(dark=dark), **meanings},
-                 **{"primary": meanings.get("focus", default_variables(dark=dark)["focus"]), **base})
+    colours_of: dict[str, Any] = {"primary": meanings.get("focus", default_variables(dark=dark)["focus"]), **base}
+    return Theme(name=name, dark=dark, variables={**default_variables(dark=dark), **meanings}, **colours_of)
 
 
 def _colour(key: str, value: object, source: str) -> str:
