@@ -9,12 +9,14 @@ from engine import orders as order_facts
 from engine.events import (
     AlertAcknowledged,
     AlertRaised,
+    Armed,
     CancelRequested,
     CancelSettled,
     CashAdjusted,
     CommandDone,
     ConnectivityChanged,
     DayRolled,
+    Disarmed,
     DriftCleared,
     DriftSeen,
     Event,
@@ -399,6 +401,15 @@ def _trading_state_changed(state: State, event: TradingStateChanged, recorded: R
     return {"portfolios": {**state.portfolios, event.portfolio: portfolio}}
 
 
+def _armed(state: State, event: Armed, _: Recorded) -> Changes:
+    return _account_changes(state, event.account, armed_until_ns=event.until_ns, armed_by=event.by,
+                            armed_digest=event.limits_digest)
+
+
+def _disarmed(state: State, event: Disarmed, _: Recorded) -> Changes:
+    return _account_changes(state, event.account, armed_until_ns=0, armed_by="", armed_digest="")
+
+
 def _alert_raised(state: State, event: AlertRaised, recorded: Recorded) -> Changes:
     known = state.alerts.get(event.alert_id)
     alert = Alert(event.alert_id, recorded.at_ns, event.level, event.code, event.subject, event.text,
@@ -443,4 +454,5 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     CommandDone: _nothing, ProposalRaised: _proposal_raised, ProposalSettled: _proposal_settled,
     TradingStateChanged: _trading_state_changed, AlertRaised: _alert_raised, AlertAcknowledged: _alert_acknowledged,
     FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
+    Armed: _armed, Disarmed: _disarmed,
 }

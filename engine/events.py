@@ -294,6 +294,23 @@ class TradingStateChanged(Event, frozen=True, omit_defaults=True):
     command_id: str = ""
 
 
+class Armed(Event, frozen=True, omit_defaults=True):
+    """An account with real money may open positions until `until_ns`, under exactly the limits of the digest."""
+
+    account: str
+    until_ns: Nanoseconds
+    by: str
+    limits_digest: str
+    command_id: str = ""
+
+
+class Disarmed(Event, frozen=True, omit_defaults=True):
+    account: str
+    reason: str
+    by: str
+    command_id: str = ""
+
+
 # ---- alerts and panic -----------------------------------------------------------------------------------------------
 
 
@@ -341,7 +358,7 @@ type AnyEvent = (
     | ExternalOrderSeen | PlanSet | StopMoved | LevelTouched | ExitWanted | ExitRetried | ProtectionChanged
     | PositionAdjusted | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
-    | FlattenProgressed | FlattenFinished
+    | FlattenProgressed | FlattenFinished | Armed | Disarmed
 )
 
 KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}

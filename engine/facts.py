@@ -126,7 +126,7 @@ def _proven_missing(turn: Turn, order: Order) -> None:
         close(turn, order, ClosedAs.CANCELED, "the venue no longer knows it")
         return
     fresh = turn.at_ns - order.intended_at_ns <= seconds_to_ns(turn.state.settings.query_after_seconds)
-    approved = approve_resend(turn.state, order) if fresh and not order.intent.parent_id else None
+    approved = approve_resend(turn.state, order, turn.at_ns) if fresh and not order.intent.parent_id else None
     if approved is None or isinstance(approved, Refusal):
         turn.emit(OrderDenied(order.client_order_id, "it never reached the venue"))
         retry_exit_later(turn, order)

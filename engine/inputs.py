@@ -326,8 +326,26 @@ class Reconcile(msgspec.Struct, frozen=True, tag=True):
     by: str = "user"
 
 
+class ArmAccount(msgspec.Struct, frozen=True, tag=True):
+    """Let an account with real money open positions for a time; `limits_digest` is that of the limits that were read."""
+
+    command_id: str
+    account: str
+    limits_digest: str
+    hours: float = 12.0
+    by: str = "user"
+
+
+class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
+    """End an arming at once; what is held keeps its protection."""
+
+    command_id: str
+    account: str
+    by: str = "user"
+
+
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
-                | AcknowledgeAlert | AcceptDrift | Reconcile)
+                | AcknowledgeAlert | AcceptDrift | Reconcile | ArmAccount | DisarmAccount)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
 
@@ -354,7 +372,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class PortfolioSettings(msgspec.Struct, frozen=True):
-    """What the configuration says of one portfolio."""
+    """What the configuration says of one portfolio; `live` where its account holds real money."""
 
     portfolio: str
     account: str
@@ -362,6 +380,7 @@ class PortfolioSettings(msgspec.Struct, frozen=True):
     minor_exponent: int
     automation: AutomationLevel = AutomationLevel.SUGGEST_ONLY
     limits: Limits = Limits()
+    live: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True):

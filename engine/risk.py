@@ -7,6 +7,7 @@ position is never held back by heat, loss limits, order rate or trading state; i
 from collections.abc import Sequence
 from decimal import Decimal
 
+from engine.arming import is_armed
 from engine.errors import InvariantBroken
 from engine.inputs import AutomationLevel, Connectivity, TradingState
 from engine.instruments import Instrument
@@ -55,7 +56,7 @@ def refusal_of(failed: CheckView) -> Refusal:
 def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: OrderIntent) -> tuple[CheckView, ...]:
     """Every check of an entry, in the order in which they are told."""
     instrument = state.instruments[intent.instrument_id]
-    checks = [*_standing_checks(state, intent), *_size_checks(instrument, intent)]
+    checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent), *_size_checks(instrument, intent)]
     mark = market.marks.get(intent.instrument_id)
     limits = state.portfolios[intent.portfolio].settings.limits
     age_seconds = (at_ns - mark.at_ns) / NS_PER_SECOND if mark else None
@@ -93,6 +94,16 @@ def _standing_checks(state: State, intent: OrderIntent) -> list[CheckView]:
         check("drift", drift is None, "none", f"ours {drift.our_lots}, venue {drift.venue_lots} lots" if drift else "none",
               f"{instrument.symbol} differs between us and the venue; accept the venue's word first"),
     ]
+
+
+def _arming_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> list[CheckView]:
+    """Real money opens nothing that a person has not armed; accounts on paper are not asked."""
+    if not state.portfolios[intent.portfolio].settings.live:
+        return []
+    armed = is_armed(state, intent.portfolio, at_ns)
+    return [check("arming", armed, "armed", "armed" if armed else "not armed",
+                  f"{intent.account} holds real money and is not armed: it only watches and protects; "
+                  f"`quarterdeck arm {intent.account}` arms it")]
 
 
 def _size_checks(instrument: Instrument, intent: OrderIntent) -> list[CheckView]:
@@ -265,11 +276,13 @@ def approve_flatten(intent: OrderIntent, venue_lots: int) -> RiskApproved | Refu
     return RiskApproved(intent, _SEAL)
 
 
-def approve_resend(state: State, order: Order) -> RiskApproved | Refusal:
+def approve_resend(state: State, order: Order, at_ns: Nanoseconds) -> RiskApproved | Refusal:
     """The same order once more, proven never to have arrived; an entry only while entries are allowed."""
     if order.intent.purpose is not Purpose.ENTRY:
         return RiskApproved(order.intent, _SEAL)
     trading_state = state.effective_state(order.intent.portfolio)
     if trading_state is not TradingState.ACTIVE:
         return Refusal("trading state", "ACTIVE", trading_state, "entries are blocked")
+    if not is_armed(state, order.intent.portfolio, at_ns):
+        return Refusal("arming", "armed", "not armed", f"{order.intent.account} is not armed")
     return RiskApproved(order.intent, _SEAL)

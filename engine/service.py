@@ -40,7 +40,11 @@ class AlertLevel(StrEnum):
 
 
 class AccountView(msgspec.Struct, frozen=True):
-    """One portfolio and its account: money, limits in use, state."""
+    """One portfolio and its account: money, limits in use, state.
+
+    `live` where real money is at stake; `armed_until_ns` is 0 where it is not armed; `limits_digest` is what an arming is
+    bound to.
+    """
 
     portfolio: str
     account: str
@@ -63,6 +67,10 @@ class AccountView(msgspec.Struct, frozen=True):
     connectivity: Connectivity
     drift: tuple[str, ...]
     limits: Limits
+    live: bool = False
+    armed_until_ns: int = 0
+    armed_by: str = ""
+    limits_digest: str = ""
 
 
 class PositionView(msgspec.Struct, frozen=True):

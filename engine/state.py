@@ -67,6 +67,9 @@ class AccountState(msgspec.Struct, frozen=True):
     last_fill_ns: Nanoseconds = 0
     reconciled_at_ns: Nanoseconds = 0
     drifts: dict[str, Drift] = {}
+    armed_until_ns: Nanoseconds = 0
+    armed_by: str = ""
+    armed_digest: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from engine.arming import automation_in_force, is_armed, limits_digest
 from engine.inputs import TradingState
 from engine.instruments import Instrument
 from engine.market import MarketView
@@ -45,7 +46,7 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
     orders.sort(key=lambda order: order.intended_at_ns, reverse=True)
     return Snapshot(
         version=version, at_ns=at_ns, mode=mode, engine_id=state.engine_id,
-        accounts=tuple(account_view(state, market, name) for name in state.portfolios),
+        accounts=tuple(account_view(state, market, at_ns, name) for name in state.portfolios),
         positions=tuple(position_view(state, market, at_ns, position) for position in state.positions.values()),
         orders=tuple(order_view(state, at_ns, order) for order in orders if order.intent.instrument_id in state.instruments),
         fills=tuple(fill_view(state, settled) for settled in reversed(state.recent_fills[-SHOWN_FILLS:])),
@@ -63,7 +64,7 @@ def money(minor_exponent: int, minor: Minor) -> Decimal:
     return Decimal(minor).scaleb(-minor_exponent)
 
 
-def account_view(state: State, market: MarketView, portfolio: str) -> AccountView:
+def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio: str) -> AccountView:
     known = state.portfolios[portfolio]
     account = state.account_of(portfolio)
     settings, exponent = known.settings, known.settings.minor_exponent
@@ -87,7 +88,10 @@ def account_view(state: State, market: MarketView, portfolio: str) -> AccountVie
         heat_limit_percent=100 * settings.limits.max_heat_fraction, gross_exposure_percent=100 * fraction(gross, equity),
         buying_power=money(exponent, max(0, int(equity * settings.limits.max_leverage) - gross - working)),
         trading_state=effective, trading_state_cause=cause if effective is not TradingState.ACTIVE else "",
-        automation=settings.automation, connectivity=account.connectivity, drift=drifts, limits=settings.limits)
+        automation=automation_in_force(state, portfolio, at_ns), connectivity=account.connectivity, drift=drifts,
+        limits=settings.limits, live=settings.live, limits_digest=limits_digest(settings.limits),
+        armed_until_ns=account.armed_until_ns if settings.live and is_armed(state, portfolio, at_ns) else 0,
+        armed_by=account.armed_by)
 
 
 def position_view(state: State, market: MarketView, at_ns: Nanoseconds, position: Position) -> PositionView:

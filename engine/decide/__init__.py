@@ -6,11 +6,12 @@ The quiet path comes first: a price inside every position's quiet band costs a d
 from collections.abc import Callable
 from typing import Any
 
-from engine.decide import beat, commands, entries, flatten, prices, proposals, sessions, venue
+from engine.decide import arming, beat, commands, entries, flatten, prices, proposals, sessions, venue
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
     Approve,
+    ArmAccount,
     Bar,
     CancelAllAnswered,
     CancelAnswered,
@@ -18,6 +19,7 @@ from engine.inputs import (
     ClosePosition,
     ConnectionChanged,
     Decline,
+    DisarmAccount,
     EngineStarted,
     FillReported,
     Flatten,
@@ -52,6 +54,7 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     SetProtection: commands.set_protection, Approve: proposals.approve, Decline: proposals.decline,
     SetTradingState: commands.set_trading_state, Flatten: flatten.start, AcknowledgeAlert: commands.acknowledge_alert,
     AcceptDrift: commands.accept_drift, Reconcile: commands.reconcile_now,
+    ArmAccount: arming.arm, DisarmAccount: arming.disarm,
 }
 
 

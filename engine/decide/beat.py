@@ -1,6 +1,6 @@
 """What time alone brings: deadlines, second looks, retries. The loop beats about once a second; every step is idempotent."""
 
-from engine.decide import flatten
+from engine.decide import arming, flatten
 from engine.events import DayRolled, LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced
 from engine.kernel.exits import HOLD_OVER, exit_on_price
@@ -19,6 +19,7 @@ def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     """Look at every deadline once."""
     _roll_day(turn)
     _expire_proposals(turn)
+    arming.end_what_is_over(turn)
     _ask_about_orders(turn)
     _ask_for_reports(turn)
     _look_at_positions(turn)

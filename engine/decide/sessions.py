@@ -1,5 +1,6 @@
 """The life of a run: the start, the connection to each venue, the end of a tape."""
 
+from engine.decide import arming
 from engine.events import ConnectivityChanged, InstrumentListed, SessionStarted
 from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, TapeEnded
 from engine.orders import Purpose
@@ -14,6 +15,7 @@ def started(turn: Turn, start: EngineStarted) -> None:
     for instrument in start.instruments:
         if turn.state.instruments.get(instrument.instrument_id) != instrument:
             turn.emit(InstrumentListed(instrument))
+    arming.end_what_is_over(turn)
 
 
 def connection_changed(turn: Turn, change: ConnectionChanged) -> None:
