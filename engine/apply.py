@@ -99,8 +99,8 @@ def _session_started(state: State, event: SessionStarted, recorded: Recorded) ->
         capabilities = event.capabilities[chosen.account]
         account = accounts.get(chosen.account) or AccountState(
             chosen.account, chosen.portfolio, capabilities, opened_at_ns=recorded.at_ns)
-        accounts[chosen.account] = replace(account, capabilities=capabilities, connectivity=Connectivity.DOWN,
-                                           connectivity_detail="not yet reconciled")
+        accounts[chosen.account] = replace(account, capabilities=capabilities, listed=event.listed.get(chosen.account, ()),
+                                           connectivity=Connectivity.DOWN, connectivity_detail="not yet reconciled")
     in_flight = {key: order_facts.with_unanswered(order) if not order.acked else order
                  for key, order in state.orders.items()}
     bared = {key: _bared(position, event.offline_since_ns or recorded.at_ns) if _engine_held(state, key) else position

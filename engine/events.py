@@ -33,6 +33,7 @@ class SessionStarted(Event, frozen=True, omit_defaults=True):
     settings: Settings
     capabilities: dict[str, VenueCapabilities]
     offline_since_ns: Nanoseconds = 0
+    listed: dict[str, tuple[str, ...]] = {}
 
 
 class InstrumentListed(Event, frozen=True, omit_defaults=True):

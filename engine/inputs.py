@@ -411,13 +411,14 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag=True):
-    """The first input of every run."""
+    """The first input of every run; `listed` names the instruments that each account trades, where it is known."""
 
     engine_id: str
     version: str
     settings: Settings
     instruments: tuple[Instrument, ...]
     capabilities: dict[str, VenueCapabilities]
+    listed: dict[str, tuple[str, ...]] = {}
 
 
 class TimeAdvanced(msgspec.Struct, frozen=True, tag=True):

@@ -181,10 +181,12 @@ class Engine:
 
     async def _connect(self, at_ns: Nanoseconds) -> None:
         """Stream first, then the start, then the first reconciliation."""
-        instruments = [instrument for broker in self.parts.brokers
-                       for instrument in await broker.connect(self._on_venue_message)]
+        listings = {broker.account: await broker.connect(self._on_venue_message) for broker in self.parts.brokers}
+        instruments = {one.instrument_id: one for listing in listings.values() for one in listing}
+        listed = {account: tuple(one.instrument_id for one in listing) for account, listing in listings.items()}
         capabilities = {broker.account: broker.capabilities for broker in self.parts.brokers}
-        started = EngineStarted(self.parts.engine_id, self.parts.version, self.parts.settings, tuple(instruments), capabilities)
+        started = EngineStarted(self.parts.engine_id, self.parts.version, self.parts.settings,
+                                tuple(instruments.values()), capabilities, listed)
         await self._process([(at_ns, started)])
         for broker in self.parts.brokers:
             await self._process([(at_ns, ConnectionChanged(broker.account, up=True))])

@@ -54,7 +54,7 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class AccountState(msgspec.Struct, frozen=True):
-    """One account at one venue, as its reports say."""
+    """One account at one venue, as its reports say; `listed` are the instruments that it trades, empty for all."""
 
     account: str
     portfolio: str
@@ -70,6 +70,7 @@ class AccountState(msgspec.Struct, frozen=True):
     armed_until_ns: Nanoseconds = 0
     armed_by: str = ""
     armed_digest: str = ""
+    listed: tuple[str, ...] = ()
 
 
 class Alert(msgspec.Struct, frozen=True):

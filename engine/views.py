@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from engine.arming import automation_in_force, is_armed, limits_digest
-from engine.inputs import TradingState
+from engine.inputs import PlaceOrder, TradingState
 from engine.instruments import Instrument
 from engine.market import MarketView
 from engine.orders import Order
@@ -34,7 +34,7 @@ from engine.valuation import (
     position_risk_minor,
     working_notional_minor,
 )
-from engine.want import price_or_none, trail_text
+from engine.want import listed_in, price_or_none, trail_text
 
 SHOWN_ORDERS = 200
 SHOWN_FILLS = 200
@@ -160,7 +160,7 @@ def proposal_views(state: State, at_ns: Nanoseconds) -> tuple[ProposalView, ...]
     """Pending ones first, the newest first; then the settled ones."""
     views = []
     for proposal in state.proposals.values():
-        instrument = _instrument_of(state, proposal.want.symbol)
+        instrument = _instrument_of(state, proposal.want)
         views.append(ProposalView(
             proposal_id=proposal.proposal_id, digest=proposal.digest, card=proposal.card, origin=proposal.want.origin,
             rationale=proposal.want.rationale, raised_at_ns=proposal.raised_at_ns, expires_at_ns=proposal.expires_at_ns,
@@ -171,10 +171,11 @@ def proposal_views(state: State, at_ns: Nanoseconds) -> tuple[ProposalView, ...]
     return tuple(views)
 
 
-def _instrument_of(state: State, symbol: str) -> Instrument:
-    wanted = symbol.strip().upper()
-    return next(instrument for instrument in state.instruments.values()
-                if wanted in (instrument.symbol.upper(), instrument.instrument_id.upper()))
+def _instrument_of(state: State, want: PlaceOrder) -> Instrument:
+    """The instrument of a pending trade; also one that its account no longer lists."""
+    wanted = want.symbol.strip().upper()
+    known = [*listed_in(state, want.portfolio), *state.instruments.values()]
+    return next(one for one in known if wanted in (one.symbol.upper(), one.instrument_id.upper()))
 
 
 def alert_views(state: State) -> tuple[AlertView, ...]:

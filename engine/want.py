@@ -44,12 +44,22 @@ def resolve(state: State, symbol: str, portfolio: str) -> Instrument | Refusal:
     if portfolio not in state.portfolios:
         return Refusal("portfolio", ", ".join(state.portfolios), portfolio, f"there is no portfolio called {portfolio!r}")
     wanted = symbol.strip().upper()
-    for instrument in state.instruments.values():
+    listing = listed_in(state, portfolio)
+    for instrument in listing:
         if wanted in (instrument.symbol.upper(), instrument.instrument_id.upper()):
             return instrument
-    near = [instrument.symbol for instrument in state.instruments.values() if instrument.symbol.upper().startswith(wanted[:2])]
+    near = [instrument.symbol for instrument in listing if instrument.symbol.upper().startswith(wanted[:2])]
     hint = f"; did you mean {', '.join(near[:3])}?" if near else ""
-    return Refusal("instrument", f"{len(state.instruments)} listed", symbol, f"{symbol!r} is not listed at this venue{hint}")
+    return Refusal("instrument", f"{len(listing)} listed", symbol, f"{symbol!r} is not listed at this venue{hint}")
+
+
+def listed_in(state: State, portfolio: str) -> list[Instrument]:
+    """The instruments that a portfolio's account trades, and what it holds; two venues may well list the same symbol."""
+    listed = state.account_of(portfolio).listed
+    if not listed:
+        return [*state.instruments.values()]
+    held = (position.instrument_id for position in state.positions.values() if position.portfolio == portfolio)
+    return [state.instruments[one] for one in dict.fromkeys((*listed, *held)) if one in state.instruments]
 
 
 def exact_ticks(instrument: Instrument, name: str, price: Decimal) -> Ticks | Refusal:

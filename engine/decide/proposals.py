@@ -12,7 +12,7 @@ from engine.service import AlertLevel, OrderCard, ProposalStatus, Refusal
 from engine.state import State
 from engine.turn import Turn
 from engine.units import Ticks, seconds_to_ns
-from engine.want import Assessment, assess
+from engine.want import Assessment, assess, resolve
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -95,8 +95,9 @@ def approve(turn: Turn, command: Approve) -> None:
 
 def _changed_since(turn: Turn, proposal: Proposal) -> Refusal | None:
     """Expired, out of its price band, or resting on a context that is no longer so."""
-    instrument = next(one for one in turn.state.instruments.values()
-                      if proposal.want.symbol.upper() in (one.symbol.upper(), one.instrument_id.upper()))
+    instrument = resolve(turn.state, proposal.want.symbol, proposal.want.portfolio)
+    if isinstance(instrument, Refusal):
+        return instrument
     if turn.at_ns >= proposal.expires_at_ns:
         return Refusal("expiry", "before its expiry", "expired", "nobody answered in time; ask for a new one")
     mark = turn.market.marks.get(instrument.instrument_id)

@@ -11,7 +11,8 @@ from engine.turn import Turn
 def started(turn: Turn, start: EngineStarted) -> None:
     """Record the run's settings; what was in flight is unknown until each venue has reported."""
     before_ns = turn.state.at_ns
-    turn.emit(SessionStarted(start.engine_id, start.version, start.settings, start.capabilities, before_ns))
+    turn.emit(SessionStarted(start.engine_id, start.version, start.settings, start.capabilities, before_ns,
+                            start.listed))
     for instrument in start.instruments:
         if turn.state.instruments.get(instrument.instrument_id) != instrument:
             turn.emit(InstrumentListed(instrument))
