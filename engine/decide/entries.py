@@ -1,12 +1,12 @@
 """Orders by hand and by strategies: assessed, then sent, turned into a pending trade, or refused with the reason."""
 
 from engine.decide import commands, proposals
+from engine.decide.sending import describe, send_entry
 from engine.inputs import AutomationLevel, ClosePosition, PlaceOrder
-from engine.orders import OrderIntent, OrderKind, Purpose, TimeInForce
-from engine.risk import approve_entry
+from engine.orders import OrderKind
 from engine.service import Refusal
 from engine.turn import Turn
-from engine.want import Assessment, assess, exact_lots, replace_intent, resolve
+from engine.want import assess, exact_lots, resolve
 
 
 def place_order(turn: Turn, want: PlaceOrder) -> None:
@@ -35,11 +35,6 @@ def needs_approval(turn: Turn, want: PlaceOrder) -> bool:
     return want.propose or (want.origin != "manual" and automation is not AutomationLevel.AUTO_EXECUTE)
 
 
-def describe(want: PlaceOrder) -> str:
-    size = f"{want.quantity}" if want.quantity is not None else f"{want.risk_percent}% risk"
-    return f"{want.side} {size} {want.symbol} {want.kind}"
-
-
 def _reduce(turn: Turn, want: PlaceOrder) -> None:
     """A sell of what is held (or a buy back) closes that much of it; it can never turn the position."""
     instrument = resolve(turn.state, want.symbol, want.portfolio)
@@ -61,36 +56,3 @@ def _reduce(turn: Turn, want: PlaceOrder) -> None:
             f"only {instrument.quantity(abs(held.lots))} {want.symbol} is held; close it first, then open the other side"))
         return
     commands.close_position(turn, ClosePosition(want.command_id, want.symbol, want.portfolio, want.quantity, want.by))
-
-
-def send_entry(turn: Turn, want: PlaceOrder, found: Assessment, command_id: str) -> Refusal | None:
-    """Submit an assessed entry; at a venue with native brackets together with its stop and target."""
-    entry = replace_intent(found.intent, client_order_id=turn.next_id())
-    children = bracket_children(turn, entry)
-    approved = approve_entry(found.checks, entry, children)
-    if isinstance(approved, Refusal):
-        turn.refuse(command_id, describe(want), approved)
-        return approved
-    turn.submit(approved, command_id)
-    turn.accept(command_id, f"{entry.side} {found.card.quantity} {found.card.symbol} sent",
-                order_ids=tuple(one.intent.client_order_id for one in approved))
-    return None
-
-
-def bracket_children(turn: Turn, entry: OrderIntent) -> tuple[OrderIntent, ...]:
-    """The stop and target that go out with an entry: only from flat, since they cover that entry's fills alone."""
-    can = turn.state.account_of(entry.portfolio).capabilities
-    plan = entry.plan
-    busy = turn.state.position(entry.portfolio, entry.instrument_id) or turn.state.orders_in(entry.portfolio, entry.instrument_id)
-    if not can.bracket or not can.stop or plan is None or not plan.stop_ticks or busy:
-        return ()
-    common = {"purpose": Purpose.STOP, "side": entry.side.opposite, "limit_ticks": 0, "trigger_ticks": plan.stop_ticks,
-              "kind": OrderKind.STOP, "reduce_only": True, "parent_id": entry.client_order_id,
-              "oco_group": entry.client_order_id, "plan": None, "time_in_force": TimeInForce.GTC, "reason": "stop of the bracket"}
-    base = entry.client_order_id
-    children = [replace_intent(entry, **{**common, "client_order_id": f"{base}-s"})]
-    if plan.target_ticks and can.oco:
-        children.append(replace_intent(entry, **{
-            **common, "client_order_id": f"{base}-t", "purpose": Purpose.TARGET, "kind": OrderKind.LIMIT,
-            "trigger_ticks": 0, "limit_ticks": plan.target_ticks, "reason": "target of the bracket"}))
-    return tuple(children)

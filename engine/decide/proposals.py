@@ -4,6 +4,7 @@ from hashlib import sha256
 
 import msgspec
 
+from engine.decide.sending import send_entry
 from engine.events import Proposal, ProposalRaised, ProposalSettled
 from engine.inputs import Approve, Decline, PlaceOrder
 from engine.instruments import Instrument
@@ -63,8 +64,6 @@ def card_digest(proposal_id: str, want: PlaceOrder, card: OrderCard, expires_at_
 
 def approve(turn: Turn, command: Approve) -> None:
     """Single use: an approval either sends exactly what was shown or ends the pending trade with the reason."""
-    from engine.decide.entries import send_entry
-
     proposal = turn.state.proposals.get(command.proposal_id)
     what = f"approve {command.proposal_id}"
     if proposal is None or proposal.status is not ProposalStatus.PENDING:
