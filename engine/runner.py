@@ -109,6 +109,7 @@ class Engine:
         self._committed_seq = parts.state.seq
         self._checkpoint_seq = parts.state.seq
         self._tape_position = ""
+        self._tape_ended = False
         self._drained_ns: Nanoseconds = 0
         self._halt_obeyed = ""
         self._beat_ns: Nanoseconds = 0
@@ -331,6 +332,7 @@ class Engine:
             await self._connect_in_lockstep()
         await self._run_script(script, 1 << 62)
         await self._settle([(clock.now_ns(), TapeEnded())])
+        self._tape_ended = True
         self._tape_position = "the tape has ended"
         self._publish(force=True)
         if not math.isinf(self.parts.speed):
@@ -502,6 +504,8 @@ class Engine:
         since, taken, _ = self._rate
         if now - since >= 1:
             self._rate = (now, self._loop.inputs_taken, (self._loop.inputs_taken - taken) / (now - since))
+        if self.parts.tape is not None and not self._tape_ended:
+            self._tape_position = time.strftime("%Y-%m-%d %H:%M", time.gmtime(self.parts.clock.now_ns() / NS_PER_SECOND))
         self._latest = snapshot(self._loop.state, self._loop.market, self.parts.clock.now_ns(),
                                 version=self._latest.version + 1, mode=self.parts.mode, health=self._health())
         self._wake_subscribers()
