@@ -157,6 +157,10 @@ def _exit_level_checks(state: State, instrument: Instrument, intent: OrderIntent
         checks.append(check("target side", (plan.target_ticks - entry) * sign > 0, f"{above} {instrument.price(entry)}",
                             instrument.price(plan.target_ticks),
                             f"a target of a {'long' if sign > 0 else 'short'} belongs {above} the entry"))
+    if plan and plan.breakeven_at_ticks:
+        checks.append(check("breakeven side", (plan.breakeven_at_ticks - entry) * sign > 0,
+                            f"{above} {instrument.price(entry)}", instrument.price(plan.breakeven_at_ticks),
+                            f"breakeven of a {'long' if sign > 0 else 'short'} is reached {above} the entry"))
     return checks
 
 

@@ -85,11 +85,15 @@ def trail_of(instrument: Instrument, market: MarketView, trail: TrailSpec | None
     if trail is None:
         return 0, 0
     given = [value for value in (trail.price, trail.percent, trail.atr) if value is not None]
-    if len(given) != 1 or given[0] <= 0:
+    if len(given) != 1 or not given[0].is_finite() or given[0] <= 0:
         return Refusal("trail", "one of price, percent, atr, above 0", str(trail),
                        "a trail is one price, percent or ATR multiple")
     if trail.price is not None:
-        return steps_up(trail.price, instrument.tick_size), 0
+        ticks = steps_up(trail.price, instrument.tick_size)
+        if ticks > instrument.max_ticks:
+            return Refusal("trail", f"up to {instrument.price(instrument.max_ticks)}", str(trail.price),
+                           f"a trail of {trail.price} is no distance in {instrument.symbol}")
+        return ticks, 0
     if trail.percent is not None:
         bps = int(trail.percent * PERCENT_BPS)
         if not 0 < bps < BPS:
@@ -99,7 +103,7 @@ def trail_of(instrument: Instrument, market: MarketView, trail: TrailSpec | None
     if atr is None or trail.atr is None:
         return Refusal("trail", "14 bars", f"{len(market.bars(instrument.instrument_id, 14))} bars",
                        f"{instrument.symbol} has no ATR yet; give the trail as a price or a percent")
-    return max(1, int(Decimal(str(atr)) * trail.atr)), 0
+    return min(instrument.max_ticks, max(1, int(Decimal(str(atr)) * trail.atr))), 0
 
 
 def plan_of(instrument: Instrument, market: MarketView, want: PlaceOrder) -> ExitPlan | Refusal:
@@ -192,7 +196,8 @@ def _lots(state: State, market: MarketView, instrument: Instrument, want: PlaceO
           entry: Ticks) -> Lots | Refusal:
     if want.quantity is not None:
         return exact_lots(instrument, want.quantity)
-    risk_bps = int((want.risk_percent or Decimal(0)) * PERCENT_BPS)
+    percent = want.risk_percent if want.risk_percent is not None and want.risk_percent.is_finite() else Decimal(0)
+    risk_bps = int(percent * PERCENT_BPS)
     stop = first_stop_ticks(draft.plan, want.side.sign, entry)
     if risk_bps <= 0 or not stop or not entry:
         return Refusal("risk", "a stop, a quote and a positive percent", str(want.risk_percent),

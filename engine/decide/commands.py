@@ -95,7 +95,8 @@ def set_protection(turn: Turn, command: SetProtection) -> None:
     stop_ticks = plan.stop_ticks if command.stop is not None or "stop" in command.clear else position.stop_ticks
     mark = turn.market.marks.get(position.instrument_id)
     price = mark.value_ticks(position.sign) if mark else position.best_ticks
-    best = price if command.trail is not None else position.best_ticks
+    looks_ahead = command.trail is not None or command.breakeven_at is not None
+    best = price if looks_ahead else position.best_ticks
     rules = exit_state(position, instrument)._replace(
         stop_ticks=stop_ticks, best_ticks=best, trail_ticks=plan.trail_ticks, trail_bps=plan.trail_bps,
         breakeven_at_ticks=plan.breakeven_at_ticks, breakeven_to_ticks=plan.breakeven_to_ticks)
@@ -131,6 +132,11 @@ def new_plan(state: State, market: MarketView, position: Position, command: SetP
     if given["target"] and price and (plan.target_ticks - price) * sign <= 0:
         return Refusal("target side", f"{'above' if sign > 0 else 'below'} {instrument.price(price)}",
                        str(instrument.price(plan.target_ticks)), "that target is already reached; close it instead")
+    if given["breakeven"] and (plan.breakeven_at_ticks - plan.breakeven_to_ticks) * sign <= 0:
+        return Refusal("breakeven side",
+                       f"{'above' if sign > 0 else 'below'} {instrument.price(plan.breakeven_to_ticks)}",
+                       str(instrument.price(plan.breakeven_at_ticks)),
+                       "breakeven is reached beyond the entry; short of it the stop would fire at once")
     required = state.portfolios[position.portfolio].settings.limits.require_stop
     if required and not plan.protects:
         return Refusal("stop required", "a stop or a trail", "none",
