@@ -84,7 +84,7 @@ def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
     ours = {position.instrument_id: position.lots for position in turn.state.positions.values()
             if position.account == report.account}
     unsettled = False
-    for instrument_id in sorted({*theirs, *ours}):
+    for instrument_id in sorted({*theirs, *ours, *account.drifts}):
         if instrument_id not in turn.state.instruments:
             turn.alert(AlertLevel.CRIT, "unknown-instrument", instrument_id, "the venue holds something that is not listed")
             continue
