@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from engine.config_limits import LimitsConfig, Money, Section, limit_contradictions
 from engine.errors import ConfigError
-from engine.inputs import AutomationLevel, Limits, PortfolioSettings, Settings
+from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
 from engine.units import Minor
 
 CONFIG_FILE = "config.toml"
@@ -26,7 +27,6 @@ SECRET_WORDS = ("api_key", "apikey", "api-key", "secret", "token", "password", "
 MONEY_DECIMALS = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 8, "SOL": 8, "BNB": 8, "USDT": 6, "USDC": 6}
 DEFAULT_MONEY_DECIMALS = 2
 
-_LIMITS = Limits()
 _SETTINGS = Settings(portfolios=())
 
 
@@ -35,11 +35,11 @@ def money_decimals(currency: str) -> int:
     return MONEY_DECIMALS.get(currency.upper(), DEFAULT_MONEY_DECIMALS)
 
 
-def _as_decimal(value: object) -> object:
-    """TOML numbers as exact decimals: a float is read by its shortest spelling, as it was written."""
-    if isinstance(value, bool):
-        return value
-    return Decimal(str(value)) if isinstance(value, int | float) else value
+def _as_tolerance(value: object) -> object:
+    try:
+        return RiskTolerance(str(value))
+    except ValueError:
+        raise ValueError("must be one of " + ", ".join(RiskTolerance)) from None
 
 
 def _as_level(value: object) -> object:
@@ -49,14 +49,8 @@ def _as_level(value: object) -> object:
         raise ValueError("must be one of " + ", ".join(AutomationLevel)) from None
 
 
-Money = Annotated[Decimal, BeforeValidator(_as_decimal)]
 Level = Annotated[AutomationLevel, BeforeValidator(_as_level)]
-
-
-class Section(BaseModel):
-    """What all sections share: no unknown key, no silent conversion, no change after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+Tolerance = Annotated[RiskTolerance, BeforeValidator(_as_tolerance)]
 
 
 class AppConfig(Section):
@@ -168,36 +162,6 @@ class AccountConfig(Section):
         return self
 
 
-class LimitsConfig(Section):
-    """The limits that every order of the portfolio is held against; fractions are parts of its equity."""
-
-    max_order_notional_fraction: float = Field(
-        default=_LIMITS.max_order_notional_fraction, gt=0, le=100, description="The largest single order.")
-    max_order_notional: Money | None = Field(
-        default=_LIMITS.max_order_notional, gt=0, examples=[10_000],
-        description="The largest single order in money; without it only the share counts.")
-    max_position_fraction: float = Field(
-        default=_LIMITS.max_position_fraction, gt=0, le=100,
-        description="The largest position in one instrument, working orders included.")
-    max_heat_fraction: float = Field(
-        default=_LIMITS.max_heat_fraction, gt=0, le=1,
-        description="The most that may be lost if every stop is hit at once, working entries included.")
-    max_leverage: float = Field(
-        default=_LIMITS.max_leverage, gt=0, le=100, description="The largest gross exposure, in times the equity.")
-    collar_bps: int = Field(
-        default=_LIMITS.collar_bps, ge=1, le=10_000,
-        description="A price may be this many hundredths of a percent away from the market.")
-    stale_quote_seconds: float = Field(
-        default=_LIMITS.stale_quote_seconds, gt=0, le=3600, description="Older quotes allow no new entry.")
-    duplicate_seconds: float = Field(
-        default=_LIMITS.duplicate_seconds, ge=0, le=3600,
-        description="The same order again within this time is refused.")
-    orders_per_minute: int = Field(
-        default=_LIMITS.orders_per_minute, ge=1, le=10_000, description="Entries a minute; exits are never held back.")
-    require_stop: bool = Field(
-        default=_LIMITS.require_stop, description="Every entry must come with a stop or a trailing stop.")
-
-
 class PortfolioConfig(Section):
     """One portfolio: its account, how far it may act alone, its limits."""
 
@@ -207,7 +171,14 @@ class PortfolioConfig(Section):
     automation: Level = Field(
         default=AutomationLevel.SUGGEST_ONLY,
         description="monitor_only: nothing is sent; suggest_only: strategies ask a person; auto_execute: they act.")
+    risk_tolerance: Tolerance = Field(
+        default=RiskTolerance.MODERATE,
+        description="The limits to start from: conservative, moderate or aggressive; docs/controls.md lists them.")
     limits: LimitsConfig = Field(default=LimitsConfig(), description="Limits of the portfolio.")
+
+    def resolved_limits(self) -> Limits:
+        """The limits in force: those of the risk tolerance with the portfolio's own laid over them."""
+        return self.limits.over(self.risk_tolerance)
 
 
 class Config(Section):
@@ -219,6 +190,13 @@ class Config(Section):
     log: LogConfig = Field(default=LogConfig())
     account: tuple[AccountConfig, ...] = Field(default=(AccountConfig(),), strict=False)
     portfolio: tuple[PortfolioConfig, ...] = Field(default=(PortfolioConfig(),), strict=False)
+    sectors: dict[str, str] = Field(
+        default={}, examples=['AAPL = "technology"'],
+        description="The sector of each symbol, for the limits on sectors and for preferred_sectors.")
+    buckets: dict[str, str] = Field(
+        default={}, examples=['"BTC/USD" = "coins"'],
+        description="The correlation bucket of each symbol: what tends to fall together. Without one a symbol is in the "
+        "bucket of its sector, or alone.")
 
     def account_named(self, name: str) -> AccountConfig:
         """The account of that name; raises `ConfigError`."""
@@ -231,7 +209,7 @@ class Config(Section):
         """What the engine needs of the configuration."""
         return Settings(
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
-            **self.engine.model_dump(),
+            sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
         )
 
     def _portfolio_settings(self, portfolio: PortfolioConfig) -> PortfolioSettings:
@@ -239,7 +217,7 @@ class Config(Section):
         return PortfolioSettings(
             portfolio=portfolio.name, account=account.name, currency=account.currency,
             minor_exponent=account.minor_exponent, automation=portfolio.automation,
-            limits=Limits(**portfolio.limits.model_dump()),
+            limits=portfolio.resolved_limits(), tolerance=portfolio.risk_tolerance,
         )
 
 
@@ -403,21 +381,13 @@ def contradictions(config: Config) -> Iterator[str]:
 
 
 def _portfolio_contradictions(config: Config, portfolio: PortfolioConfig) -> Iterator[str]:
-    limits, where = portfolio.limits, f'portfolio "{portfolio.name}"'
+    limits = portfolio.resolved_limits()
     leverage = config.account_named(portfolio.account).leverage
-    if limits.max_position_fraction < limits.max_order_notional_fraction:
-        yield (f"{where}: limits.max_position_fraction ({limits.max_position_fraction}) is below "
-               f"limits.max_order_notional_fraction ({limits.max_order_notional_fraction}): the largest order "
-               "never passes")
-    if limits.max_position_fraction > limits.max_leverage:
-        yield (f"{where}: limits.max_position_fraction ({limits.max_position_fraction}) is above limits.max_leverage "
-               f"({limits.max_leverage}): the largest position never passes")
-    if limits.max_leverage > leverage:
-        yield (f"{where}: limits.max_leverage ({limits.max_leverage}) is above the account's leverage ({leverage}): "
-               "the venue refuses before the limit does")
-    if not limits.require_stop and limits.max_heat_fraction < limits.max_order_notional_fraction:
-        yield (f"{where}: limits.require_stop is off, but an order without a stop risks its whole value, and "
-               f"limits.max_heat_fraction ({limits.max_heat_fraction}) is below the largest order "
-               f"({limits.max_order_notional_fraction})")
-    if not limits.require_stop and portfolio.automation is AutomationLevel.AUTO_EXECUTE:
-        yield f"{where}: strategies act alone (auto_execute) and may enter without a stop (limits.require_stop = false)"
+    acts_alone = portfolio.automation is AutomationLevel.AUTO_EXECUTE
+    for line in limit_contradictions(limits, leverage, acts_alone=acts_alone):
+        yield f'portfolio "{portfolio.name}": {line}'
+    known = {*config.sectors.values()}
+    for sector in limits.preferred_sectors:
+        if sector not in known:
+            yield (f'portfolio "{portfolio.name}": limits.preferred_sectors names "{sector}", which no symbol of [sectors] has: '
+                   "nothing can be entered through it")

@@ -8,6 +8,8 @@ import msgspec
 
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
+from engine.tolerance import Limits as Limits  # noqa: PLC0414 - offered here, with the other settings
+from engine.tolerance import RiskTolerance as RiskTolerance  # noqa: PLC0414
 from engine.units import Lots, Minor, Nanoseconds, Ticks
 
 # ---- market data -----------------------------------------------------------------------------------------------------
@@ -356,21 +358,6 @@ class AutomationLevel(StrEnum):
     AUTO_EXECUTE = "auto_execute"
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """The limits of one portfolio; fractions are parts of equity, `bps` hundredths of a percent of price."""
-
-    max_order_notional_fraction: float = 0.25
-    max_order_notional: Decimal | None = None
-    max_position_fraction: float = 0.30
-    max_heat_fraction: float = 0.06
-    max_leverage: float = 1.0
-    collar_bps: int = 500
-    stale_quote_seconds: float = 10.0
-    duplicate_seconds: float = 10.0
-    orders_per_minute: int = 60
-    require_stop: bool = True
-
-
 class PortfolioSettings(msgspec.Struct, frozen=True):
     """What the configuration says of one portfolio; `live` where its account holds real money."""
 
@@ -381,6 +368,7 @@ class PortfolioSettings(msgspec.Struct, frozen=True):
     automation: AutomationLevel = AutomationLevel.SUGGEST_ONLY
     limits: Limits = Limits()
     live: bool = False
+    tolerance: RiskTolerance = RiskTolerance.MODERATE
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -397,6 +385,8 @@ class Settings(msgspec.Struct, frozen=True):
     trail_step_fraction: float = 0.05
     gap_allowance_bps: int = 0
     new_day_zone: str = "UTC"
+    sectors: dict[str, str] = {}
+    buckets: dict[str, str] = {}
 
 
 class VenueCapabilities(msgspec.Struct, frozen=True):

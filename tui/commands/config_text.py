@@ -34,6 +34,8 @@ def config_text(config: Config) -> str:
         document.add(tomlkit.nl())
         if isinstance(value, tuple):
             document.add(name, _array(value))
+        elif isinstance(value, dict):
+            document.add(name, _named_values(Config.model_fields[name], value))
         else:
             document.add(name, _table(value))
     return tomlkit.dumps(document)
@@ -44,6 +46,16 @@ def _array(sections: tuple[BaseModel, ...]) -> AoT:
     for section in sections:
         array.append(_table(section))
     return array
+
+
+def _named_values(field: FieldInfo, values: Mapping[str, str]) -> Table:
+    """A section whose keys are a person's own, such as symbols."""
+    table = tomlkit.table()
+    for line in (*_wrapped(field.description or ""), *(str(example) for example in field.examples or () if not values)):
+        table.add(tomlkit.comment(line))
+    for key, value in values.items():
+        table.add(key, value)
+    return table
 
 
 def _table(section: BaseModel) -> Table:
