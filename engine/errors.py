@@ -42,6 +42,10 @@ class HomeLocked(StoreError):
     """Another engine holds this home."""
 
 
+class KeysUnavailable(StoreError):
+    """The place where venue keys lie is missing, locked, or does not open; never says what lies there."""
+
+
 class JournalDamaged(StoreError):
     """A journal row does not match its hash, its neighbour or its sequence; the message names the row."""
 
