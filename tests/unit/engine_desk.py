@@ -19,7 +19,7 @@ from engine.apply import apply
 from engine.clocks import VirtualClock
 from engine.decide import decide
 from engine.effects import Answer, Effect, SendCancel, SubmitOrders
-from engine.events import Event, Recorded, decode
+from engine.events import Event, Recorded, decode, encode
 from engine.inputs import (
     Accepted,
     AutomationLevel,
@@ -275,6 +275,15 @@ class Desk:
     def changed(self, **fields: Any) -> None:
         """Set fields of the state by hand, for what no short way leads to."""
         self.state = msgspec.structs.replace(self.state, **fields)
+
+
+def rows_of(desk: Desk) -> list[JournalRow]:
+    """What a desk has recorded, as journal rows."""
+    rows = []
+    for recorded in desk.rows:
+        kind, version, payload = encode(recorded.event)
+        rows.append(JournalRow(recorded.seq, recorded.at_ns, kind, version, payload))
+    return rows
 
 
 def fold(rows: Sequence[JournalRow]) -> State:
