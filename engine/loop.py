@@ -1,28 +1,33 @@
 """The single writer: one input at a time through `decide`, its events to the journal, its effects to whoever releases them.
 
-Nothing here waits; the runner commits what was appended before it releases an effect.
+Nothing here waits; the runner commits what was appended before it releases an effect. A decision that fails by a defect of
+ours changes nothing: the input is dropped, `on_defect` is told, and the stops of every position are watched on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.decide import decide
-from engine.effects import Effect
+from engine.effects import Answer, Effect
 from engine.events import encode
 from engine.inputs import Bar, Input, MarketTrade, Quote
 from engine.market import MarketView
 from engine.ports import Journal, JournalRow
+from engine.service import Receipt, Refusal
 from engine.state import State
-from engine.turn import Stamped
+from engine.turn import Decision, Stamped
 from engine.units import Nanoseconds
 
 
 class Loop:
     """Owns the state and the picture of the market."""
 
-    def __init__(self, state: State, market: MarketView, journal: Journal) -> None:
+    def __init__(self, state: State, market: MarketView, journal: Journal,
+                 on_defect: Callable[[Input, Exception], None] = lambda taken, error: None) -> None:
         self.state = state
         self.market = market
+        self.defects = 0
         self._journal = journal
+        self._on_defect = on_defect
         self.inputs_taken = 0
         self.last_at_ns: Nanoseconds = state.at_ns
 
@@ -36,12 +41,31 @@ class Loop:
         kind = type(taken)
         if (kind is Quote or kind is MarketTrade or kind is Bar) and not self.market.see(taken, at_ns):  # type: ignore[arg-type]
             return ()
-        decision = decide(self.state, Stamped(at_ns, taken, self.market))
-        if decision.events:
-            rows = []
-            for recorded in decision.events:
-                kind_name, version, payload = encode(recorded.event)
-                rows.append(JournalRow(recorded.seq, recorded.at_ns, kind_name, version, payload))
+        try:
+            decision = decide(self.state, Stamped(at_ns, taken, self.market))
+            rows = _rows(decision) if decision.events else []
+        except Exception as error:  # noqa: BLE001 - an engine that dies of one input leaves every position alone
+            return self._drop(taken, error)
+        if rows:
             self._journal.append(rows)
             self.state = decision.state
         return decision.effects
+
+    def _drop(self, taken: Input, error: Exception) -> Sequence[Effect]:
+        """Nothing of the failed decision has happened; whoever gave a command is told so."""
+        self.defects += 1
+        self._on_defect(taken, error)
+        command_id = getattr(taken, "command_id", "")
+        if not command_id:
+            return ()
+        refusal = Refusal("defect", "a decision", type(error).__name__,
+                          f"a defect in the engine: {type(error).__name__}; nothing was done, the log has the details")
+        return (Answer(Receipt(command_id, accepted=False, seq=self.state.seq, refusal=refusal)),)
+
+
+def _rows(decision: Decision) -> list[JournalRow]:
+    rows = []
+    for recorded in decision.events:
+        kind_name, version, payload = encode(recorded.event)
+        rows.append(JournalRow(recorded.seq, recorded.at_ns, kind_name, version, payload))
+    return rows

@@ -48,6 +48,7 @@ SNAPSHOT_SECONDS = 0.1
 CHECKPOINT_ROWS = 5_000
 WARM_BARS = 500
 SLEEP_NS = 10 * NS_PER_SECOND
+LOGGED_DEFECTS = 20
 UNWRITABLE = "the journal cannot be written"
 
 
@@ -88,7 +89,7 @@ class Engine:
         self.finished = threading.Event()
         self.ready = threading.Event()
         self.failure: str | None = None
-        self._loop = Loop(parts.state, MarketView(parts.day_number), parts.journal)
+        self._loop = Loop(parts.state, MarketView(parts.day_number), parts.journal, self._on_defect)
         self._brokers = {broker.account: broker for broker in parts.brokers}
         self._observers = tuple(broker for broker in parts.brokers if isinstance(broker, MarketObserver))
         self._gateway = Gateway(self._brokers, parts.clock, self._deliver, parts.notifier)
@@ -147,6 +148,14 @@ class Engine:
             self.finished.set()
             self.ready.set()
             self._wake_subscribers()
+
+    def _on_defect(self, taken: Input, error: Exception) -> None:
+        """A decision failed: told in the log, and unless it was a command nothing new is opened until a person has looked."""
+        if self._loop.defects <= LOGGED_DEFECTS:
+            self._log_failure(error)
+        if not hasattr(taken, "command_id") and self._loop.state.trading_state is not TradingState.HALTED:
+            cause = f"a defect in the engine: {type(error).__name__} on {type(taken).__name__}"
+            self._commands.append(SetTradingState(f"defect-{self._loop.state.seq}", TradingState.HALTED, "", cause, "engine"))
 
     def _log_failure(self, error: Exception) -> None:
         import logging
@@ -592,6 +601,11 @@ class Engine:
     def state(self) -> State:
         """The state as of now; for the composition root's reports and for tests."""
         return self._loop.state
+
+    @property
+    def defects(self) -> int:
+        """How many inputs were dropped because deciding on them failed; 0 is the only right number."""
+        return self._loop.defects
 
     @property
     def market(self) -> MarketView:

@@ -29,6 +29,8 @@ from engine.valuation import (
 )
 
 PERCENT_BPS = 100
+MOST_DIGITS = 18
+LONGEST_HOLD_SECONDS = 10 * 366 * 86_400
 
 
 class Assessment(NamedTuple):
@@ -60,6 +62,20 @@ def listed_in(state: State, portfolio: str) -> list[Instrument]:
         return [*state.instruments.values()]
     held = (position.instrument_id for position in state.positions.values() if position.portfolio == portfolio)
     return [state.instruments[one] for one in dict.fromkeys((*listed, *held)) if one in state.instruments]
+
+
+def unusable_number(command: msgspec.Struct) -> Refusal | None:
+    """A number in a command that is none, or so large or small that exact arithmetic on it would not end: told before any."""
+    for name in command.__struct_fields__:
+        value = getattr(command, name)
+        if isinstance(value, msgspec.Struct):
+            inner = unusable_number(value)
+            if inner is not None:
+                return inner
+        elif isinstance(value, Decimal) and not (value.is_finite() and abs(value.adjusted()) <= MOST_DIGITS):
+            return Refusal("number", f"at most {MOST_DIGITS} digits", f"{value:.6g}" if value.is_finite() else str(value),
+                           f"{name} is not a number that could be meant")
+    return None
 
 
 def exact_ticks(instrument: Instrument, name: str, price: Decimal) -> Ticks | Refusal:
@@ -116,8 +132,9 @@ def plan_of(instrument: Instrument, market: MarketView, want: PlaceOrder) -> Exi
         if price is not None and (not price.is_finite() or price <= 0 or price / tick > instrument.max_ticks):
             return Refusal("price", f"0 to {instrument.price(instrument.max_ticks)}", str(price),
                            f"{name} {price} is not a price")
-    if want.max_hold_seconds is not None and want.max_hold_seconds <= 0:
-        return Refusal("max hold", "above 0 s", f"{want.max_hold_seconds} s", "a maximum holding time is longer than nothing")
+    if want.max_hold_seconds is not None and not 0 < want.max_hold_seconds <= LONGEST_HOLD_SECONDS:
+        return Refusal("max hold", f"above 0 s, to {LONGEST_HOLD_SECONDS} s", f"{want.max_hold_seconds} s",
+                       "a maximum holding time is longer than nothing and shorter than ten years")
     return ExitPlan(
         stop_ticks=stop_steps(want.stop, tick, sign) if want.stop is not None else 0,
         target_ticks=target_steps(want.target, tick, sign) if want.target is not None else 0,

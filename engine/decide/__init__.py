@@ -40,6 +40,7 @@ from engine.inputs import (
 from engine.protection import guard_touched
 from engine.state import State
 from engine.turn import Decision, Stamped, Turn
+from engine.want import unusable_number
 
 _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     EngineStarted: sessions.started, TapeEnded: sessions.tape_ended, ConnectionChanged: sessions.connection_changed,
@@ -84,5 +85,9 @@ def _command(turn: Turn, command: Any, handler: Callable[[Turn, Any], None]) -> 
     done_at = turn.state.commands.get(command.command_id)
     if done_at is not None:
         turn.accept(command.command_id, f"already done, journal row {done_at}")
+        return
+    refusal = unusable_number(command)
+    if refusal is not None:
+        turn.refuse(command.command_id, type(command).__name__, refusal)
         return
     handler(turn, command)

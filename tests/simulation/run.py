@@ -123,6 +123,8 @@ class Simulation:
     def _check_end(self) -> None:
         assert self.engine is not None
         state = self.engine.state
+        if self.engine.defects:
+            self.violations.append(f"{self.engine.defects} decisions failed by a defect")
         self.violations += self.broker.conflicts
         totals = self.broker.venue.venue.report(0, ())
         theirs = {position.instrument_id: position.lots for position in totals.positions if position.lots}
