@@ -7,32 +7,23 @@ and the code cannot drift apart. `Config.settings()` gives the engine what it ne
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from engine.config_limits import LimitsConfig, Money, Section, limit_contradictions
+from engine.config_accounts import NAME_PATTERN, SIMULATED, AccountConfig, account_errors
+from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
-from engine.units import Minor
 
 CONFIG_FILE = "config.toml"
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 SECRET_WORDS = ("api_key", "apikey", "api-key", "secret", "token", "password", "passphrase", "private_key")
-MONEY_DECIMALS = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 8, "SOL": 8, "BNB": 8, "USDT": 6, "USDC": 6}
-DEFAULT_MONEY_DECIMALS = 2
 
 _SETTINGS = Settings(portfolios=())
-
-
-def money_decimals(currency: str) -> int:
-    """Decimals that money of a currency is counted in: 2 for cents, 8 for coins, 0 for yen."""
-    return MONEY_DECIMALS.get(currency.upper(), DEFAULT_MONEY_DECIMALS)
 
 
 def _as_tolerance(value: object) -> object:
@@ -73,9 +64,10 @@ class LogConfig(Section):
 class MarketConfig(Section):
     """Where prices come from."""
 
-    source: Literal["simulated"] = Field(
-        default="simulated",
-        description="The built-in simulated market; recorded tapes are played by `quarterdeck replay`.")
+    source: str = Field(
+        default=SIMULATED,
+        description="What paper accounts trade on: simulated, the built-in market, or the name of an account at a real venue, "
+        "whose prices and symbols they then have. Recorded tapes are played by `quarterdeck replay`.")
     seed: int = Field(
         default=7, ge=0, le=2**31 - 1, description="The simulated market's seed: the same seed, the same prices.")
     quotes_per_second: float = Field(
@@ -84,6 +76,15 @@ class MarketConfig(Section):
     always_open: bool = Field(
         default=False,
         description="Stocks of the simulated market trade day and night instead of 09:30-16:00 New York.")
+
+
+class KeysConfig(Section):
+    """Where the keys of real venues lie; `quarterdeck keys set ACCOUNT` stores one."""
+
+    store: Literal["keyring", "file"] = Field(
+        default="keyring", description="keyring: the platform's own; file: an encrypted file, for a server without one.")
+    file: str = Field(
+        default="", description="The encrypted file; else keys.age in the home. Its passphrase is asked, or comes from systemd.")
 
 
 class EngineConfig(Section):
@@ -128,40 +129,6 @@ class EngineConfig(Section):
         return name
 
 
-class AccountConfig(Section):
-    """One account at one venue."""
-
-    name: str = Field(
-        default="paper", pattern=NAME_PATTERN, description="How orders, fills and the journal name the account.")
-    venue: Literal["paper"] = Field(
-        default="paper", description="The venue; paper is the built-in one, with no real money.")
-    currency: str = Field(
-        default="USD", pattern=r"^[A-Z0-9]{2,10}$", description="The one currency the account's money is in.")
-    initial_cash: Money = Field(default=Decimal(100_000), gt=0, le=10**12, description="Cash of a new paper account.")
-    leverage: float = Field(
-        default=2.0, ge=1, le=100, description="Buying power of the paper account, in times its equity.")
-    slippage_bps: int = Field(
-        default=1, ge=0, le=1000,
-        description="How much worse than the quote a market order fills, in hundredths of a percent.")
-    latency_ms: int = Field(
-        default=0, ge=0, le=60_000, description="Time between an order and its arrival at the paper venue.")
-
-    @property
-    def minor_exponent(self) -> int:
-        return money_decimals(self.currency)
-
-    @property
-    def initial_cash_minor(self) -> Minor:
-        return int(self.initial_cash.scaleb(self.minor_exponent))
-
-    @model_validator(mode="after")
-    def _cash_in_whole_units(self) -> "AccountConfig":
-        scaled = self.initial_cash.scaleb(self.minor_exponent)
-        if scaled != scaled.to_integral_value():
-            raise ValueError(f"initial_cash must have at most {self.minor_exponent} decimals for {self.currency}")
-        return self
-
-
 class PortfolioConfig(Section):
     """One portfolio: its account, how far it may act alone, its limits."""
 
@@ -187,6 +154,7 @@ class Config(Section):
     app: AppConfig = Field(default=AppConfig())
     market: MarketConfig = Field(default=MarketConfig())
     engine: EngineConfig = Field(default=EngineConfig())
+    keys: KeysConfig = Field(default=KeysConfig())
     log: LogConfig = Field(default=LogConfig())
     account: tuple[AccountConfig, ...] = Field(default=(AccountConfig(),), strict=False)
     portfolio: tuple[PortfolioConfig, ...] = Field(default=(PortfolioConfig(),), strict=False)
@@ -217,7 +185,7 @@ class Config(Section):
         return PortfolioSettings(
             portfolio=portfolio.name, account=account.name, currency=account.currency,
             minor_exponent=account.minor_exponent, automation=portfolio.automation,
-            limits=portfolio.resolved_limits(), tolerance=portfolio.risk_tolerance,
+            limits=portfolio.resolved_limits(), tolerance=portfolio.risk_tolerance, live=account.live,
         )
 
 
@@ -346,6 +314,7 @@ def _broken_references(config: Config) -> Iterator[str]:
             return
     yield from _doubled("account", names)
     yield from _doubled("portfolio", [portfolio.name for portfolio in config.portfolio])
+    yield from account_errors(config.account, config.market.source)
     taken: dict[str, str] = {}
     for index, portfolio in enumerate(config.portfolio):
         where = f'portfolio[{index}].account = "{portfolio.account}"'
@@ -355,6 +324,9 @@ def _broken_references(config: Config) -> Iterator[str]:
             yield f"{where}: no such account; {hint}"
         elif portfolio.account in taken:
             yield f'{where}: already the account of portfolio "{taken[portfolio.account]}"; give each portfolio its own'
+        elif config.account_named(portfolio.account).live and portfolio.resolved_limits().max_order_notional is None:
+            yield (f"{where}: holds real money: say the largest order in money, "
+                   f"portfolio[{index}].limits.max_order_notional = ...")
         taken[portfolio.account] = portfolio.name
 
 
@@ -366,10 +338,13 @@ def _doubled(section: str, names: Sequence[str]) -> Iterator[str]:
 
 def contradictions(config: Config) -> Iterator[str]:
     """Settings that are each allowed but do not go together, in words, one line each."""
-    used = {portfolio.account for portfolio in config.portfolio}
+    used = {config.market.source, *(portfolio.account for portfolio in config.portfolio)}
     for account in config.account:
         if account.name not in used:
             yield f'account "{account.name}": no portfolio uses it'
+        if account.live and account.endpoints.rest_url:
+            yield (f'account "{account.name}": holds real money, and its orders go to {account.endpoints.rest_url} instead of '
+                   "the venue's own address")
     if config.engine.query_after_seconds >= config.engine.settle_seconds:
         yield ("engine.query_after_seconds is not below engine.settle_seconds: an order would count as never received "
                "before the venue was asked for it")
@@ -384,6 +359,9 @@ def _portfolio_contradictions(config: Config, portfolio: PortfolioConfig) -> Ite
     limits = portfolio.resolved_limits()
     leverage = config.account_named(portfolio.account).leverage
     acts_alone = portfolio.automation is AutomationLevel.AUTO_EXECUTE
+    if acts_alone and config.account_named(portfolio.account).live:
+        yield (f'portfolio "{portfolio.name}": strategies act alone (auto_execute) on real money, as long as '
+               f'"{portfolio.account}" is armed')
     for line in limit_contradictions(limits, leverage, acts_alone=acts_alone):
         yield f'portfolio "{portfolio.name}": {line}'
     known = {*config.sectors.values()}
