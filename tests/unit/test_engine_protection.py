@@ -1,0 +1,667 @@
+"""Keeping positions protected: where stops live, how they move, and what happens when one does not stand."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from engine.events import AlertRaised, ExitRetried, ExitWanted, LevelTouched, ProtectionChanged, StopMoved
+from engine.inputs import (
+    Bar,
+    CancelAnswered,
+    CancelOrder,
+    CancelRefused,
+    ClosePosition,
+    ConnectionChanged,
+    NotSent,
+    SetProtection,
+    SetTradingState,
+    SubmitAnswered,
+    TradingState,
+    TrailSpec,
+    Unanswered,
+    VenueCapabilities,
+)
+from engine.orders import ClosedAs, OrderKind, OrderStatus, Purpose, Side
+from engine.positions import EXTERNAL
+from engine.service import StopHome
+from engine.units import NS_PER_SECOND
+from tests.unit.engine_desk import COIN_ID, NATIVE, NO_BRACKETS, NO_STOPS, PLAIN, Desk, bought, fold, rows_of
+
+SECOND = NS_PER_SECOND
+KEY = f"main|{COIN_ID}"
+
+
+def home_of(desk: Desk) -> StopHome:
+    return desk.state.homes[KEY].home
+
+
+def stop_ticks(desk: Desk) -> list[int]:
+    """The levels of all stops that may still execute."""
+    return [order.intent.trigger_ticks for order in desk.open(Purpose.STOP)]
+
+
+def the_stop(desk: Desk) -> str:
+    (stop,) = desk.open(Purpose.STOP)
+    return stop.client_order_id
+
+
+def alerts(desk: Desk, code: str) -> list[str]:
+    return [alert.text for alert in desk.of(AlertRaised) if alert.code == code]
+
+
+# ---- the first stop ------------------------------------------------------------------------------------------------------------
+
+
+def test_with_native_brackets_stop_and_target_go_out_with_the_entry() -> None:
+    desk = Desk(can=NATIVE)
+    desk.do(bought(target=Decimal(110)))
+    entry, stop, target = desk.sent
+    assert [(one.purpose, one.kind, one.order_lots, one.trigger_ticks or one.limit_ticks) for one in (entry, stop, target)] == [
+        (Purpose.ENTRY, OrderKind.MARKET, 10, 0), (Purpose.STOP, OrderKind.STOP, 10, 9_500),
+        (Purpose.TARGET, OrderKind.LIMIT, 10, 11_000)]
+    assert stop.parent_id == target.parent_id == entry.client_order_id
+    assert stop.oco_group == target.oco_group != ""
+    assert stop.reduce_only and target.reduce_only
+    desk.accept()
+    desk.forget()
+    desk.fill(entry.client_order_id, 10)
+    assert desk.sent == [], "what protects is there already"
+    assert home_of(desk) is StopHome.VENUE
+    assert desk.held.bare_since_ns == 0
+
+
+def test_without_brackets_stop_and_target_follow_the_fill() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.do(bought(target=Decimal(110)))
+    assert [one.purpose for one in desk.sent] == [Purpose.ENTRY]
+    desk.accept()
+    desk.forget()
+    desk.fill(desk.open(Purpose.ENTRY)[0].client_order_id, 10)
+    assert [(one.purpose, one.order_lots, one.trigger_ticks or one.limit_ticks, one.reduce_only) for one in desk.sent] == [
+        (Purpose.STOP, 10, 9_500, True), (Purpose.TARGET, 10, 11_000, True)]
+    assert home_of(desk) is StopHome.PENDING
+    assert desk.held.bare_since_ns == 0, "meanwhile the engine watches"
+    desk.accept()
+    assert home_of(desk) is StopHome.VENUE
+
+
+def test_a_venue_without_oco_gets_the_stop_and_the_engine_watches_the_target() -> None:
+    desk = Desk(can=PLAIN)
+    desk.enter(target=Decimal(110))
+    assert [one.purpose for one in desk.sent] == [Purpose.ENTRY, Purpose.STOP]
+    desk.quote(11_000)
+    assert [event.reason for event in desk.of(ExitWanted)] == ["target reached"]
+
+
+def test_a_venue_without_stops_leaves_the_stop_to_the_engine() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter(target=Decimal(110))
+    assert home_of(desk) is StopHome.ENGINE
+    assert [one.purpose for one in desk.sent] == [Purpose.ENTRY, Purpose.TARGET]
+    desk.forget()
+    desk.quote(9_501)
+    assert desk.sent == []
+    desk.quote(9_500)
+    assert [(one.purpose, one.kind, one.order_lots) for one in desk.sent] == [(Purpose.EXIT, OrderKind.MARKET, 10)]
+
+
+@pytest.mark.parametrize(("side", "stop", "hit"), [(Side.BUY, "95", 9_500), (Side.SELL, "105", 10_500)])
+def test_the_engine_leaves_by_itself_on_either_side(side: Side, stop: str, hit: int) -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter(stop=stop, side=side)
+    desk.forget()
+    desk.quote(hit)
+    assert [(one.side, one.order_lots, one.purpose) for one in desk.sent] == [(side.opposite, 10, Purpose.EXIT)]
+
+
+@pytest.mark.parametrize("can", [NO_BRACKETS, PLAIN], ids=["new first", "cancel first"])
+def test_a_partial_fill_and_then_more_end_with_one_stop_for_all(can: VenueCapabilities) -> None:
+    desk = Desk(can=can)
+    desk.do(bought())
+    desk.accept()
+    entry = desk.open(Purpose.ENTRY)[0].client_order_id
+    desk.fill(entry, 4)
+    desk.accept()
+    assert [order.intent.order_lots for order in desk.open(Purpose.STOP)] == [4]
+    assert home_of(desk) is StopHome.VENUE
+    desk.fill(entry, 6)
+    assert desk.held.bare_since_ns == 0
+    desk.confirm_cancels()
+    desk.accept()
+    desk.confirm_cancels()
+    assert [(order.intent.order_lots, order.status) for order in desk.open(Purpose.STOP)] == [(10, OrderStatus.NEW)]
+    assert home_of(desk) is StopHome.VENUE
+
+
+def test_a_native_child_counts_only_as_far_as_its_entry_filled() -> None:
+    desk = Desk(can=NATIVE)
+    desk.do(bought())
+    desk.accept()
+    desk.fill(desk.open(Purpose.ENTRY)[0].client_order_id, 4)
+    assert len(desk.open(Purpose.STOP)) == 1
+    assert home_of(desk) is StopHome.VENUE
+
+
+def test_an_entry_that_ends_without_a_fill_takes_its_children_along() -> None:
+    desk = Desk(can=NATIVE)
+    (entry, *_) = desk.do(bought(target=Decimal(110))).order_ids
+    desk.accept()
+    desk.closed(entry, ClosedAs.EXPIRED)
+    assert sorted(desk.cancels) == [f"{entry}-s", f"{entry}-t"]
+    assert alerts(desk, "stop-refused") == []
+
+
+def test_a_refused_entry_and_its_refused_children_are_one_message() -> None:
+    desk = Desk(can=NATIVE)
+    for order_id in desk.do(bought(target=Decimal(110))).order_ids:
+        desk.refuse(order_id, "no money")
+    assert alerts(desk, "entry-refused") == ["the venue refused: no money"]
+    assert alerts(desk, "stop-refused") == alerts(desk, "target-refused") == []
+    assert desk.state.orders == {}
+
+
+# ---- a stop that does not stand --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("can", [NATIVE, NO_BRACKETS, PLAIN], ids=["brackets", "children", "plain"])
+def test_a_stop_that_vanished_at_the_venue_is_placed_again(can: VenueCapabilities) -> None:
+    desk = Desk(can=can)
+    desk.enter()
+    gone = the_stop(desk)
+    desk.forget()
+    desk.closed(gone)
+    assert [(one.purpose, one.trigger_ticks, one.order_lots) for one in desk.sent] == [(Purpose.STOP, 9_500, 10)]
+    assert desk.sent[0].client_order_id != gone
+    assert home_of(desk) is StopHome.PENDING
+    assert desk.held.bare_since_ns == 0
+    desk.accept()
+    assert home_of(desk) is StopHome.VENUE
+
+
+def test_a_refused_stop_is_watched_by_the_engine_and_retried_ever_more_slowly() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(accept=False)
+    attempts_at = [desk.at_ns]
+    desk.refuse(the_stop(desk), "too many stops")
+    assert home_of(desk) is StopHome.ENGINE
+    assert desk.held.bare_since_ns == 0
+    assert alerts(desk, "stop-refused") == ["the venue refused: too many stops"]
+    for _ in range(60):
+        desk.quote(10_000)
+        desk.beat()
+        for stop in desk.open(Purpose.STOP):
+            attempts_at.append(desk.at_ns)
+            desk.refuse(stop.client_order_id)
+    waits = [(later - earlier) // SECOND for earlier, later in zip(attempts_at, attempts_at[1:], strict=False)]
+    assert waits == [2, 4, 8, 16], "each wait is twice the one before"
+    desk.forget()
+    desk.quote(9_500)
+    assert [one.purpose for one in desk.sent] == [Purpose.EXIT], "and the engine acts on its own"
+
+
+@pytest.mark.parametrize("answer", [NotSent("no line"), Unanswered("timeout")])
+def test_a_stop_without_an_answer_is_watched_and_looked_up(answer: Any) -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(accept=False)
+    stop = the_stop(desk)
+    desk.take(SubmitAnswered(stop, answer))
+    assert desk.held.bare_since_ns == 0
+    assert home_of(desk) is (StopHome.PENDING if isinstance(answer, Unanswered) else StopHome.ENGINE)
+    desk.quote(10_000)
+    desk.forget()
+    desk.quote(9_500)
+    assert [one.purpose for one in desk.sent] == [Purpose.EXIT], "what may not stand is no reason to wait"
+
+
+def test_a_level_that_was_passed_before_the_stop_could_stand_leaves_at_once() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.do(bought())
+    desk.accept()
+    desk.quote(9_400)
+    desk.forget()
+    desk.fill(desk.open(Purpose.ENTRY)[0].client_order_id, 10, 9_400)
+    assert [(one.purpose, one.order_lots) for one in desk.sent] == [(Purpose.EXIT, 10)]
+    assert [event.reason for event in desk.of(ExitWanted)] == ["the stop's level was already passed"]
+
+
+def test_the_venue_gets_a_moment_with_its_stop_and_then_the_engine_leaves() -> None:
+    desk = Desk(can=NATIVE)
+    desk.enter()
+    desk.forget()
+    desk.quote(9_500)
+    assert [type(event) for event in desk.events] == [LevelTouched]
+    desk.beat(2.9)
+    assert desk.sent == []
+    desk.beat(0.1)
+    assert [one.purpose for one in desk.sent] == [Purpose.EXIT]
+    assert alerts(desk, "venue-silent")
+
+
+def test_a_touch_that_passed_clears_itself() -> None:
+    desk = Desk(can=NATIVE)
+    desk.enter()
+    desk.quote(9_500)
+    desk.quote(9_800)
+    desk.forget()
+    desk.beat(3)
+    assert [event.at_ns for event in desk.of(LevelTouched)] == [0]
+    assert desk.held.touched_at_ns == 0
+    assert desk.sent == []
+
+
+def test_a_stop_that_fills_at_the_venue_ends_position_target_and_watch() -> None:
+    desk = Desk(can=NATIVE)
+    desk.enter(target=Decimal(110))
+    desk.quote(9_500)
+    desk.forget()
+    desk.fill(the_stop(desk), 10, 9_500)
+    assert desk.position is None
+    assert desk.cancels == [order.client_order_id for order in desk.open(Purpose.TARGET)]
+    assert desk.state.watches == {}
+    assert desk.state.homes == {}
+    assert desk.state.round_trips[-1].realized_minor == -5_000
+
+
+# ---- moving the stop -------------------------------------------------------------------------------------------------------------
+
+
+def test_trailing_places_the_new_stop_before_the_old_one_goes() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(stop=None, trail=TrailSpec(price=Decimal(5)))
+    old = the_stop(desk)
+    desk.forget()
+    desk.quote(10_100)
+    assert (desk.held.stop_ticks, desk.cancels) == (9_600, [])
+    assert [one.trigger_ticks for one in desk.sent] == [9_600]
+    assert sorted(stop_ticks(desk)) == [9_500, 9_600]
+    desk.accept()
+    assert desk.cancels == [old]
+    desk.closed(old)
+    assert stop_ticks(desk) == [9_600]
+    assert home_of(desk) is StopHome.VENUE
+
+
+def test_without_reduce_only_the_old_stop_goes_first_while_the_engine_watches() -> None:
+    desk = Desk(can=PLAIN)
+    desk.enter(stop=None, trail=TrailSpec(price=Decimal(5)))
+    old = the_stop(desk)
+    desk.forget()
+    desk.quote(10_100)
+    assert (desk.cancels, desk.sent) == ([old], [])
+    assert desk.held.bare_since_ns == 0
+    desk.closed(old)
+    assert [one.trigger_ticks for one in desk.sent] == [9_600]
+    assert desk.held.bare_since_ns == 0
+    assert home_of(desk) is StopHome.PENDING
+    desk.accept()
+    assert home_of(desk) is StopHome.VENUE
+    assert desk.held.bare_total_ns == 0
+
+
+def test_between_two_stops_the_engine_still_acts() -> None:
+    desk = Desk(can=PLAIN)
+    desk.enter(stop=None, trail=TrailSpec(price=Decimal(5)))
+    old = the_stop(desk)
+    desk.quote(10_100)
+    desk.closed(old)
+    desk.forget()
+    desk.quote(9_590)
+    assert [event.reason for event in desk.of(ExitWanted)] == ["stop hit"]
+
+
+def test_a_refused_new_stop_leaves_the_old_one_standing() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(stop=None, trail=TrailSpec(price=Decimal(5)))
+    old = the_stop(desk)
+    desk.quote(10_100)
+    new = next(order.client_order_id for order in desk.open(Purpose.STOP) if order.client_order_id != old)
+    desk.forget()
+    desk.refuse(new)
+    assert desk.cancels == []
+    assert the_stop(desk) == old
+    assert desk.held.bare_since_ns == 0
+
+
+def test_a_trail_moves_by_steps_and_never_back() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter(stop=None, trail=TrailSpec(price=Decimal(10)))
+    moved: list[int] = []
+    for price in (10_010, 10_049, 10_050, 10_000, 10_060, 10_099, 10_100, 10_040, 10_500):
+        desk.forget()
+        desk.quote(price)
+        moved += [event.stop_ticks for event in desk.of(StopMoved)]
+    assert moved == [9_050, 9_100, 9_500], "a step is a twentieth of the trail's distance"
+
+
+def test_a_bar_moves_the_trail_to_its_best_price_exactly() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter(stop=None, trail=TrailSpec(price=Decimal(10)))
+    opened = desk.at_ns
+    desk.later(60)
+    desk.take(Bar(COIN_ID, opened, desk.at_ns, 10_000, 10_013, 9_990, 10_000, 1))
+    assert desk.held.stop_ticks == 9_013
+
+
+@pytest.mark.parametrize(("side", "stop", "at", "due"), [(Side.BUY, "95", "103", 10_300), (Side.SELL, "105", "97", 9_700)])
+def test_breakeven_puts_the_stop_at_the_entry_once(side: Side, stop: str, at: str, due: int) -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(side=side, stop=stop, breakeven_at=Decimal(at))
+    desk.forget()
+    desk.quote(due - side.sign)
+    assert desk.events == []
+    desk.quote(due)
+    assert desk.held.stop_ticks == 10_000
+    desk.accept()
+    desk.confirm_cancels()
+    assert stop_ticks(desk) == [10_000]
+    desk.forget()
+    desk.quote(due + 10 * side.sign)
+    assert desk.events == []
+
+
+@pytest.mark.parametrize("can", [NATIVE, NO_BRACKETS, PLAIN], ids=["brackets", "children", "plain"])
+def test_a_new_plan_moves_the_stop_at_the_venue(can: VenueCapabilities) -> None:
+    desk = Desk(can=can)
+    desk.enter()
+    assert desk.do(SetProtection("p", "COIN", stop=Decimal(97))).accepted
+    for _ in range(3):
+        desk.confirm_cancels()
+        desk.accept()
+    assert stop_ticks(desk) == [9_700]
+    assert home_of(desk) is StopHome.VENUE
+    assert desk.held.bare_total_ns == 0
+
+
+def test_protection_cannot_be_cancelled_away() -> None:
+    desk = Desk()
+    desk.enter()
+    receipt = desk.do(CancelOrder("x", the_stop(desk)))
+    assert receipt.refusal is not None
+    assert receipt.refusal.check == "protection"
+    assert desk.cancels == []
+
+
+# ---- leaving ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("can", [NO_BRACKETS, PLAIN], ids=["reduce-only", "plain"])
+def test_the_longest_hold_ends_a_position(can: VenueCapabilities) -> None:
+    desk = Desk(can=can)
+    desk.enter(max_hold_seconds=60)
+    desk.forget()
+    desk.quote(10_000)
+    desk.beat(59.9)
+    assert desk.of(ExitWanted) == []
+    desk.beat(0.1)
+    assert [event.reason for event in desk.of(ExitWanted)] == ["held for its maximum time"]
+    desk.confirm_cancels()
+    assert [(one.purpose, one.order_lots) for one in desk.sent] == [(Purpose.EXIT, 10)]
+
+
+def test_without_reduce_only_the_stop_goes_before_the_exit_is_sent() -> None:
+    desk = Desk(can=PLAIN)
+    desk.enter()
+    stop = the_stop(desk)
+    desk.forget()
+    desk.do(ClosePosition("x", "COIN"))
+    assert (desk.cancels, desk.sent) == ([stop], [])
+    desk.closed(stop)
+    assert [(one.purpose, one.order_lots) for one in desk.sent] == [(Purpose.EXIT, 10)]
+
+
+def test_with_reduce_only_the_exit_goes_at_once_and_the_stop_afterwards() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter()
+    stop = the_stop(desk)
+    desk.forget()
+    desk.do(ClosePosition("x", "COIN"))
+    (leaving,) = desk.sent
+    assert (leaving.purpose, leaving.order_lots, desk.cancels) == (Purpose.EXIT, 10, [])
+    desk.accept()
+    desk.fill(leaving.client_order_id, 10)
+    assert desk.position is None
+    assert desk.cancels == [stop]
+
+
+@pytest.mark.parametrize("can", [NATIVE, NO_BRACKETS, PLAIN], ids=["brackets", "children", "plain"])
+def test_a_part_is_closed_and_the_rest_keeps_a_stop_of_its_size(can: VenueCapabilities) -> None:
+    desk = Desk(can=can)
+    desk.enter()
+    assert desk.do(ClosePosition("x", "COIN", quantity=Decimal(4))).accepted
+    desk.confirm_cancels()
+    (leaving,) = desk.open(Purpose.EXIT)
+    assert leaving.intent.order_lots == 4
+    desk.accept()
+    desk.fill(leaving.client_order_id, 4)
+    for _ in range(3):
+        desk.accept()
+        desk.confirm_cancels()
+    assert (desk.held.lots, desk.held.exit_reason) == (6, "")
+    assert home_of(desk) is StopHome.VENUE
+    stops = desk.open(Purpose.STOP)
+    assert sum(order.leaves_lots for order in stops) == 6 or can.reduce_only
+    assert stop_ticks(desk) == [9_500]
+
+
+def test_a_whole_close_outranks_a_part() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter()
+    desk.do(ClosePosition("part", "COIN", quantity=Decimal(4)))
+    desk.do(ClosePosition("whole", "COIN"))
+    assert sorted(order.intent.order_lots for order in desk.open(Purpose.EXIT)) == [4, 6]
+    assert desk.do(ClosePosition("again", "COIN")).text.startswith("COIN is already on its way out")
+
+
+@pytest.mark.parametrize("quantity", ["11", "10.5", "0", "-1"])
+def test_more_than_is_held_cannot_be_closed(quantity: str) -> None:
+    desk = Desk()
+    desk.enter()
+    desk.forget()
+    assert not desk.do(ClosePosition("x", "COIN", quantity=Decimal(quantity))).accepted
+    assert desk.sent == []
+
+
+def test_a_sell_of_what_is_held_reduces_and_never_turns() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter()
+    desk.forget()
+    assert not desk.do(bought("s", 11, None, side=Side.SELL)).accepted
+    assert not desk.do(bought("t", 5, "105", side=Side.SELL)).accepted
+    assert desk.sent == []
+    assert desk.do(bought("u", 5, None, side=Side.SELL)).accepted
+    assert [(one.purpose, one.side, one.order_lots) for one in desk.sent] == [(Purpose.EXIT, Side.SELL, 5)]
+
+
+def test_a_refused_exit_is_tried_again_with_growing_waits_and_through_the_book() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter()
+    desk.do(ClosePosition("x", "COIN"))
+    kinds: list[OrderKind] = []
+    for _ in range(20):
+        for order in desk.open(Purpose.EXIT):
+            kinds.append(order.intent.kind)
+            desk.refuse(order.client_order_id)
+        desk.quote(10_000)
+        desk.beat()
+    assert kinds[:4] == [OrderKind.MARKET, OrderKind.MARKET, OrderKind.LIMIT, OrderKind.MARKET]
+    retries = desk.of(ExitRetried)
+    assert [event.attempts for event in retries[:4]] == [1, 2, 3, 4]
+    assert len(alerts(desk, "exit-failed")) >= 3
+    assert desk.held.exit_reason, "it stays decided until it is done"
+
+
+def test_an_exit_that_filled_in_part_is_completed() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter()
+    desk.do(ClosePosition("x", "COIN"))
+    (first,) = desk.open(Purpose.EXIT)
+    desk.accept()
+    desk.fill(first.client_order_id, 4)
+    desk.closed(first.client_order_id)
+    desk.beat(1)
+    assert [order.intent.order_lots for order in desk.open(Purpose.EXIT)] == [6]
+
+
+def test_leaving_withdraws_entries_that_would_add() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter()
+    (resting,) = desk.do(bought("more", 5, kind=OrderKind.LIMIT, limit=Decimal(99))).order_ids
+    desk.accept()
+    desk.do(ClosePosition("x", "COIN"))
+    assert resting in desk.cancels
+
+
+# ---- surprises -------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_exit_that_overfilled_is_cut_back_to_flat() -> None:
+    """Both ends of an OCO pair filled: what they turned is closed at once."""
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(target=Decimal(110))
+    stop, (target,) = the_stop(desk), desk.open(Purpose.TARGET)
+    desk.fill(stop, 10, 9_500)
+    desk.forget()
+    desk.fill(target.client_order_id, 10, 11_000)
+    assert desk.held.lots == -10
+    assert [event.reason for event in desk.of(ExitWanted)] == ["an exit filled beyond the position"]
+    assert [(one.purpose, one.side, one.order_lots) for one in desk.sent] == [(Purpose.EXIT, Side.BUY, 10)]
+
+
+def test_orders_that_protect_nothing_are_cancelled() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(target=Decimal(110))
+    left = {order.client_order_id for order in (*desk.open(Purpose.STOP), *desk.open(Purpose.TARGET))}
+    desk.forget()
+    desk.reported(positions={})
+    desk.later(31)
+    desk.reported(positions={})
+    assert desk.position is None
+    assert set(desk.cancels) == left
+
+
+def test_a_refused_cancel_is_looked_into() -> None:
+    desk = Desk(can=PLAIN)
+    desk.enter()
+    stop = the_stop(desk)
+    desk.do(ClosePosition("x", "COIN"))
+    request = desk.order(stop).cancel_requests[-1]
+    desk.take(CancelAnswered(stop, request, CancelRefused("unknown order", unknown_order=True)))
+    assert desk.order(stop).cancel_answers == (request,)
+    assert desk.order(stop).status in (OrderStatus.NEW, OrderStatus.PENDING_CANCEL)
+
+
+def test_a_halt_leaves_protection_where_it_is() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(target=Decimal(110))
+    (resting,) = desk.do(bought("more", 5, kind=OrderKind.LIMIT, limit=Decimal(99))).order_ids
+    desk.accept()
+    desk.forget()
+    desk.do(SetTradingState("h", TradingState.HALTED))
+    assert desk.cancels == [resting]
+    desk.closed(resting)
+    desk.closed(the_stop(desk))
+    assert [one.purpose for one in desk.sent] == [Purpose.STOP], "and it is put back while halted"
+
+
+def test_a_foreign_position_is_left_alone_until_it_is_given_a_plan() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.reported(positions={COIN_ID: 5})
+    desk.later(31)
+    desk.quote(10_000)
+    desk.forget()
+    desk.reported(positions={COIN_ID: 5})
+    assert desk.held.strategy == EXTERNAL
+    assert desk.sent == []
+    assert home_of(desk) is StopHome.NONE
+    assert alerts(desk, "unprotected")
+    assert desk.do(SetProtection("p", "COIN", stop=Decimal(95))).accepted
+    assert [(one.purpose, one.order_lots) for one in desk.sent] == [(Purpose.STOP, 5)]
+
+
+# ---- the ledger --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_connection_bares_what_the_engine_alone_watched() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter()
+    desk.take(ConnectionChanged("acct", up=False))
+    assert home_of(desk) is StopHome.NONE
+    assert desk.held.bare_since_ns == desk.at_ns
+    desk.later(7)
+    desk.take(ConnectionChanged("acct", up=True))
+    desk.reported()
+    assert home_of(desk) is StopHome.ENGINE
+    assert (desk.held.bare_since_ns, desk.held.bare_total_ns) == (0, 7 * SECOND)
+
+
+def test_a_lost_connection_does_not_bare_what_rests_at_the_venue() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter()
+    desk.take(ConnectionChanged("acct", up=False))
+    assert home_of(desk) is StopHome.VENUE
+    assert desk.held.bare_since_ns == 0
+
+
+def test_a_silent_market_bares_what_the_engine_alone_watched() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter()
+    desk.beat(60)
+    assert home_of(desk) is StopHome.ENGINE
+    desk.beat(1)
+    assert home_of(desk) is StopHome.NONE
+    desk.later(9)
+    desk.quote(10_000)
+    desk.beat(0)
+    assert home_of(desk) is StopHome.ENGINE
+    assert desk.held.bare_total_ns == 9 * SECOND
+
+
+def again(desk: Desk, seconds: float) -> Desk:
+    """The engine stopped, and comes up after a while on its journal."""
+    other = Desk(settings=desk.settings, can=desk.can, state=fold(rows_of(desk)), live=False)
+    other.later(seconds)
+    other.start()
+    other.quote(10_000)
+    other.beat(0)
+    return other
+
+
+def test_bare_seconds_go_on_over_a_restart() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter()
+    desk.beat(5)
+    stopped = desk.state.at_ns
+    later = again(desk, 100)
+    assert home_of(later) is StopHome.ENGINE
+    assert later.held.bare_total_ns == later.at_ns - stopped, "nobody watched since the last thing that is known"
+    assert later.held.bare_since_ns == 0
+
+
+def test_a_restart_does_not_bare_what_rests_at_the_venue() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter()
+    later = again(desk, 100)
+    assert home_of(later) is StopHome.VENUE
+    assert (later.held.bare_since_ns, later.held.bare_total_ns) == (0, 0)
+
+
+def test_bare_before_a_restart_stays_bare_since_then() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter()
+    desk.take(ConnectionChanged("acct", up=False))
+    since = desk.at_ns
+    later = again(desk, 50)
+    assert later.held.bare_total_ns == 50 * SECOND
+    assert later.at_ns - since == 50 * SECOND
+
+
+def test_the_ledger_is_written_only_when_something_changed() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter()
+    desk.forget()
+    for _ in range(5):
+        desk.quote(10_000)
+        desk.beat()
+        desk.reported()
+    assert desk.of(ProtectionChanged) == []
