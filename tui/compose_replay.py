@@ -127,7 +127,7 @@ def _settings(config: Config, tapes: Sequence[RecordedTape]) -> Settings:
     limits = msgspec.structs.replace(
         first.limits, stale_quote_seconds=max(first.limits.stale_quote_seconds, longest_bar_seconds))
     portfolio = msgspec.structs.replace(
-        first, currency=currency, minor_exponent=instrument.minor_exponent, limits=limits)
+        first, currency=currency, minor_exponent=instrument.minor_exponent, limits=limits, live=False)
     # A recorded market has no stream to lose: one full pass a tape day is enough.
     return msgspec.structs.replace(settings, portfolios=(portfolio,), reconcile_seconds=SECONDS_PER_DAY)
 

@@ -197,6 +197,27 @@ def _set_state(context: typer.Context, state: str, portfolio: str, why: str, *, 
     leave(safety.set_state(home_of(context), TradingState(state), portfolio, why, yes=yes, as_json=as_json))
 
 
+VenueAccount = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account, by its name in config.toml.")]
+
+
+def arm(context: typer.Context, account: VenueAccount,
+        hours: Annotated[float, typer.Option("--hours", help="For how long.")] = 12.0,
+        confirm_name: Annotated[str, typer.Option("--confirm-name", metavar="ACCOUNT",
+                                                  help="The name once more, where there is no terminal to ask on.")] = "",
+        as_json: Json = False) -> None:
+    """Let an account with real money open positions for a time; shows its limits and asks for its name."""
+    from tui.commands import arming
+
+    leave(arming.arm(home_of(context), account, hours, confirm_name, as_json=as_json))
+
+
+def disarm(context: typer.Context, account: VenueAccount, as_json: Json = False) -> None:
+    """End an arming at once; stops and exits stay."""
+    from tui.commands import arming
+
+    leave(arming.disarm(home_of(context), account, as_json=as_json))
+
+
 def ack(context: typer.Context, alert: Annotated[str, typer.Argument(metavar="ID", help="The alert's id.")],
         as_json: Json = False) -> None:
     """Mark an alert as seen."""
@@ -206,4 +227,4 @@ def ack(context: typer.Context, alert: Annotated[str, typer.Argument(metavar="ID
 
 
 COMMANDS = {one.__name__: one for one in (buy, sell, close, cancel, protect, approve, decline, panic, halt, reduce,
-                                          resume, ack)}
+                                          resume, ack, arm, disarm)}

@@ -70,11 +70,19 @@ def _account_line(account: AccountView, *, live: bool) -> str:
     cause = f" ({account.trading_state_cause})" if account.trading_state_cause else ""
     drift = f", drift in {', '.join(account.drift)}" if account.drift else ""
     venue = f", venue {account.connectivity.value}" if live else ""
+    armed = f", real money {armed_words(account)}" if account.live else ""
     return (f"{account.trading_state.value}{cause}, {account.automation.value}, "
             f"equity {money(account.equity, account.money_decimals, account.currency)}, "
             f"day {money(account.day_pnl, account.money_decimals, signed=True)} "
             f"({percent(account.day_pnl_percent, signed=True)}), "
-            f"heat {percent(account.heat_percent)} of {percent(account.heat_limit_percent)}{venue}{drift}")
+            f"heat {percent(account.heat_percent)} of {percent(account.heat_limit_percent)}{venue}{armed}{drift}")
+
+
+def armed_words(view: AccountView) -> str:
+    """Whether real money is armed, and until when."""
+    if not view.live:
+        return ""
+    return f"ARMED until {moment(view.armed_until_ns)} UTC by {view.armed_by}" if view.armed_until_ns else "NOT ARMED"
 
 
 def _unprotected(snapshot: Snapshot) -> int:

@@ -17,6 +17,7 @@ from engine.service import (
     ProposalStatus,
     Snapshot,
 )
+from engine.units import NS_PER_SECOND
 from tui.formats import age, arrow, clock, countdown, money, percent, plain, plural
 from tui.widgets.chips import Chip, chip, chip_line
 
@@ -98,6 +99,7 @@ def state_chips(snapshot: Snapshot, account: AccountView | None) -> list[Chip]:
     if account is not None:
         words, tone = LINK_WORDS[account.connectivity]
         chips.append(chip(words, tone, 0 if account.connectivity is not Connectivity.LIVE else 3))
+        chips.append(armed_chip(account, snapshot.at_ns))
     chips.append(quotes_chip(snapshot))
     chips.append(protection_chip(snapshot))
     drift = sum(len(each.drift) for each in snapshot.accounts)
@@ -133,6 +135,15 @@ def flatten_parts(flatten: FlattenView | None) -> Sequence[tuple[str, str]]:
     if flatten.finished:
         return ((f"✗ NOT FLAT, {left} left ", "crit"),)
     return ((f"■ FLATTENING {len(flatten.lines) - left}/{len(flatten.lines)} ", "crit"),)
+
+
+def armed_chip(account: AccountView, at_ns: int) -> Chip:
+    """Whether real money may open positions, and for how much longer; silent on paper."""
+    if not account.live:
+        return chip("")
+    if not account.armed_until_ns:
+        return chip("▢ NOT ARMED", "warn", 0)
+    return chip(f"■ ARMED {countdown((account.armed_until_ns - at_ns) / NS_PER_SECOND)}", "crit", 0)
 
 
 def quotes_chip(snapshot: Snapshot) -> Chip:

@@ -1,0 +1,97 @@
+"""Arming an account with real money: the limits are shown, the account's name is typed, and the time is bounded."""
+
+import getpass
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import QuarterdeckError, UsageError
+from engine.inputs import ArmAccount, DisarmAccount, Limits
+from engine.service import AccountView, Receipt
+from tui.commands.link import command_id, engine_link
+from tui.commands.trading import refusal_line
+from tui.printing import print_error, print_json
+
+LONGEST_HOURS = 168.0
+
+
+def arm(path: Path, account: str, hours: float, confirm_name: str, *, as_json: bool) -> int:
+    """Let an account open positions for a time; asks for its name typed out, or takes `confirm_name` where no one sits.
+
+    Raises `UsageError` where nobody can be asked, `QuarterdeckError` where the name is not the account's.
+    """
+    _require_confirmable(account, confirm_name)
+    if not 0 < hours <= LONGEST_HOURS:
+        raise UsageError(f"--hours {hours:g}: an account is armed for more than nothing and at most {LONGEST_HOURS:g} hours")
+    with engine_link(path) as link:
+        view = live_account(link.snapshot_now().accounts, account)
+        if not confirm_name:
+            _show_limits(view, hours)
+            _require_typed(account)
+        receipt = link.send_now(ArmAccount(command_id(), account, view.limits_digest, hours, by=_person()))
+    return _told(receipt, as_json=as_json)
+
+
+def disarm(path: Path, account: str, *, as_json: bool) -> int:
+    """End an arming at once; protection and exits stay."""
+    with engine_link(path) as link:
+        receipt = link.send_now(DisarmAccount(command_id(), account, by=_person()))
+    return _told(receipt, as_json=as_json)
+
+
+def live_account(accounts: Iterable[AccountView], account: str) -> AccountView:
+    """The account of that name; raises `UsageError` where there is none, or where it holds no real money."""
+    known = list(accounts)
+    found = next((view for view in known if view.account == account), None)
+    if found is None:
+        names = ", ".join(view.account for view in known) or "none"
+        raise UsageError(f"no portfolio trades an account called {account!r}; there is: {names}")
+    if not found.live:
+        raise UsageError(f"{account} holds no real money: it trades without being armed")
+    return found
+
+
+def limit_lines(limits: Limits) -> list[tuple[str, str]]:
+    """The limits in force, by name; those that do not bind are left out."""
+    plain = msgspec.to_builtins(limits)
+    return [(name, str(value)) for name, value in plain.items() if value not in (None, 0, "", [], {}) or value is False]
+
+
+def _require_confirmable(account: str, confirm_name: str) -> None:
+    if confirm_name and confirm_name != account:
+        raise UsageError(f"--confirm-name {confirm_name}: is not the name of the account to arm, {account}")
+    if not confirm_name and not sys.stdin.isatty():
+        raise UsageError(f"arm: there is no terminal to ask on; --confirm-name {account} says that it is meant")
+
+
+def _show_limits(view: AccountView, hours: float) -> None:
+    print(f"{view.account} holds REAL MONEY: {view.equity:,} {view.currency}. For {hours:g} hours portfolio {view.portfolio} "
+          "opens positions there under these limits:", file=sys.stderr)
+    for name, value in limit_lines(view.limits):
+        print(f"  {name} = {value}", file=sys.stderr)
+
+
+def _require_typed(account: str) -> None:
+    print("type the account's name to arm it: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != account:
+        raise QuarterdeckError("arm: that is not the account's name; nothing was armed")
+
+
+def _told(receipt: Receipt, *, as_json: bool) -> int:
+    if as_json:
+        print_json(receipt)
+    if receipt.refusal is not None:
+        print_error(refusal_line(receipt.refusal))
+        return 1
+    if not as_json:
+        print(receipt.text)
+    return 0
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "user"
