@@ -1,6 +1,6 @@
 """`apply(state, recorded)`: one event folded into the state. Pure and total; one small function for each kind of event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,8 @@ from engine.events import (
     AlertAcknowledged,
     AlertRaised,
     Armed,
+    BrakeReleased,
+    BrakeSet,
     CancelRequested,
     CancelSettled,
     CashAdjusted,
@@ -26,8 +28,10 @@ from engine.events import (
     FlattenFinished,
     FlattenProgressed,
     FlattenStarted,
+    HighWaterRaised,
     InstrumentListed,
     LevelTouched,
+    LimitChanged,
     OrderAcked,
     OrderClosed,
     OrderDenied,
@@ -48,10 +52,10 @@ from engine.events import (
     TradingStateChanged,
     WantRefused,
 )
-from engine.inputs import Connectivity
+from engine.inputs import Connectivity, PortfolioSettings
 from engine.orders import Fill, Order, Purpose, Side
-from engine.positions import Position, cash_delta_minor, fold_fill, position_key
-from engine.service import ProposalStatus, StopHome
+from engine.positions import Position, RoundTrip, cash_delta_minor, fold_fill, position_key
+from engine.service import BrakeLevel, ProposalStatus, StopHome
 from engine.state import (
     KEPT_ALERTS,
     KEPT_CLOSED_ORDERS,
@@ -62,19 +66,26 @@ from engine.state import (
     KEPT_ROUND_TRIPS,
     AccountState,
     Alert,
+    Brake,
     Changes,
     Drift,
     FlattenState,
     Home,
+    LimitChange,
     PortfolioState,
     SettledFill,
     State,
     day_chunk,
     newest,
 )
+from engine.tolerance import set_limit
+from engine.valuation import worst_entry_ticks
 from engine.watch import Watch, watch_of
 
 replace = msgspec.structs.replace
+
+DAY_LOSS, WEEK_LOSS, DRAWDOWN, LOSING_STREAK = "day loss", "week loss", "drawdown", "losing streak"
+BASELINES = {DAY_LOSS: "day_equity_minor", WEEK_LOSS: "week_equity_minor", DRAWDOWN: "high_water_minor"}
 
 
 def apply(state: State, recorded: Recorded) -> State:
@@ -95,7 +106,7 @@ def _session_started(state: State, event: SessionStarted, recorded: Recorded) ->
     accounts = dict(state.accounts)
     for chosen in settings.portfolios:
         known = portfolios.get(chosen.portfolio)
-        portfolios[chosen.portfolio] = replace(known, settings=chosen) if known else PortfolioState(settings=chosen)
+        portfolios[chosen.portfolio] = _configured(known or PortfolioState(settings=chosen), chosen)
         capabilities = event.capabilities[chosen.account]
         account = accounts.get(chosen.account) or AccountState(
             chosen.account, chosen.portfolio, capabilities, opened_at_ns=recorded.at_ns)
@@ -112,7 +123,16 @@ def _session_started(state: State, event: SessionStarted, recorded: Recorded) ->
     homes = {key: Home(StopHome.NONE, recorded.at_ns, "the engine was not running") if _engine_held(state, key) else home
              for key, home in state.homes.items()}
     return {"engine_id": event.engine_id, "version": event.version, "settings": settings, "portfolios": portfolios,
-            "accounts": accounts, "orders": in_flight, "positions": bared, "watches": watches, "homes": homes}
+            "accounts": accounts, "orders": in_flight, "positions": bared, "watches": watches, "homes": homes,
+            "session_at_ns": recorded.at_ns}
+
+
+def _configured(known: PortfolioState, chosen: PortfolioSettings) -> PortfolioState:
+    """The portfolio under what the configuration says now, with the limits that a person changed laid over it again."""
+    limits = chosen.limits
+    for name, change in known.limit_changes.items():
+        limits = set_limit(limits, name, change.value)
+    return replace(known, settings=replace(chosen, limits=limits), configured_limits=chosen.limits)
 
 
 def _engine_held(state: State, key: str) -> bool:
@@ -134,9 +154,28 @@ def _connectivity_changed(state: State, event: ConnectivityChanged, _: Recorded)
 
 
 def _day_rolled(state: State, event: DayRolled, _: Recorded) -> Changes:
-    portfolios = {name: replace(portfolio, day_equity_minor=event.equity_minor.get(name))
-                  for name, portfolio in state.portfolios.items()}
-    return {"day": event.day, "portfolios": portfolios}
+    new_week = event.week != state.week
+    portfolios = {}
+    for name, portfolio in state.portfolios.items():
+        equity = event.equity_minor.get(name)
+        known_week = portfolio.week_equity_minor
+        portfolios[name] = replace(
+            portfolio, day_equity_minor=equity, day_entry_count=0, day_entry_notional_minor=0,
+            week_equity_minor=equity if new_week or known_week is None else known_week,
+            high_water_minor=_higher(portfolio.high_water_minor, equity))
+    return {"day": event.day, "week": event.week, "portfolios": portfolios}
+
+
+def _higher(known: int | None, equity: int | None) -> int | None:
+    """The higher of two equities, of which either may not be known."""
+    return equity if known is None else known if equity is None else max(known, equity)
+
+
+def _moved(portfolio: PortfolioState, delta_minor: int) -> PortfolioState:
+    """The baselines of profit and loss after money or goods came or went: that is no result of trading."""
+    baselines = {name: value + delta_minor for name in ("day_equity_minor", "week_equity_minor", "high_water_minor")
+                 if (value := getattr(portfolio, name)) is not None}
+    return replace(portfolio, **baselines)
 
 
 def _account_changes(state: State, account: str, **fields: Any) -> Changes:
@@ -149,7 +188,15 @@ def _account_changes(state: State, account: str, **fields: Any) -> Changes:
 
 def _order_intended(state: State, event: OrderIntended, recorded: Recorded) -> Changes:
     order = order_facts.with_sent(Order(intent=event.intent, intended_at_ns=recorded.at_ns), recorded.at_ns)
-    return {"orders": {**state.orders, order.client_order_id: order}}
+    changes: Changes = {"orders": {**state.orders, order.client_order_id: order}}
+    if event.intent.purpose is Purpose.ENTRY:
+        known = state.portfolios[event.intent.portfolio]
+        entry = worst_entry_ticks(event.intent, event.intent.decision_ticks)
+        notional = state.instruments[event.intent.instrument_id].notional_minor(entry, event.intent.order_lots)
+        changes["portfolios"] = {**state.portfolios, event.intent.portfolio: replace(
+            known, day_entry_count=known.day_entry_count + 1,
+            day_entry_notional_minor=known.day_entry_notional_minor + notional)}
+    return changes
 
 
 def _order_changes(state: State, client_order_id: str, change: Callable[[Order], Order]) -> Changes:
@@ -265,11 +312,20 @@ def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | N
     cost_change = (after.cost_minor if after else 0) - (before.cost_minor if before else 0)
     realized = cash_delta + fill.fee_minor + cost_change
     changes["portfolios"] = {**state.portfolios, portfolio: replace(
-        known, realized_minor=known.realized_minor + realized, fees_minor=known.fees_minor + fill.fee_minor)}
+        known, realized_minor=known.realized_minor + realized, fees_minor=known.fees_minor + fill.fee_minor,
+        losing_streak=_losing_streak(known.losing_streak, trips))}
     if trips:
         changes["round_trips"] = (*state.round_trips, *trips)[-KEPT_ROUND_TRIPS:]
         changes["round_trip_count"] = state.round_trip_count + len(trips)
     return changes
+
+
+def _losing_streak(streak: int, trips: Sequence[RoundTrip]) -> int:
+    """Losing round trips in a row, fees included; one that ends at nothing changes nothing."""
+    for trip in trips:
+        result = trip.realized_minor - trip.fees_minor
+        streak = streak + 1 if result < 0 else 0 if result > 0 else streak
+    return streak
 
 
 def _with_position(state: State, key: str, instrument_id: str, position: Position | None) -> Changes:
@@ -336,7 +392,8 @@ def _position_adjusted(state: State, event: PositionAdjusted, recorded: Recorded
     cash_delta = cash_delta_minor(fill, state.instruments[event.instrument_id])
     changes = _position_changes(state, fill, event.portfolio, None, cash_delta)
     portfolio: PortfolioState = changes["portfolios"][event.portfolio]
-    changes["portfolios"][event.portfolio] = replace(portfolio, adjusted_minor=portfolio.adjusted_minor - cash_delta)
+    adjusted = replace(portfolio, adjusted_minor=portfolio.adjusted_minor - cash_delta)
+    changes["portfolios"][event.portfolio] = _moved(adjusted, -cash_delta)
     return changes
 
 
@@ -345,10 +402,8 @@ def _cash_adjusted(state: State, event: CashAdjusted, _: Recorded) -> Changes:
     portfolio = state.portfolios[account.portfolio]
     return {"accounts": {**state.accounts, event.account: replace(
                 account, cash_minor=account.cash_minor + event.delta_minor, funded=True)},
-            "portfolios": {**state.portfolios, account.portfolio: replace(
-                portfolio, adjusted_minor=portfolio.adjusted_minor + event.delta_minor,
-                day_equity_minor=None if portfolio.day_equity_minor is None
-                else portfolio.day_equity_minor + event.delta_minor)}}
+            "portfolios": {**state.portfolios, account.portfolio: _moved(replace(
+                portfolio, adjusted_minor=portfolio.adjusted_minor + event.delta_minor), event.delta_minor)}}
 
 
 # ---- reconciliation ----------------------------------------------------------------------------------------------------
@@ -410,6 +465,50 @@ def _disarmed(state: State, event: Disarmed, _: Recorded) -> Changes:
     return _account_changes(state, event.account, armed_until_ns=0, armed_by="", armed_digest="")
 
 
+def _portfolio_changes(state: State, portfolio: str, **fields: Any) -> Changes:
+    known = state.portfolios.get(portfolio)
+    return {"portfolios": {**state.portfolios, portfolio: replace(known, **fields)}} if known else {}
+
+
+def _limit_changed(state: State, event: LimitChanged, recorded: Recorded) -> Changes:
+    known = state.portfolios.get(event.portfolio)
+    if known is None:
+        return {}
+    changed = {name: change for name, change in known.limit_changes.items() if name != event.limit}
+    if event.changed:
+        changed[event.limit] = LimitChange(event.after, event.by, recorded.at_ns)
+    chosen = replace(known.settings, limits=known.configured_limits)
+    return {"portfolios": {**state.portfolios, event.portfolio: _configured(replace(known, limit_changes=changed), chosen)}}
+
+
+def _high_water_raised(state: State, event: HighWaterRaised, _: Recorded) -> Changes:
+    return _portfolio_changes(state, event.portfolio, high_water_minor=event.equity_minor)
+
+
+def _brake_set(state: State, event: BrakeSet, recorded: Recorded) -> Changes:
+    known = state.portfolios.get(event.portfolio)
+    if known is None:
+        return {}
+    brake = Brake(event.level, event.cause, event.baseline_minor, event.equity_minor, recorded.at_ns, event.until_ns)
+    return _portfolio_changes(state, event.portfolio, brakes={**known.brakes, event.brake: brake})
+
+
+def _brake_released(state: State, event: BrakeReleased, recorded: Recorded) -> Changes:
+    """The brake is off; what it was measured from starts anew where the release says so."""
+    known = state.portfolios.get(event.portfolio)
+    brake = known.brakes.get(event.brake) if known else None
+    if known is None or brake is None:
+        return {}
+    released = replace(brake, level=BrakeLevel.NONE, until_ns=0, released_by=event.by, released_at_ns=recorded.at_ns,
+                       release_cause=event.cause)
+    fields: dict[str, Any] = {"brakes": {**known.brakes, event.brake: released}}
+    if event.brake == LOSING_STREAK:
+        fields["losing_streak"] = 0
+    elif event.baseline_minor is not None and event.brake in BASELINES:
+        fields[BASELINES[event.brake]] = event.baseline_minor
+    return _portfolio_changes(state, event.portfolio, **fields)
+
+
 def _alert_raised(state: State, event: AlertRaised, recorded: Recorded) -> Changes:
     known = state.alerts.get(event.alert_id)
     alert = Alert(event.alert_id, recorded.at_ns, event.level, event.code, event.subject, event.text,
@@ -454,5 +553,6 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     CommandDone: _nothing, ProposalRaised: _proposal_raised, ProposalSettled: _proposal_settled,
     TradingStateChanged: _trading_state_changed, AlertRaised: _alert_raised, AlertAcknowledged: _alert_acknowledged,
     FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
-    Armed: _armed, Disarmed: _disarmed,
+    Armed: _armed, Disarmed: _disarmed, LimitChanged: _limit_changed, HighWaterRaised: _high_water_raised,
+    BrakeSet: _brake_set, BrakeReleased: _brake_released,
 }

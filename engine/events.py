@@ -14,7 +14,7 @@ from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, Venu
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderIntent
 from engine.positions import ExitPlan
-from engine.service import AlertLevel, FlattenLine, OrderCard, ProposalStatus, StopHome
+from engine.service import AlertLevel, BrakeLevel, FlattenLine, OrderCard, ProposalStatus, StopHome
 from engine.units import Lots, Minor, Nanoseconds, Ticks
 
 
@@ -51,6 +51,7 @@ class DayRolled(Event, frozen=True, omit_defaults=True):
 
     day: int
     equity_minor: dict[str, Minor]
+    week: int = -1
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------------
@@ -312,6 +313,47 @@ class Disarmed(Event, frozen=True, omit_defaults=True):
     command_id: str = ""
 
 
+class LimitChanged(Event, frozen=True, omit_defaults=True):
+    """A limit was set at run time, or back to the configuration's (`changed` false)."""
+
+    portfolio: str
+    limit: str
+    before: str
+    after: str
+    by: str
+    changed: bool = True
+    command_id: str = ""
+
+
+class HighWaterRaised(Event, frozen=True, omit_defaults=True):
+    """A new highest equity; recorded by steps, not with every tick."""
+
+    portfolio: str
+    equity_minor: Minor
+
+
+class BrakeSet(Event, frozen=True, omit_defaults=True):
+    """A brake latched or stepped down; `until_ns` is when a pause ends by itself (0: it does not)."""
+
+    portfolio: str
+    brake: str
+    level: BrakeLevel
+    cause: str
+    baseline_minor: Minor
+    equity_minor: Minor
+    until_ns: Nanoseconds = 0
+
+
+class BrakeReleased(Event, frozen=True, omit_defaults=True):
+    """A brake was let go; its loss is counted anew from `baseline_minor`, where that is given."""
+
+    portfolio: str
+    brake: str
+    by: str
+    cause: str
+    baseline_minor: Minor | None = None
+
+
 # ---- alerts and panic -----------------------------------------------------------------------------------------------
 
 
@@ -359,7 +401,7 @@ type AnyEvent = (
     | ExternalOrderSeen | PlanSet | StopMoved | LevelTouched | ExitWanted | ExitRetried | ProtectionChanged
     | PositionAdjusted | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
-    | FlattenProgressed | FlattenFinished | Armed | Disarmed
+    | FlattenProgressed | FlattenFinished | Armed | Disarmed | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased
 )
 
 KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}

@@ -149,6 +149,11 @@ class MarketView:
         kept = self._bars.get(instrument_id, ())
         return list(kept)[-limit:]
 
+    def last_close_ticks(self, instrument_id: str) -> Ticks | None:
+        """The close of the newest closed bar."""
+        kept = self._bars.get(instrument_id)
+        return kept[-1].close_ticks if kept else None
+
     def atr_ticks(self, instrument_id: str) -> float | None:
         """Wilder's average true range over 14 bars, in ticks; None until there are that many."""
         return self._atr.get(instrument_id)

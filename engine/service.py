@@ -32,6 +32,15 @@ class StopHome(StrEnum):
     NONE = "NONE"
 
 
+class BrakeLevel(StrEnum):
+    """What a brake allows: orders of the usual size, smaller ones, reductions only, or nothing until a person acts."""
+
+    NONE = "NONE"
+    SMALLER = "SMALLER"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
 class AlertLevel(StrEnum):
     INFO = "INFO"
     WARN = "WARN"

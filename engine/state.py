@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from engine.events import Proposal
-from engine.inputs import Connectivity, PortfolioSettings, Settings, TradingState, VenueCapabilities
+from engine.inputs import Connectivity, Limits, PortfolioSettings, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
 from engine.orders import Fill, Order, Purpose
 from engine.positions import Position, RoundTrip, position_key
-from engine.service import AlertLevel, FlattenLine, StopHome
+from engine.service import AlertLevel, BrakeLevel, FlattenLine, StopHome
 from engine.units import Lots, Minor, Nanoseconds
 from engine.watch import Watch
 
@@ -27,10 +27,38 @@ KEPT_FILL_DAYS = 40
 NS_PER_DAY = 86_400_000_000_000
 
 
+class Brake(msgspec.Struct, frozen=True):
+    """One brake of a portfolio, latched: its level, the equity it is measured from, why and since when, and who let it go.
+
+    `until_ns` is when a pause ends by itself (0: it does not).
+    """
+
+    level: BrakeLevel
+    cause: str
+    baseline_minor: Minor
+    equity_minor: Minor
+    at_ns: Nanoseconds
+    until_ns: Nanoseconds = 0
+    released_by: str = ""
+    released_at_ns: Nanoseconds = 0
+    release_cause: str = ""
+
+
+class LimitChange(msgspec.Struct, frozen=True):
+    """A limit that was set at run time; it outlasts restarts until it is set back to `default`."""
+
+    value: str
+    by: str
+    at_ns: Nanoseconds
+
+
 class PortfolioState(msgspec.Struct, frozen=True):
     """One portfolio: its settings, its latch, and the sums that its money identity is made of.
 
     `cash == adjusted_minor + realized_minor - fees_minor - sum(cost_minor of its positions)`, to the last minor unit.
+    Losses are measured from the equities of the day's and the week's beginning and from the high-water mark; all three move
+    with deposits and withdrawals, which are no result. `settings.limits` are the limits in force, `configured_limits` those
+    of the configuration, `limit_changes` what was changed since. The counts of the day are of entries sent.
     """
 
     settings: PortfolioSettings
@@ -42,6 +70,19 @@ class PortfolioState(msgspec.Struct, frozen=True):
     fees_minor: Minor = 0
     adjusted_minor: Minor = 0
     day_equity_minor: Minor | None = None
+    week_equity_minor: Minor | None = None
+    high_water_minor: Minor | None = None
+    losing_streak: int = 0
+    day_entry_count: int = 0
+    day_entry_notional_minor: Minor = 0
+    brakes: dict[str, Brake] = {}
+    configured_limits: Limits = Limits()
+    limit_changes: dict[str, LimitChange] = {}
+
+    @property
+    def braked(self) -> bool:
+        """Whether any brake is on, if only for smaller orders."""
+        return any(brake.level is not BrakeLevel.NONE for brake in self.brakes.values())
 
 
 class Drift(msgspec.Struct, frozen=True):
@@ -145,6 +186,8 @@ class State(msgspec.Struct, frozen=True):
     trading_cause: str = ""
     flatten: FlattenState | None = None
     day: int = -1
+    week: int = -1
+    session_at_ns: Nanoseconds = 0
 
     def order(self, client_order_id: str) -> Order | None:
         """An order of ours or an external one, open or lately closed."""
@@ -162,8 +205,10 @@ class State(msgspec.Struct, frozen=True):
                 if order.intent.instrument_id == instrument_id and order.intent.portfolio == portfolio]
 
     def effective_state(self, portfolio: str) -> TradingState:
-        """The stricter of the portfolio's latch and the global one."""
-        return max(self.portfolios[portfolio].trading_state, self.trading_state, key=_STRICTNESS.__getitem__)
+        """The strictest of the portfolio's latch, its brakes, and the global latch."""
+        known = self.portfolios[portfolio]
+        braked = (_BRAKED[brake.level] for brake in known.brakes.values())
+        return max(known.trading_state, self.trading_state, *braked, key=_STRICTNESS.__getitem__)
 
     def flattening(self, portfolio: str) -> bool:
         """The second stage of panic is at work on this portfolio: it alone places orders there."""
@@ -175,6 +220,8 @@ class State(msgspec.Struct, frozen=True):
 
 
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+_BRAKED = {BrakeLevel.NONE: TradingState.ACTIVE, BrakeLevel.SMALLER: TradingState.ACTIVE,
+           BrakeLevel.REDUCING: TradingState.REDUCING, BrakeLevel.HALTED: TradingState.HALTED}
 
 
 def _fill_day(fill: Fill) -> str:

@@ -141,6 +141,14 @@ def limit_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value) or "always"
 
 
+def set_limit(limits: Limits, name: str, text: str) -> Limits:
+    """As `with_limit`, for a value of a record: what this version does not know or allow leaves the limits as they are."""
+    try:
+        return with_limit(limits, name, text) if name in FIELDS else limits
+    except ValueError:
+        return limits
+
+
 def with_limit(limits: Limits, name: str, text: str) -> Limits:
     """The limits with one of them set from its text; raises `ValueError` with one line where the text cannot be meant."""
     field = FIELDS[name]

@@ -10,11 +10,19 @@ from engine.units import Lots, Minor, Ticks
 
 
 def mark_ticks(state: State, market: MarketView, position: Position) -> Ticks:
-    """The price at which the position could leave; before any quote has come, its own average entry."""
+    """The price at which the position could leave; before any quote has come the last bar's close, without that its entry."""
     mark = market.marks.get(position.instrument_id)
     if mark is not None:
         return mark.value_ticks(position.sign)
+    close_ticks = market.last_close_ticks(position.instrument_id)
+    if close_ticks is not None:
+        return close_ticks
     return entry_ticks(position, state.instruments[position.instrument_id])
+
+
+def is_priced(market: MarketView, instrument_id: str) -> bool:
+    """Whether the market has shown any price of an instrument, now or in its history."""
+    return instrument_id in market.marks or market.last_close_ticks(instrument_id) is not None
 
 
 def market_value_minor(state: State, market: MarketView, position: Position) -> Minor:

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,8 @@ from brokers.market.simulated import DEFAULT_TWELVE, SimulatedFeed, SimulatedMar
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from engine.clocks import SystemClock
-from engine.config import AccountConfig, Config, load_config
+from engine.config import Config, load_config
+from engine.config_accounts import AccountConfig
 from engine.errors import ConfigError
 from engine.inputs import Bar, Command, Connectivity, SetTradingState, TradingState, Unanswered
 from engine.instruments import Instrument
@@ -47,8 +48,11 @@ LONGEST_CATCH_UP_NS = 30 * NS_PER_DAY
 _log = logging.getLogger("quarterdeck.compose")
 
 
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+
 def day_number_in(zone_name: str) -> Callable[[Nanoseconds], int]:
-    """A function from a time to the number of its day in a zone; remembers the day it found last."""
+    """A function from a time to the number of its day in a zone, 1970-01-01 being day 0; remembers the day it found last."""
     if zone_name == "UTC":
         return lambda at_ns: at_ns // NS_PER_DAY
     zone = ZoneInfo(zone_name)
@@ -59,7 +63,7 @@ def day_number_in(zone_name: str) -> Callable[[Nanoseconds], int]:
         known = hours.get(quarter)
         if known is None:
             hours.clear()
-            known = hours[quarter] = datetime.fromtimestamp(quarter * 900, zone).toordinal()
+            known = hours[quarter] = datetime.fromtimestamp(quarter * 900, zone).toordinal() - EPOCH_ORDINAL
         return known
 
     return day_number

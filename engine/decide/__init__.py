@@ -6,7 +6,7 @@ The quiet path comes first: a price inside every position's quiet band costs a d
 from collections.abc import Callable
 from typing import Any
 
-from engine.decide import arming, beat, commands, entries, flatten, prices, proposals, sessions, venue
+from engine.decide import arming, beat, commands, entries, flatten, prices, proposals, sessions, trading_state, venue
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
@@ -53,7 +53,7 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
 _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     PlaceOrder: entries.place_order, CancelOrder: commands.cancel_order, ClosePosition: commands.close_position,
     SetProtection: commands.set_protection, Approve: proposals.approve, Decline: proposals.decline,
-    SetTradingState: commands.set_trading_state, Flatten: flatten.start, AcknowledgeAlert: commands.acknowledge_alert,
+    SetTradingState: trading_state.set_trading_state, Flatten: flatten.start, AcknowledgeAlert: commands.acknowledge_alert,
     AcceptDrift: commands.accept_drift, Reconcile: commands.reconcile_now,
     ArmAccount: arming.arm, DisarmAccount: arming.disarm,
 }

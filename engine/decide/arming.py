@@ -1,7 +1,7 @@
 """Arming and disarming an account with real money, and the end of an arming by itself."""
 
 from engine.arming import LONGEST_ARM_HOURS, limits_digest, live_settings
-from engine.decide.commands import withdraw_entries
+from engine.decide.withdrawals import withdraw_entries
 from engine.events import Armed, CommandDone, Disarmed
 from engine.inputs import ArmAccount, DisarmAccount
 from engine.service import AlertLevel, Refusal

@@ -1,7 +1,7 @@
 """What time alone brings: deadlines, second looks, retries. The loop beats about once a second; every step is idempotent."""
 
-from engine.decide import arming, flatten
-from engine.events import DayRolled, LevelTouched, ProposalSettled
+from engine.decide import arming, brakes, flatten
+from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced
 from engine.kernel.exits import HOLD_OVER, exit_on_price
 from engine.orders import Order, OrderStatus
@@ -10,28 +10,20 @@ from engine.protection import IN_FLIGHT, want_exit
 from engine.service import AlertLevel, ProposalStatus, StopHome
 from engine.turn import Turn
 from engine.units import seconds_to_ns
-from engine.valuation import equity_minor
 
 ASKED_AGAIN = IN_FLIGHT | {OrderStatus.PENDING_CANCEL, OrderStatus.DISPUTED}
 
 
 def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     """Look at every deadline once."""
-    _roll_day(turn)
+    brakes.roll_day(turn)
+    brakes.look_at_losses(turn)
     _expire_proposals(turn)
     arming.end_what_is_over(turn)
     _ask_about_orders(turn)
     _ask_for_reports(turn)
     _look_at_positions(turn)
     flatten.beat(turn, turn.at_ns)
-
-
-def _roll_day(turn: Turn) -> None:
-    """A new day's baselines, once every account has told its cash; latched, so that a restart does not reset them."""
-    day = turn.market.day_number(turn.at_ns)
-    if day <= turn.state.day or not all(account.funded for account in turn.state.accounts.values()):
-        return
-    turn.emit(DayRolled(day, {name: equity_minor(turn.state, turn.market, name) for name in turn.state.portfolios}))
 
 
 def _expire_proposals(turn: Turn) -> None:

@@ -1,6 +1,6 @@
 """A person's commands on what exists: cancel, close, protect, halt, resume, acknowledge, accept, look again."""
 
-from engine.events import AlertAcknowledged, CommandDone, DriftCleared, PlanSet, TradingStateChanged
+from engine.events import AlertAcknowledged, CommandDone, DriftCleared, PlanSet
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
@@ -9,15 +9,13 @@ from engine.inputs import (
     PlaceOrder,
     Reconcile,
     SetProtection,
-    SetTradingState,
-    TradingState,
 )
 from engine.kernel.exits import trailed
 from engine.market import MarketView
 from engine.orders import Order, Purpose, Side
 from engine.positions import ExitPlan, Position, exit_state
 from engine.protection import want_exit
-from engine.service import AlertLevel, Refusal
+from engine.service import Refusal
 from engine.state import State
 from engine.turn import Turn
 from engine.want import changed_plan, exact_lots, plan_of, resolve
@@ -142,40 +140,6 @@ def new_plan(state: State, market: MarketView, position: Position, command: SetP
         return Refusal("stop required", "a stop or a trail", "none",
                        f"{instrument.symbol} would be left without a stop (or set require_stop = false)")
     return plan
-
-
-def set_trading_state(turn: Turn, command: SetTradingState) -> None:
-    """Move the latch; anything but ACTIVE withdraws working entries and leaves protection where it is."""
-    what = f"{command.state} {command.portfolio or 'everything'}"
-    if command.portfolio and command.portfolio not in turn.state.portfolios:
-        turn.refuse(command.command_id, what, Refusal("portfolio", ", ".join(turn.state.portfolios), command.portfolio,
-                                                      f"there is no portfolio called {command.portfolio!r}"))
-        return
-    flatten = turn.state.flatten
-    if command.state is TradingState.ACTIVE and flatten is not None and not flatten.finished:
-        turn.refuse(command.command_id, what, Refusal("flatten", "finished", "at work",
-                                                      "a flatten is at work; resume once it has finished"))
-        return
-    cause = command.cause or f"{command.state.lower()} by {command.by}"
-    turn.emit(TradingStateChanged(command.portfolio, command.state, cause, command.by, command.command_id))
-    if command.state is TradingState.ACTIVE and not command.portfolio:
-        for name, portfolio in turn.state.portfolios.items():
-            if portfolio.trading_state is not TradingState.ACTIVE:
-                turn.emit(TradingStateChanged(name, TradingState.ACTIVE, cause, command.by))
-    withdrawn = withdraw_entries(turn, command.portfolio, cause) if command.state is not TradingState.ACTIVE else 0
-    if command.state is TradingState.HALTED:
-        turn.alert(AlertLevel.CRIT, "halted", command.portfolio or "everything", cause)
-    entries = f"; {withdrawn} working entries cancelled" if withdrawn else ""
-    turn.accept(command.command_id, f"{command.portfolio or 'everything'} is {command.state}{entries}")
-
-
-def withdraw_entries(turn: Turn, portfolio: str, reason: str) -> int:
-    """Cancel our working entries; how many."""
-    entries = [order for order in turn.state.orders.values()
-               if order.intent.purpose is Purpose.ENTRY and not order.external and portfolio in ("", order.intent.portfolio)]
-    for order in entries:
-        turn.cancel(order, reason)
-    return len(entries)
 
 
 def acknowledge_alert(turn: Turn, command: AcknowledgeAlert) -> None:

@@ -1,9 +1,9 @@
 """The life of a run: the start, the connection to each venue, the end of a tape."""
 
 from engine.decide import arming
+from engine.decide.withdrawals import withdraw_entries
 from engine.events import ConnectivityChanged, InstrumentListed, SessionStarted
 from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, TapeEnded
-from engine.orders import Purpose
 from engine.service import AlertLevel
 from engine.turn import Turn
 
@@ -36,9 +36,7 @@ def connection_changed(turn: Turn, change: ConnectionChanged) -> None:
 
 def tape_ended(turn: Turn, _: TapeEnded) -> None:
     """Nothing more will come: entries that still wait are withdrawn; positions keep their protection and last price."""
-    for order in list(turn.state.orders.values()):
-        if order.intent.purpose is Purpose.ENTRY and not order.external:
-            turn.cancel(order, "the tape has ended")
+    withdraw_entries(turn, "", "the tape has ended")
 
 
 def touch_account(turn: Turn, account: str) -> None:
