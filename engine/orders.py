@@ -115,7 +115,11 @@ class FillSource(StrEnum):
 
 
 class Fill(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One execution. `(account, instrument_id, trade_id)` is its identity; `at_ns` is the venue's time."""
+    """One execution. `(account, instrument_id, trade_id)` is its identity; `at_ns` is the venue's time.
+
+    `base_fee_lots` of what was bought are kept by the venue as its fee (a fee in the base currency): the order executed
+    `last_lots`, the position gets the rest, cash pays for all, and `fee_minor` is then the value of what was kept.
+    """
 
     account: str
     instrument_id: str
@@ -129,6 +133,7 @@ class Fill(msgspec.Struct, frozen=True, omit_defaults=True):
     venue_order_id: str = ""
     maker: bool = False
     source: FillSource = FillSource.STREAM
+    base_fee_lots: Lots = 0
 
     @property
     def key(self) -> str:

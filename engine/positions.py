@@ -109,8 +109,12 @@ def closed_cost_minor(cost_minor: Minor, lots: Lots, closed_lots: Lots) -> Minor
 
 
 def cash_delta_minor(fill: "Fill", instrument: "Instrument") -> Minor:
-    """What a fill does to cash, fee included: what is paid is rounded up, what is received rounded down."""
-    return instrument.signed_notional_minor(fill.last_ticks, -fill.side.sign * fill.last_lots) - fill.fee_minor
+    """What a fill does to cash, fee included: what is paid is rounded up, what is received rounded down.
+
+    A fee that was kept in kind comes out of the position instead: its value is taken and given back at once.
+    """
+    kept_minor = instrument.signed_notional_minor(fill.last_ticks, fill.base_fee_lots)
+    return instrument.signed_notional_minor(fill.last_ticks, -fill.side.sign * fill.last_lots) - fill.fee_minor + kept_minor
 
 
 def entry_ticks(position: Position, instrument: "Instrument") -> Ticks:
@@ -138,6 +142,8 @@ def fold_fill(position: Position | None, fill: "Fill", instrument: "Instrument",
     """
     if fill.last_lots <= 0:
         return position, ()
+    if fill.base_fee_lots:
+        return _fold_with_fee_in_kind(position, fill, instrument, intent, portfolio)
     sign = fill.side.sign
     paid_minor = -instrument.signed_notional_minor(fill.last_ticks, -sign * fill.last_lots)
     if position is None or position.lots == 0:
@@ -155,6 +161,17 @@ def fold_fill(position: Position | None, fill: "Fill", instrument: "Instrument",
     reopened = _opened(fill, sign * rest_lots, paid_minor - closing_paid_minor, fill.fee_minor - closing_fee_minor,
                        instrument, intent, portfolio)
     return reopened, (_round_trip(ended, position.sign, fill, intent),)
+
+
+def _fold_with_fee_in_kind(position: Position | None, fill: "Fill", instrument: "Instrument", intent: "OrderIntent | None",
+                           portfolio: str) -> tuple[Position | None, tuple[RoundTrip, ...]]:
+    """All lots are folded in, then those that the venue kept leave at the same price, which pays the fee."""
+    gross = msgspec.structs.replace(fill, base_fee_lots=0)
+    kept = msgspec.structs.replace(gross, side=fill.side.opposite if fill.side.sign > 0 else fill.side,
+                                   last_lots=fill.base_fee_lots, fee_minor=0)
+    between, ended = fold_fill(position, gross, instrument, intent, portfolio)
+    after, ended_by_fee = fold_fill(between, kept, instrument, intent, portfolio)
+    return after, (*ended, *ended_by_fee)
 
 
 def _opened(fill: "Fill", lots: Lots, cost_minor: Minor, fee_minor: Minor, instrument: "Instrument",
