@@ -25,7 +25,7 @@ def reconcile(turn: Turn, report: VenueReport) -> None:
     new_fills = sum(fold_fill(turn, fill) for fill in sorted(report.fills, key=lambda fill: (fill.at_ns, fill.trade_id)))
     lagging = _orders(turn, report)
     drifting = _positions(turn, report, adopt=first)
-    _cash(turn, report, first=first, quiet=new_fills == 0 and not drifting)
+    _cash(turn, report, first=first, quiet=new_fills == 0 and not drifting and not lagging)
     account = turn.state.accounts[report.account]
     due = turn.at_ns - account.reconciled_at_ns >= seconds_to_ns(turn.state.settings.reconcile_seconds)
     live = account.connectivity is Connectivity.LIVE
