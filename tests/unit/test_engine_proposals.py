@@ -47,7 +47,7 @@ def status_of(desk: Desk, approval: Approve) -> ProposalStatus:
     return desk.state.proposals[approval.proposal_id].status
 
 
-# ---- who asks ----------------------------------------------------------------------------------------------------------------
+# ---- who asks ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("automation", "want", "outcome"), [
@@ -79,7 +79,7 @@ def test_a_wish_that_fails_its_checks_is_never_shown() -> None:
     assert desk.state.proposals == {}
 
 
-# ---- approved ----------------------------------------------------------------------------------------------------------------
+# ---- approved ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("want", [
@@ -122,7 +122,7 @@ def test_an_approved_bracket_takes_its_children_along() -> None:
     assert [intent.purpose for intent in without.sent] == [Purpose.ENTRY]
 
 
-# ---- not approved --------------------------------------------------------------------------------------------------------------
+# ---- not approved -----------------------------------------------------------------------------------------------------------
 
 
 def test_another_digest_is_refused_and_the_trade_stays_pending() -> None:
@@ -278,7 +278,7 @@ def test_a_stale_price_is_refused_at_the_approval() -> None:
     refusal_after(desk, approval, "stale quote", ProposalStatus.REFUSED)
 
 
-# ---- declined ------------------------------------------------------------------------------------------------------------------
+# ---- declined ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_declined_trade_is_over() -> None:
@@ -294,7 +294,7 @@ def test_a_declined_trade_is_over() -> None:
     assert desk.sent == []
 
 
-# ---- over a restart -----------------------------------------------------------------------------------------------------------
+# ---- over a restart ---------------------------------------------------------------------------------------------------------
 
 
 def restarted(desk: Desk, seconds: float) -> Desk:

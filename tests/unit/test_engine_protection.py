@@ -1,6 +1,7 @@
 """Keeping positions protected: where stops live, how they move, and what happens when one does not stand."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def alerts(desk: Desk, code: str) -> list[str]:
     return [alert.text for alert in desk.of(AlertRaised) if alert.code == code]
 
 
-# ---- the first stop ------------------------------------------------------------------------------------------------------------
+# ---- the first stop ---------------------------------------------------------------------------------------------------------
 
 
 def test_with_native_brackets_stop_and_target_go_out_with_the_entry() -> None:
@@ -161,7 +162,7 @@ def test_a_refused_entry_and_its_refused_children_are_one_message() -> None:
     assert desk.state.orders == {}
 
 
-# ---- a stop that does not stand --------------------------------------------------------------------------------------------------
+# ---- a stop that does not stand ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("can", [NATIVE, NO_BRACKETS, PLAIN], ids=["brackets", "children", "plain"])
@@ -193,7 +194,7 @@ def test_a_refused_stop_is_watched_by_the_engine_and_retried_ever_more_slowly() 
         for stop in desk.open(Purpose.STOP):
             attempts_at.append(desk.at_ns)
             desk.refuse(stop.client_order_id)
-    waits = [(later - earlier) // SECOND for earlier, later in zip(attempts_at, attempts_at[1:], strict=False)]
+    waits = [(later - earlier) // SECOND for earlier, later in pairwise(attempts_at)]
     assert waits == [2, 4, 8, 16], "each wait is twice the one before"
     desk.forget()
     desk.quote(9_500)
@@ -263,7 +264,7 @@ def test_a_stop_that_fills_at_the_venue_ends_position_target_and_watch() -> None
     assert desk.state.round_trips[-1].realized_minor == -5_000
 
 
-# ---- moving the stop -------------------------------------------------------------------------------------------------------------
+# ---- moving the stop --------------------------------------------------------------------------------------------------------
 
 
 def test_trailing_places_the_new_stop_before_the_old_one_goes() -> None:
@@ -382,7 +383,7 @@ def test_protection_cannot_be_cancelled_away() -> None:
     assert desk.cancels == []
 
 
-# ---- leaving ---------------------------------------------------------------------------------------------------------------------
+# ---- leaving ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("can", [NO_BRACKETS, PLAIN], ids=["reduce-only", "plain"])
@@ -512,7 +513,7 @@ def test_leaving_withdraws_entries_that_would_add() -> None:
     assert resting in desk.cancels
 
 
-# ---- surprises -------------------------------------------------------------------------------------------------------------------
+# ---- surprises --------------------------------------------------------------------------------------------------------------
 
 
 def test_an_exit_that_overfilled_is_cut_back_to_flat() -> None:
@@ -579,7 +580,7 @@ def test_a_foreign_position_is_left_alone_until_it_is_given_a_plan() -> None:
     assert [(one.purpose, one.order_lots) for one in desk.sent] == [(Purpose.STOP, 5)]
 
 
-# ---- the ledger --------------------------------------------------------------------------------------------------------------------
+# ---- the ledger -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_lost_connection_bares_what_the_engine_alone_watched() -> None:

@@ -243,7 +243,7 @@ def test_without_a_price_the_card_is_empty_and_the_check_says_why() -> None:
     assert not assessed.card.passed
 
 
-# ---- protection of what is held ----------------------------------------------------------------------------------------------
+# ---- protection of what is held ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("command", "check"), [
