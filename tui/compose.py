@@ -24,7 +24,8 @@ from engine.errors import ConfigError
 from engine.inputs import Bar, Command, Connectivity, SetTradingState, TradingState, Unanswered
 from engine.instruments import Instrument
 from engine.market import NS_PER_DAY
-from engine.runner import Engine, EngineParts
+from engine.parts import EngineParts
+from engine.runner import Engine
 from engine.service import Mode
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds

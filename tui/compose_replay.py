@@ -16,7 +16,8 @@ from engine.config import Config
 from engine.errors import UsageError
 from engine.inputs import Bar, MarketItem, PortfolioSettings, Settings
 from engine.instruments import Instrument
-from engine.runner import Engine, EngineParts
+from engine.parts import EngineParts
+from engine.runner import Engine
 from engine.service import Mode
 from store.home import Home
 from store.journal import SqliteJournal

@@ -18,7 +18,8 @@ from engine.decide import decide
 from engine.inputs import AutomationLevel, Bar, Command, Limits, MarketItem, PlaceOrder, PortfolioSettings, Quote, Settings
 from engine.instruments import AssetClass, Instrument
 from engine.orders import Side
-from engine.runner import Engine, EngineParts
+from engine.parts import EngineParts
+from engine.runner import Engine
 from engine.service import Mode
 from engine.turn import Stamped
 from engine.units import NS_PER_SECOND
@@ -122,7 +123,8 @@ def main() -> None:
     print(f"least (a lookup and a call)              {least:7.2f} us")
     for positions in (1, POSITIONS):
         p50, p99 = tick_to_decision(positions)
-        print(f"quote to decision, {positions:3} positions: p50 {p50:6.2f} us  p99 {p99:6.2f} us  ({p50 / least:.1f}x least; aim 3 us)")
+        print(f"quote to decision, {positions:3} positions: p50 {p50:6.2f} us  p99 {p99:6.2f} us  "
+              f"({p50 / least:.1f}x least; aim 3 us)")
     rates = [through_the_loop(200_000) for _ in range(3)]
     print(f"whole loop, {POSITIONS} positions, venue included: {median(rates):,.0f} quotes a second (median of 3)")
 

@@ -14,9 +14,10 @@ from engine.events import Recorded, decode
 from engine.inputs import AutomationLevel, TradingState
 from engine.kernel.exits import NO_EXIT, exit_on_price
 from engine.orders import OrderIntent, Purpose
+from engine.parts import EngineParts
 from engine.positions import exit_state
 from engine.protection import IN_FLIGHT
-from engine.runner import Engine, EngineParts
+from engine.runner import Engine
 from engine.service import Mode, StopHome
 from engine.state import State, encode_state
 from engine.valuation import equity_minor, fraction, heat_minor

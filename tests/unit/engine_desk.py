@@ -49,9 +49,10 @@ from engine.inputs import (
 from engine.instruments import AssetClass, Instrument
 from engine.market import MarketView
 from engine.orders import ClosedAs, Fill, Order, OrderIntent, Purpose, Side
+from engine.parts import EngineParts
 from engine.ports import Journal, JournalRow
 from engine.positions import Position
-from engine.runner import Engine, EngineParts
+from engine.runner import Engine
 from engine.service import Mode, Receipt
 from engine.state import State
 from engine.turn import Decision, Stamped, Turn
@@ -368,17 +369,17 @@ class Shell:
         """Time passes and a price is seen."""
         self.clock.advance_to(self.clock.now_ns() + round(seconds * NS_PER_SECOND))
         assert self.feed.sink is not None
-        taken = self.engine._loop.inputs_taken
+        taken = self.engine._shell.loop.inputs_taken
         self.feed.sink(Quote(instrument_id, bid, bid if ask is None else ask, 0, 0, self.clock.now_ns()))
-        await self.until(lambda: self.engine._loop.inputs_taken > taken)
+        await self.until(lambda: self.engine._shell.loop.inputs_taken > taken)
 
     async def beat(self, seconds: float = 1.0) -> None:
         """Time passes and the clock beats, without waiting for a real second."""
         self.clock.advance_to(self.clock.now_ns() + round(seconds * NS_PER_SECOND))
         self.broker.advance(self.clock.now_ns())
-        taken = self.engine._loop.inputs_taken
+        taken = self.engine._shell.loop.inputs_taken
         self.engine._deliver(TimeAdvanced())
-        await self.until(lambda: self.engine._loop.inputs_taken > taken)
+        await self.until(lambda: self.engine._shell.loop.inputs_taken > taken)
 
     @property
     def state(self) -> State:

@@ -1,0 +1,108 @@
+"""The live drive: the system's clock, a feed, and effects performed side by side."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from engine.inputs import ConnectionChanged, Input, TimeAdvanced
+from engine.ports import MarketFeed
+from engine.shell import Shell, log_failure
+from engine.units import NS_PER_SECOND, Nanoseconds
+
+BEAT_SECONDS = 1.0
+BATCH = 256
+WARM_BARS = 500
+SLEEP_NS = 10 * NS_PER_SECOND
+
+
+class LiveDrive:
+    """Takes what comes, in batches that share one commit."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._drained_ns: Nanoseconds = 0
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Connect, reconcile, say `ready`, then run until the shell is stopping."""
+        shell, feed = self._shell, self._shell.parts.feed
+        await shell.connect(shell.parts.clock.now_ns())
+        await self._drain()
+        if feed is not None:
+            warming = self._warm_from(feed)
+            if shell.parts.ready_when_warm:
+                await warming
+            else:
+                shell.spawn(warming)
+            shell.spawn(self._feed(feed))
+        shell.spawn(self._beats())
+        shell.publish(force=True)
+        ready()
+        assert shell.wake is not None
+        while not shell.stopping:
+            await shell.wake.wait()
+            shell.wake.clear()
+            await self._drain()
+            shell.publish()
+        if feed is not None:
+            await feed.close()
+
+    async def _warm_from(self, feed: MarketFeed) -> None:
+        """Bars from before the start, fetched beside the engine's loop: a stop does not wait for a chart."""
+        for instrument_id in list(self._shell.loop.state.instruments):
+            try:
+                bars = await asyncio.to_thread(feed.history, instrument_id, WARM_BARS)
+            except Exception as error:  # noqa: BLE001 - without history there is no ATR yet, and that says so itself
+                log_failure(error)
+                continue
+            self._shell.loop.market.warm(list(bars))
+
+    async def _feed(self, feed: MarketFeed) -> None:
+        try:
+            await feed.run(self._shell.take_market)
+        except Exception as error:  # noqa: BLE001 - a feed that dies leaves stale quotes, which block entries by themselves
+            log_failure(error)
+
+    async def _beats(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            for observer in self._shell.observers:
+                observer.advance(self._shell.parts.clock.now_ns())
+            if self._shell.unwritable:
+                await self._shell.retry_journal()
+            self._shell.obey_halt()
+            self._shell.deliver(TimeAdvanced())
+
+    async def _drain(self) -> None:
+        """Everything that waits, commands before the venue's words, the venue's before prices, in batches."""
+        self._notice_sleep()
+        while self._shell.commands or self._shell.venue or self._shell.market:
+            await self._shell.process(self._batch())
+
+    def _notice_sleep(self) -> None:
+        """After a pause (a laptop that slept, a stopped process) nothing is acted on before the venue has been asked and a
+        halt that another process raised meanwhile is obeyed."""
+        now_ns = self._shell.parts.clock.now_ns()
+        slept = self._drained_ns and now_ns - self._drained_ns > SLEEP_NS
+        self._drained_ns = now_ns
+        if not slept:
+            return
+        self._shell.market.clear()
+        for broker in self._shell.parts.brokers:
+            self._shell.venue.appendleft(ConnectionChanged(broker.account, up=True, detail="the process was paused"))
+        self._shell.obey_halt()
+
+    def _batch(self) -> Iterable[tuple[Nanoseconds, Input]]:
+        taken = 0
+        while taken < BATCH:
+            if self._shell.commands:
+                taking: Input = self._shell.commands.popleft()
+            elif self._shell.venue:
+                taking = self._shell.venue.popleft()
+            elif self._shell.market:
+                item = self._shell.market.popleft()
+                for observer in self._shell.observers:
+                    observer.see(item, self._shell.parts.clock.now_ns())
+                taking = item
+            else:
+                return
+            taken += 1
+            yield self._shell.parts.clock.now_ns(), taking

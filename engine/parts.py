@@ -1,0 +1,41 @@
+"""What a run of the engine is made of."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from engine.inputs import Command, Settings
+from engine.market import NS_PER_DAY
+from engine.ports import Broker, Clock, Journal, MarketFeed, Notifier, Tape
+from engine.service import Mode
+from engine.state import State
+from engine.units import Nanoseconds
+
+
+class EngineParts(NamedTuple):
+    """What a run is made of; the composition root puts it together.
+
+    `speed` paces a tape: 1 is as it was recorded, `math.inf` as fast as it goes. `script` holds timed commands for a tape.
+    With `ready_when_warm` false the engine is ready before the feed's history has come. `checkpoint` is handed the state
+    now and then, once it is durable, to save it as a snapshot.
+    `halted_elsewhere` says why another process halted this home, or nothing; it is asked every second.
+    """
+
+    clock: Clock
+    journal: Journal
+    engine_id: str
+    version: str
+    mode: Mode
+    settings: Settings
+    brokers: tuple[Broker, ...]
+    state: State = State()
+    feed: MarketFeed | None = None
+    ready_when_warm: bool = True
+    tape: Tape | None = None
+    speed: float = math.inf
+    script: tuple[tuple[Nanoseconds, Command], ...] = ()
+    startup: tuple[Command, ...] = ()
+    notifier: Notifier | None = None
+    checkpoint: Callable[[State], None] | None = None
+    halted_elsewhere: Callable[[], str] | None = None
+    day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY

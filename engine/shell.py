@@ -1,0 +1,225 @@
+"""What both drives of the engine share: the inbox, the journal before the effects, the effects before the answers."""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from engine.effects import Answer, Effect, SubmitOrders
+from engine.errors import EngineUnreachable, JournalUnwritable
+from engine.gateway import Gateway
+from engine.inputs import Command, ConnectionChanged, EngineStarted, Input, MarketItem, SetTradingState, TradingState
+from engine.loop import Loop
+from engine.market import MarketView
+from engine.parts import EngineParts
+from engine.ports import MarketObserver, VenueMessage
+from engine.publisher import Publisher
+from engine.service import HealthView, Receipt, Snapshot
+from engine.units import Nanoseconds
+from engine.views import snapshot
+
+CHECKPOINT_ROWS = 5_000
+LOGGED_DEFECTS = 20
+UNWRITABLE = "the journal cannot be written"
+_log = logging.getLogger("quarterdeck.engine")
+
+
+def log_failure(error: Exception) -> None:
+    """Everything about a failure, for the log; a person gets one line elsewhere."""
+    _log.error("engine failed", exc_info=error)
+
+
+class Shell:
+    """The state's owner and its surroundings, within one event loop. What waits: commands, the venue's words, prices."""
+
+    def __init__(self, parts: EngineParts) -> None:
+        self.parts = parts
+        self.loop = Loop(parts.state, MarketView(parts.day_number), parts.journal, self._on_defect)
+        self.observers = tuple(broker for broker in parts.brokers if isinstance(broker, MarketObserver))
+        self.commands: deque[Command] = deque()
+        self.venue: deque[Input] = deque()
+        self.market: deque[MarketItem] = deque()
+        self.wake: asyncio.Event | None = None
+        self.stopping = False
+        self.unwritable = ""
+        self.tape_position = ""
+        self._gateway = Gateway({broker.account: broker for broker in parts.brokers}, parts.clock, self.deliver, parts.notifier)
+        self._waiting: dict[str, list[asyncio.Future[Receipt]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._commit_ms = 0.0
+        self._started_at = time.monotonic()
+        self._rate = (self._started_at, 0, 0.0)
+        self._committed_seq = parts.state.seq
+        self._checkpoint_seq = parts.state.seq
+        self._halt_obeyed = ""
+        self.publisher = Publisher(snapshot(parts.state, self.loop.market, 0, version=0, mode=parts.mode, health=self._health()))
+
+    # ---- the inbox -------------------------------------------------------------------------------------------------------
+
+    def deliver(self, answer: Input) -> None:
+        """Take the venue's word; in this event loop only."""
+        self.venue.append(answer)
+        self.nudge()
+
+    def take_market(self, item: MarketItem) -> None:
+        """Take a price; in this event loop only."""
+        self.market.append(item)
+        self.nudge()
+
+    async def send(self, command: Command) -> Receipt:
+        """Take a command and wait until what it caused is durable."""
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(command.command_id, []).append(future)
+        self.commands.append(command)
+        self.nudge()
+        return await future
+
+    def nudge(self) -> None:
+        if self.wake is not None:
+            self.wake.set()
+
+    def _on_defect(self, taken: Input, error: Exception) -> None:
+        """A decision failed: told in the log, and unless it was a command nothing new is opened until a person has looked."""
+        if self.loop.defects <= LOGGED_DEFECTS:
+            log_failure(error)
+        if not hasattr(taken, "command_id") and self.loop.state.trading_state is not TradingState.HALTED:
+            cause = f"a defect in the engine: {type(error).__name__} on {type(taken).__name__}"
+            self.commands.append(SetTradingState(f"defect-{self.loop.state.seq}", TradingState.HALTED, "", cause, "engine"))
+
+    # ---- life ----
+
+    def _hear(self, message: VenueMessage) -> None:
+        self.deliver(message)
+
+    async def connect(self, at_ns: Nanoseconds) -> None:
+        """Stream first, then the start, then the first reconciliation."""
+        listings = {broker.account: await broker.connect(self._hear) for broker in self.parts.brokers}
+        instruments = {one.instrument_id: one for listing in listings.values() for one in listing}
+        listed = {account: tuple(one.instrument_id for one in listing) for account, listing in listings.items()}
+        capabilities = {broker.account: broker.capabilities for broker in self.parts.brokers}
+        started = EngineStarted(self.parts.engine_id, self.parts.version, self.parts.settings,
+                                tuple(instruments.values()), capabilities, listed)
+        await self.process([(at_ns, started)])
+        for broker in self.parts.brokers:
+            await self.process([(at_ns, ConnectionChanged(broker.account, up=True))])
+        self.commands.extend(self.parts.startup)
+        self.obey_halt()
+
+    def obey_halt(self) -> None:
+        cause = self.parts.halted_elsewhere() if self.parts.halted_elsewhere is not None else ""
+        if cause and cause != self._halt_obeyed:
+            self._halt_obeyed = cause
+            command_id = f"halt-{self.parts.engine_id}-{self.loop.state.seq}"
+            self.commands.appendleft(SetTradingState(command_id, TradingState.HALTED, "", cause, "panic"))
+
+    async def close(self) -> None:
+        """End every call that is under way, let the venues go, save the state, and tell whoever still waits."""
+        for task in list(self._tasks):
+            task.cancel()
+        for broker in self.parts.brokers:
+            await broker.close()
+        if self.parts.checkpoint is not None and not self.unwritable and self.loop.state.seq > self._checkpoint_seq:
+            self.parts.checkpoint(self.loop.state)
+        self.publish(force=True)
+        for waiting in self._waiting.values():
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(EngineUnreachable("the engine has stopped"))
+
+    # ---- journal first, then effects, then answers -----------------------------------------------------------------------
+
+    async def process(self, inputs: Iterable[tuple[Nanoseconds, Input]]) -> None:
+        effects: list[Effect] = []
+        for at_ns, taken in inputs:
+            effects.extend(self.loop.take(at_ns, taken))
+        await self.release(effects)
+
+    async def release(self, effects: Sequence[Effect]) -> None:
+        """Make durable what was appended, then let its effects happen."""
+        if not effects and not self._has_new_rows():
+            return
+        try:
+            began = time.perf_counter()
+            await self.parts.journal.wait_durable()
+            self._commit_ms = 1_000 * (time.perf_counter() - began)
+        except JournalUnwritable as error:
+            self._degrade(error)
+        self._committed_seq = self.loop.state.seq
+        for effect in effects:
+            if isinstance(effect, Answer):
+                self._answer(effect.receipt)
+            elif isinstance(effect, SubmitOrders) and self.unwritable and not effect.reduces:
+                self._gateway.withhold(effect, UNWRITABLE)
+            elif self.parts.tape is not None:
+                await self._gateway.perform(effect)
+            else:
+                self.spawn(self._gateway.perform(effect))
+        self._maybe_checkpoint()
+
+    def _has_new_rows(self) -> bool:
+        return self.loop.state.seq != self._committed_seq
+
+    def _degrade(self, error: JournalUnwritable) -> None:
+        """Nothing new may open; what only reduces may still go, loudly, and the halt is latched once it can be written."""
+        if self.unwritable:
+            return
+        self.unwritable = str(error)
+        self.commands.append(SetTradingState(f"journal-{self.loop.state.seq}", TradingState.HALTED, "",
+                                              f"{UNWRITABLE}: {error}", "engine"))
+        self.nudge()
+
+    async def retry_journal(self) -> None:
+        try:
+            await self.parts.journal.retry()
+        except JournalUnwritable as error:
+            self.unwritable = str(error)
+            return
+        self.unwritable = ""
+
+    def _answer(self, receipt: Receipt) -> None:
+        if self.unwritable and receipt.accepted:
+            receipt = msgspec.structs.replace(receipt, text=f"{receipt.text} (NOT RECORDED: {self.unwritable})")
+        for future in self._waiting.pop(receipt.command_id, ()):
+            if not future.done():
+                future.set_result(receipt)
+
+    def _maybe_checkpoint(self) -> None:
+        seq = self.loop.state.seq
+        if self.parts.checkpoint is None or self.unwritable or seq - self._checkpoint_seq < CHECKPOINT_ROWS:
+            return
+        self._checkpoint_seq = seq
+        self.parts.checkpoint(self.loop.state)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ---- snapshots -------------------------------------------------------------------------------------------------------
+
+    def publish(self, *, force: bool = False) -> None:
+        """Hand out a snapshot of now, at most ten a second."""
+        self.publisher.publish(self._snapshot, force=force)
+
+    def _snapshot(self, version: int) -> Snapshot:
+        now = time.monotonic()
+        since, taken, _ = self._rate
+        if now - since >= 1:
+            self._rate = (now, self.loop.inputs_taken, (self.loop.inputs_taken - taken) / (now - since))
+        return snapshot(self.loop.state, self.loop.market, self.parts.clock.now_ns(), version=version, mode=self.parts.mode,
+                        health=self._health())
+
+    def _health(self) -> HealthView:
+        speed = self.parts.speed
+        return HealthView(
+            journal_seq=self.loop.state.seq, journal_lag_ms=self._commit_ms,
+            inputs_per_second=self._rate[2],
+            queue_depth=len(self.commands) + len(self.venue) + len(self.market),
+            uptime_seconds=time.monotonic() - self._started_at,
+            replay_position=self.tape_position,
+            replay_speed="" if self.parts.tape is None else "max" if math.isinf(speed) else f"{speed:g}x")
