@@ -1,0 +1,245 @@
+"""Reading one account whole: what it holds, what is open, what executed. A report is complete, or it is none."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from brokers.alpaca.answers import Fault, Outcome
+from brokers.alpaca.listing import Listing, instrument_of
+from brokers.alpaca.ordering import Sender, execution_of_activity, fill_of, order_report
+from brokers.alpaca.rest import RestCalls
+from brokers.alpaca.wire import (
+    WireAccount,
+    WireActivity,
+    WireAsset,
+    WireClock,
+    WireOrder,
+    WirePosition,
+    nanoseconds_of,
+)
+from engine.inputs import OrderMissing, OrderReport, Unanswered, VenuePosition, VenueReport
+from engine.instruments import instrument_id_of
+from engine.orders import Fill, FillSource
+from engine.units import NS_PER_SECOND, Lots, Nanoseconds, steps_down, steps_up
+
+log = logging.getLogger("quarterdeck.alpaca")
+
+ACTIVITIES_A_PAGE = 100
+ORDERS_A_PAGE = 500
+MOST_PAGES = 200
+MOST_SINGLE_ASSETS = 30
+MOST_KNOWN_ORDERS = 20_000
+HISTORY_MARGIN_SECONDS = 2
+
+
+class Incomplete(Exception):
+    """A part of the answer is missing, so there is no answer; never leaves this adapter."""
+
+
+def complete[T](answer: T | Fault) -> T:
+    """The answer, or `Incomplete` where there is none."""
+    if isinstance(answer, Fault):
+        raise Incomplete(answer.cause)
+    return answer
+
+
+class AccountReader:
+    """Questions about one account, and what was learnt of its orders' ids."""
+
+    def __init__(self, rest: RestCalls, sender: Sender, *, fractions: bool) -> None:
+        self._rest = rest
+        self._sender = sender
+        self._fractions = fractions
+        self._client_ids: dict[str, str] = {}
+        self._order_ids: dict[str, str] = {}
+
+    @property
+    def listing(self) -> Listing:
+        return self._sender.listing
+
+    # ---- what can be traded ----
+
+    async def list_assets(self, names: Iterable[str]) -> list[str]:
+        """Learn the instruments of these symbols or asset ids; the names that the venue does not know. Raises `Incomplete`."""
+        missing = self.listing.missing(names)
+        if len(missing) > MOST_SINGLE_ASSETS:
+            await self._list_all(coins=any("/" in name for name in missing), shares=any("/" not in name for name in missing))
+            missing = self.listing.missing(missing)
+        found = await asyncio.gather(*(self._rest.get(WireAsset, f"/assets/{quote(name, safe='')}") for name in missing))
+        unknown = []
+        for name, asset in zip(missing, found, strict=True):
+            if isinstance(asset, Fault) and asset.outcome is Outcome.NOT_FOUND:
+                unknown.append(name)
+                continue
+            self._add(complete(asset))
+        return unknown
+
+    async def _list_all(self, *, coins: bool, shares: bool) -> None:
+        for wanted, asset_class in ((shares, "us_equity"), (coins, "crypto")):
+            if wanted:
+                query = {"status": "active", "asset_class": asset_class}
+                for asset in complete(await self._rest.get(list[WireAsset], "/assets", query)):
+                    if asset_class == "us_equity" or asset.symbol.endswith("/USD"):
+                        self._add(asset)
+
+    def _add(self, asset: WireAsset) -> None:
+        instrument = instrument_of(asset, venue=self._sender.venue, fractions=self._fractions)
+        if instrument is not None:
+            self.listing.add(asset, instrument)
+
+    # ---- orders and their ids ----
+
+    def learn(self, order: WireOrder) -> None:
+        """Remember which of the venue's ids belongs to which of ours."""
+        for ids, key, value in ((self._client_ids, order.id, order.client_order_id),
+                                (self._order_ids, order.client_order_id, order.id)):
+            if len(ids) >= MOST_KNOWN_ORDERS and key not in ids:
+                del ids[next(iter(ids))]
+            ids[key] = value
+
+    def order_id(self, client_order_id: str) -> str:
+        """The venue's id of an order of ours, empty where it was not heard of yet."""
+        return self._order_ids.get(client_order_id, "")
+
+    async def order(self, client_order_id: str, *, urgent: bool = False) -> OrderReport | OrderMissing | Unanswered:
+        """Look one order up by our id."""
+        found = await self._rest.get(WireOrder, "/orders:by_client_order_id", {"client_order_id": client_order_id}, urgent=urgent)
+        if isinstance(found, Fault):
+            if found.outcome is Outcome.NOT_FOUND:
+                return OrderMissing(self._sender.account, client_order_id)
+            return Unanswered(found.cause)
+        if found.client_order_id != client_order_id:
+            return Unanswered("the venue answered with another order")
+        self.learn(found)
+        return order_report(found, self._sender, 0)
+
+    # ---- the whole account ----
+
+    async def report(self, since_ns: Nanoseconds, client_order_ids: Sequence[str]) -> VenueReport:
+        """Time, executions, open orders, the named orders, positions, cash, in this order: what happens meanwhile is then
+        found as a fill before it shows in a position. Raises `Incomplete` where one part could not be read."""
+        clock = complete(await self._rest.get(WireClock, "/clock"))
+        history = await self._history(since_ns)
+        open_orders = await self._open_orders()
+        reports = {order.client_order_id: order_report(order, self._sender, 0) for order in open_orders}
+        named = await asyncio.gather(*(self._named(name, reports) for name in client_order_ids))
+        positions, account = await asyncio.gather(self._rest.get(list[WirePosition], "/positions"),
+                                                  self._rest.get(WireAccount, "/account"))
+        fills = await self._fills(history, since_ns)
+        return VenueReport(
+            account=self._sender.account, venue_time_ns=nanoseconds_of(clock.timestamp), fills=fills,
+            open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(complete(positions)),
+            cash_minor=cash_minor(complete(account)), instruments=self.listing.instruments())
+
+    async def _named(self, client_order_id: str, open_orders: dict[str, OrderReport]) -> OrderReport | OrderMissing:
+        found = open_orders.get(client_order_id) or await self.order(client_order_id)
+        if isinstance(found, Unanswered):
+            raise Incomplete(found.cause)
+        return found
+
+    async def _history(self, since_ns: Nanoseconds) -> list[WireActivity]:
+        """Every execution since `since_ns`, all pages; a little more, since the venue's filter goes by another time."""
+        query = {"direction": "asc", "page_size": str(ACTIVITIES_A_PAGE)}
+        if since_ns > HISTORY_MARGIN_SECONDS * NS_PER_SECOND:
+            after = datetime.fromtimestamp(since_ns // NS_PER_SECOND - HISTORY_MARGIN_SECONDS, UTC)
+            query["after"] = after.strftime("%Y-%m-%dT%H:%M:%SZ")
+        found: dict[str, WireActivity] = {}
+        for _ in range(MOST_PAGES):
+            page = complete(await self._rest.get(list[WireActivity], "/account/activities/FILL", query))
+            fresh = [activity for activity in page if activity.id not in found]
+            found.update((activity.id, activity) for activity in page)
+            if len(page) < ACTIVITIES_A_PAGE or not fresh:
+                return list(found.values())
+            query["page_token"] = page[-1].id
+        raise Incomplete(f"more than {MOST_PAGES * ACTIVITIES_A_PAGE} executions to read")
+
+    async def _open_orders(self) -> list[WireOrder]:
+        query: dict[str, str] = {"status": "open", "limit": str(ORDERS_A_PAGE), "direction": "asc", "nested": "false"}
+        found: dict[str, WireOrder] = {}
+        for _ in range(MOST_PAGES):
+            page = complete(await self._rest.get(list[WireOrder], "/orders", query))
+            fresh = [order for order in page if order.id not in found]
+            found.update((order.id, order) for order in page)
+            if len(page) < ORDERS_A_PAGE or not fresh:
+                break
+            query["after_order_id"] = page[-1].id
+        else:
+            raise Incomplete(f"more than {MOST_PAGES * ORDERS_A_PAGE} open orders to read")
+        for order in found.values():
+            self.learn(order)
+        await self.list_assets(_names((order.asset_id, order.symbol) for order in found.values()))
+        return list(found.values())
+
+    async def _fills(self, history: list[WireActivity], since_ns: Nanoseconds) -> tuple[Fill, ...]:
+        """The history as fills, oldest first; the history does not tell our id of an order, so those not known are asked for."""
+        await self.list_assets(activity.symbol for activity in history)
+        strange = dict.fromkeys(activity.order_id for activity in history if activity.order_id not in self._client_ids)
+        for order_id, found in zip(strange, await asyncio.gather(*(self._by_id(order_id) for order_id in strange)), strict=True):
+            if found is None:
+                self._client_ids[order_id] = f"external-{order_id}"
+        fills = []
+        for activity in history:
+            instrument = self.listing.named(activity.symbol)
+            if instrument is None:
+                log.warning("alpaca: an execution in %s, which cannot be traded here, is left out", instrument_id_of(
+                    activity.symbol, self._sender.venue))
+                continue
+            execution = execution_of_activity(activity, self._client_ids[activity.order_id])
+            fill = fill_of(execution, self._sender.account, instrument, FillSource.RECONCILED)
+            if fill is not None and fill.at_ns >= since_ns:
+                fills.append((execution.at_ns, execution.order_id, execution.cum_qty, fill))
+        return tuple(fill for *_, fill in sorted(fills, key=lambda row: row[:3]))
+
+    async def _by_id(self, order_id: str) -> WireOrder | None:
+        found: Any = await self._rest.get(WireOrder, f"/orders/{order_id}")
+        if isinstance(found, Fault) and found.outcome is Outcome.NOT_FOUND:
+            return None
+        order: WireOrder = complete(found)
+        self.learn(order)
+        return order
+
+    async def _positions(self, held: list[WirePosition]) -> tuple[VenuePosition, ...]:
+        await self.list_assets(position.asset_id for position in held)
+        positions = []
+        for position in held:
+            sign = -1 if position.side == "short" else 1
+            instrument = self.listing.named(position.asset_id, position.symbol)
+            if instrument is None:  # an option or the like: named, so that nobody believes the account to be flat
+                lots = steps_up(abs(position.qty), Decimal(1))
+                positions.append(VenuePosition(instrument_id_of(position.symbol, self._sender.venue), sign * lots))
+                continue
+            lots = _whole_lots(abs(position.qty), instrument.lot_size, position.symbol)
+            if lots:
+                average = float(position.avg_entry_price / instrument.tick_size)
+                positions.append(VenuePosition(instrument.instrument_id, sign * lots, average))
+        return tuple(positions)
+
+    async def held_symbols(self) -> list[str]:
+        """What is held or ordered, listed or not. Raises `Incomplete`."""
+        held = complete(await self._rest.get(list[WirePosition], "/positions"))
+        return [position.asset_id for position in held]
+
+
+def cash_minor(account: WireAccount) -> int:
+    """The account's cash in cents, rounded down."""
+    return steps_down(account.cash, Decimal("0.01"))
+
+
+def _whole_lots(quantity: Decimal, lot_size: Decimal, symbol: str) -> Lots:
+    lots = steps_down(quantity, lot_size)
+    if lots * lot_size != quantity:
+        log.warning("alpaca: of %s %s held, %s is less than a lot and not counted", plain_quantity(quantity), symbol,
+                    plain_quantity(quantity - lots * lot_size))
+    return lots
+
+
+def plain_quantity(quantity: Decimal) -> str:
+    return format(quantity, "f")
+
+
+def _names(pairs: Iterable[tuple[str | None, str | None]]) -> list[str]:
+    return [name for pair in pairs if (name := pair[0] or pair[1])]

@@ -1,0 +1,134 @@
+"""What an outcome of a request means. One table for statuses, one for exceptions; what neither lists proves nothing, so it
+is unanswered.
+
+| what came back | an order | a cancel | a question |
+|---|---|---|---|
+| 400, 401, 403, 422 | Refused | CancelRefused | Unanswered |
+| 422 saying that the client order id must be unique | Duplicate | CancelRefused | Unanswered |
+| 404 | Unanswered | CancelRefused, unknown order | OrderMissing |
+| 429, 5xx, any other status, a body that cannot be read | Unanswered | Unanswered | Unanswered |
+| the connection was never made, or the request could not be put together | NotSent | NotSent | Unanswered |
+| any other exception: no answer in time, a broken connection | Unanswered | Unanswered | Unanswered |
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from brokers.alpaca.wire import WireError
+from engine.inputs import CancelAnswer, CancelRefused, Duplicate, NotSent, Refused, SubmitAnswer, Unanswered
+
+LONGEST_REASON = 200
+RETRY_AFTER_SECONDS = 5.0
+LONGEST_RETRY_AFTER_SECONDS = 60.0
+
+
+class Outcome(Enum):
+    """What is known of a request that brought no good answer."""
+
+    REFUSED = "refused"
+    DUPLICATE = "duplicate"
+    NOT_FOUND = "not found"
+    THROTTLED = "throttled"
+    UNANSWERED = "unanswered"
+    NOT_SENT = "not sent"
+
+
+class Fault(NamedTuple):
+    """A request that brought no good answer; `retry_after_seconds` is what the venue asked us to wait."""
+
+    outcome: Outcome
+    cause: str
+    code: str = ""
+    retry_after_seconds: float = 0.0
+
+
+STATUSES = {400: Outcome.REFUSED, 401: Outcome.REFUSED, 403: Outcome.REFUSED, 404: Outcome.NOT_FOUND, 422: Outcome.REFUSED,
+            429: Outcome.THROTTLED}
+
+NEVER_SENT = frozenset({"ConnectTimeout", "InvalidHeader", "InvalidProxyURL", "InvalidSchema", "InvalidURL", "MissingSchema"})
+"""Exceptions of requests that come before anything has left."""
+
+NO_CONNECTION = frozenset({"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"})
+"""Reasons, in urllib3's words, for which requests reports that it could not connect."""
+
+
+def fault_of(error: Exception) -> Fault:
+    """What an exception of alpaca-py, or of what it is built on, says of the request.
+
+    Only the class is told, never the exception's own text: some of them quote headers, and the key is one."""
+    from brokers.alpaca.sdk import APIError
+
+    if isinstance(error, APIError):
+        return _of_status(error)
+    name = type(error).__name__
+    if name in NEVER_SENT or _could_not_connect(error):
+        return Fault(Outcome.NOT_SENT, f"no connection to the venue ({name})")
+    if isinstance(error, msgspec.MsgspecError | ValueError | KeyError | ArithmeticError):
+        return Fault(Outcome.UNANSWERED, f"the venue's answer could not be read ({name})")
+    return Fault(Outcome.UNANSWERED, f"the venue did not answer ({name})")
+
+
+def _of_status(error: Exception) -> Fault:
+    status = getattr(error, "status_code", None)
+    response = getattr(error, "response", None)
+    body = _refusal_in(str(error))
+    reason = readable(body.message) or f"HTTP status {status}"
+    outcome = STATUSES.get(status or 0, Outcome.UNANSWERED)
+    if outcome is Outcome.UNANSWERED:
+        return Fault(outcome, f"HTTP status {status}")
+    if outcome is Outcome.THROTTLED:
+        return Fault(outcome, "too many requests for the venue (429)", "429", _retry_after(response))
+    if status == 422 and "client_order_id" in reason and "unique" in reason:
+        outcome = Outcome.DUPLICATE
+    return Fault(outcome, reason, str(body.code or status))
+
+
+def _refusal_in(text: str) -> WireError:
+    try:
+        return msgspec.json.decode(text, type=WireError)
+    except msgspec.MsgspecError:
+        return WireError()
+
+
+def readable(text: str) -> str:
+    """The venue's words as one plain line."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST_REASON].strip()
+
+
+def _retry_after(response: object) -> float:
+    headers = getattr(response, "headers", {})
+    try:
+        return min(max(float(headers.get("Retry-After", RETRY_AFTER_SECONDS)), 0.0), LONGEST_RETRY_AFTER_SECONDS)
+    except ValueError:
+        return RETRY_AFTER_SECONDS
+
+
+def _could_not_connect(error: Exception) -> bool:
+    """Whether requests wraps a failure to connect: then nothing has left us."""
+    if type(error).__name__ != "ConnectionError" or not error.args:
+        return False
+    return type(getattr(error.args[0], "reason", None)).__name__ in NO_CONNECTION
+
+
+def submit_answer(fault: Fault) -> SubmitAnswer:
+    """The answer to an order."""
+    if fault.outcome is Outcome.REFUSED:
+        return Refused(fault.cause, fault.code)
+    if fault.outcome is Outcome.DUPLICATE:
+        return Duplicate()
+    if fault.outcome is Outcome.NOT_SENT:
+        return NotSent(fault.cause)
+    return Unanswered(fault.cause)
+
+
+def cancel_answer(fault: Fault) -> CancelAnswer:
+    """The answer to a cancel."""
+    if fault.outcome in (Outcome.REFUSED, Outcome.DUPLICATE):
+        return CancelRefused(fault.cause)
+    if fault.outcome is Outcome.NOT_FOUND:
+        return CancelRefused(fault.cause, unknown_order=True)
+    if fault.outcome is Outcome.NOT_SENT:
+        return NotSent(fault.cause)
+    return Unanswered(fault.cause)
