@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
+from engine.kernel.indicators import atr_grow, true_range
 from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
 
 ATR_BARS = 14
@@ -15,6 +16,7 @@ KEPT_BARS = 2_000
 JUMP_PARTS = 5
 JUMP_MEMORY_NS = 60 * NS_PER_SECOND
 NS_PER_DAY = 86_400 * NS_PER_SECOND
+DAY_LOOK_NS = 900 * NS_PER_SECOND  # midnight of every zone falls on a quarter of an hour
 
 
 class Mark(NamedTuple):
@@ -43,12 +45,16 @@ class MarketView:
         self.rejected_items = 0
         self._suspects: dict[str, Quote] = {}
         self._bars: dict[str, deque[Bar]] = {}
-        self._atr: dict[str, float] = {}
-        self._atr_seed: dict[str, list[int]] = {}
+        self._atr: dict[str, tuple[int, float]] = {}
+        self._day = 0
+        self._day_due_ns: Nanoseconds = 0
         self._day_open: dict[str, tuple[int, Ticks]] = {}
 
     def see(self, item: MarketItem, at_ns: Nanoseconds) -> bool:
         """Take an item in; False where it is absurd (crossed, not positive, a lone jump) and must not be acted on."""
+        if at_ns >= self._day_due_ns:
+            self._day = self.day_number(at_ns)
+            self._day_due_ns = at_ns - at_ns % DAY_LOOK_NS + DAY_LOOK_NS
         if type(item) is Quote:
             return self._see_quote(item, at_ns)
         if type(item) is Bar:
@@ -61,11 +67,10 @@ class MarketView:
             self.rejected_items += 1
             return False
         known = self.marks.get(quote.instrument_id)
-        if known is None:
-            self._open_day(quote.instrument_id, bid, at_ns)
-        elif self._is_lone_jump(quote, known, at_ns):
+        if known is not None and self._is_lone_jump(quote, known, at_ns):
             self.rejected_items += 1
             return False
+        self._open_day(quote.instrument_id, bid)
         last = known.last_ticks if known and bid <= known.last_ticks <= ask else (bid + ask) // 2
         self.marks[quote.instrument_id] = Mark(bid, ask, last, at_ns)
         return True
@@ -89,9 +94,9 @@ class MarketView:
         if item.price_ticks <= 0:
             self.rejected_items += 1
             return False
+        self._open_day(item.instrument_id, item.price_ticks)
         known = self.marks.get(item.instrument_id)
         if known is None:
-            self._open_day(item.instrument_id, item.price_ticks, at_ns)
             self.marks[item.instrument_id] = Mark(item.price_ticks, item.price_ticks, item.price_ticks, at_ns)
         else:
             self.marks[item.instrument_id] = known._replace(last_ticks=item.price_ticks)
@@ -109,26 +114,18 @@ class MarketView:
             half = (known.ask_ticks - known.bid_ticks) // 2 if known else 0
             bid = max(1, bar.close_ticks - half)
             self.marks[bar.instrument_id] = Mark(bid, bar.close_ticks + half, bar.close_ticks, at_ns)
-        self._open_day(bar.instrument_id, bar.close_ticks, at_ns)
+        self._open_day(bar.instrument_id, bar.close_ticks)
         return True
 
     def _step_atr(self, bar: Bar, previous_close: Ticks) -> None:
-        true_range = max(bar.high_ticks, previous_close) - min(bar.low_ticks, previous_close)
-        known = self._atr.get(bar.instrument_id)
-        if known is not None:
-            self._atr[bar.instrument_id] = known + (true_range - known) / ATR_BARS
-            return
-        seed = self._atr_seed.setdefault(bar.instrument_id, [])
-        seed.append(true_range)
-        if len(seed) == ATR_BARS:
-            self._atr[bar.instrument_id] = sum(seed) / ATR_BARS
-            del self._atr_seed[bar.instrument_id]
+        seen, value = self._atr.get(bar.instrument_id, (0, 0.0))
+        reach = true_range(bar.high_ticks, bar.low_ticks, previous_close)
+        self._atr[bar.instrument_id] = atr_grow(seen, value, ATR_BARS, reach)
 
-    def _open_day(self, instrument_id: str, ticks: Ticks, at_ns: Nanoseconds) -> None:
-        day = self.day_number(at_ns)
+    def _open_day(self, instrument_id: str, ticks: Ticks) -> None:
         known = self._day_open.get(instrument_id)
-        if known is None or known[0] != day:
-            self._day_open[instrument_id] = (day, ticks)
+        if known is None or known[0] != self._day:
+            self._day_open[instrument_id] = (self._day, ticks)
 
     def warm(self, bars: list[Bar]) -> None:
         """Closed bars of one instrument from before those seen so far, oldest first: for ATR and charts; marks stay."""
@@ -139,7 +136,6 @@ class MarketView:
         older = [bar for bar in bars if not seen or bar.close_ns <= seen[0].open_ns]
         kept = self._bars[instrument_id] = deque(maxlen=KEPT_BARS)
         self._atr.pop(instrument_id, None)
-        self._atr_seed.pop(instrument_id, None)
         for bar in (*older, *seen):
             self._step_atr(bar, kept[-1].close_ticks if kept else bar.open_ticks)
             kept.append(bar)
@@ -156,9 +152,10 @@ class MarketView:
 
     def atr_ticks(self, instrument_id: str) -> float | None:
         """Wilder's average true range over 14 bars, in ticks; None until there are that many."""
-        return self._atr.get(instrument_id)
+        seen, value = self._atr.get(instrument_id, (0, 0.0))
+        return value if seen >= ATR_BARS else None
 
     def day_open_ticks(self, instrument_id: str) -> Ticks | None:
-        """The first price of the current day."""
+        """The first price of the newest day on which there was one."""
         known = self._day_open.get(instrument_id)
         return known[1] if known else None
