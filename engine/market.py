@@ -4,8 +4,8 @@ A decision that depended on any of it carries the number in its event, so the jo
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
+from typing import NamedTuple, cast
 
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.kernel.indicators import atr_grow, true_range
@@ -13,6 +13,8 @@ from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
 
 ATR_BARS = 14
 KEPT_BARS = 2_000
+KEPT_MEMORIES = 64
+VOLUME_BARS = 20
 JUMP_PARTS = 5
 JUMP_MEMORY_NS = 60 * NS_PER_SECOND
 NS_PER_DAY = 86_400 * NS_PER_SECOND
@@ -45,6 +47,7 @@ class MarketView:
         self.rejected_items = 0
         self._suspects: dict[str, Quote] = {}
         self._bars: dict[str, deque[Bar]] = {}
+        self._memory: dict[Hashable, tuple[Hashable, object]] = {}
         self._atr: dict[str, tuple[int, float]] = {}
         self._day = 0
         self._day_due_ns: Nanoseconds = 0
@@ -149,6 +152,33 @@ class MarketView:
         """The close of the newest closed bar."""
         kept = self._bars.get(instrument_id)
         return kept[-1].close_ticks if kept else None
+
+    def bars_stamp(self, instrument_id: str) -> tuple[Nanoseconds, int]:
+        """What changes with an instrument's bars: when the newest closed, and how many there are."""
+        kept = self._bars.get(instrument_id)
+        return (kept[-1].close_ns, len(kept)) if kept else (0, 0)
+
+    def remembered[T](self, key: Hashable, stamp: Hashable, work: Callable[[], T]) -> T:
+        """What `work` gave for this key, worked out again once the stamp has changed; for costly views of the bars."""
+        known = self._memory.get(key)
+        if known is None or known[0] != stamp:
+            if len(self._memory) >= KEPT_MEMORIES:
+                self._memory.clear()
+            known = self._memory[key] = (stamp, work())
+        return cast("T", known[1])
+
+    def daily_volume_lots(self, instrument_id: str, day_ns: Nanoseconds) -> float | None:
+        """The average volume of a trading day of that length, by the closed bars; None until there are enough of them."""
+        return self.remembered(("volume", instrument_id, day_ns), self.bars_stamp(instrument_id),
+                               lambda: self._measured_volume(instrument_id, day_ns))
+
+    def _measured_volume(self, instrument_id: str, day_ns: Nanoseconds) -> float | None:
+        kept = self._bars.get(instrument_id, ())
+        if len(kept) < VOLUME_BARS:
+            return None
+        volume = sum(bar.volume_lots for bar in kept)
+        covered_ns = sum(bar.close_ns - bar.open_ns for bar in kept)
+        return volume / len(kept) * max(1.0, day_ns * len(kept) / covered_ns) if covered_ns else None
 
     def atr_ticks(self, instrument_id: str) -> float | None:
         """Wilder's average true range over 14 bars, in ticks; None until there are that many."""

@@ -91,16 +91,32 @@ def first_stop_ticks(plan: ExitPlan | None, sign: int, entry: Ticks) -> Ticks:
     return tighter_stop(sign, plan.stop_ticks, trail_level(sign, entry, plan.trail_ticks, plan.trail_bps))
 
 
+def entry_stop_ticks(state: State, intent: OrderIntent, entry: Ticks) -> Ticks:
+    """The stop that will govern an entry's lots; 0 where none will.
+
+    A position that has a stop keeps it when it grows, whatever stop the entry names. A resting entry may fill after that
+    position is gone: of the position's stop and its own the one further away counts.
+    """
+    sign = intent.side.sign
+    own = first_stop_ticks(intent.plan, sign, entry)
+    held = state.position(intent.portfolio, intent.instrument_id)
+    if held is None or held.sign != sign or not held.stop_ticks:
+        return own
+    if intent.kind is OrderKind.MARKET or not own:
+        return held.stop_ticks
+    return min(own, held.stop_ticks) if sign > 0 else max(own, held.stop_ticks)
+
+
 def entry_risk_minor(state: State, market: MarketView, order: Order) -> Minor:
     """What a working entry would risk once filled; an UNKNOWN order counts in full."""
     return intended_risk_minor(state, order.intent, reference_ticks(market, order), order.leaves_lots)
 
 
 def intended_risk_minor(state: State, intent: OrderIntent, entry: Ticks, lots: Lots) -> Minor:
-    """What `lots` of an entry at that price would risk down to the stop that they start with."""
+    """What `lots` of an entry at that price would risk down to the stop that will govern them."""
     instrument = state.instruments[intent.instrument_id]
     sign = intent.side.sign
-    return order_risk_minor(sign, lots, entry, first_stop_ticks(intent.plan, sign, entry), instrument.value_num,
+    return order_risk_minor(sign, lots, entry, entry_stop_ticks(state, intent, entry), instrument.value_num,
                             instrument.value_den, state.settings.gap_allowance_bps, instrument.taker_fee_ppm)
 
 

@@ -18,6 +18,7 @@ from engine.service import CheckView, OrderCard, Refusal
 from engine.state import State
 from engine.units import Lots, Nanoseconds, Ticks, seconds_to_ns, steps_exact, steps_up, stop_steps, target_steps
 from engine.valuation import (
+    entry_stop_ticks,
     equity_minor,
     first_stop_ticks,
     fraction,
@@ -82,8 +83,8 @@ def exact_ticks(instrument: Instrument, name: str, price: Decimal) -> Ticks | Re
     """A price that is a whole number of ticks, or a refusal that names the increment."""
     ticks = steps_exact(price, instrument.tick_size) if price.is_finite() else None
     if ticks is None or not 0 < ticks <= instrument.max_ticks:
-        return Refusal("price increment", str(instrument.tick_size), str(price),
-                       f"{name} {price} is not a positive whole number of {instrument.symbol}'s tick {instrument.tick_size}")
+        return Refusal("price increment", str(instrument.tick_size), f"{price:f}",
+                       f"{name} {price:f} is not a positive whole number of {instrument.symbol}'s tick {instrument.tick_size}")
     return ticks
 
 
@@ -91,8 +92,8 @@ def exact_lots(instrument: Instrument, quantity: Decimal) -> Lots | Refusal:
     """A quantity that is a whole number of lots, or a refusal that names the increment."""
     lots = steps_exact(quantity, instrument.lot_size) if quantity.is_finite() else None
     if lots is None or lots <= 0:
-        return Refusal("quantity increment", str(instrument.lot_size), str(quantity),
-                       f"quantity {quantity} is not a positive whole number of {instrument.symbol}'s lot {instrument.lot_size}")
+        return Refusal("quantity increment", str(instrument.lot_size), f"{quantity:f}",
+                       f"quantity {quantity:f} is not a positive whole number of {instrument.symbol}'s lot {instrument.lot_size}")
     return lots
 
 
@@ -236,7 +237,7 @@ def order_card(state: State, market: MarketView, instrument: Instrument, intent:
     portfolio = intent.portfolio
     equity = equity_minor(state, market, portfolio)
     notional = instrument.notional_minor(entry, intent.order_lots) if entry else 0
-    stop = first_stop_ticks(intent.plan, intent.side.sign, entry) if entry else 0
+    stop = entry_stop_ticks(state, intent, entry) if entry else 0
     risk = intended_risk_minor(state, intent, entry, intent.order_lots) if entry else 0
     heat = heat_minor(state, market, portfolio)
     gross = gross_minor(state, market, portfolio) + working_notional_minor(state, market, portfolio)

@@ -176,8 +176,8 @@ TABLE: list[tuple[str, Setup, Setup, str, str]] = [
      lambda: (held(10, max_position_fraction=0.02), {"quantity": 11}), "2.0%", "2.1%"),
     ("buying power", lambda: (held(10, max_leverage=0.02), {}), lambda: (held(10, max_leverage=0.02), {"quantity": 11}),
      "1000.00 USD", "1100.00 USD"),
-    ("heat", lambda: (held(10, max_heat_fraction=0.001), {}), lambda: (held(10, max_heat_fraction=0.001), {"stop": "94.99"}),
-     "0.10%", "0.10%"),
+    ("heat", lambda: (held(10, max_heat_fraction=0.001), {}), lambda: (held(10, max_heat_fraction=0.001), {"quantity": 12}),
+     "0.10%", "0.11%"),
 ]
 
 

@@ -1,0 +1,95 @@
+"""How the returns of instruments move together: a sample correlation of closed bars, shrunk toward no correlation at all.
+
+The shrinkage is that of Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices" (2004), on
+standardised returns, where the target is the identity. Plain arithmetic with exact sums: the same bars give the same matrix
+on every machine, which a limit may rely on, and nothing has to be imported.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import fsum, sqrt, sumprod
+from typing import NamedTuple
+
+from engine.market import MarketView
+from engine.units import Nanoseconds, Ticks
+
+RETURN_BARS = 120
+LEAST_RETURNS = 20
+
+
+class Correlation(NamedTuple):
+    """A shrunk correlation matrix; `places` says which row an instrument has, `returns` how many were used.
+
+    An instrument without enough bars has no place: nothing is known of it.
+    """
+
+    places: dict[str, int]
+    matrix: tuple[tuple[float, ...], ...]
+    shrinkage: float
+    returns: int
+
+
+NOTHING_KNOWN = Correlation({}, (), 0.0, 0)
+
+
+def correlation_of(market: MarketView, instrument_ids: Sequence[str]) -> Correlation:
+    """The correlation of these instruments by the bars that all of them have; kept until one of them closes another bar."""
+    wanted = tuple(sorted(set(instrument_ids)))
+    stamp = tuple(market.bars_stamp(instrument_id) for instrument_id in wanted)
+    return market.remembered(("correlation", wanted), stamp, lambda: _measured(market, wanted))
+
+
+def _measured(market: MarketView, wanted: Sequence[str]) -> Correlation:
+    closes = {instrument_id: {bar.close_ns: bar.close_ticks for bar in market.bars(instrument_id, RETURN_BARS + 1)}
+              for instrument_id in wanted}
+    known = {instrument_id: found for instrument_id, found in closes.items() if len(found) > LEAST_RETURNS}
+    times = common_times(list(known.values()))
+    if len(times) <= LEAST_RETURNS:
+        return NOTHING_KNOWN
+    rows: dict[str, list[float]] = {}
+    for instrument_id, found in known.items():
+        standard = standardised(returns_of([found[at_ns] for at_ns in times]))
+        if standard is not None:
+            rows[instrument_id] = standard
+    matrix, shrinkage = shrunk_correlation(list(rows.values()))
+    return Correlation({instrument_id: place for place, instrument_id in enumerate(rows)}, matrix, shrinkage, len(times) - 1)
+
+
+def common_times(closes: Sequence[dict[Nanoseconds, Ticks]]) -> list[Nanoseconds]:
+    """The closing times that every instrument has, oldest first."""
+    if not closes:
+        return []
+    fewest = min(closes, key=len)
+    return sorted(at_ns for at_ns in fewest if all(at_ns in other for other in closes))
+
+
+def returns_of(closes: Sequence[Ticks]) -> list[float]:
+    """Simple returns from each close to the next."""
+    return [after / before - 1 for before, after in pairwise(closes)]
+
+
+def standardised(returns: Sequence[float]) -> list[float] | None:
+    """Returns with mean 0 and variance 1 (over all of them, not all but one); None where they never change."""
+    count = len(returns)
+    mean = fsum(returns) / count
+    centred = [value - mean for value in returns]
+    deviation = sqrt(sumprod(centred, centred) / count)
+    return [value / deviation for value in centred] if deviation > 1e-12 else None
+
+
+def shrunk_correlation(rows: Sequence[Sequence[float]]) -> tuple[tuple[tuple[float, ...], ...], float]:
+    """The Ledoit-Wolf estimate of the correlation of standardised rows, and its shrinkage toward the identity (0 to 1)."""
+    size = len(rows)
+    if not size:
+        return (), 0.0
+    count = len(rows[0])
+    sample = [[1.0 if one == other else sumprod(rows[min(one, other)], rows[max(one, other)]) / count
+               for other in range(size)] for one in range(size)]
+    squares = fsum(value * value for row in sample for value in row)
+    distance = squares - size  # of the sample from the identity: its diagonal is 1
+    lengths = [fsum(row[place] * row[place] for row in rows) for place in range(count)]
+    noise = max(0.0, fsum(length * length for length in lengths) / count**2 - squares / count)
+    shrinkage = min(1.0, noise / distance) if distance > 1e-12 else 0.0
+    matrix = tuple(tuple(1.0 if one == other else (1 - shrinkage) * sample[one][other] for other in range(size))
+                   for one in range(size))
+    return matrix, shrinkage
