@@ -207,8 +207,9 @@ def test_a_new_day_opens_with_its_own_first_price(kind: str) -> None:
     view = MarketView()
     quoted(view, 100)
     tomorrow = NOON_NS + NS_PER_DAY
-    items: dict[str, MarketItem] = {"quote": Quote(COIN_ID, 110, 111, 0, 0, tomorrow), "print": MarketTrade(COIN_ID, 110, 1, 0, tomorrow),
-             "bar": Bar(COIN_ID, tomorrow - SECOND, tomorrow, 110, 110, 110, 110, 1)}
+    items: dict[str, MarketItem] = {
+        "quote": Quote(COIN_ID, 110, 111, 0, 0, tomorrow), "print": MarketTrade(COIN_ID, 110, 1, 0, tomorrow),
+        "bar": Bar(COIN_ID, tomorrow - SECOND, tomorrow, 110, 110, 110, 110, 1)}
     view.see(items[kind], tomorrow)
     assert view.day_open_ticks(COIN_ID) == 110
     quoted(view, 112, seconds=86_400 + 60)
