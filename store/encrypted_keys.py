@@ -25,6 +25,7 @@ class EncryptedKeys:
         self._ask = passphrase
         self._passphrase = ""
         self._opened: dict[str, str] | None = None
+        self._sealed = b""
 
     def describe(self) -> str:
         return f"the encrypted file {self._path}"
@@ -51,8 +52,7 @@ class EncryptedKeys:
 
         try:
             with FileLock(self._path.with_name(f"{self._path.name}.lock"), timeout=LOCK_SECONDS, mode=0o600):
-                self._opened = None
-                self._write(change(self._content()))
+                self._write(change(self._read()))
         except Timeout:
             raise KeysUnavailable(f"{self._path}: another command holds it; try again") from None
         except OSError as error:
@@ -70,13 +70,16 @@ class EncryptedKeys:
             return {}
         except OSError as error:
             raise KeysUnavailable(f"{self._path}: cannot be read: {error.strerror}; check its owner and mode") from None
+        if self._opened is not None and sealed == self._sealed:
+            return self._opened
         plain = _unsealed(sealed, self._known_passphrase(is_new=False))
         if plain is None:
             self._passphrase = ""
             raise KeysUnavailable(f"{self._path}: that passphrase does not open it, or the file is damaged")
         try:
             found = json.loads(plain)["accounts"]
-            return {str(name): str(text) for name, text in found.items()}
+            self._opened, self._sealed = {str(name): str(text) for name, text in found.items()}, sealed
+            return self._opened
         except (ValueError, KeyError, TypeError, AttributeError):
             pass
         raise KeysUnavailable(f"{self._path}: it opens, but holds no keys of this program; set them again")
@@ -87,7 +90,7 @@ class EncryptedKeys:
         plain = json.dumps({"version": 1, "accounts": content}).encode()
         sealed: bytes = age.encrypt(plain, self._known_passphrase(is_new=not self._path.exists()))
         _replace(self._path, sealed)
-        self._opened = content
+        self._opened, self._sealed = content, sealed
 
     def _known_passphrase(self, *, is_new: bool) -> str:
         if not self._passphrase:

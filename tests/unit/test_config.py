@@ -8,7 +8,8 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config import AccountConfig, Config, PortfolioConfig, check_config, load_config, parse_config
+from engine.config import Config, PortfolioConfig, check_config, load_config, parse_config
+from engine.config_accounts import AccountConfig
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, Settings
 from tui.commands.config_text import config_text, default_text

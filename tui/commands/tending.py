@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from tui.commands.options import Json, home_of, leave
+from tui.commands.options import Json, Yes, home_of, leave
 
 journal = typer.Typer(help="The append-only record: verify, tail, export.", rich_markup_mode=None)
 config = typer.Typer(help="The configuration: check, show.", rich_markup_mode=None)
+keys = typer.Typer(help="Keys of real venues: set, list, test, delete.", rich_markup_mode=None)
 themes = typer.Typer(help="Colours of the screen.", rich_markup_mode=None)
 
 
@@ -104,5 +105,42 @@ def themes_list(context: typer.Context, as_json: Json = False) -> None:
     leave(upkeep.themes_list(home_of(context), as_json=as_json))
 
 
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account, by its name in config.toml.")]
+
+
+@keys.command("set")
+def keys_set(context: typer.Context, account: Account,
+             from_stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input: a line each for key id, "
+                                                                      "secret and passphrase, or JSON.")] = False) -> None:
+    """Store an account's key; asks for it without showing it. A key is never an argument."""
+    from tui.commands import keys as work
+
+    leave(work.set_key(home_of(context), account, from_stdin=from_stdin))
+
+
+@keys.command("list")
+def keys_list(context: typer.Context, as_json: Json = False) -> None:
+    """Which accounts have a key; shows none of it."""
+    from tui.commands import keys as work
+
+    leave(work.list_keys(home_of(context), as_json=as_json))
+
+
+@keys.command("test")
+def keys_test(context: typer.Context, account: Account, as_json: Json = False) -> None:
+    """Ask the venue what an account's key may do."""
+    from tui.commands import keys as work
+
+    leave(work.test_key(home_of(context), account, as_json=as_json))
+
+
+@keys.command("delete")
+def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> None:
+    """Forget an account's key."""
+    from tui.commands import keys as work
+
+    leave(work.delete_key(home_of(context), account, yes=yes))
+
+
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, init, locate)}
-GROUPS = {"journal": journal, "config": config, "themes": themes}
+GROUPS = {"journal": journal, "config": config, "keys": keys, "themes": themes}
