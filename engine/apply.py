@@ -7,6 +7,7 @@ import msgspec
 
 from engine import orders as order_facts
 from engine.events import (
+    AccountOpened,
     AlertAcknowledged,
     AlertRaised,
     Armed,
@@ -147,6 +148,10 @@ def _bared(position: Position, since_ns: int) -> Position:
 
 def _instrument_listed(state: State, event: InstrumentListed, _: Recorded) -> Changes:
     return {"instruments": {**state.instruments, event.instrument.instrument_id: event.instrument}}
+
+
+def _account_opened(state: State, event: AccountOpened, _: Recorded) -> Changes:
+    return _account_changes(state, event.account, listed=event.listed, capabilities=event.capabilities)
 
 
 def _connectivity_changed(state: State, event: ConnectivityChanged, _: Recorded) -> Changes:
@@ -553,6 +558,7 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     CommandDone: _nothing, ProposalRaised: _proposal_raised, ProposalSettled: _proposal_settled,
     TradingStateChanged: _trading_state_changed, AlertRaised: _alert_raised, AlertAcknowledged: _alert_acknowledged,
     FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
-    Armed: _armed, Disarmed: _disarmed, LimitChanged: _limit_changed, HighWaterRaised: _high_water_raised,
+    Armed: _armed, Disarmed: _disarmed, AccountOpened: _account_opened,
+    LimitChanged: _limit_changed, HighWaterRaised: _high_water_raised,
     BrakeSet: _brake_set, BrakeReleased: _brake_released,
 }

@@ -40,6 +40,14 @@ class InstrumentListed(Event, frozen=True, omit_defaults=True):
     instrument: Instrument
 
 
+class AccountOpened(Event, frozen=True, omit_defaults=True):
+    """A venue that could not be reached at the start told what it lists and what it does."""
+
+    account: str
+    listed: tuple[str, ...]
+    capabilities: VenueCapabilities
+
+
 class ConnectivityChanged(Event, frozen=True, omit_defaults=True):
     account: str
     connectivity: Connectivity
@@ -401,7 +409,8 @@ type AnyEvent = (
     | ExternalOrderSeen | PlanSet | StopMoved | LevelTouched | ExitWanted | ExitRetried | ProtectionChanged
     | PositionAdjusted | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
-    | FlattenProgressed | FlattenFinished | Armed | Disarmed | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased
+    | FlattenProgressed | FlattenFinished | Armed | Disarmed | AccountOpened
+    | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased
 )
 
 KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}

@@ -411,6 +411,14 @@ class EngineStarted(msgspec.Struct, frozen=True, tag=True):
     listed: dict[str, tuple[str, ...]] = {}
 
 
+class InstrumentsListed(msgspec.Struct, frozen=True, tag=True):
+    """A venue that could not be reached at the start is open now: what it lists and what it does."""
+
+    account: str
+    instruments: tuple[Instrument, ...]
+    capabilities: VenueCapabilities
+
+
 class TimeAdvanced(msgspec.Struct, frozen=True, tag=True):
     """The clock's regular beat: deadlines are looked at."""
 
@@ -420,7 +428,7 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
 
 
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
-                   | VenueReported | ReportFailed | ConnectionChanged)
+                   | VenueReported | ReportFailed | ConnectionChanged | InstrumentsListed)
 type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | TapeEnded
 
 

@@ -8,6 +8,7 @@ from engine.inputs import (
     CancelAnswer,
     ConnectionChanged,
     FillReported,
+    InstrumentsListed,
     MarketItem,
     OrderMissing,
     OrderReport,
@@ -20,7 +21,7 @@ from engine.instruments import Instrument
 from engine.orders import OrderIntent
 from engine.units import Nanoseconds
 
-type VenueMessage = OrderReport | FillReported | ConnectionChanged
+type VenueMessage = OrderReport | FillReported | ConnectionChanged | InstrumentsListed
 
 
 class Clock(Protocol):

@@ -23,6 +23,7 @@ from engine.inputs import (
     EngineStarted,
     FillReported,
     Flatten,
+    InstrumentsListed,
     MarketTrade,
     OrderMissing,
     OrderReport,
@@ -44,6 +45,7 @@ from engine.want import unusable_number
 
 _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     EngineStarted: sessions.started, TapeEnded: sessions.tape_ended, ConnectionChanged: sessions.connection_changed,
+    InstrumentsListed: sessions.instruments_listed,
     SubmitAnswered: venue.submit_answered, CancelAnswered: venue.cancel_answered,
     CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,
     FillReported: venue.fill_reported, VenueReported: venue.venue_reported, ReportFailed: venue.report_failed,

@@ -1,9 +1,12 @@
 """The life of a run: the start, the connection to each venue, the end of a tape."""
 
+from collections.abc import Sequence
+
 from engine.decide import arming
 from engine.decide.withdrawals import withdraw_entries
-from engine.events import ConnectivityChanged, InstrumentListed, SessionStarted
-from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, TapeEnded
+from engine.events import AccountOpened, ConnectivityChanged, InstrumentListed, SessionStarted
+from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, InstrumentsListed, TapeEnded
+from engine.instruments import Instrument
 from engine.service import AlertLevel
 from engine.turn import Turn
 
@@ -13,10 +16,23 @@ def started(turn: Turn, start: EngineStarted) -> None:
     before_ns = turn.state.at_ns
     turn.emit(SessionStarted(start.engine_id, start.version, start.settings, start.capabilities, before_ns,
                             start.listed))
-    for instrument in start.instruments:
+    _list_instruments(turn, start.instruments)
+    arming.end_what_is_over(turn)
+
+
+def instruments_listed(turn: Turn, listing: InstrumentsListed) -> None:
+    """A venue that was out of reach at the start is open: from now on its instruments can be traded and valued."""
+    if listing.account not in turn.state.accounts:
+        return
+    _list_instruments(turn, listing.instruments)
+    listed = tuple(one.instrument_id for one in listing.instruments)
+    turn.emit(AccountOpened(listing.account, listed, listing.capabilities))
+
+
+def _list_instruments(turn: Turn, instruments: Sequence[Instrument]) -> None:
+    for instrument in instruments:
         if turn.state.instruments.get(instrument.instrument_id) != instrument:
             turn.emit(InstrumentListed(instrument))
-    arming.end_what_is_over(turn)
 
 
 def connection_changed(turn: Turn, change: ConnectionChanged) -> None:
