@@ -38,7 +38,8 @@ class ExitPlan(NamedTuple):
 class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """The signed net of fills in one instrument of one portfolio.
 
-    `cost_minor` is the signed money paid for the open lots (negative for a short), fees apart. `stop_ticks` is the
+    `cost_minor` is the signed money paid for the open lots (negative for a short), fees apart; `entry_value` is their
+    entry in ticks times lots, which unlike money is not rounded to minor units. `stop_ticks` is the
     level in force (it never retreats), `best_ticks` the best price since entry, `initial_risk_minor` is 1R, fixed at
     entry. `bare_since_ns` is when the position last lost its stop (0 while protected), `bare_total_ns` the sum so far.
     `realized_minor` is before fees, `fees_minor` all fees so far, `closed_lots` what partial exits have closed.
@@ -55,6 +56,7 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     cost_minor: Minor
     opened_at_ns: Nanoseconds
     opened_by: str
+    entry_value: int = 0
     realized_minor: Minor = 0
     fees_minor: Minor = 0
     plan: ExitPlan = ExitPlan()
@@ -121,8 +123,10 @@ def entry_ticks(position: Position, instrument: "Instrument") -> Ticks:
     """The average entry of the open lots, rounded away from risk: a long's up, a short's down; 0 when flat."""
     if position.lots == 0:
         return 0
-    money, per_tick = abs(position.cost_minor) * instrument.value_den, abs(position.lots) * instrument.value_num
-    return -(-money // per_tick) if position.lots > 0 else money // per_tick
+    value, lots = position.entry_value, abs(position.lots)
+    if not value:  # a position recorded before the value was kept: its money, rounded as that is
+        value, lots = abs(position.cost_minor) * instrument.value_den, lots * instrument.value_num
+    return -(-value // lots) if position.lots > 0 else value // lots
 
 
 def exit_state(position: Position, instrument: "Instrument") -> ExitState:
@@ -180,7 +184,8 @@ def _opened(fill: "Fill", lots: Lots, cost_minor: Minor, fee_minor: Minor, instr
     bare = Position(
         portfolio=portfolio, account=fill.account, instrument_id=fill.instrument_id,
         strategy=EXTERNAL if intent is None else intent.strategy, lots=lots, cost_minor=cost_minor,
-        opened_at_ns=fill.at_ns, opened_by=fill.client_order_id, fees_minor=fee_minor, best_ticks=fill.last_ticks)
+        opened_at_ns=fill.at_ns, opened_by=fill.client_order_id, fees_minor=fee_minor, best_ticks=fill.last_ticks,
+        entry_value=abs(lots) * fill.last_ticks)
     return _with_plan(bare, plan, fill, instrument)
 
 
@@ -210,6 +215,7 @@ def _grown(position: Position, fill: "Fill", paid_minor: Minor, instrument: "Ins
     grown = msgspec.structs.replace(
         position, lots=position.lots + added_lots, cost_minor=position.cost_minor + paid_minor,
         fees_minor=position.fees_minor + fill.fee_minor,
+        entry_value=position.entry_value + fill.last_lots * fill.last_ticks,
         initial_risk_minor=position.initial_risk_minor
         + _risk_minor(paid_minor, added_lots, position.stop_ticks, instrument))
     if position.stop_ticks or intent is None or intent.plan is None or not intent.plan.protects:
@@ -219,8 +225,10 @@ def _grown(position: Position, fill: "Fill", paid_minor: Minor, instrument: "Ins
 
 def _reduced(position: Position, closed_lots: Lots, paid_minor: Minor, fee_minor: Minor) -> Position:
     cost_minor = closed_cost_minor(position.cost_minor, position.lots, closed_lots)
+    entry_value = closed_cost_minor(position.entry_value, position.lots, closed_lots)
     return msgspec.structs.replace(
         position, lots=position.lots - position.sign * closed_lots, cost_minor=position.cost_minor - cost_minor,
+        entry_value=position.entry_value - entry_value,
         realized_minor=position.realized_minor - paid_minor - cost_minor, fees_minor=position.fees_minor + fee_minor,
         closed_lots=position.closed_lots + closed_lots)
 
