@@ -83,6 +83,9 @@ def order_report(turn: Turn, report: OrderReport, *, in_full_report: bool = Fals
         turn.ask_report(order.intent.account)
     if report.closed_as is not None:
         close(turn, order, report.closed_as, report.reason)
+    elif order.status is OrderStatus.PENDING_CANCEL and report.cum_lots < order.intent.order_lots \
+            and turn.at_ns - order.cancel_requested_at_ns >= seconds_to_ns(turn.state.settings.query_after_seconds):
+        turn.cancel_again(order)
     turn.touch(order.intent.portfolio, order.intent.instrument_id)
 
 

@@ -15,6 +15,7 @@ from engine.service import AlertLevel, Receipt, Refusal
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
 
+LONGEST_CANCEL_WAIT_SECONDS = 60
 ALERT_REPEAT_NS = 60 * NS_PER_SECOND
 FILL_OVERLAP_NS = 60 * NS_PER_SECOND
 
@@ -77,13 +78,21 @@ class Turn:
         self.effects.append(SubmitOrders(approved.intent.account, (approved,), reduces))
 
     def cancel(self, order: Order, reason: str, command_id: str = "") -> None:
-        """Ask the venue to cancel; nothing happens where a request is already on its way."""
+        """Ask the venue to cancel; nothing happens where a request is already on its way, or was refused a moment ago: whoever
+        still wants it asks again on a later beat, ever more slowly."""
         require_cancelable(order)
-        if len(order.cancel_requests) > len(order.cancel_answers):
+        refused = len(order.cancel_answers)
+        wait_seconds = min(2 ** min(refused - 1, 10), LONGEST_CANCEL_WAIT_SECONDS) if refused else 0
+        if len(order.cancel_requests) > refused or self.at_ns - order.cancel_requested_at_ns < wait_seconds * NS_PER_SECOND:
             return
         request_id = self.next_id()
         self.emit(CancelRequested(order.client_order_id, request_id, reason, command_id))
         self.effects.append(SendCancel(order.intent.account, order.client_order_id, order.venue_order_id, request_id))
+
+    def cancel_again(self, order: Order) -> None:
+        """Send the cancel that is under way once more, under its own id: the venue shows that it may never have heard of it."""
+        self.effects.append(SendCancel(order.intent.account, order.client_order_id, order.venue_order_id,
+                                       order.cancel_requests[-1]))
 
     def ask_order(self, order: Order) -> None:
         self.effects.append(AskOrder(order.intent.account, order.client_order_id))

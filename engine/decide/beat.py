@@ -2,9 +2,9 @@
 
 from engine.decide import arming, brakes, flatten
 from engine.events import LevelTouched, ProposalSettled
-from engine.inputs import Connectivity, TimeAdvanced
+from engine.inputs import Connectivity, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
-from engine.orders import Order, OrderStatus
+from engine.orders import Order, OrderStatus, Purpose
 from engine.positions import exit_state
 from engine.protection import IN_FLIGHT, want_exit
 from engine.service import AlertLevel, ProposalStatus, StopHome
@@ -20,6 +20,7 @@ def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     brakes.look_at_losses(turn)
     _expire_proposals(turn)
     arming.end_what_is_over(turn)
+    _withdraw_what_slipped_through(turn)
     _ask_about_orders(turn)
     _ask_for_reports(turn)
     _look_at_positions(turn)
@@ -32,10 +33,20 @@ def _expire_proposals(turn: Turn) -> None:
             turn.emit(ProposalSettled(proposal.proposal_id, ProposalStatus.EXPIRED, "nobody answered in time", "engine"))
 
 
+def _withdraw_what_slipped_through(turn: Turn) -> None:
+    """Where entries are blocked none may go on working: one whose cancel was refused, or overtook it, is asked again."""
+    for order in list(turn.state.orders.values()):
+        if order.intent.purpose is Purpose.ENTRY and not order.external \
+                and turn.state.effective_state(order.intent.portfolio) is not TradingState.ACTIVE:
+            turn.cancel(order, "entries are blocked")
+
+
 def _ask_about_orders(turn: Turn) -> None:
     """What has been in between for too long is looked up; the gateway spaces repeated questions."""
     patience_ns = seconds_to_ns(turn.state.settings.query_after_seconds)
     for order in list(turn.state.orders.values()):
+        if order.cancel_answers and not order.external:
+            turn.touch(order.intent.portfolio, order.intent.instrument_id)
         if order.status in ASKED_AGAIN and turn.at_ns - _since_ns(order) >= patience_ns:
             turn.ask_order(order)
             if order.status is OrderStatus.PENDING_CANCEL and turn.at_ns - _since_ns(order) >= 6 * patience_ns:
