@@ -78,12 +78,14 @@ def _infer_missing_fill(turn: Turn, client_order_id: str, cum_lots: Lots, averag
 
 
 def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
-    """Compare net lots, exactly; True while any difference is not settled."""
+    """Compare net lots, exactly; True while any difference is not settled. A report that a fill of the stream has overtaken
+    cannot say who is right: nothing is adopted from it."""
     account = turn.state.accounts[report.account]
     theirs = {position.instrument_id: position for position in report.positions}
     ours = {position.instrument_id: position.lots for position in turn.state.positions.values()
             if position.account == report.account}
     unsettled = False
+    overtaken = account.last_fill_ns > report.venue_time_ns
     for instrument_id in sorted({*theirs, *ours, *account.drifts}):
         if instrument_id not in turn.state.instruments:
             turn.alert(AlertLevel.CRIT, "unknown-instrument", instrument_id, "the venue holds something that is not listed")
@@ -96,7 +98,7 @@ def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
                 turn.emit(DriftCleared(report.account, instrument_id, "the venue agrees again"))
             continue
         waited = drift is not None and turn.at_ns - drift.seen_at_ns >= seconds_to_ns(turn.state.settings.settle_seconds)
-        if not adopt and not waited:
+        if overtaken or (not adopt and not waited):
             if drift is None:
                 turn.emit(DriftSeen(report.account, instrument_id, our_lots, venue_lots))
             unsettled = True

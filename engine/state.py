@@ -213,7 +213,8 @@ class State(msgspec.Struct, frozen=True):
     def flattening(self, portfolio: str) -> bool:
         """The second stage of panic is at work on this portfolio: it alone places orders there."""
         flatten = self.flatten
-        return flatten is not None and not flatten.finished and flatten.portfolio in ("", portfolio)
+        return flatten is not None and not flatten.finished and (
+            not flatten.portfolio or portfolio in flatten.portfolio.split(","))
 
     def fill_seen(self, fill: Fill) -> bool:
         return fill.key in self.fills_seen.get(_fill_day(fill), {})

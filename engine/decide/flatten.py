@@ -5,7 +5,7 @@ from engine.decide.sessions import touch_account
 from engine.effects import SendCancelAll
 from engine.events import FlattenFinished, FlattenProgressed, FlattenStarted, TradingStateChanged
 from engine.inputs import CancelAllAnswered, Flatten, TradingState, Unanswered, VenuePosition, VenueReport
-from engine.orders import Order, OrderIntent, OrderKind, Purpose, Side
+from engine.orders import Order, OrderIntent, OrderKind, OrderStatus, Purpose, Side
 from engine.protection import IN_FLIGHT
 from engine.risk import approve_flatten
 from engine.service import AlertLevel, FlattenLine, Refusal
@@ -17,20 +17,24 @@ CLOSING = frozenset({Purpose.EXIT, Purpose.FLATTEN})
 
 
 def start(turn: Turn, command: Flatten) -> None:
-    """Latch HALTED, then cancel everything; the rest follows from the venue's reports."""
+    """Latch HALTED, then cancel everything; the rest follows from the venue's reports. A wider or another panic than the one
+    at work takes that one in, with a deadline of its own."""
     state = turn.state
     if command.portfolio and command.portfolio not in state.portfolios:
         turn.refuse(command.command_id, "flatten", Refusal(
             "portfolio", ", ".join(state.portfolios), command.portfolio, f"there is no portfolio called {command.portfolio!r}"))
         return
-    if state.flatten is not None and not state.flatten.finished:
+    at_work = state.flatten if state.flatten is not None and not state.flatten.finished else None
+    if at_work is not None and (not at_work.portfolio or command.portfolio in at_work.portfolio.split(",")):
         turn.accept(command.command_id, "a flatten is already at work")
         return
+    # One that is at work on another portfolio goes on inside this one.
+    names = f"{at_work.portfolio},{command.portfolio}" if at_work is not None and command.portfolio else command.portfolio
     accounts = tuple(account.account for account in state.accounts.values()
-                     if command.portfolio in ("", account.portfolio))
+                     if not names or account.portfolio in names.split(","))
     turn.emit(TradingStateChanged(command.portfolio, TradingState.HALTED, "panic: flatten", command.by))
     deadline_ns = turn.at_ns + seconds_to_ns(state.settings.flatten_deadline_seconds)
-    turn.emit(FlattenStarted(command.portfolio, accounts, deadline_ns, command.by, command.command_id))
+    turn.emit(FlattenStarted(names, accounts, deadline_ns, command.by, command.command_id))
     turn.alert(AlertLevel.CRIT, "flatten", command.portfolio or "everything", f"panic by {command.by}: closing everything")
     for account in accounts:
         turn.effects.append(SendCancelAll(account))
@@ -55,7 +59,11 @@ def step(turn: Turn, report: VenueReport) -> None:
     closing_ids = frozenset(order.client_order_id for order in closing)
     unknown = [order for order in ours if order.status in IN_FLIGHT]
     held = {position.instrument_id: position for position in report.positions if position.lots}
-    flat = not held and not report.open_orders and not unknown
+    # A report may be older than what the stream said meanwhile: an order or a position that we know of outranks its silence.
+    # What is disputed was missed by every query of a whole settle time, and is not waited for.
+    ours_live = [order for order in ours if order.status is not OrderStatus.DISPUTED]
+    ours_held = [position for position in turn.state.positions.values() if position.account == report.account]
+    flat = not held and not report.open_orders and not ours_live and not ours_held
     lines = _lines(turn, flatten, report.account, held, {order.intent.instrument_id: order for order in unknown})
     progress = FlattenProgressed(report.account, len(report.open_orders), lines, flat)
     if (flatten.lines.get(report.account), flatten.open_orders.get(report.account),
