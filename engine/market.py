@@ -16,6 +16,7 @@ KEPT_BARS = 2_000
 KEPT_MEMORIES = 64
 VOLUME_BARS = 20
 JUMP_PARTS = 5
+SAME_MOMENT_NS = NS_PER_SECOND // 1_000  # a bar's own opening quote is of that moment
 JUMP_MEMORY_NS = 60 * NS_PER_SECOND
 NS_PER_DAY = 86_400 * NS_PER_SECOND
 DAY_LOOK_NS = 900 * NS_PER_SECOND  # midnight of every zone falls on a quarter of an hour
@@ -38,11 +39,18 @@ class Mark(NamedTuple):
         return self.ask_ticks if sign > 0 else self.bid_ticks
 
 
+def _near(quote: Quote, known: Mark | Quote) -> bool:
+    """Whether neither side jumped by more than a fifth."""
+    return (abs(quote.bid_ticks - known.bid_ticks) * JUMP_PARTS <= known.bid_ticks
+            and abs(quote.ask_ticks - known.ask_ticks) * JUMP_PARTS <= known.ask_ticks)
+
+
 class MarketView:
     """The loop's picture of the market. `see` keeps it; everything else reads it."""
 
     def __init__(self, day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY) -> None:
         self.marks: dict[str, Mark] = {}
+        self._quoted_ns: dict[str, Nanoseconds] = {}
         self.day_number = day_number
         self.rejected_items = 0
         self._suspects: dict[str, Quote] = {}
@@ -76,18 +84,18 @@ class MarketView:
         self._open_day(quote.instrument_id, bid)
         last = known.last_ticks if known and bid <= known.last_ticks <= ask else (bid + ask) // 2
         self.marks[quote.instrument_id] = Mark(bid, ask, last, at_ns)
+        self._quoted_ns[quote.instrument_id] = quote.at_ns
         return True
 
     def _is_lone_jump(self, quote: Quote, known: Mark, at_ns: Nanoseconds) -> bool:
         """A jump of more than a fifth within a minute waits for a second quote that says the same (a fat finger does not
         come twice); a gap after silence is taken at once."""
-        bid = quote.bid_ticks
-        if abs(bid - known.bid_ticks) * JUMP_PARTS <= known.bid_ticks or at_ns - known.at_ns > JUMP_MEMORY_NS:
+        if _near(quote, known) or at_ns - known.at_ns > JUMP_MEMORY_NS:
             if self._suspects:
                 self._suspects.pop(quote.instrument_id, None)
             return False
         suspect = self._suspects.get(quote.instrument_id)
-        if suspect is not None and abs(bid - suspect.bid_ticks) * JUMP_PARTS <= suspect.bid_ticks:
+        if suspect is not None and _near(quote, suspect):
             del self._suspects[quote.instrument_id]
             return False
         self._suspects[quote.instrument_id] = quote
@@ -119,6 +127,10 @@ class MarketView:
             self.marks[bar.instrument_id] = Mark(bid, bar.close_ticks + half, bar.close_ticks, at_ns)
         self._open_day(bar.instrument_id, bar.close_ticks)
         return True
+
+    def quoted_inside(self, bar: Bar) -> bool:
+        """Whether quotes from inside the bar were judged already, so that its range says nothing new of the exits."""
+        return self._quoted_ns.get(bar.instrument_id, 0) > bar.open_ns + SAME_MOMENT_NS
 
     def _step_atr(self, bar: Bar, previous_close: Ticks) -> None:
         seen, value = self._atr.get(bar.instrument_id, (0, 0.0))

@@ -8,7 +8,7 @@ watching and an alert that says so.
 
 from engine.events import ExitWanted, ProtectionChanged
 from engine.inputs import Connectivity, VenueCapabilities
-from engine.orders import Order, OrderIntent, OrderKind, OrderStatus, Purpose, Side
+from engine.orders import Order, OrderIntent, OrderKind, OrderStatus, Purpose, Side, TimeInForce
 from engine.positions import EXTERNAL, Position
 from engine.risk import approve_exit
 from engine.service import AlertLevel, Refusal, StopHome
@@ -114,13 +114,15 @@ def covered_lots(turn: Turn, order: Order) -> Lots:
 
 def exit_intent(  # noqa: PLR0913 - an intent has that many terms
         turn: Turn, position: Position, lots: Lots, kind: OrderKind, purpose: Purpose, *, limit_ticks: Ticks = 0,
-        trigger_ticks: Ticks = 0, oco_group: str = "", reason: str = "") -> OrderIntent:
+        trigger_ticks: Ticks = 0, time_in_force: TimeInForce = TimeInForce.GTC, oco_group: str = "",
+        reason: str = "") -> OrderIntent:
     """An order that takes `lots` off a position."""
     mark = turn.market.marks.get(position.instrument_id)
     return OrderIntent(
         client_order_id=turn.next_id(), portfolio=position.portfolio, account=position.account,
         instrument_id=position.instrument_id, side=Side.SELL if position.lots > 0 else Side.BUY, order_lots=lots, kind=kind,
-        purpose=purpose, limit_ticks=limit_ticks, trigger_ticks=trigger_ticks, reduce_only=True, oco_group=oco_group,
+        purpose=purpose, limit_ticks=limit_ticks, trigger_ticks=trigger_ticks, time_in_force=time_in_force, reduce_only=True,
+        oco_group=oco_group,
         strategy=position.strategy, decision_ticks=mark.take_ticks(-position.sign) if mark else 0, reason=reason)
 
 
@@ -158,7 +160,8 @@ def _recent_refusals(turn: Turn, position: Position, purpose: Purpose, ticks: Ti
 
 
 def _leave(turn: Turn, position: Position, orders: list[Order], can: VenueCapabilities) -> None:
-    """Out at market, whatever it takes; after refusals through the book with a limit, then at market again."""
+    """Out at market, whatever it takes; after refusals through the book with a limit that may not rest there, then at market
+    again."""
     if not position.exit_lots:
         for order in orders:
             if order.intent.purpose is Purpose.ENTRY and order.intent.side.sign == position.sign:
@@ -179,7 +182,8 @@ def _leave(turn: Turn, position: Position, orders: list[Order], can: VenueCapabi
         reach = mark.last_ticks // COLLAR_PARTS
         limit_ticks = max(1, mark.bid_ticks - reach) if position.lots > 0 else mark.ask_ticks + reach
     intent = exit_intent(turn, position, missing, OrderKind.LIMIT if limit_ticks else OrderKind.MARKET, Purpose.EXIT,
-                         limit_ticks=limit_ticks, reason=position.exit_reason)
+                         limit_ticks=limit_ticks, reason=position.exit_reason,
+                         time_in_force=TimeInForce.IOC if limit_ticks else TimeInForce.GTC)
     approved = approve_exit(turn.state, intent)
     if isinstance(approved, Refusal):
         turn.alert(AlertLevel.CRIT, "exit-blocked", position.instrument_id, f"cannot leave: {approved.message}")

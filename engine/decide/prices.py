@@ -39,14 +39,19 @@ def quote_seen(turn: Turn, quote: Quote) -> None:
 
 
 def bar_closed(turn: Turn, bar: Bar) -> None:
-    """Judge positions that were open for the whole bar by its range, pessimistically; then let the stop follow."""
+    """Judge positions that were open for the whole bar by its range, pessimistically; then let the stop follow.
+
+    Where quotes came from inside the bar they were judged one by one, against the stop of their moment: of such a bar only
+    the close counts, since its early low says nothing against a stop that followed the price later."""
+    quoted = turn.market.quoted_inside(bar)
     for watch in turn.state.watches.get(bar.instrument_id, ()):
         position = turn.state.positions[watch.key]
         if (position.exit_reason and not position.exit_lots) or position.opened_at_ns > bar.open_ns:
             continue
         rules = exit_state(position, turn.state.instruments[bar.instrument_id])
-        code, price = exit_in_bar(rules, bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks, bar.open_ns,
-                                  bar.close_ns)
+        low, high = (bar.close_ticks, bar.close_ticks) if quoted else (bar.low_ticks, bar.high_ticks)
+        code, price = exit_in_bar(rules, bar.close_ticks if quoted else bar.open_ticks, high, low, bar.close_ticks,
+                                  bar.open_ns, bar.close_ns)
         if code != NO_EXIT:
             leave_by_rule(turn, position, code, price)
             continue
