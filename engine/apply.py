@@ -104,7 +104,8 @@ def apply(state: State, recorded: Recorded) -> State:
 def _session_started(state: State, event: SessionStarted, recorded: Recorded) -> Changes:
     settings = event.settings
     portfolios = dict(state.portfolios)
-    accounts = dict(state.accounts)
+    accounts = {key: replace(known, connectivity=Connectivity.DOWN, connectivity_detail="no longer in the configuration")
+                for key, known in state.accounts.items()}
     for chosen in settings.portfolios:
         known = portfolios.get(chosen.portfolio)
         portfolios[chosen.portfolio] = _configured(known or PortfolioState(settings=chosen), chosen)

@@ -25,6 +25,7 @@ from engine.units import NS_PER_SECOND, Nanoseconds
 
 ASK_SPACING_NS = 2 * NS_PER_SECOND
 CALL_SECONDS = 15.0
+NO_BROKER = "its account is not in the configuration"
 
 
 class Gateway:
@@ -41,7 +42,11 @@ class Gateway:
         self._reports: dict[str, AskReport | None] = {}
 
     async def perform(self, effect: Effect) -> None:
-        """Carry out one effect and deliver its outcome."""
+        """Carry out one effect and deliver its outcome; an account that left the configuration has nobody to ask."""
+        account = getattr(effect, "account", None)
+        if account is not None and account not in self._brokers:
+            self._nobody_there(effect)
+            return
         if isinstance(effect, SubmitOrders):
             await self._submit(effect)
         elif isinstance(effect, SendCancel):
@@ -55,6 +60,14 @@ class Gateway:
             await self._ask_report(effect)
         elif isinstance(effect, Notify) and self._notifier is not None:
             await self._notifier.notify(effect.level, effect.title, effect.text)
+
+    def _nobody_there(self, effect: Effect) -> None:
+        if isinstance(effect, SubmitOrders):
+            self.withhold(effect, NO_BROKER)
+        elif isinstance(effect, SendCancel):
+            self._deliver(CancelAnswered(effect.client_order_id, effect.request_id, NotSent(NO_BROKER)))
+        elif isinstance(effect, AskReport):
+            self._deliver(ReportFailed(effect.account, NO_BROKER))
 
     async def _answered[A](self, call: Awaitable[A]) -> A | Unanswered:
         """A broker's answer in bounded time; whatever goes wrong means that there was none."""

@@ -22,7 +22,7 @@ class Loop:
     """Owns the state and the picture of the market."""
 
     def __init__(self, state: State, market: MarketView, journal: Journal,
-                 on_defect: Callable[[Input, Exception], None] = lambda taken, error: None) -> None:
+                 on_defect: Callable[[Input, Exception], None]) -> None:
         self.state = state
         self.market = market
         self.defects = 0

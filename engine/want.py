@@ -20,7 +20,6 @@ from engine.units import Lots, Nanoseconds, Ticks, seconds_to_ns, steps_exact, s
 from engine.valuation import (
     entry_stop_ticks,
     equity_minor,
-    first_stop_ticks,
     fraction,
     gross_minor,
     heat_minor,
@@ -66,15 +65,15 @@ def listed_in(state: State, portfolio: str) -> list[Instrument]:
 
 
 def unusable_number(command: msgspec.Struct) -> Refusal | None:
-    """A number in a command that is none, or so large or small that exact arithmetic on it would not end: told before any."""
+    """A number in a command so large or small that exact arithmetic on it would not end: told before any is tried."""
     for name in command.__struct_fields__:
         value = getattr(command, name)
         if isinstance(value, msgspec.Struct):
             inner = unusable_number(value)
             if inner is not None:
                 return inner
-        elif isinstance(value, Decimal) and not (value.is_finite() and abs(value.adjusted()) <= MOST_DIGITS):
-            return Refusal("number", f"at most {MOST_DIGITS} digits", f"{value:.6g}" if value.is_finite() else str(value),
+        elif isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) > MOST_DIGITS:
+            return Refusal("number", f"at most {MOST_DIGITS} digits", f"{value:.6g}",
                            f"{name} is not a number that could be meant")
     return None
 
@@ -216,7 +215,7 @@ def _lots(state: State, market: MarketView, instrument: Instrument, want: PlaceO
         return exact_lots(instrument, want.quantity)
     percent = want.risk_percent if want.risk_percent is not None and want.risk_percent.is_finite() else Decimal(0)
     risk_bps = int(percent * PERCENT_BPS)
-    stop = first_stop_ticks(draft.plan, want.side.sign, entry)
+    stop = entry_stop_ticks(state, draft, entry)
     if risk_bps <= 0 or not stop or not entry:
         return Refusal("risk", "a stop, a quote and a positive percent", str(want.risk_percent),
                        "sizing by risk needs a stop, a quote and a positive percent of equity")

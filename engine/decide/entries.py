@@ -41,6 +41,11 @@ def _reduce(turn: Turn, want: PlaceOrder) -> None:
     held = None if isinstance(instrument, Refusal) else turn.state.position(want.portfolio, instrument.instrument_id)
     if isinstance(instrument, Refusal) or held is None:
         return
+    if needs_approval(turn, want):
+        turn.refuse(want.command_id, describe(want), Refusal(
+            "approval", "a person's own order", want.origin,
+            f"{want.origin} may not close {want.symbol} by itself in {want.portfolio}: close it by hand; its stop stays"))
+        return
     if want.kind is not OrderKind.MARKET or want.quantity is None or want.stop or want.target or want.trail:
         turn.refuse(want.command_id, describe(want), Refusal(
             "reduces", "a plain market order", f"{want.kind}",

@@ -6,7 +6,7 @@ import msgspec
 
 from engine.decide.sending import send_entry
 from engine.events import Proposal, ProposalRaised, ProposalSettled
-from engine.inputs import Approve, Decline, PlaceOrder
+from engine.inputs import Approve, Decline, PlaceOrder, TrailSpec
 from engine.instruments import Instrument
 from engine.risk import BPS, check
 from engine.service import AlertLevel, OrderCard, ProposalStatus, Refusal
@@ -46,7 +46,10 @@ def propose(turn: Turn, want: PlaceOrder, found: Assessment) -> None:
     reference = found.intent.decision_ticks
     reach = max(1, reference * settings.proposal_band_bps // BPS)
     expires_at_ns = turn.at_ns + seconds_to_ns(settings.proposal_seconds)
-    sized = msgspec.structs.replace(want, quantity=found.card.quantity, risk_percent=None)
+    # What was found is what is approved: a size or a trail found anew later could be another one than the card shows.
+    plan = found.intent.plan
+    trail = TrailSpec(price=instrument.price(plan.trail_ticks)) if plan and plan.trail_ticks else want.trail
+    sized = msgspec.structs.replace(want, quantity=found.card.quantity, risk_percent=None, trail=trail)
     proposal = Proposal(
         proposal_id=proposal_id, want=sized, card=found.card,
         digest=card_digest(proposal_id, sized, found.card, expires_at_ns, reference - reach, reference + reach),

@@ -16,7 +16,7 @@ def test_a_defect_costs_one_input_and_not_the_engine() -> None:
             assert (await shell.engine.send(bought())).accepted
             await shell.until(lambda: shell.state.positions)
             nonsense: Any = "nonsense"
-            shell.engine._deliver(nonsense)
+            shell.engine._shell.deliver(nonsense)
             await shell.until(lambda: shell.state.trading_state is TradingState.HALTED)
             assert "defect" in shell.state.trading_cause
             await shell.quote(9_400)
