@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from engine import apply_alerts
 from engine import orders as order_facts
 from engine.events import (
     AccountOpened,
@@ -562,4 +563,5 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     Armed: _armed, Disarmed: _disarmed, AccountOpened: _account_opened,
     LimitChanged: _limit_changed, HighWaterRaised: _high_water_raised,
     BrakeSet: _brake_set, BrakeReleased: _brake_released,
+    **apply_alerts.HANDLERS,
 }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.alert_rules import AlertRule
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
 from engine.tolerance import Limits as Limits  # noqa: PLC0414 - offered here, with the other settings
@@ -312,6 +313,37 @@ class AcknowledgeAlert(msgspec.Struct, frozen=True, tag=True):
     by: str = "user"
 
 
+class SetAlertRule(msgspec.Struct, frozen=True, tag=True):
+    """Watch for a condition; a rule of the same id is replaced, and starts anew."""
+
+    command_id: str
+    rule: AlertRule
+    by: str = "user"
+
+
+class RemoveAlertRule(msgspec.Struct, frozen=True, tag=True):
+    command_id: str
+    rule_id: str
+    by: str = "user"
+
+
+class EnableAlertRule(msgspec.Struct, frozen=True, tag=True):
+    """Let a rule watch again, as if it had just been set; or, with `enabled` false, stop it without losing it."""
+
+    command_id: str
+    rule_id: str
+    enabled: bool = True
+    by: str = "user"
+
+
+class ReadAlertRule(msgspec.Struct, frozen=True, tag=True):
+    """What a rule would read now; nothing is recorded, nothing fires."""
+
+    command_id: str
+    rule: AlertRule
+    by: str = "user"
+
+
 class AcceptDrift(msgspec.Struct, frozen=True, tag=True):
     """A person accepts the venue's word on an instrument; entries there are allowed again."""
 
@@ -347,7 +379,8 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 
 
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
-                | AcknowledgeAlert | AcceptDrift | Reconcile | ArmAccount | DisarmAccount)
+                | AcknowledgeAlert | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
+                | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
 

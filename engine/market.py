@@ -5,8 +5,10 @@ A decision that depended on any of it carries the number in its event, so the jo
 
 from collections import deque
 from collections.abc import Callable, Hashable
+from itertools import takewhile
 from typing import NamedTuple, cast
 
+from engine.alert_bands import AlertMemo
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.kernel.indicators import atr_grow, true_range
 from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
@@ -60,6 +62,7 @@ class MarketView:
         self._day = 0
         self._day_due_ns: Nanoseconds = 0
         self._day_open: dict[str, tuple[int, Ticks]] = {}
+        self.alert_memo = AlertMemo()
 
     def see(self, item: MarketItem, at_ns: Nanoseconds) -> bool:
         """Take an item in; False where it is absurd (crossed, not positive, a lone jump) and must not be acted on."""
@@ -178,6 +181,17 @@ class MarketView:
                 self._memory.clear()
             known = self._memory[key] = (stamp, work())
         return cast("T", known[1])
+
+    def closes(self, instrument_id: str) -> list[tuple[Nanoseconds, Ticks]]:
+        """When each bar closed, and where; oldest first."""
+        return [(bar.close_ns, bar.close_ticks) for bar in self._bars.get(instrument_id, ())]
+
+    def volume_since_lots(self, instrument_id: str, since_ns: Nanoseconds) -> int | None:
+        """The volume of the closed bars that opened at or after a time; None where no bar is known."""
+        kept = self._bars.get(instrument_id)
+        if not kept:
+            return None
+        return sum(bar.volume_lots for bar in takewhile(lambda bar: bar.open_ns >= since_ns, reversed(kept)))
 
     def daily_volume_lots(self, instrument_id: str, day_ns: Nanoseconds) -> float | None:
         """The average volume of a trading day of that length, by the closed bars; None until there are enough of them."""

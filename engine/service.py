@@ -237,6 +237,47 @@ class AlertView(msgspec.Struct, frozen=True):
     count: int
 
 
+class AlertReading(msgspec.Struct, frozen=True):
+    """One comparison of an alert rule as it is now: its text, what was read, and whether it holds; None where not known."""
+
+    term: str
+    value: str
+    holds: bool | None
+
+
+class AlertRuleStatus(StrEnum):
+    """WATCHING is ready to fire, WAITING has fired and waits until its condition is over; the others look at nothing."""
+
+    WATCHING = "WATCHING"
+    WAITING = "WAITING"
+    FIRED = "FIRED"
+    EXPIRED = "EXPIRED"
+    DISABLED = "DISABLED"
+
+
+class AlertRuleView(msgspec.Struct, frozen=True):
+    """One alert rule, its condition and actions as text in the one form in which they can be typed back."""
+
+    rule_id: str
+    portfolio: str
+    condition: str
+    actions: str
+    scopes: str
+    status: AlertRuleStatus
+    repeat: bool
+    hysteresis_bps: int
+    cooldown_seconds: int
+    lasts_seconds: int
+    expires_at_ns: int
+    fired_count: int
+    fired_at_ns: int
+    last_reading: str
+    ended: str
+    note: str
+    set_by: str
+    set_at_ns: int
+
+
 class QuoteView(msgspec.Struct, frozen=True):
     instrument_id: str
     symbol: str
@@ -302,6 +343,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     quotes: tuple[QuoteView, ...]
     flatten: FlattenView | None
     health: HealthView
+    alert_rules: tuple[AlertRuleView, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -323,6 +365,7 @@ class Receipt(msgspec.Struct, frozen=True):
     order_ids: tuple[str, ...] = ()
     proposal_id: str = ""
     text: str = ""
+    readings: tuple[AlertReading, ...] = ()
 
 
 class Service(Protocol):

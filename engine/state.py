@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from engine.alert_rules import AlertRuleState
 from engine.events import Proposal
 from engine.inputs import Connectivity, Limits, PortfolioSettings, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
@@ -188,6 +189,9 @@ class State(msgspec.Struct, frozen=True):
     day: int = -1
     week: int = -1
     session_at_ns: Nanoseconds = 0
+    alert_rules: dict[str, AlertRuleState] = {}
+    alert_index: dict[str, tuple[str, ...]] = {}
+    alert_timed: tuple[str, ...] = ()
 
     def order(self, client_order_id: str) -> Order | None:
         """An order of ours or an external one, open or lately closed."""
@@ -208,7 +212,7 @@ class State(msgspec.Struct, frozen=True):
         """The strictest of the portfolio's latch, its brakes, and the global latch."""
         known = self.portfolios[portfolio]
         braked = (_BRAKED[brake.level] for brake in known.brakes.values())
-        return max(known.trading_state, self.trading_state, *braked, key=_STRICTNESS.__getitem__)
+        return max(known.trading_state, self.trading_state, *braked, key=STRICTNESS.__getitem__)
 
     def flattening(self, portfolio: str) -> bool:
         """The second stage of panic is at work on this portfolio: it alone places orders there."""
@@ -220,7 +224,7 @@ class State(msgspec.Struct, frozen=True):
         return fill.key in self.fills_seen.get(_fill_day(fill), {})
 
 
-_STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 _BRAKED = {BrakeLevel.NONE: TradingState.ACTIVE, BrakeLevel.SMALLER: TradingState.ACTIVE,
            BrakeLevel.REDUCING: TradingState.REDUCING, BrakeLevel.HALTED: TradingState.HALTED}
 

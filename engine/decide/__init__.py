@@ -6,7 +6,7 @@ The quiet path comes first: a price inside every position's quiet band costs a d
 from collections.abc import Callable
 from typing import Any
 
-from engine.decide import arming, beat, commands, entries, flatten, prices, proposals, sessions, trading_state, venue
+from engine.decide import alerts, arming, beat, commands, entries, flatten, prices, proposals, sessions, trading_state, venue
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
@@ -20,6 +20,7 @@ from engine.inputs import (
     ConnectionChanged,
     Decline,
     DisarmAccount,
+    EnableAlertRule,
     EngineStarted,
     FillReported,
     Flatten,
@@ -29,8 +30,11 @@ from engine.inputs import (
     OrderReport,
     PlaceOrder,
     Quote,
+    ReadAlertRule,
     Reconcile,
+    RemoveAlertRule,
     ReportFailed,
+    SetAlertRule,
     SetProtection,
     SetTradingState,
     SubmitAnswered,
@@ -43,13 +47,20 @@ from engine.state import State
 from engine.turn import Decision, Stamped, Turn
 from engine.want import unusable_number
 
+
+def _bar_closed(turn: Turn, bar: Bar) -> None:
+    """Exits first, then what else somebody wanted to know."""
+    prices.bar_closed(turn, bar)
+    alerts.bar_closed(turn, bar)
+
+
 _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     EngineStarted: sessions.started, TapeEnded: sessions.tape_ended, ConnectionChanged: sessions.connection_changed,
     InstrumentsListed: sessions.instruments_listed,
     SubmitAnswered: venue.submit_answered, CancelAnswered: venue.cancel_answered,
     CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,
     FillReported: venue.fill_reported, VenueReported: venue.venue_reported, ReportFailed: venue.report_failed,
-    TimeAdvanced: beat.time_advanced, Bar: prices.bar_closed,
+    TimeAdvanced: beat.time_advanced, Bar: _bar_closed,
 }
 
 _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
@@ -58,6 +69,8 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     SetTradingState: trading_state.set_trading_state, Flatten: flatten.start, AcknowledgeAlert: commands.acknowledge_alert,
     AcceptDrift: commands.accept_drift, Reconcile: commands.reconcile_now,
     ArmAccount: arming.arm, DisarmAccount: arming.disarm,
+    SetAlertRule: alerts.set_rule, RemoveAlertRule: alerts.remove_rule, EnableAlertRule: alerts.enable_rule,
+    ReadAlertRule: alerts.read_rule,
 }
 
 
@@ -67,14 +80,21 @@ def decide(state: State, stamped: Stamped) -> Decision:
     kind = type(taken)
     if kind is Quote:
         watches = state.watches.get(taken.instrument_id)  # type: ignore[union-attr]
-        if watches is None or not prices.quote_asks(watches, taken, stamped.at_ns):  # type: ignore[arg-type]
+        asks = watches is not None and prices.quote_asks(watches, taken, stamped.at_ns)  # type: ignore[arg-type]
+        rule_ids = alerts.quote_asks(state, stamped.market, taken)  # type: ignore[arg-type]
+        if not asks and not rule_ids:
             return Decision(state, (), ())
-    elif kind is MarketTrade or (kind is Bar and taken.instrument_id not in state.watches):  # type: ignore[union-attr]
+        turn = Turn(state, stamped.market, stamped.at_ns)
+        if asks:
+            prices.quote_seen(turn, taken)  # type: ignore[arg-type]
+        alerts.look(turn, rule_ids)
+        guard_touched(turn)
+        return turn.decision()
+    if kind is MarketTrade or (kind is Bar and taken.instrument_id not in state.watches  # type: ignore[union-attr]
+                               and taken.instrument_id not in state.alert_index):  # type: ignore[union-attr]
         return Decision(state, (), ())
     turn = Turn(state, stamped.market, stamped.at_ns)
-    if kind is Quote:
-        prices.quote_seen(turn, taken)  # type: ignore[arg-type]
-    elif kind in _COMMANDS:
+    if kind in _COMMANDS:
         _command(turn, taken, _COMMANDS[kind])
     else:
         _HANDLERS[kind](turn, taken)
