@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from brokers.alpaca.answers import Fault, Outcome
+from brokers.alpaca.coins import CoinBook, is_coin
 from brokers.alpaca.listing import Listing, instrument_of
-from brokers.alpaca.ordering import Sender, execution_of_activity, fill_of, order_report
+from brokers.alpaca.ordering import Execution, Sender, execution_of_activity, fill_of, order_report, plain
 from brokers.alpaca.rest import RestCalls
 from brokers.alpaca.wire import (
     WireAccount,
@@ -22,7 +23,7 @@ from brokers.alpaca.wire import (
     nanoseconds_of,
 )
 from engine.inputs import OrderMissing, OrderReport, Unanswered, VenuePosition, VenueReport
-from engine.instruments import instrument_id_of
+from engine.instruments import Instrument, instrument_id_of
 from engine.orders import Fill, FillSource
 from engine.units import NS_PER_SECOND, Lots, Nanoseconds, steps_down, steps_up
 
@@ -54,6 +55,7 @@ class AccountReader:
         self._rest = rest
         self._sender = sender
         self._fractions = fractions
+        self.coins = CoinBook()
         self._client_ids: dict[str, str] = {}
         self._order_ids: dict[str, str] = {}
 
@@ -129,10 +131,11 @@ class AccountReader:
         named = await asyncio.gather(*(self._named(name, reports) for name in client_order_ids))
         positions, account = await asyncio.gather(self._rest.get(list[WirePosition], "/positions"),
                                                   self._rest.get(WireAccount, "/account"))
-        fills = await self._fills(history, since_ns)
+        held = complete(positions)
+        fills = await self._fills(history, since_ns, held)
         return VenueReport(
             account=self._sender.account, venue_time_ns=nanoseconds_of(clock.timestamp), fills=fills,
-            open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(complete(positions)),
+            open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(held),
             cash_minor=cash_minor(complete(account)), instruments=self.listing.instruments())
 
     async def _named(self, client_order_id: str, open_orders: dict[str, OrderReport]) -> OrderReport | OrderMissing:
@@ -174,25 +177,48 @@ class AccountReader:
         await self.list_assets(_names((order.asset_id, order.symbol) for order in found.values()))
         return list(found.values())
 
-    async def _fills(self, history: list[WireActivity], since_ns: Nanoseconds) -> tuple[Fill, ...]:
+    async def _fills(self, history: list[WireActivity], since_ns: Nanoseconds, held: list[WirePosition]) -> tuple[Fill, ...]:
         """The history as fills, oldest first; the history does not tell our id of an order, so those not known are asked for."""
         await self.list_assets(activity.symbol for activity in history)
         strange = dict.fromkeys(activity.order_id for activity in history if activity.order_id not in self._client_ids)
         for order_id, found in zip(strange, await asyncio.gather(*(self._by_id(order_id) for order_id in strange)), strict=True):
             if found is None:
                 self._client_ids[order_id] = f"external-{order_id}"
-        fills = []
+        by_instrument: dict[str, list[Execution]] = {}
         for activity in history:
             instrument = self.listing.named(activity.symbol)
             if instrument is None:
-                log.warning("alpaca: an execution in %s, which cannot be traded here, is left out", instrument_id_of(
-                    activity.symbol, self._sender.venue))
+                log.warning("alpaca: an execution in %s, which cannot be traded here, is left out", activity.symbol)
                 continue
             execution = execution_of_activity(activity, self._client_ids[activity.order_id])
-            fill = fill_of(execution, self._sender.account, instrument, FillSource.RECONCILED)
-            if fill is not None and fill.at_ns >= since_ns:
-                fills.append((execution.at_ns, execution.order_id, execution.cum_qty, fill))
+            by_instrument.setdefault(instrument.instrument_id, []).append(execution)
+        fills = []
+        for instrument_id, executions in by_instrument.items():
+            instrument = self.listing.instrument(instrument_id)
+            assert instrument is not None
+            if is_coin(instrument) and not self.coins.settle(instrument, executions, self._quantity(instrument, held)):
+                self.coins.estimate(instrument, executions)
+                self.coins.align(instrument, self._quantity(instrument, held))
+            for each in executions:
+                fill = self._fill(each, instrument)
+                if fill is not None and fill.at_ns >= since_ns:
+                    fills.append((each.at_ns, each.order_id, each.cum_qty, fill))
         return tuple(fill for *_, fill in sorted(fills, key=lambda row: row[:3]))
+
+    def _fill(self, execution: Execution, instrument: Instrument) -> Fill | None:
+        if is_coin(instrument):
+            return self.coins.fill(execution, self._sender.account, instrument, FillSource.RECONCILED)
+        return fill_of(execution, self._sender.account, instrument, FillSource.RECONCILED)
+
+    def _quantity(self, instrument: Instrument, held: list[WirePosition]) -> Decimal:
+        """How much of an instrument is held, exactly."""
+        return sum((-position.qty if position.side == "short" and position.qty > 0 else position.qty for position in held
+                    if self.listing.named(position.asset_id, position.symbol) is instrument), Decimal(0))
+
+    async def quantity(self, instrument: Instrument) -> Decimal | None:
+        """How much of an instrument is held now; None where the venue does not answer."""
+        held = await self._rest.get(list[WirePosition], "/positions", urgent=True)
+        return None if isinstance(held, Fault) else self._quantity(instrument, held)
 
     async def _by_id(self, order_id: str) -> WireOrder | None:
         found: Any = await self._rest.get(WireOrder, f"/orders/{order_id}")
@@ -218,10 +244,15 @@ class AccountReader:
                 positions.append(VenuePosition(instrument.instrument_id, sign * lots, average))
         return tuple(positions)
 
-    async def held_symbols(self) -> list[str]:
-        """What is held or ordered, listed or not. Raises `Incomplete`."""
+    async def start(self, symbols: Iterable[str]) -> list[str]:
+        """List these symbols and whatever is held, and note how many coins there are to begin with; the names that the
+        venue does not know. Raises `Incomplete`."""
+        clock = complete(await self._rest.get(WireClock, "/clock"))
         held = complete(await self._rest.get(list[WirePosition], "/positions"))
-        return [position.asset_id for position in held]
+        unknown = await self.list_assets([*symbols, *(position.asset_id for position in held)])
+        coins = [instrument for instrument in self.listing.instruments() if is_coin(instrument)]
+        self.coins.start({each.instrument_id: self._quantity(each, held) for each in coins}, nanoseconds_of(clock.timestamp))
+        return unknown
 
 
 def cash_minor(account: WireAccount) -> int:
@@ -232,13 +263,9 @@ def cash_minor(account: WireAccount) -> int:
 def _whole_lots(quantity: Decimal, lot_size: Decimal, symbol: str) -> Lots:
     lots = steps_down(quantity, lot_size)
     if lots * lot_size != quantity:
-        log.warning("alpaca: of %s %s held, %s is less than a lot and not counted", plain_quantity(quantity), symbol,
-                    plain_quantity(quantity - lots * lot_size))
+        log.warning("alpaca: of %s %s held, %s is less than a lot and not counted", plain(quantity), symbol,
+                    plain(quantity - lots * lot_size))
     return lots
-
-
-def plain_quantity(quantity: Decimal) -> str:
-    return format(quantity, "f")
 
 
 def _names(pairs: Iterable[tuple[str | None, str | None]]) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 
 from brokers.alpaca.account import AccountReader, Incomplete, complete
 from brokers.alpaca.answers import Fault, Outcome, cancel_answer, readable, submit_answer
+from brokers.alpaca.coins import CoinFills, is_coin
 from brokers.alpaca.endpoints import VENUE, AlpacaEndpoints, KeySource, endpoints_of
 from brokers.alpaca.listing import CURRENCY, Listing
 from brokers.alpaca.ordering import Sender, execution_of_update, fill_of, order_report, order_request
@@ -78,6 +79,7 @@ class AlpacaBroker:
         self._rest: RestCalls | None = None
         self._reader: AccountReader | None = None
         self._stream: StreamKeeper | None = None
+        self._coin_fills: CoinFills | None = None
         self._sink: Callable[[VenueMessage], None] | None = None
 
     # ---- life ----
@@ -92,7 +94,7 @@ class AlpacaBroker:
         try:
             await self._check_account(self._rest)
             await self._measure_skew(self._rest)
-            unknown = await self._reader.list_assets([*self._symbols, *await self._reader.held_symbols()])
+            unknown = await self._reader.start(self._symbols)
         except Incomplete as error:
             await self.close()
             raise self._unreachable(str(error)) from error
@@ -112,6 +114,9 @@ class AlpacaBroker:
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.stop()
+        coin_fills, self._coin_fills = self._coin_fills, None
+        if coin_fills is not None:
+            await coin_fills.stop()
         rest, self._rest, self._reader = self._rest, None, None
         if rest is not None:
             rest.close()
@@ -122,8 +127,9 @@ class AlpacaBroker:
 
     @property
     def stream_messages(self) -> int:
-        """How many messages of the account's stream were handled since `connect`."""
-        return self._stream.handled if self._stream is not None else 0
+        """How many messages of the account's stream were handled to the end since `connect`."""
+        waiting = self._coin_fills.waiting if self._coin_fills is not None else 0
+        return self._stream.handled - waiting if self._stream is not None else 0
 
     def _new_client(self) -> Any:
         from brokers.alpaca.sdk import trading_client
@@ -157,7 +163,9 @@ class AlpacaBroker:
             log.warning("alpaca's clock and ours differ by %.1f s", self.clock_skew_ns / 1e9)
 
     async def _open_stream(self, sink: Callable[[VenueMessage], None]) -> None:
+        assert self._reader is not None
         self._sink = sink
+        self._coin_fills = CoinFills(self.account, self._reader.coins, self._reader.quantity, self._send)
         announced = False
 
         def changed(up: bool, detail: str) -> None:  # noqa: FBT001 - the keeper's callback
@@ -262,15 +270,21 @@ class AlpacaBroker:
         order = update.order
         if self._reader is not None:
             self._reader.learn(order)
+        report = order_report(order, self._sender, nanoseconds_of(update.timestamp) if update.timestamp else 0)
         execution = execution_of_update(update)
         instrument = self._sender.listing.named(order.asset_id, order.symbol)
-        if execution is not None and instrument is None:
+        if execution is None:
+            self._send(report)
+        elif instrument is None:
             log.warning("alpaca: an execution in %s, which is not listed", readable(order.symbol or order.id))
-        elif execution is not None and instrument is not None:
+            self._send(report)
+        elif is_coin(instrument) and self._coin_fills is not None:
+            self._coin_fills.hold(execution, instrument, report)
+        else:
             fill = fill_of(execution, self.account, instrument, FillSource.STREAM)
             if fill is not None:
                 self._send(FillReported(fill))
-        self._send(order_report(order, self._sender, nanoseconds_of(update.timestamp) if update.timestamp else 0))
+            self._send(report)
         if update.event in CORRECTIONS:
             self._send(ConnectionChanged(self.account, up=True, detail="the venue corrected an execution"))
 

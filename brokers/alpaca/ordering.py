@@ -185,12 +185,14 @@ def execution_of_activity(activity: WireActivity, client_order_id: str) -> Execu
                      activity.cum_qty, nanoseconds_of(activity.transaction_time))
 
 
-def fill_of(execution: Execution, account: str, instrument: Instrument, source: FillSource) -> Fill | None:
-    """An execution as a fill; None where it did not complete a lot.
+def fill_of(execution: Execution, account: str, instrument: Instrument, source: FillSource, *, kept_lots: Lots = 0,
+            sale_rate: Decimal = Decimal(0)) -> Fill | None:
+    """An execution as a fill; None where it did not complete a lot. `kept_lots` is what the venue kept of bought coins,
+    `sale_rate` the part of the proceeds of sold ones.
 
     Lots are counted from the order's total, so that parts of lots add up. A price between two ticks is booked at the better
-    tick and the difference as a fee, so that cash agrees to the cent. The venue tells no fee with an execution: what it
-    charges (regulatory fees on sales, fees for coins) comes at the end of the day and shows in cash and position."""
+    tick and the difference as a fee, so that cash agrees to the cent. The venue tells no fee with an execution; the
+    regulatory fees on sales of shares come at the end of the day and show in cash."""
     before = execution.cum_qty - execution.quantity
     lots = steps_down(execution.cum_qty, instrument.lot_size) - steps_down(before, instrument.lot_size)
     if lots <= 0:
@@ -198,8 +200,10 @@ def fill_of(execution: Execution, account: str, instrument: Instrument, source: 
     rounded = steps_down if execution.buy else steps_up
     ticks = max(1, rounded(execution.price, instrument.tick_size))
     beside_tick = abs(execution.price - instrument.price(ticks)) * instrument.quantity(lots)
+    charged = beside_tick + execution.price * instrument.quantity(lots) * sale_rate
+    fee_minor = steps_up(charged.scaleb(instrument.minor_exponent), Decimal(1))
     return Fill(
         account=account, instrument_id=instrument.instrument_id, trade_id=execution.trade_id,
         client_order_id=execution.client_order_id, side=Side.BUY if execution.buy else Side.SELL, last_lots=lots,
-        last_ticks=ticks, fee_minor=steps_up(beside_tick.scaleb(instrument.minor_exponent), Decimal(1)), at_ns=execution.at_ns,
-        venue_order_id=execution.order_id, source=source)
+        last_ticks=ticks, fee_minor=fee_minor + instrument.signed_notional_minor(ticks, kept_lots), at_ns=execution.at_ns,
+        venue_order_id=execution.order_id, source=source, base_fee_lots=kept_lots)

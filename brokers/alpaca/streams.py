@@ -36,7 +36,7 @@ class StreamKeeper:
 
     def __init__(self, name: str, make_session: Callable[[], Awaitable[Session]], handle: Callable[[bytes | str], None],
                  changed: Callable[[bool, str], None], *, first_wait_seconds: float = FIRST_WAIT_SECONDS) -> None:
-        self._name = name
+        self.name = name
         self._make_session = make_session
         self._handle = handle
         self._changed = changed
@@ -48,7 +48,7 @@ class StreamKeeper:
         self.handled = 0
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._keep(), name=f"alpaca {self._name}")
+        self._task = asyncio.create_task(self._keep(), name=f"alpaca {self.name}")
 
     async def stop(self) -> None:
         """End the stream; nothing is handed on afterwards."""
@@ -80,14 +80,14 @@ class StreamKeeper:
         try:
             self._handle(frame)
         except Exception as error:  # noqa: BLE001 - one message that cannot be read must not stop the others
-            log.warning("alpaca %s: a message could not be read (%s)", self._name, type(error).__name__)
+            log.warning("alpaca %s: a message could not be read (%s)", self.name, type(error).__name__)
         self.handled += 1
 
     def _set_up(self, *, up: bool, detail: str) -> None:
         self.failure = detail
         if up == self.up.is_set():
             return
-        log.log(logging.INFO if up else logging.WARNING, "alpaca %s stream is %s %s", self._name, "up" if up else "down", detail)
+        log.log(logging.INFO if up else logging.WARNING, "alpaca %s stream is %s %s", self.name, "up" if up else "down", detail)
         if up:
             self.up.set()
         else:

@@ -9,7 +9,7 @@ from typing import Any
 from brokers.paper.memory import TransientMemory
 from brokers.paper.records import PaperOptions
 from brokers.paper.venue import PaperVenue
-from engine.inputs import Accepted, Duplicate, FillReported, OrderReport, Quote, Refused
+from engine.inputs import Accepted, Duplicate, FillReported, Quote, Refused
 from engine.instruments import AssetClass, Instrument, instrument_id_of
 from engine.orders import Fill, OrderIntent, OrderKind, Purpose, Side, TimeInForce
 from engine.units import NS_PER_SECOND, steps_exact
@@ -69,6 +69,7 @@ class ServedAccount:
         self.orders: dict[str, dict[str, Any]] = {}
         self.activities: list[dict[str, Any]] = []
         self.blocked: set[str] = set()
+        self.coin_fee = ZERO
         self.charged: dict[str, Decimal] = {}
         self._publish = publish
 
@@ -79,7 +80,8 @@ class ServedAccount:
         instrument = self.instruments[symbol]
         lots = int(quantity / instrument.lot_size)
         at_ns = self.venue.cursor_ns + seconds * NS_PER_SECOND
-        quote = Quote(instrument.instrument_id, int(bid / instrument.tick_size), int(ask / instrument.tick_size), lots, lots, at_ns)
+        tick = instrument.tick_size
+        quote = Quote(instrument.instrument_id, int(bid / tick), int(ask / tick), lots, lots, at_ns)
         self.venue.see(quote, at_ns)
         self._tell()
         return quote
@@ -142,7 +144,7 @@ class ServedAccount:
             return None
         working = sum((Decimal(order["qty"]) - Decimal(order["filled_qty"]) for order in self.open_orders()
                        if order["symbol"] == body["symbol"] and order["side"] == "sell"), ZERO)
-        if quantity <= held - working or body.get("client_order_id") in {order["client_order_id"] for order in self.orders.values()}:
+        if quantity <= held - working or self.by_client_id(body["client_order_id"]) is not None:
             return None
         return error(403, f"insufficient qty available for order (requested: {quantity}, available: {held - working})", 40310000)
 
@@ -238,7 +240,7 @@ class ServedAccount:
         for message in self.venue.drain():
             if isinstance(message, FillReported):
                 self._filled(message.fill)
-            elif isinstance(message, OrderReport) and message.closed_as is not None:
+            elif message.closed_as is not None:
                 order = self.by_client_id(message.client_order_id)
                 assert order is not None
                 order["status"] = message.closed_as.value
@@ -250,12 +252,15 @@ class ServedAccount:
         assert order is not None
         instrument = self.instruments[order["symbol"]]
         quantity, price = instrument.quantity(fill.last_lots), instrument.price(fill.last_ticks)
+        if instrument.asset_class is AssetClass.CRYPTO and fill.side is Side.BUY:  # the fee is kept in kind, and nothing says so
+            self.charged[instrument.symbol] = self.charged.get(instrument.symbol, ZERO) + quantity * self.coin_fee
         before = Decimal(order["filled_qty"])
         total = before + quantity
         average = (before * Decimal(order["filled_avg_price"] or "0") + quantity * price) / total
         kind = "fill" if total == Decimal(order["qty"]) else "partial_fill"
         status = "filled" if kind == "fill" else "partially_filled"
-        order.update(filled_qty=text(total), filled_avg_price=text(average), updated_at=self.now, filled_at=self.now, status=status)
+        order.update(filled_qty=text(total), filled_avg_price=text(average), status=status)
+        order["updated_at"] = order["filled_at"] = self.now
         execution_id = str(uuid.uuid5(SPACE, f"execution {order['id']} {total}"))
         moment = datetime.fromtimestamp(fill.at_ns // NS_PER_SECOND, UTC)
         self.activities.append({

@@ -1,0 +1,187 @@
+"""Alpaca's market data behind the engine's `MarketFeed` port: quotes, prints and one-minute bars, live and past."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from brokers.alpaca.answers import fault_of, readable
+from brokers.alpaca.endpoints import AlpacaEndpoints, KeySource, endpoints_of
+from brokers.alpaca.streams import MarketSession, StreamKeeper
+from brokers.alpaca.wire import WireBar, WireBars, nanoseconds_of
+from engine.inputs import Bar, MarketItem, MarketTrade, Quote
+from engine.instruments import AssetClass, Instrument
+from engine.units import NS_PER_SECOND, steps_down, steps_nearest
+
+log = logging.getLogger("quarterdeck.alpaca")
+
+MINUTE_NS = 60 * NS_PER_SECOND
+MOST_BARS = 10_000
+HISTORY_DAYS = 10
+
+UNPRICED_CONDITIONS = frozenset("BCGHIMNPQRTUVWZ4579")
+"""Conditions of a print that does not set the last price: averaged, late, out of hours, odd lots, official opens and closes."""
+
+
+class Scale(NamedTuple):
+    """An instrument's steps per unit of price and quantity, as floats: the stream gives floats, and the nearest step of a
+    float that stands for a decimal is exact."""
+
+    instrument_id: str
+    ticks: float
+    lots: float
+    sizes_known: bool
+
+
+class AlpacaFeed:
+    """Market data of the instruments that `instruments` names when `run` begins (the broker's listing, usually).
+
+    `stock_feed` is "iex", which every account has, or "sip". Shares come without the sizes of bid and ask: the venue's unit
+    for them differs by feed and date. While a stream is down its quotes grow old, which blocks entries by itself.
+    """
+
+    def __init__(self, key_source: KeySource, *, paper: bool, instruments: Callable[[], Sequence[Instrument]],
+                 endpoints: AlpacaEndpoints | None = None, stock_feed: str = "iex") -> None:
+        self._key_source = key_source
+        self._endpoints = endpoints or endpoints_of(paper=paper)
+        self._instruments = instruments
+        self._stock_feed = stock_feed
+        self._scales: dict[str, Scale] = {}
+        self._keepers: list[StreamKeeper] = []
+        self._closed = asyncio.Event()
+        self._client: Any = None
+
+    async def run(self, sink: Callable[[MarketItem], None]) -> None:
+        """Hand items to `sink` until `close`; a stream that breaks is opened again."""
+        shares, coins = self._by_class()
+        self._scales = {instrument.symbol: _scale_of(instrument) for instrument in (*shares, *coins)}
+        for name, chosen, are_coins in (("shares", shares, False), ("coins", coins, True)):
+            if chosen:
+                make_session = self._sessions(chosen, coins=are_coins)
+                self._keepers.append(StreamKeeper(name, make_session, lambda frame: self._take(frame, sink), _quiet))
+                self._keepers[-1].start()
+        await self._closed.wait()
+        for keeper in self._keepers:
+            await keeper.stop()
+
+    async def close(self) -> None:
+        """End `run` at once."""
+        self._closed.set()
+
+    def streams_up(self) -> Mapping[str, bool]:
+        """Which streams are connected."""
+        return {keeper.name: keeper.up.is_set() for keeper in self._keepers}
+
+    def _by_class(self) -> tuple[list[Instrument], list[Instrument]]:
+        listed = self._instruments()
+        return ([each for each in listed if each.asset_class is AssetClass.EQUITY],
+                [each for each in listed if each.asset_class is AssetClass.CRYPTO])
+
+    def _sessions(self, chosen: Sequence[Instrument], *, coins: bool) -> Any:
+        symbols = tuple(instrument.symbol for instrument in chosen)
+
+        def make() -> MarketSession:
+            from brokers.alpaca.sdk import market_stream
+
+            return MarketSession(market_stream(self._key_source(), self._endpoints, coins=coins, feed=self._stock_feed), symbols)
+
+        async def make_session() -> MarketSession:
+            return await asyncio.to_thread(make)
+
+        return make_session
+
+    # ---- live ----
+
+    def _take(self, frame: bytes | str, sink: Callable[[MarketItem], None]) -> None:
+        import msgpack
+
+        for message in msgpack.unpackb(frame):
+            if message["T"] == "error":
+                log.warning("alpaca market data: %s (%s)", readable(str(message.get("msg"))), message.get("code"))
+            scale = self._scales.get(message.get("S", ""))
+            item = _item_of(message, scale) if scale is not None else None
+            if item is not None:
+                sink(item)
+
+    # ---- past ----
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The last closed one-minute bars, oldest first; none where the venue does not answer. Blocks: call it in a thread."""
+        instrument = next((each for each in self._instruments() if each.instrument_id == instrument_id), None)
+        if instrument is None or limit < 1:
+            return []
+        try:
+            rows = self._rows(instrument, min(limit, MOST_BARS))
+            bars = sorted(_bars_of(rows, instrument), key=lambda bar: bar.open_ns)
+        except Exception as error:  # noqa: BLE001 - a chart without a past is no reason to stop; the log says why
+            log.warning("alpaca: no past bars of %s: %s", instrument.symbol, fault_of(error).cause)
+            return []
+        now_ns = time.time_ns()
+        return [bar for bar in bars if bar.close_ns <= now_ns][-limit:]
+
+    def _rows(self, instrument: Instrument, limit: int) -> list[WireBar]:
+        from brokers.alpaca.sdk import market_client
+
+        if self._client is None:
+            self._client = market_client(self._key_source(), self._endpoints)
+        start = datetime.now(UTC) - timedelta(days=HISTORY_DAYS)
+        query = {"symbols": instrument.symbol, "timeframe": "1Min", "sort": "desc", "limit": str(limit),
+                 "start": start.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        path, version = "/crypto/us/bars", "v1beta3"
+        if instrument.asset_class is AssetClass.EQUITY:
+            path, version = "/stocks/bars", "v2"
+            query |= {"feed": self._stock_feed, "adjustment": "split"}
+        body = self._client._request("GET", path, query, api_version=version)  # noqa: SLF001 - its get() would not pass this on
+        return (msgspec.json.decode(body, type=WireBars).bars or {}).get(instrument.symbol, [])
+
+
+def _quiet(_up: bool, _detail: str) -> None:  # noqa: FBT001 - the keeper's callback
+    """Market data that stop show by their age; the keeper has written it to the log."""
+
+
+def _scale_of(instrument: Instrument) -> Scale:
+    return Scale(instrument.instrument_id, float(1 / instrument.tick_size), float(1 / instrument.lot_size),
+                 instrument.asset_class is AssetClass.CRYPTO)
+
+
+def _item_of(message: dict[str, Any], scale: Scale) -> MarketItem | None:
+    """A message of the stream as a market item; None for what is no price."""
+    kind = message["T"]
+    if kind == "q":
+        return _quote_of(message, scale)
+    if kind == "t":
+        return _market_trade_of(message, scale)
+    if kind == "b":
+        opened, high, low, closed = (round(message[name] * scale.ticks) for name in ("o", "h", "l", "c"))
+        open_ns = message["t"].to_unix_nano()
+        volume_lots = int(message["v"] * scale.lots)
+        return Bar(scale.instrument_id, open_ns, open_ns + MINUTE_NS, opened, high, low, closed, volume_lots)
+    return None
+
+
+def _quote_of(message: dict[str, Any], scale: Scale) -> Quote | None:
+    bid_ticks, ask_ticks = round(message["bp"] * scale.ticks), round(message["ap"] * scale.ticks)
+    if bid_ticks < 1 or ask_ticks < 1:  # a side is empty
+        return None
+    sizes = (int(message["bs"] * scale.lots), int(message["as"] * scale.lots)) if scale.sizes_known else (0, 0)
+    return Quote(scale.instrument_id, bid_ticks, ask_ticks, *sizes, message["t"].to_unix_nano())
+
+
+def _market_trade_of(message: dict[str, Any], scale: Scale) -> MarketTrade | None:
+    price_ticks, lots = round(message["p"] * scale.ticks), int(message["s"] * scale.lots)
+    if price_ticks < 1 or lots < 1 or not UNPRICED_CONDITIONS.isdisjoint(message.get("c") or ()):
+        return None
+    aggressor = {"B": 1, "S": -1}.get(message.get("tks", ""), 0)
+    return MarketTrade(scale.instrument_id, price_ticks, lots, aggressor, message["t"].to_unix_nano())
+
+
+def _bars_of(rows: list[WireBar], instrument: Instrument) -> Iterator[Bar]:
+    for row in rows:
+        open_ns = nanoseconds_of(row.t)
+        opened, high, low, closed = (steps_nearest(price, instrument.tick_size) for price in (row.o, row.h, row.l, row.c))
+        yield Bar(instrument.instrument_id, open_ns, open_ns + MINUTE_NS, opened, high, low, closed,
+                  steps_down(row.v, instrument.lot_size))
