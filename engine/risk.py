@@ -5,30 +5,33 @@ position is never held back by heat, loss limits, order rate or trading state; i
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from engine.arming import is_armed
 from engine.errors import InvariantBroken
 from engine.inputs import AutomationLevel, Connectivity, TradingState
 from engine.instruments import Instrument
+from engine.limits import (
+    BPS,
+    Book,
+    book_of,
+    check,
+    count_checks,
+    list_checks,
+    loss_checks,
+    market_checks,
+    size_checks,
+)
 from engine.market import MarketView
 from engine.orders import Order, OrderIntent, OrderKind, Purpose
 from engine.service import CheckView, Refusal
 from engine.state import State
-from engine.units import NS_PER_SECOND, Minor, Nanoseconds, Ticks, seconds_to_ns
+from engine.units import NS_PER_SECOND, Lots, Nanoseconds, Ticks, seconds_to_ns
 from engine.valuation import (
-    equity_minor,
     first_stop_ticks,
-    fraction,
-    gross_minor,
-    heat_minor,
-    intended_risk_minor,
-    working_notional_minor,
     worst_entry_ticks,
 )
 
 _SEAL = object()
-BPS = 10_000
 
 
 class RiskApproved:
@@ -42,10 +45,6 @@ class RiskApproved:
         self.intent = intent
 
 
-def check(name: str, passed: bool, limit: object, value: object, message: str = "") -> CheckView:  # noqa: FBT001
-    return CheckView(name, passed, str(limit), str(value), "" if passed else message)
-
-
 def refusal_of(failed: CheckView) -> Refusal:
     return Refusal(failed.name, failed.limit, failed.value, failed.message)
 
@@ -56,7 +55,8 @@ def refusal_of(failed: CheckView) -> Refusal:
 def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: OrderIntent) -> tuple[CheckView, ...]:
     """Every check of an entry, in the order in which they are told."""
     instrument = state.instruments[intent.instrument_id]
-    checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent), *_size_checks(instrument, intent)]
+    checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent), *list_checks(state, at_ns, intent),
+              *_size_checks(instrument, intent)]
     mark = market.marks.get(intent.instrument_id)
     limits = state.portfolios[intent.portfolio].settings.limits
     age_seconds = (at_ns - mark.at_ns) / NS_PER_SECOND if mark else None
@@ -69,8 +69,11 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     taking = mark.take_ticks(intent.side.sign)
     entry = worst_entry_ticks(intent, taking)
     checks += _price_checks(state, instrument, intent, mark.bid_ticks, mark.ask_ticks, entry)
+    checks += market_checks(state, instrument, intent, mark, entry)
+    checks += loss_checks(state, market, intent.portfolio)
     checks += _flow_checks(state, at_ns, intent)
-    checks += _money_checks(state, market, instrument, intent, entry)
+    checks += count_checks(state, intent.portfolio)
+    checks += _money_checks(book_of(state, market, intent, entry), intent.order_lots)
     return tuple(checks)
 
 
@@ -187,53 +190,12 @@ def _same_terms(order: Order, intent: OrderIntent) -> bool:
         intent.instrument_id, intent.side, intent.order_lots, intent.kind, intent.limit_ticks, intent.trigger_ticks)
 
 
-def _money_checks(state: State, market: MarketView, instrument: Instrument, intent: OrderIntent,
-                  entry: Ticks) -> list[CheckView]:
-    portfolio = state.portfolios[intent.portfolio]
-    limits, currency = portfolio.settings.limits, portfolio.settings.currency
-    equity = equity_minor(state, market, intent.portfolio)
-    notional = instrument.notional_minor(entry, intent.order_lots)
-    working = working_notional_minor(state, market, intent.portfolio)
-    buying_power = buying_power_minor(state, market, intent.portfolio, working)
-    needed = notional + instrument.fee_minor(entry, intent.order_lots, maker=False)
-    cap = _order_cap_minor(instrument, equity, limits.max_order_notional_fraction, limits.max_order_notional)
-    held = state.position(intent.portfolio, intent.instrument_id)
-    same_side = abs(held.lots) if held and held.sign == intent.side.sign else 0
-    same_side += sum(order.leaves_lots for order in state.orders_in(intent.portfolio, intent.instrument_id)
-                     if order.intent.purpose is Purpose.ENTRY and order.intent.side is intent.side)
-    share = fraction(instrument.notional_minor(entry, same_side + intent.order_lots), equity)
-    heat = fraction(heat_minor(state, market, intent.portfolio)
-                    + intended_risk_minor(state, intent, entry, intent.order_lots), equity)
-
-    def money(minor: Minor) -> str:
-        return f"{instrument.money(minor)} {currency}"
-
-    return [
-        check("minimum notional", notional >= instrument.min_notional_minor, money(instrument.min_notional_minor),
-              money(notional), f"{instrument.symbol} takes orders from {money(instrument.min_notional_minor)} up"),
-        check("order notional", notional <= cap, money(cap), money(notional),
-              f"the order is worth {money(notional)}; an order may be worth {money(cap)}"),
-        check("position share", share <= limits.max_position_fraction, f"{limits.max_position_fraction:.1%}", f"{share:.1%}",
-              f"{instrument.symbol} would be {share:.1%} of equity; the limit is {limits.max_position_fraction:.1%}"),
-        check("buying power", needed <= buying_power, money(max(0, buying_power)), money(needed),
-              f"the order needs {money(needed)}; {money(max(0, buying_power))} is left"),
-        check("heat", heat <= limits.max_heat_fraction, f"{limits.max_heat_fraction:.2%}", f"{heat:.2%}",
-              f"heat would be {heat:.2%} of equity; the limit is {limits.max_heat_fraction:.2%}"),
-    ]
-
-
-def _order_cap_minor(instrument: Instrument, equity: Minor, share: float, absolute: Decimal | None) -> Minor:
-    caps = [int(equity * share)]
-    if absolute is not None:
-        caps.append(int(absolute.scaleb(instrument.minor_exponent)))
-    return max(0, min(caps))
-
-
-def buying_power_minor(state: State, market: MarketView, portfolio: str, working_minor: Minor) -> Minor:
-    """Leverage times equity, less what is held and what working entries may still take."""
-    limits = state.portfolios[portfolio].settings.limits
-    return int(equity_minor(state, market, portfolio) * limits.max_leverage) - gross_minor(
-        state, market, portfolio) - working_minor
+def _money_checks(book: Book, lots: Lots) -> list[CheckView]:
+    instrument = book.instrument
+    notional, least = book.notional(lots), instrument.min_notional_minor
+    return [check("minimum notional", notional >= least, book.money(least), book.money(notional),
+                  f"{instrument.symbol} takes orders from {book.money(least)} up"),
+            *(one(book, lots) for one in size_checks(book))]
 
 
 def approve_entry(checks: Sequence[CheckView], entry: OrderIntent,

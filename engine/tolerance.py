@@ -26,7 +26,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_order_notional: Annotated[Decimal | None, Meta(
         description="The largest single order in money, above 0; without it only the share counts.", examples=[10_000])] = None
     max_risk_per_order_fraction: Annotated[float, Meta(
-        ge=0, le=1, description="The most that a single order may lose at its stop (0: off).")] = 0.02
+        ge=0, le=1, description="The most that a single order may lose at its stop (0: off).")] = 0.04
     kelly_fraction: Annotated[float, Meta(
         gt=0, le=1, description="The part of the full Kelly fraction that sizing by edge takes.")] = 0.25
     min_reward_to_risk: Annotated[float, Meta(
@@ -114,7 +114,7 @@ PRESETS: dict[RiskTolerance, Limits] = {
         max_losing_streak=3, cooldown_seconds=14_400.0),
     RiskTolerance.MODERATE: Limits(),
     RiskTolerance.AGGRESSIVE: Limits(
-        max_order_notional_fraction=0.5, max_risk_per_order_fraction=0.04, kelly_fraction=0.5, max_position_fraction=0.6,
+        max_order_notional_fraction=0.5, max_risk_per_order_fraction=0.06, kelly_fraction=0.5, max_position_fraction=0.6,
         max_leverage=2.0, max_sector_fraction=1.0, max_bucket_fraction=1.0, max_heat_fraction=0.12,
         max_daily_notional_fraction=20.0, max_orders_per_day=5_000, orders_per_minute=120, max_spread_bps=500,
         max_day_loss_fraction=0.06, max_week_loss_fraction=0.12, max_drawdown_fraction=0.3, max_losing_streak=0),

@@ -10,10 +10,11 @@ import msgspec
 from engine.inputs import PlaceOrder, TrailSpec
 from engine.instruments import Instrument
 from engine.kernel.sizing import lots_for_risk
+from engine.limits import BPS
 from engine.market import MarketView
 from engine.orders import OrderIntent, OrderKind, Purpose
 from engine.positions import ExitPlan, Position
-from engine.risk import BPS, entry_checks
+from engine.risk import entry_checks
 from engine.service import CheckView, OrderCard, Refusal
 from engine.state import State
 from engine.units import Lots, Nanoseconds, Ticks, seconds_to_ns, steps_exact, steps_up, stop_steps, target_steps

@@ -8,7 +8,7 @@ from engine.decide.sending import send_entry
 from engine.events import Proposal, ProposalRaised, ProposalSettled
 from engine.inputs import Approve, Decline, PlaceOrder, TrailSpec
 from engine.instruments import Instrument
-from engine.risk import BPS, check
+from engine.limits import BPS, check
 from engine.service import AlertLevel, OrderCard, ProposalStatus, Refusal
 from engine.state import State
 from engine.turn import Turn
