@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 
 from engine.alert_rules import AlertRuleState
 from engine.positions import Position
+from engine.service import AlertRuleView
 
 SPREAD_PARTS = 20_000  # bid + ask is twice the price, and a spread is told in hundredths of a percent of it
 
@@ -39,6 +40,7 @@ class AlertMemo:
 
     def __init__(self) -> None:
         self.bands: dict[str, dict[str, Band]] = {}
+        self.rule_views: dict[str, tuple[AlertRuleState, AlertRuleView]] = {}
         self._views: dict[Hashable, tuple[Hashable, object]] = {}
 
     def put(self, instrument_id: str, rule_id: str, band: Band) -> None:

@@ -146,6 +146,14 @@ def terms_of(condition: Condition) -> Iterator[Term]:
         yield from terms_of(part)
 
 
+def groups_of(condition: Condition) -> Iterator[AllOf | AnyOf]:
+    """Every `and` and `or` of a tree."""
+    if not isinstance(condition, Term):
+        yield condition
+        for part in condition.parts:
+            yield from groups_of(part)
+
+
 def depth_of(condition: Condition) -> int:
     """How deep a tree is nested; 1 for a single comparison."""
     return 1 if isinstance(condition, Term) else 1 + max((depth_of(part) for part in condition.parts), default=0)
@@ -279,6 +287,8 @@ def problem_of(rule: AlertRule) -> str:
     terms = list(terms_of(rule.condition))
     if not 1 <= len(terms) <= MOST_TERMS or depth_of(rule.condition) > MOST_DEPTH:
         return f"a condition has 1 to {MOST_TERMS} comparisons, nested at most {MOST_DEPTH} deep"
+    if any(len(group.parts) < 2 for group in groups_of(rule.condition)):
+        return "and and or join at least two conditions"
     if not 1 <= len(rule.actions) <= MOST_ACTIONS:
         return f"a rule has 1 to {MOST_ACTIONS} actions; the smallest is notify"
     if not 0 <= rule.hysteresis_bps <= 5_000:

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from engine.alert_views import rule_views
 from engine.arming import automation_in_force, is_armed, limits_digest
 from engine.inputs import PlaceOrder, TradingState
 from engine.instruments import Instrument
@@ -50,7 +51,7 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         positions=tuple(position_view(state, market, at_ns, position) for position in state.positions.values()),
         orders=tuple(order_view(state, at_ns, order) for order in orders if order.intent.instrument_id in state.instruments),
         fills=tuple(fill_view(state, settled) for settled in reversed(state.recent_fills[-SHOWN_FILLS:])),
-        proposals=proposal_views(state, at_ns), alerts=alert_views(state),
+        proposals=proposal_views(state, at_ns), alerts=alert_views(state), alert_rules=rule_views(state, market),
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
         flatten=flatten_view(state), health=health)
 
