@@ -44,7 +44,8 @@ OUTCOMES: Final = {
 
 NEVER_CONNECTED: Final = frozenset({"ClientConnectorError", "ConnectionTimeoutError", "gaierror", "ConnectionRefusedError"})
 
-_DUPLICATE: Final = re.compile(r"duplicate (order sent|cl_?ord_?id|client ?_?order ?_?id)|client ?_?order ?_?id.{0,20}already", re.I)
+_DUPLICATE: Final = re.compile(
+    r"duplicate (order sent|cl_?ord_?id|client ?_?order ?_?id)|client ?_?order ?_?id.{0,20}already", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"\b(?:https?|wss?)://\S+")
 _MESSAGE: Final = re.compile(r'"(?:msg|message)"\s*:\s*"([^"]+)"')
 _CODE: Final = re.compile(r'"code"\s*:\s*"?(-?\w+)')

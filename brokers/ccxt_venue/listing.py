@@ -68,7 +68,7 @@ def spot_market(venue: str, markets: Mapping[str, Any], symbol: str) -> Any:
     """The market of a symbol; refuses what is not spot."""
     market = markets.get(symbol)
     if market is None:
-        close = sorted(known for known in markets if known.split("/")[0] == symbol.split("/")[0])[:5]
+        close = sorted(known for known in markets if known.split("/")[0] == symbol.split("/", maxsplit=1)[0])[:5]
         hint = f"; it lists {', '.join(close)}" if close else ""
         raise InstrumentError(f"{venue} does not list {symbol}{hint}")
     if not market.get("spot"):

@@ -28,6 +28,15 @@ class Paging(Enum):
     SINCE = "a page begins at the time of the last fill"
 
 
+class Sweep(Enum):
+    """How all open orders are cancelled with the fewest requests."""
+
+    EACH = "one by one"
+    SYMBOLS = "a symbol at a time"
+    ACCOUNT = "all at once"
+    IDS = "a list of ids at a time"
+
+
 class VenueProfile(NamedTuple):
     """How one venue is spoken to. `stop` None leaves native stops to what ccxt says of the venue.
 
@@ -42,6 +51,8 @@ class VenueProfile(NamedTuple):
     lookup: Lookup = Lookup.LISTS
     paging: Paging = Paging.SINCE
     page_limit: int | None = None
+    sweep: Sweep = Sweep.EACH
+    cancels_by_client_id: bool = False
     trades_need_symbol: bool = True
     serial: bool = False
     stream: bool = True
@@ -77,20 +88,22 @@ def _coinbase_market_buy(quantity: str) -> Mapping[str, Any]:
 
 PROFILES: Final[Mapping[str, VenueProfile]] = {
     "binance": VenueProfile(
-        verified=True, stop=True, lookup=Lookup.BY_CLIENT_ID, paging=Paging.FROM_ID, page_limit=1_000, exact_amounts=True,
-        wire_ids=WireIds(36), reads_currencies=False, corrects_clock=True, client_id_field="c", confirms=_binance_confirms,
+        verified=True, stop=True, lookup=Lookup.BY_CLIENT_ID, paging=Paging.FROM_ID, page_limit=1_000, sweep=Sweep.SYMBOLS,
+        cancels_by_client_id=True, exact_amounts=True, wire_ids=WireIds(36), reads_currencies=False,
+        corrects_clock=True, client_id_field="c", confirms=_binance_confirms,
         options={"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "defaultType": "spot",
                  "warnOnFetchOpenOrdersWithoutSymbol": False, "newOrderRespType": {"market": "ACK", "limit": "ACK"}},
         note="an id is free again once its order is closed, so a resend is looked up first; OCO wants both orders in one "
              "request, which the engine does not send"),
     "kraken": VenueProfile(
-        verified=True, stop=True, lookup=Lookup.FILTERED_LISTS, paging=Paging.OFFSET, trades_need_symbol=False, serial=True,
-        exact_amounts=True, wire_ids=WireIds(18, hex_beyond=True), order_params={"oflags": "fciq"},
+        verified=True, stop=True, lookup=Lookup.FILTERED_LISTS, paging=Paging.OFFSET, page_limit=50,
+        sweep=Sweep.ACCOUNT, cancels_by_client_id=True, trades_need_symbol=False, serial=True, exact_amounts=True,
+        wire_ids=WireIds(18, hex_beyond=True), order_params={"oflags": "fciq"},
         client_id_field="cl_ord_id", confirms=_kraken_confirms,
         note="fees are always asked in the quote currency; ids longer than 18 characters travel as 32 hex digits; has no "
              "sandbox; native trailing stops are left to the engine"),
     "coinbase": VenueProfile(
-        verified=True, stop=False, unique_ids=True, lookup=Lookup.LISTS, paging=Paging.CURSOR, page_limit=100,
+        verified=True, stop=False, unique_ids=True, lookup=Lookup.LISTS, paging=Paging.CURSOR, page_limit=100, sweep=Sweep.IDS,
         trades_need_symbol=False, exact_amounts=True, wire_ids=WireIds(128), client_id_param="client_order_id",
         reads_currencies=False, options={"createMarketBuyOrderRequiresPrice": False}, market_buy=_coinbase_market_buy,
         confirms=_coinbase_confirms,
