@@ -1,7 +1,7 @@
 """The composition root: the only place that sees brokers, store and engine together.
 
-`open_engine` is the engine of a home, live on paper; `short_engine` the same for one command; `emergency_engine` goes
-straight at the venue where the home's own engine hangs.
+`open_engine` is the engine of a home, on paper, at real venues (tui.compose_venues) or both; `short_engine` the same for
+one command; `emergency_engine` goes straight at the venues where the home's own engine hangs.
 """
 
 import asyncio
@@ -19,14 +19,13 @@ from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from engine.clocks import SystemClock
 from engine.config import Config, load_config
-from engine.config_accounts import AccountConfig
+from engine.config_accounts import SIMULATED, AccountConfig
 from engine.errors import ConfigError
-from engine.inputs import Bar, Command, Connectivity, SetTradingState, TradingState, Unanswered
+from engine.inputs import Bar, Connectivity, SetTradingState, TradingState, Unanswered
 from engine.instruments import Instrument
 from engine.market import NS_PER_DAY
 from engine.parts import EngineParts
 from engine.runner import Engine
-from engine.service import Mode
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
 from store.halt_flag import clear_halt, read_halt
@@ -35,6 +34,7 @@ from store.journal import SqliteJournal
 from store.memory import MemoryJournal
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
+from tui.compose_venues import RealVenues, merged_feed, real_venues
 from tui.folding import restored_state
 from tui.running_engine import STOP_SECONDS, Checkpoints, EngineLink, RunningEngine, obey_flag
 from tui.version import VERSION
@@ -70,15 +70,19 @@ def day_number_in(zone_name: str) -> Callable[[Nanoseconds], int]:
     return day_number
 
 
-# ---- the parts of a paper engine -------------------------------------------------------------------------------------
+# ---- the parts of an engine -------------------------------------------------------------------------------------
 
 
 def paper_broker(account: AccountConfig, memory: Path | None, instruments: Sequence[Instrument]) -> PaperBroker:
     """The paper venue of one configured account."""
-    options = PaperOptions(
+    return PaperBroker(account.name, memory, paper_options(account), instruments)
+
+
+def paper_options(account: AccountConfig) -> PaperOptions:
+    """What the configuration says of a paper account."""
+    return PaperOptions(
         initial_cash_minor=account.initial_cash_minor, currency=account.currency, leverage=account.leverage,
         slippage_bps=account.slippage_bps, latency_ms=account.latency_ms, commit_marks_seconds=MARKS_SECONDS)
-    return PaperBroker(account.name, memory, options, instruments)
 
 
 def simulated_market(config: Config) -> SimulatedMarket:
@@ -87,9 +91,10 @@ def simulated_market(config: Config) -> SimulatedMarket:
 
 
 def paper_brokers(home: Home, config: Config, market: SimulatedMarket) -> tuple[PaperBroker, ...]:
-    """A paper venue for the account of each portfolio, on the home's memory."""
+    """A paper venue for each portfolio's account that trades on the simulated market, on the home's memory."""
     accounts = [config.account_named(portfolio.account) for portfolio in config.portfolio]
-    return tuple(paper_broker(account, home.paper, market.instruments()) for account in accounts)
+    return tuple(paper_broker(account, home.paper, market.instruments()) for account in accounts
+                 if account.kind == "paper" and config.market.source == SIMULATED)
 
 
 def catch_up(broker: PaperBroker, config: Config, until_ns: Nanoseconds) -> None:
@@ -116,45 +121,54 @@ class WarmingFeed(SimulatedFeed):
         return super().history(instrument_id, min(limit, self.warm_bars))
 
 
-def paper_parts(home: Home, config: Config, journal: SqliteJournal | MemoryJournal, state: State, *,
-                engine_id: str, startup: tuple[Command, ...] = (), warm_bars: int = WARM_BARS,
-                ready_when_warm: bool = False, checkpoint: Callable[[State], None] | None = None) -> EngineParts:
-    """An engine on the simulated market and the paper venue of a home."""
+def engine_parts(home: Home, config: Config, real: RealVenues, journal: SqliteJournal | MemoryJournal, state: State,
+                 warm_bars: int) -> EngineParts:
+    """An engine on the home's paper venue, on real ones, or on both, with the market data of all of them."""
     market, clock = simulated_market(config), SystemClock()
-    brokers = paper_brokers(home, config, market)
-    for broker in brokers:
+    papers = paper_brokers(home, config, market)
+    for broker in papers:
         catch_up(broker, config, clock.now_ns())
-    feed = WarmingFeed(market, clock.now_ns, config.market.quotes_per_second)
-    feed.warm_bars = warm_bars
+    simulated = WarmingFeed(market, clock.now_ns, config.market.quotes_per_second)
+    simulated.warm_bars = warm_bars
+    feed = merged_feed(real, simulated if papers else None)
+    brokers = (*real.brokers, *papers)
     return EngineParts(
-        clock=clock, journal=journal, engine_id=engine_id, version=VERSION, mode=Mode.PAPER,
-        settings=config.settings(), brokers=brokers, state=state, startup=startup, checkpoint=checkpoint,
-        feed=feed, ready_when_warm=ready_when_warm, day_number=day_number_in(config.engine.new_day_zone))
+        clock=clock, journal=journal, engine_id=journal.engine_id, version=VERSION, mode=real.mode,
+        settings=config.settings(), brokers=brokers, state=state, feed=feed,
+        day_number=day_number_in(config.engine.new_day_zone))
 
 
 def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | None = None,
                 serve: bool = True, warm_bars: int = WARM_BARS) -> RunningEngine:
-    """Start the engine of a home: lock, journal, paper venue, simulated market, control socket.
+    """Start the engine of a home: locks, journal, keys, venues, market data, control socket.
 
-    A raised halt flag is obeyed before anything else. Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`.
+    A raised halt flag is obeyed before anything else. Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`, and for real
+    venues `ConfigError` and `KeysUnavailable`.
     """
     lock = home.lock()
+    try:
+        real = real_venues(home, config, paper_options)
+    except BaseException:
+        lock.release()
+        raise
     try:
         state = restored_state(home)
         journal = _live_journal(home, state)
     except BaseException:
+        real.release()
         lock.release()
         raise
     flag = read_halt(home)
     halted = (SetTradingState(command_id(), TradingState.HALTED, "", flag.cause, flag.by),) if flag else ()
     checkpoints = Checkpoints(home)
     try:
-        parts = paper_parts(home, config, journal, state, engine_id=journal.engine_id, startup=halted,
-                            warm_bars=warm_bars, ready_when_warm=not serve, checkpoint=checkpoints)
-        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
+        parts = engine_parts(home, config, real, journal, state, warm_bars)._replace(
+            startup=halted, ready_when_warm=not serve, checkpoint=checkpoints)
+        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, real.release)
     except BaseException:
         checkpoints.close()
         journal.close()
+        real.release()
         lock.release()
         raise
     started(running, on_stop or running.engine.stop, serve=serve)
@@ -198,18 +212,14 @@ def short_engine(home: Home) -> Iterator[EngineLink]:
 
 @contextmanager
 def emergency_engine(home: Home) -> Iterator[EngineLink]:
-    """An engine straight at the home's venue, with a journal in memory and an id of its own.
+    """An engine straight at the home's venues, with a journal in memory and an id of its own; it takes no lock.
 
     For a panic while the home's engine hangs or its journal is broken: that engine finds out from the venue later.
     """
-    try:
-        config = load_config(home.config)
-    except ConfigError as error:
-        _log.warning("the configuration is not used: %s", error)
-        config = Config()
+    config = _config_in_need(home)
+    real = real_venues(home, config, paper_options, locked=False)
     engine_id = f"x{time.time_ns() // 1_000_000:x}"
-    engine = Engine(paper_parts(home, config, MemoryJournal(engine_id=engine_id), State(), engine_id=engine_id,
-                                warm_bars=COMMAND_WARM_BARS))
+    engine = Engine(engine_parts(home, config, real, MemoryJournal(engine_id=engine_id), State(), COMMAND_WARM_BARS))
     link = EngineLink(engine)
     try:
         engine.start()
@@ -218,6 +228,20 @@ def emergency_engine(home: Home) -> Iterator[EngineLink]:
     finally:
         engine.stop()
         engine.join(STOP_SECONDS)
+
+
+def _config_in_need(home: Home) -> Config:
+    """The configuration for a panic: where it is broken the paper venue alone, unless it names a real one, since nobody could
+    then say that nothing is left there. Raises `ConfigError`."""
+    try:
+        return load_config(home.config)
+    except ConfigError as error:
+        text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.is_file() else ""
+        if any(venue in text for venue in ('"alpaca"', "'alpaca'", "ccxt:")):
+            raise ConfigError(f"{error}; it names a real venue, which cannot be reached so: correct the file, or close there by "
+                              "hand") from error
+        _log.warning("the configuration is not used: %s", error)
+        return Config()
 
 
 def _await_market(link: EngineLink) -> None:

@@ -1,74 +1,162 @@
-"""Real venues in the composition: accounts with their keys and locks, brokers, and the venues' market data in one feed.
+"""Real venues in the composition: accounts with their keys and locks, their brokers, and the venues' market data.
 
 Everything that reaches a library of a venue is imported inside the function that needs it.
 """
 
 import asyncio
 import hashlib
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from brokers.key_rights import KeyRights
-from engine.config_accounts import AccountConfig
+from brokers.market.merged import AwaitedFeed, MergedFeed
+from brokers.paper.on_venue import PaperOnVenue
+from brokers.paper.records import PaperOptions
+from brokers.patient import PatientBroker
+from engine.config import Config
+from engine.config_accounts import PAPER, SIMULATED, AccountConfig
 from engine.errors import ConfigError
-from engine.inputs import Bar, MarketItem
-from engine.ports import MarketFeed
+from engine.instruments import Instrument
+from engine.ports import Broker, MarketFeed
+from engine.service import Mode
+from store.home import Home, HomeLock, lock_account
 from store.keys import Key
+from tui.key_access import key_store, required_key
 
 if TYPE_CHECKING:
     from brokers.alpaca.endpoints import AlpacaEndpoints
     from brokers.ccxt_venue.session import Endpoints
 
-FIRST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 60.0
-_log = logging.getLogger("quarterdeck.venues")
+
+class OpenedAccount(NamedTuple):
+    """An account at a real venue, ready to be connected: its broker, and the feed of what it lists."""
+
+    config: AccountConfig
+    broker: PatientBroker
+    feed: MarketFeed
+    instrument_venue: str
 
 
-# ---- market data of several venues --------------------------------------------------------------------------------------
+class RealVenues(NamedTuple):
+    """What a configuration needs of real venues. `locks` are held until `release`; `papers` are paper accounts on a real
+    venue's prices. Everything is empty where the configuration is all paper on the simulated market."""
+
+    accounts: tuple[OpenedAccount, ...]
+    papers: tuple[PaperOnVenue, ...]
+    locks: tuple[HomeLock, ...]
+    live: bool
+
+    @property
+    def brokers(self) -> tuple[Broker, ...]:
+        """The brokers of the portfolios' accounts, those at real venues first: paper accounts take their listing."""
+        return (*(one.broker for one in self.accounts if not self._prices_alone(one)), *self.papers)
+
+    def _prices_alone(self, account: OpenedAccount) -> bool:
+        return any(paper.opens_source and paper.source is account.broker for paper in self.papers)
+
+    @property
+    def mode(self) -> Mode:
+        return Mode.LIVE if self.live else Mode.PAPER
+
+    def release(self) -> None:
+        """Give the accounts' locks back."""
+        for lock in self.locks:
+            lock.release()
 
 
-class MergedFeed:
-    """The feeds of several venues as one. A feed that fails is begun again, ever more slowly; the others do not notice."""
-
-    def __init__(self, feeds: Mapping[str, MarketFeed]) -> None:
-        self._feeds = dict(feeds)
-        self._closed = asyncio.Event()
-
-    async def run(self, sink: Callable[[MarketItem], None]) -> None:
-        await asyncio.gather(*(self._keep(venue, feed, sink) for venue, feed in self._feeds.items()))
-
-    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
-        """Bars of an instrument from the feed of its venue; none where no feed is of that venue."""
-        feed = self._feeds.get(instrument_id.rpartition("@")[2])
-        return feed.history(instrument_id, limit) if feed is not None else ()
-
-    async def close(self) -> None:
-        self._closed.set()
-        for feed in self._feeds.values():
-            await feed.close()
-
-    async def _keep(self, venue: str, feed: MarketFeed, sink: Callable[[MarketItem], None]) -> None:
-        wait_seconds = FIRST_RETRY_SECONDS
-        while not self._closed.is_set():
-            try:
-                await feed.run(sink)
-                return
-            except Exception as error:  # noqa: BLE001 - its quotes go stale, which blocks entries by itself
-                _log.error("market data of %s stopped (%s); trying again in %.0f s", venue, type(error).__name__, wait_seconds)
-            try:
-                await asyncio.wait_for(self._closed.wait(), wait_seconds)
-            except TimeoutError:
-                wait_seconds = min(2 * wait_seconds, LONGEST_RETRY_SECONDS)
+def merged_feed(real: RealVenues, simulated: MarketFeed | None) -> MarketFeed:
+    """The market data of all venues as one feed; that of the built-in market alone where there is no other."""
+    if not real.accounts and simulated is not None:
+        return simulated
+    feeds = [one.feed for one in real.accounts]
+    venues = {one.instrument_venue: at for at, one in enumerate(real.accounts)}
+    if simulated is not None:
+        venues[PAPER] = len(feeds)
+        feeds.append(simulated)
+    return MergedFeed(feeds, venues)
 
 
-# ---- accounts ------------------------------------------------------------------------------------------------------------
+def real_venues(home: Home, config: Config, paper_options: Callable[[AccountConfig], PaperOptions], *,
+                locked: bool = True) -> RealVenues:
+    """Get the accounts ready that the portfolios and the market's source need: keys read, accounts locked, nothing sent.
+
+    Without `locked` no lock is taken, for a panic while another engine hangs on to it. Raises `ConfigError`,
+    `KeysUnavailable`, `HomeLocked`.
+    """
+    traded = [config.account_named(portfolio.account) for portfolio in config.portfolio]
+    real = [account for account in traded if account.kind != "paper"]
+    source = None if config.market.source == SIMULATED else config.account_named(config.market.source)
+    on_source = [account for account in traded if account.kind == "paper"] if source is not None else []
+    extra = [source] if source is not None and on_source and source not in real else []
+    keys = _keys(home, config, [*real, *extra])
+    locks = _locked(real, keys) if locked else ()
+    try:
+        accounts = tuple(_opened(account, keys[account.name]) for account in (*real, *extra))
+        prices = next((one.broker for one in accounts if one.config == source), None)
+        papers = tuple(PaperOnVenue(one.name, home.paper, paper_options(one), prices, opens_source=bool(extra) and at == 0)
+                       for at, one in enumerate(on_source) if prices is not None)
+    except BaseException:
+        for lock in locks:
+            lock.release()
+        raise
+    return RealVenues(accounts, papers, locks, live=any(account.live for account in real))
+
+
+def _keys(home: Home, config: Config, accounts: Sequence[AccountConfig]) -> dict[str, Key]:
+    """The accounts' keys; the place where they lie is not even looked at where none is needed."""
+    if not accounts:
+        return {}
+    store = key_store(home.path, config)
+    return {account.name: required_key(store, account.name) for account in accounts}
+
+
+def _locked(accounts: Sequence[AccountConfig], keys: dict[str, Key]) -> tuple[HomeLock, ...]:
+    """One lock for each venue account, whatever homes call it; raises `HomeLocked`, `ConfigError` for two of one key."""
+    names: dict[str, str] = {}
+    for account in accounts:
+        other = names.setdefault(lock_name(account, keys[account.name]), account.name)
+        if other != account.name:
+            raise ConfigError(f'accounts "{other}" and "{account.name}" have the same key: one venue account belongs to one '
+                              "portfolio")
+    locks: list[HomeLock] = []
+    try:
+        locks += [lock_account(name) for name in names]
+    except BaseException:
+        for lock in locks:
+            lock.release()
+        raise
+    return tuple(locks)
 
 
 def lock_name(account: AccountConfig, key: Key) -> str:
     """What two engines on one venue account have in common, whatever their homes call it; shows no part of the key."""
-    place = account.endpoints.rest_url or ("practice" if not account.live else "real money")
+    place = account.endpoints.rest_url or ("real money" if account.live else "practice")
     return f"{account.venue} ({place}, key {hashlib.sha256(key.key_id.encode()).hexdigest()[:8]})"
+
+
+# ---- the adapters ----------------------------------------------------------------------------------------------------------
+
+
+def _opened(account: AccountConfig, key: Key) -> OpenedAccount:
+    if account.kind == "alpaca":
+        return _alpaca(account, key)
+    raise ConfigError(f'account "{account.name}": {account.venue} cannot be traded yet')
+
+
+def _alpaca(account: AccountConfig, key: Key) -> OpenedAccount:
+    from brokers.alpaca.broker import AlpacaBroker
+    from brokers.alpaca.endpoints import VENUE
+    from brokers.alpaca.feed import AlpacaFeed
+
+    endpoints = alpaca_endpoints(account)
+    broker = PatientBroker(AlpacaBroker(account.name, lambda: (key.key_id, key.secret), paper=account.paper,
+                                        symbols=account.symbols, endpoints=endpoints))
+    feed = AlpacaFeed(lambda: (key.key_id, key.secret), paper=account.paper, instruments=_listing_of(broker), endpoints=endpoints)
+    return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), VENUE)
+
+
+def _listing_of(broker: PatientBroker) -> Callable[[], Sequence[Instrument]]:
+    return lambda: broker.listing
 
 
 def alpaca_endpoints(account: AccountConfig) -> "AlpacaEndpoints":
@@ -86,6 +174,10 @@ def ccxt_endpoints(account: AccountConfig) -> "Endpoints":
     return Endpoints(account.endpoints.rest_url, account.endpoints.stream_url)
 
 
+def ccxt_key_source(key: Key) -> Callable[[], tuple[str, str, str | None]]:
+    return lambda: (key.key_id, key.secret, key.passphrase or None)
+
+
 def key_rights(account: AccountConfig, key: Key) -> KeyRights:
     """What the account's venue says that a key may do; raises as the venue's adapter does."""
     if account.kind == "alpaca":
@@ -99,7 +191,3 @@ def key_rights(account: AccountConfig, key: Key) -> KeyRights:
         return asyncio.run(ccxt_rights(account.name, account.exchange, ccxt_key_source(key), endpoints=ccxt_endpoints(account),
                                        sandbox=account.sandbox))
     raise ConfigError(f'account "{account.name}": the paper venue needs no key')
-
-
-def ccxt_key_source(key: Key) -> Callable[[], tuple[str, str, str | None]]:
-    return lambda: (key.key_id, key.secret, key.passphrase or None)

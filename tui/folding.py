@@ -38,7 +38,8 @@ def folded_snapshot(home: Home) -> Snapshot | None:
     state = restored_state(home)
     if not state.seq:
         return None
-    mode = Mode.REPLAY if (home.path / REPLAY_MARKER).exists() else Mode.PAPER
+    live = any(portfolio.settings.live for portfolio in state.portfolios.values())
+    mode = Mode.REPLAY if (home.path / REPLAY_MARKER).exists() else Mode.LIVE if live else Mode.PAPER
     health = HealthView(journal_seq=state.seq, journal_lag_ms=0.0, inputs_per_second=0.0, queue_depth=0,
                         uptime_seconds=0.0, replay_position="", replay_speed="")
     return snapshot_of(state, MarketView(), state.at_ns, version=0, mode=mode, health=health)

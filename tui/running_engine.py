@@ -79,12 +79,13 @@ class RunningEngine:
     """An engine with everything that belongs to it; leaving the `with` block ends it all in the right order."""
 
     def __init__(self, home: Home, engine: Engine, journal: SqliteJournal, lock: HomeLock,
-                 checkpoints: Checkpoints | None) -> None:
+                 checkpoints: Checkpoints | None, release_accounts: Callable[[], None] = lambda: None) -> None:
         self.home = home
         self.engine = engine
         self.link = EngineLink(engine)
         self._journal = journal
         self._lock = lock
+        self._release_accounts = release_accounts
         self._checkpoints = checkpoints
         self._server: ControlServer | None = None
         self._flag_watch: FlagWatch | None = None
@@ -117,6 +118,7 @@ class RunningEngine:
                 self._checkpoints.close()
             self._journal.close()
         finally:
+            self._release_accounts()
             self._lock.release()
 
 

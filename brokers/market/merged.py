@@ -1,0 +1,74 @@
+"""The market data of several venues as one feed."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.inputs import Bar, MarketItem
+from engine.ports import MarketFeed
+
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 60.0
+_log = logging.getLogger("quarterdeck.venues")
+
+
+class AwaitedFeed:
+    """A feed that begins once its venue has told what it lists."""
+
+    def __init__(self, inner: MarketFeed, listed: asyncio.Event) -> None:
+        self._inner = inner
+        self._listed = listed
+        self._closed = asyncio.Event()
+
+    async def run(self, sink: Callable[[MarketItem], None]) -> None:
+        waiting = {asyncio.create_task(event.wait()) for event in (self._listed, self._closed)}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        if not self._closed.is_set():
+            await self._inner.run(sink)
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        return self._inner.history(instrument_id, limit) if self._listed.is_set() else ()
+
+    async def close(self) -> None:
+        self._closed.set()
+        await self._inner.close()
+
+
+class MergedFeed:
+    """Several feeds, in the same event loop. One that fails is begun again, ever more slowly; the others do not notice."""
+
+    def __init__(self, feeds: Sequence[MarketFeed], venues: Mapping[str, int]) -> None:
+        """`venues` says for the venue of an instrument (what follows its @) which of the feeds knows its past."""
+        self._feeds = tuple(feeds)
+        self._venues = dict(venues)
+        self._closed = asyncio.Event()
+
+    async def run(self, sink: Callable[[MarketItem], None]) -> None:
+        await asyncio.gather(*(self._keep(feed, sink) for feed in self._feeds))
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """Bars of an instrument from the feed of its venue; none where no feed is of that venue."""
+        at = self._venues.get(instrument_id.rpartition("@")[2])
+        return self._feeds[at].history(instrument_id, limit) if at is not None else ()
+
+    async def close(self) -> None:
+        self._closed.set()
+        for feed in self._feeds:
+            await feed.close()
+
+    async def _keep(self, feed: MarketFeed, sink: Callable[[MarketItem], None]) -> None:
+        wait_seconds = FIRST_RETRY_SECONDS
+        while not self._closed.is_set():
+            try:
+                await feed.run(sink)
+                return
+            except Exception as error:  # noqa: BLE001 - its quotes go stale, which blocks entries by itself
+                _log.error("market data stopped (%s); trying again in %.0f s", type(error).__name__, wait_seconds)
+            try:
+                await asyncio.wait_for(self._closed.wait(), wait_seconds)
+            except TimeoutError:
+                wait_seconds = min(2 * wait_seconds, LONGEST_RETRY_SECONDS)

@@ -1,0 +1,98 @@
+"""A broker that does not mind when its venue is out of reach at the start: the others begin, and it keeps trying."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from engine.errors import ConfigError, InstrumentError, VenueUnreachable
+from engine.inputs import (
+    CancelAnswer,
+    ConnectionChanged,
+    InstrumentsListed,
+    NotSent,
+    OrderMissing,
+    OrderReport,
+    SubmitAnswer,
+    Unanswered,
+    VenueReport,
+)
+from engine.instruments import Instrument
+from engine.orders import OrderIntent
+from engine.ports import Broker, VenueMessage
+from engine.units import Nanoseconds
+
+FIRST_WAIT_SECONDS = 2.0
+LONGEST_WAIT_SECONDS = 60.0
+NOT_OPEN = "the venue could not be reached yet"
+_log = logging.getLogger("quarterdeck.venues")
+
+type Sink = Callable[[VenueMessage], None]
+
+
+class PatientBroker:
+    """Stands before another broker. While that one is not open nothing is sent, and nothing is said of what it holds."""
+
+    def __init__(self, inner: Broker, first_wait_seconds: float = FIRST_WAIT_SECONDS) -> None:
+        self.inner = inner
+        self.account = inner.account
+        self.capabilities = inner.capabilities
+        self.listing: tuple[Instrument, ...] = ()
+        self.opened = asyncio.Event()
+        self.on_opened: list[Callable[[tuple[Instrument, ...]], None]] = []
+        self._first_wait_seconds = first_wait_seconds
+        self._trying: asyncio.Task[None] | None = None
+
+    async def connect(self, sink: Sink) -> tuple[Instrument, ...]:
+        """Open the account; where the venue is out of reach say so to `sink` and go on trying. Raises `ConfigError` for what
+        time does not mend."""
+        try:
+            await self._open(sink)
+        except VenueUnreachable as error:
+            _log.warning("account %s: %s", self.account, error)
+            sink(ConnectionChanged(self.account, up=False, detail=str(error)))
+            self._trying = asyncio.create_task(self._keep_trying(sink))
+        except InstrumentError as error:
+            raise ConfigError(f"account {self.account}: {error}") from error
+        return self.listing
+
+    async def _open(self, sink: Sink) -> None:
+        listing = await self.inner.connect(sink)
+        self.capabilities, self.listing = self.inner.capabilities, listing
+        self.opened.set()
+        for tell in self.on_opened:
+            tell(listing)
+
+    async def _keep_trying(self, sink: Sink) -> None:
+        wait_seconds = self._first_wait_seconds
+        while True:
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
+            try:
+                await self._open(sink)
+            except (VenueUnreachable, ConfigError, InstrumentError) as error:
+                _log.warning("account %s: %s", self.account, error)
+                sink(ConnectionChanged(self.account, up=False, detail=str(error)))
+                continue
+            sink(InstrumentsListed(self.account, self.listing, self.capabilities))
+            sink(ConnectionChanged(self.account, up=True, detail="the venue can be reached"))
+            return
+
+    async def close(self) -> None:
+        if self._trying is not None:
+            self._trying.cancel()
+        await self.inner.close()
+
+    async def submit(self, intents: Sequence[OrderIntent]) -> Sequence[SubmitAnswer]:
+        return await self.inner.submit(intents) if self.opened.is_set() else [NotSent(NOT_OPEN)] * len(intents)
+
+    async def cancel(self, client_order_id: str, venue_order_id: str) -> CancelAnswer:
+        return await self.inner.cancel(client_order_id, venue_order_id) if self.opened.is_set() else NotSent(NOT_OPEN)
+
+    async def cancel_all(self) -> int | Unanswered:
+        return await self.inner.cancel_all() if self.opened.is_set() else Unanswered(NOT_OPEN)
+
+    async def order(self, client_order_id: str) -> OrderReport | OrderMissing | Unanswered:
+        return await self.inner.order(client_order_id) if self.opened.is_set() else Unanswered(NOT_OPEN)
+
+    async def report(self, since_ns: Nanoseconds, client_order_ids: Sequence[str]) -> VenueReport | Unanswered:
+        return await self.inner.report(since_ns, client_order_ids) if self.opened.is_set() else Unanswered(NOT_OPEN)
