@@ -73,11 +73,11 @@ class LiveDrive:
 
     async def _drain(self) -> None:
         """Everything that waits, commands before the venue's words, the venue's before prices, in batches."""
-        self._notice_sleep()
+        await self._notice_sleep()
         while self._shell.commands or self._shell.venue or self._shell.market:
             await self._shell.process(self._batch())
 
-    def _notice_sleep(self) -> None:
+    async def _notice_sleep(self) -> None:
         """After a pause (a laptop that slept, a stopped process) nothing is acted on before the venue has been asked and a
         halt that another process raised meanwhile is obeyed."""
         now_ns = self._shell.parts.clock.now_ns()
@@ -86,8 +86,8 @@ class LiveDrive:
         if not slept:
             return
         self._shell.market.clear()
-        for broker in self._shell.parts.brokers:
-            self._shell.venue.appendleft(ConnectionChanged(broker.account, up=True, detail="the process was paused"))
+        await self._shell.process([(now_ns, ConnectionChanged(broker.account, up=True, detail="the process was paused"))
+                                   for broker in self._shell.parts.brokers])
         self._shell.obey_halt()
 
     def _batch(self) -> Iterable[tuple[Nanoseconds, Input]]:

@@ -1,6 +1,7 @@
 """The running engine: its thread, and the `Service` that every surface talks to, from any thread."""
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from engine.live_drive import LiveDrive
 from engine.market import MarketView
 from engine.parts import EngineParts
 from engine.service import OrderCard, Receipt, Refusal, Snapshot
-from engine.shell import Shell, log_failure
+from engine.shell import STOPPED, Shell, log_failure
 from engine.state import State
 from engine.tape_drive import TapeDrive
 from engine.want import assess
@@ -28,6 +29,7 @@ class Engine:
         self._shell = Shell(parts)
         self._aio: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._calls: dict[concurrent.futures.Future[Any], None] = {}
 
     # ---- life ------------------------------------------------------------------------------------------------------------
 
@@ -59,6 +61,8 @@ class Engine:
         finally:
             self.finished.set()
             self.ready.set()
+            for call in list(self._calls):
+                call.cancel()
             self._shell.publisher.close()
 
     async def run(self) -> None:
@@ -99,12 +103,33 @@ class Engine:
         return self._shell.loop.market.bars(instrument_id, limit)
 
     async def _in_engine[T](self, work: Coroutine[Any, Any, T]) -> T:
-        if self._aio is None or self.finished.is_set() or self._aio.is_closed():
+        if self._aio is None or self._shell.closed or self.finished.is_set() or self._aio.is_closed():
             work.close()
             raise EngineUnreachable(self.failure or "the engine is not running")
         if asyncio.get_running_loop() is self._aio:
             return await work
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._aio))
+        try:
+            call = asyncio.run_coroutine_threadsafe(work, self._aio)
+        except RuntimeError:  # the loop was closed this very moment
+            work.close()
+            raise EngineUnreachable(STOPPED) from None
+        return await self._answer_to(call, work)
+
+    async def _answer_to[T](self, call: concurrent.futures.Future[T], work: Coroutine[Any, Any, T]) -> T:
+        """A call's answer; one that the end of the engine's loop overtook is told so, never left waiting."""
+        self._calls[call] = None
+        try:
+            if self.finished.is_set():
+                call.cancel()
+            return await asyncio.wrap_future(call)
+        except asyncio.CancelledError:
+            asking = asyncio.current_task()
+            if call.cancelled() and asking is not None and not asking.cancelling():
+                work.close()
+                raise EngineUnreachable(STOPPED) from None
+            raise
+        finally:
+            self._calls.pop(call, None)
 
     @property
     def state(self) -> State:

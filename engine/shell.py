@@ -25,6 +25,7 @@ from engine.views import snapshot
 
 CHECKPOINT_ROWS = 5_000
 LOGGED_DEFECTS = 20
+STOPPED = "the engine has stopped"
 UNWRITABLE = "the journal cannot be written"
 _log = logging.getLogger("quarterdeck.engine")
 
@@ -46,6 +47,7 @@ class Shell:
         self.market: deque[MarketItem] = deque()
         self.wake: asyncio.Event | None = None
         self.stopping = False
+        self.closed = False
         self.unwritable = ""
         self.tape_position = ""
         self._gateway = Gateway({broker.account: broker for broker in parts.brokers}, parts.clock, self.deliver, parts.notifier)
@@ -72,7 +74,9 @@ class Shell:
         self.nudge()
 
     async def send(self, command: Command) -> Receipt:
-        """Take a command and wait until what it caused is durable."""
+        """Take a command and wait until what it caused is durable; raises `EngineUnreachable` where none is taken any more."""
+        if self.closed:
+            raise EngineUnreachable(STOPPED)
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(command.command_id, []).append(future)
         self.commands.append(command)
@@ -126,10 +130,11 @@ class Shell:
         if self.parts.checkpoint is not None and not self.unwritable and self.loop.state.seq > self._checkpoint_seq:
             self.parts.checkpoint(self.loop.state)
         self.publish(force=True)
+        self.closed = True
         for waiting in self._waiting.values():
             for future in waiting:
                 if not future.done():
-                    future.set_exception(EngineUnreachable("the engine has stopped"))
+                    future.set_exception(EngineUnreachable(STOPPED))
 
     # ---- journal first, then effects, then answers -----------------------------------------------------------------------
 

@@ -378,7 +378,7 @@ class Shell:
         self.clock.advance_to(self.clock.now_ns() + round(seconds * NS_PER_SECOND))
         self.broker.advance(self.clock.now_ns())
         taken = self.engine._shell.loop.inputs_taken
-        self.engine._deliver(TimeAdvanced())
+        self.engine._shell.deliver(TimeAdvanced())
         await self.until(lambda: self.engine._shell.loop.inputs_taken > taken)
 
     @property
