@@ -39,7 +39,7 @@ def first_paint(home: Path, *, idle: bool) -> tuple[float, float]:
     began = time.monotonic()
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "tui.cli"], environment(home))
+        os.execve(sys.executable, [sys.executable, "-m", "tui.cli"], environment(home))  # noqa: S606 - the program itself
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 35, 120, 0, 0))
     seen = b""
     while b"HALT" not in seen and time.monotonic() - began < PATIENCE_SECONDS:

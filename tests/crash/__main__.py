@@ -46,7 +46,7 @@ def write_script(path: Path, tape: Path, orders: int, seed: int) -> None:
     rows = tape.read_text(encoding="utf-8").splitlines()[1:]
     with path.open("w", encoding="utf-8") as file:
         for number, place in enumerate(sorted(choose.sample(range(20, len(rows) - 20), orders))):
-            stamp, _, _, _, close, _ = rows[place].split(",")
+            close = rows[place].split(",")[4]
             command = _entry(choose, float(close)) | {"type": "PlaceOrder", "command_id": f"crash-{number}", "symbol": "ETH/USD"}
             at_ns = (START + (place + 1) * BAR_SECONDS) * 1_000_000_000 + number
             file.write(json.dumps({"at": at_ns, "command": command}) + "\n")
@@ -74,11 +74,12 @@ class Replay:
 
     def __init__(self, home: Path, tape: Path, script: Path | None) -> None:
         self.home = home
-        self._command = [sys.executable, "-m", "tui.cli", "--home", str(home), "replay", str(tape), "--headless", "--speed", "max",
-                         "--json", *(["--script", str(script)] if script else [])]
+        self._command = [sys.executable, "-m", "tui.cli", "--home", str(home), "replay", str(tape), "--headless",
+                         "--speed", "max", "--json", *(["--script", str(script)] if script else [])]
 
     def start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        return subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                start_new_session=True)
 
     def finish(self) -> dict[str, Any]:
         """Run to the end; the report."""
@@ -101,7 +102,8 @@ def end_state(replay: Replay, report: dict[str, Any]) -> dict[str, Any]:
     return {
         "portfolios": [{key: value for key, value in one.items() if key != "start_cash"} for one in report["portfolios"]],
         "positions": [{key: one[key] for key in shown} for one in report["positions"]],
-        "fills": sorted((fill["at_ns"], fill["side"], fill["last_lots"], fill["last_ticks"], fill["fee_minor"]) for fill in fills),
+        "fills": sorted((fill["at_ns"], fill["side"], fill["last_lots"], fill["last_ticks"], fill["fee_minor"])
+                        for fill in fills),
         "round_trips": report["round_trips"], "longest_bare": report["longest_unprotected_seconds"]}
 
 

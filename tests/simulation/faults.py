@@ -50,7 +50,7 @@ class FaultyBroker:
         self._random = Random(seed)
         self._rate = rate
         self._sink: Callable[[VenueMessage], None] | None = None
-        self._late: list[tuple[int, Callable[[], None]]] = []
+        self._late: list[tuple[int, Callable[[], object]]] = []
         self._items = 0
         self._down_until = 0
         self._foreign = 0
@@ -165,7 +165,7 @@ class FaultyBroker:
         if self._down_until and self._items == self._down_until:
             self._emit(ConnectionChanged(self.account, up=True))
 
-    def _later(self, act: Callable[[], None]) -> None:
+    def _later(self, act: Callable[[], object]) -> None:
         self._late.append((self._items + self._random.randint(1, 6), act))
 
     def _world_fault(self) -> None:

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple
+
+import msgspec
 
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from engine.apply import apply
 from engine.clocks import VirtualClock
 from engine.events import Recorded, decode
-from engine.inputs import AutomationLevel, TradingState
+from engine.inputs import AutomationLevel, Bar, MarketItem, TradingState
 from engine.kernel.exits import NO_EXIT, exit_on_price
 from engine.orders import OrderIntent, Purpose
 from engine.parts import EngineParts
@@ -27,8 +29,9 @@ from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, WorldTape,
 
 FAULT_RATE = 0.12
 MOST_CRASHES = 4
-CAPABILITIES = ({}, {}, {"bracket": False}, {"bracket": False, "oco": False}, {"stop": False, "bracket": False, "oco": False},
-                {"reduce_only": False, "bracket": False, "oco": False})
+CAPABILITIES = (
+    PaperOptions(), PaperOptions(), PaperOptions(bracket=False), PaperOptions(bracket=False, oco=False),
+    PaperOptions(stop=False, bracket=False, oco=False), PaperOptions(reduce_only=False, bracket=False, oco=False))
 
 
 class Outcome(NamedTuple):
@@ -49,9 +52,9 @@ class Simulation:
         self.seed = seed
         self.random = Random(seed)
         can = self.random.choice(CAPABILITIES)
-        options = PaperOptions(seed=seed, slippage_bps=self.random.choice((0, 3)),
-                               latency_ms=self.random.choice((0, 0, 1_500, 5_000)),
-                               fill_share_bps=self.random.choice((10_000, 2_500)), **can)
+        options = msgspec.structs.replace(
+            can, seed=seed, slippage_bps=self.random.choice((0, 3)), latency_ms=self.random.choice((0, 0, 1_500, 5_000)),
+            fill_share_bps=self.random.choice((10_000, 2_500)))
         self.options = options
         venue = PaperBroker(ACCOUNT, None, options, instruments())
         self.broker = FaultyBroker(venue, seed + 1, self.random.choice((0.0, FAULT_RATE, FAULT_RATE, 3 * FAULT_RATE)))
@@ -185,10 +188,10 @@ class _Calming:
         self.instruments = tape.instruments
         self.history = tape.history
 
-    def items(self):  # type: ignore[no-untyped-def]
+    def items(self) -> Iterator[MarketItem]:
         quiet_from = START_NS + ITEMS * STEP_NS
         for item in self._tape.items():
-            if (item.close_ns if hasattr(item, "close_ns") else item.at_ns) >= quiet_from:
+            if (item.close_ns if isinstance(item, Bar) else item.at_ns) >= quiet_from:
                 self._broker.quiet = True
             yield item
 
