@@ -299,6 +299,16 @@ class SetTradingState(msgspec.Struct, frozen=True, tag=True):
     by: str = "user"
 
 
+class SetLimit(msgspec.Struct, frozen=True, tag=True):
+    """Change one limit of a portfolio at run time: `value` as it is written, `default` for the configuration's."""
+
+    command_id: str
+    portfolio: str
+    limit: str
+    value: str
+    by: str = "user"
+
+
 class Flatten(msgspec.Struct, frozen=True, tag=True):
     """The second stage of panic: halt, cancel every order at the venue, close every position, re-read until flat."""
 
@@ -379,7 +389,7 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 
 
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
-                | AcknowledgeAlert | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
+                | SetLimit | AcknowledgeAlert | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
                 | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------

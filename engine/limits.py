@@ -134,7 +134,7 @@ def exposure_of(state: State, market: MarketView, portfolio: str, like: Instrume
     wanted = (sector_of(settings, like), like.asset_class, bucket_of(settings, like)) if like else None
     gross = net = working = 0
     groups = [0, 0, 0]
-    for instrument_id, minor, is_working in _amounts_at_work(state, market, portfolio):
+    for instrument_id, minor, is_working in at_work(state, market, portfolio):
         gross, net = gross + abs(minor), net + minor
         working += abs(minor) if is_working else 0
         if wanted is not None:
@@ -145,7 +145,7 @@ def exposure_of(state: State, market: MarketView, portfolio: str, like: Instrume
     return Exposure(gross, net, working, *groups)
 
 
-def _amounts_at_work(state: State, market: MarketView, portfolio: str) -> list[tuple[str, Minor, bool]]:
+def at_work(state: State, market: MarketView, portfolio: str) -> list[tuple[str, Minor, bool]]:
     """Signed money of every position and, at its worst price, of every working entry."""
     found = [(position.instrument_id, market_value_minor(state, market, position), False)
              for position in portfolio_positions(state, portfolio)]

@@ -9,9 +9,11 @@ from engine.instruments import Instrument
 from engine.market import MarketView
 from engine.orders import Order
 from engine.positions import Position, entry_ticks
+from engine.risk_views import risk_view
 from engine.service import (
     AccountView,
     AlertView,
+    BrakeLevel,
     FillView,
     FlattenView,
     HealthView,
@@ -53,7 +55,8 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         fills=tuple(fill_view(state, settled) for settled in reversed(state.recent_fills[-SHOWN_FILLS:])),
         proposals=proposal_views(state, at_ns), alerts=alert_views(state), alert_rules=rule_views(state, market),
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
-        flatten=flatten_view(state), health=health)
+        flatten=flatten_view(state), health=health,
+        risks=tuple(risk_view(state, market, at_ns, name) for name in state.portfolios))
 
 
 def decimals(step: Decimal) -> int:
@@ -63,6 +66,19 @@ def decimals(step: Decimal) -> int:
 
 def money(minor_exponent: int, minor: Minor) -> Decimal:
     return Decimal(minor).scaleb(-minor_exponent)
+
+
+def state_cause(state: State, portfolio: str) -> str:
+    """Why a portfolio is not ACTIVE: its own latch first, then everything's, then its brakes."""
+    known, effective = state.portfolios[portfolio], state.effective_state(portfolio)
+    if effective is TradingState.ACTIVE:
+        return ""
+    if known.trading_state is effective:
+        return known.cause
+    if state.trading_state is effective:
+        return state.trading_cause
+    levels = (BrakeLevel.REDUCING, BrakeLevel.HALTED)
+    return "; ".join(brake.cause for brake in known.brakes.values() if brake.level in levels)
 
 
 def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio: str) -> AccountView:
@@ -76,7 +92,6 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
     gross = gross_minor(state, market, portfolio)
     working = working_notional_minor(state, market, portfolio)
     effective = state.effective_state(portfolio)
-    cause = known.cause if effective is known.trading_state and effective is not TradingState.ACTIVE else state.trading_cause
     drifts = tuple(f"{instrument_id}: ours {drift.our_lots}, venue {drift.venue_lots}"
                    for instrument_id, drift in account.drifts.items())
     return AccountView(
@@ -88,7 +103,7 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
         fees=money(exponent, known.fees_minor), heat_percent=100 * fraction(heat_minor(state, market, portfolio), equity),
         heat_limit_percent=100 * settings.limits.max_heat_fraction, gross_exposure_percent=100 * fraction(gross, equity),
         buying_power=money(exponent, max(0, int(equity * settings.limits.max_leverage) - gross - working)),
-        trading_state=effective, trading_state_cause=cause if effective is not TradingState.ACTIVE else "",
+        trading_state=effective, trading_state_cause=state_cause(state, portfolio),
         automation=automation_in_force(state, portfolio, at_ns), connectivity=account.connectivity, drift=drifts,
         limits=settings.limits, live=settings.live, limits_digest=limits_digest(settings.limits),
         armed_until_ns=account.armed_until_ns if settings.live and is_armed(state, portfolio, at_ns) else 0,

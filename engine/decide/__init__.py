@@ -6,7 +6,20 @@ The quiet path comes first: a price inside every position's quiet band costs a d
 from collections.abc import Callable
 from typing import Any
 
-from engine.decide import alerts, arming, beat, commands, entries, flatten, prices, proposals, sessions, trading_state, venue
+from engine.decide import (
+    alerts,
+    arming,
+    beat,
+    commands,
+    entries,
+    flatten,
+    limit_changes,
+    prices,
+    proposals,
+    sessions,
+    trading_state,
+    venue,
+)
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
@@ -35,6 +48,7 @@ from engine.inputs import (
     RemoveAlertRule,
     ReportFailed,
     SetAlertRule,
+    SetLimit,
     SetProtection,
     SetTradingState,
     SubmitAnswered,
@@ -66,7 +80,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
 _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     PlaceOrder: entries.place_order, CancelOrder: commands.cancel_order, ClosePosition: commands.close_position,
     SetProtection: commands.set_protection, Approve: proposals.approve, Decline: proposals.decline,
-    SetTradingState: trading_state.set_trading_state, Flatten: flatten.start, AcknowledgeAlert: commands.acknowledge_alert,
+    SetTradingState: trading_state.set_trading_state,
+    SetLimit: limit_changes.set_limit, Flatten: flatten.start, AcknowledgeAlert: commands.acknowledge_alert,
     AcceptDrift: commands.accept_drift, Reconcile: commands.reconcile_now,
     ArmAccount: arming.arm, DisarmAccount: arming.disarm,
     SetAlertRule: alerts.set_rule, RemoveAlertRule: alerts.remove_rule, EnableAlertRule: alerts.enable_rule,

@@ -123,7 +123,7 @@ def test_a_limit_that_is_off_is_not_told() -> None:
 @pytest.mark.parametrize(("limit", "name"), [
     ("max_day_loss_fraction", "day loss"), ("max_week_loss_fraction", "week loss"), ("max_drawdown_fraction", "drawdown")])
 def test_a_loss_stops_entries_before_the_beat_that_latches_it(limit: str, name: str) -> None:
-    losses = {"max_day_loss_fraction": 0.0, "max_week_loss_fraction": 0.0, "max_drawdown_fraction": 0.0}
+    losses: dict[str, Any] = {"max_day_loss_fraction": 0.0, "max_week_loss_fraction": 0.0, "max_drawdown_fraction": 0.0}
     made = desk(**{**losses, limit: 0.02})
     made.beat()
     _enter(made, 1_000, Side.BUY, "OTHER")

@@ -1,0 +1,188 @@
+"""What a portfolio risks, as a person sees it: heat line by line, shares, limits with how much of them is used, brakes."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from engine.apply import BASELINES
+from engine.brakes import is_valued, size_factor
+from engine.correlation import Correlation, correlation_of
+from engine.heat import HeatLine, bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of
+from engine.inputs import Limits
+from engine.limits import at_work
+from engine.market import MarketView
+from engine.orders import Purpose
+from engine.service import BrakeView, HeatView, LimitView, RiskView, ShareView
+from engine.state import PortfolioState, State
+from engine.tolerance import FIELDS, PRESETS, described, limit_text
+from engine.units import NS_PER_SECOND, Minor, Nanoseconds
+from engine.valuation import equity_minor, fraction
+
+HUGE = 1e9
+MINUTE_NS = 60 * NS_PER_SECOND
+
+
+class Risks(NamedTuple):
+    """What the views of one portfolio are made from."""
+
+    state: State
+    market: MarketView
+    at_ns: Nanoseconds
+    portfolio: PortfolioState
+    equity_minor: Minor
+    lines: list[HeatLine]
+    correlated_minor: Minor
+    work: list[tuple[str, Minor, bool]]
+
+    def share(self, minor: Minor) -> float:
+        return min(HUGE, fraction(minor, self.equity_minor))
+
+    def percent(self, minor: Minor) -> float:
+        return round(100 * self.share(minor), 4)
+
+    @property
+    def heat_minor(self) -> Minor:
+        return sum(line.risk_minor for line in self.lines)
+
+    @property
+    def gross_minor(self) -> Minor:
+        return sum(abs(minor) for _, minor, _ in self.work)
+
+    @property
+    def net_minor(self) -> Minor:
+        return sum(minor for _, minor, _ in self.work)
+
+    def grouped(self, kind: str) -> dict[str, Minor]:
+        """Money at work by sector, asset class, bucket or instrument."""
+        totals: dict[str, Minor] = {}
+        for instrument_id, minor, _ in self.work:
+            instrument = self.state.instruments[instrument_id]
+            name = {"sector": sector_of(self.state.settings, instrument), "asset class": str(instrument.asset_class),
+                    "bucket": bucket_of(self.state.settings, instrument)}.get(kind, instrument_id)
+            if name:
+                totals[name] = totals.get(name, 0) + abs(minor)
+        return totals
+
+
+def risk_view(state: State, market: MarketView, at_ns: Nanoseconds, name: str) -> RiskView:
+    """One portfolio's risk at this moment."""
+    portfolio = state.portfolios[name]
+    lines = heat_lines(state, market, name)
+    correlation = correlation_of(market, [line.instrument_id for line in lines]) if len(lines) > 1 else None
+    risks = Risks(state, market, at_ns, portfolio, equity_minor(state, market, name), lines,
+                  correlated_heat(market, lines).minor(), at_work(state, market, name))
+    return _view(risks, name, correlation)
+
+
+def _view(risks: Risks, name: str, correlation: Correlation | None) -> RiskView:
+    portfolio, settings = risks.portfolio, risks.portfolio.settings
+    factor = size_factor(portfolio)
+    return RiskView(
+        portfolio=name, tolerance=settings.tolerance, currency=settings.currency, money_decimals=settings.minor_exponent,
+        equity=_money(portfolio, risks.equity_minor),
+        high_water=None if portfolio.high_water_minor is None else _money(portfolio, portfolio.high_water_minor),
+        heat_percent=risks.percent(risks.heat_minor), heat_limit_percent=100 * settings.limits.max_heat_fraction * factor,
+        correlated_heat_percent=risks.percent(risks.correlated_minor),
+        correlation_returns=correlation.returns if correlation else 0,
+        correlation_shrinkage=round(correlation.shrinkage, 4) if correlation else 0.0,
+        gross_percent=risks.percent(risks.gross_minor), net_percent=_signed_percent(risks),
+        size_percent=100 * factor, losing_streak=portfolio.losing_streak,
+        lines=tuple(_line_view(risks, line) for line in risks.lines), shares=_share_views(risks),
+        limits=tuple(_limit_view(risks, field) for field in FIELDS),
+        brakes=tuple(BrakeView(brake, known.level, known.cause, _money(portfolio, known.baseline_minor),
+                               _money(portfolio, known.equity_minor), known.at_ns, known.until_ns, known.released_by,
+                               known.released_at_ns, known.release_cause) for brake, known in portfolio.brakes.items()))
+
+
+def _money(portfolio: PortfolioState, minor: Minor) -> Decimal:
+    return Decimal(minor).scaleb(-portfolio.settings.minor_exponent)
+
+
+def _signed_percent(risks: Risks) -> float:
+    sign = -1 if risks.net_minor < 0 else 1
+    return sign * risks.percent(abs(risks.net_minor))
+
+
+def _line_view(risks: Risks, line: HeatLine) -> HeatView:
+    instrument = risks.state.instruments[line.instrument_id]
+    return HeatView(
+        symbol=instrument.symbol, instrument_id=line.instrument_id, client_order_id=line.client_order_id, status=line.status,
+        side="LONG" if line.sign > 0 else "SHORT", quantity=instrument.quantity(line.lots),
+        price=instrument.price(line.price_ticks), stop=instrument.price(line.stop_ticks) if line.stop_ticks else None,
+        risk=instrument.money(line.risk_minor), risk_percent=risks.percent(line.risk_minor),
+        distance=instrument.money(line.distance_minor), gap=instrument.money(line.gap_minor),
+        fee=instrument.money(line.fee_minor), bucket=line.bucket)
+
+
+def _share_views(risks: Risks) -> tuple[ShareView, ...]:
+    heats = bucket_heat(risks.lines)
+    return tuple(ShareView(kind, name, risks.percent(minor), risks.percent(heats.get(name, 0)) if kind == "bucket" else 0.0)
+                 for kind in ("bucket", "sector", "asset class") for name, minor in risks.grouped(kind).items())
+
+
+# ---- limits and their use ------------------------------------------------------------------------------------------------------
+
+
+def _limit_view(risks: Risks, name: str) -> LimitView:
+    limits = risks.portfolio.settings.limits
+    used = _USES[name](risks) if name in _USES else None
+    limit = getattr(limits, name)
+    part = None
+    if used is not None and limit:
+        part = round(min(HUGE, float(used) / float(limit)), 4)
+    shown = "" if used is None else f"{100 * used:.2f} %" if isinstance(used, float) else str(used)
+    return LimitView(name, limit_text(limit), shown, part, _source(risks.portfolio, name), described(name))
+
+
+def _source(portfolio: PortfolioState, name: str) -> str:
+    """Where a limit's value comes from: a person and when, the configuration, or the risk tolerance."""
+    change = portfolio.limit_changes.get(name)
+    if change is not None:
+        return f"{change.by}, {datetime.fromtimestamp(change.at_ns // NS_PER_SECOND, UTC):%Y-%m-%d %H:%M} UTC"
+    tolerance = portfolio.settings.tolerance
+    preset: Limits = PRESETS[tolerance]
+    return tolerance if getattr(portfolio.configured_limits, name) == getattr(preset, name) else "configuration"
+
+
+def _largest(kind: str) -> Callable[[Risks], float | int | None]:
+    return lambda risks: risks.share(max(risks.grouped(kind).values(), default=0))
+
+
+def _lost(brake: str) -> Callable[[Risks], float | int | None]:
+    def lost(risks: Risks) -> float | None:
+        baseline: Minor | None = getattr(risks.portfolio, BASELINES[brake])
+        if baseline is None or baseline <= 0 or not is_valued(risks.state, risks.market, _name(risks)):
+            return None
+        return max(0, baseline - risks.equity_minor) / baseline
+    return lost
+
+
+def _name(risks: Risks) -> str:
+    return risks.portfolio.settings.portfolio
+
+
+def _last_minute(risks: Risks) -> int:
+    orders = (*risks.state.orders.values(), *risks.state.closed.values())
+    return sum(1 for order in orders if order.intent.portfolio == _name(risks) and order.intent.purpose is Purpose.ENTRY
+               and not order.external and order.intended_at_ns > risks.at_ns - MINUTE_NS)
+
+
+def _turned_over(risks: Risks) -> float:
+    day = risks.portfolio.day_equity_minor
+    return min(HUGE, fraction(risks.portfolio.day_entry_notional_minor, risks.equity_minor if day is None else day))
+
+
+_USES: dict[str, Callable[[Risks], float | int | None]] = {
+    "max_heat_fraction": lambda risks: risks.share(risks.heat_minor),
+    "max_bucket_heat_fraction": lambda risks: risks.share(max(bucket_heat(risks.lines).values(), default=0)),
+    "max_correlated_heat_fraction": lambda risks: risks.share(risks.correlated_minor),
+    "max_position_fraction": _largest("instrument"), "max_sector_fraction": _largest("sector"),
+    "max_asset_class_fraction": _largest("asset class"), "max_bucket_fraction": _largest("bucket"),
+    "max_leverage": lambda risks: risks.share(risks.gross_minor),
+    "max_gross_fraction": lambda risks: risks.share(risks.gross_minor),
+    "max_net_fraction": lambda risks: risks.share(abs(risks.net_minor)),
+    "max_daily_notional_fraction": _turned_over, "max_orders_per_day": lambda risks: risks.portfolio.day_entry_count,
+    "orders_per_minute": _last_minute, "max_day_loss_fraction": _lost("day loss"), "max_week_loss_fraction": _lost("week loss"),
+    "max_drawdown_fraction": _lost("drawdown"), "max_losing_streak": lambda risks: risks.portfolio.losing_streak,
+}
