@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from brokers.alpaca.answers import Fault, Outcome
+from brokers.alpaca.answers import Fault, Outcome, readable
 from brokers.alpaca.coins import CoinBook, is_coin
 from brokers.alpaca.listing import Listing, instrument_of
 from brokers.alpaca.ordering import Execution, Sender, execution_of_activity, fill_of, order_report, plain
@@ -25,7 +25,7 @@ from brokers.alpaca.wire import (
 from engine.inputs import OrderMissing, OrderReport, Unanswered, VenuePosition, VenueReport
 from engine.instruments import Instrument, instrument_id_of
 from engine.orders import Fill, FillSource
-from engine.units import NS_PER_SECOND, Lots, Nanoseconds, steps_down, steps_up
+from engine.units import NS_PER_SECOND, Nanoseconds, steps_down, steps_up
 
 log = logging.getLogger("quarterdeck.alpaca")
 
@@ -124,6 +124,14 @@ class AccountReader:
     async def report(self, since_ns: Nanoseconds, client_order_ids: Sequence[str]) -> VenueReport:
         """Time, executions, open orders, the named orders, positions, cash, in this order: what happens meanwhile is then
         found as a fill before it shows in a position. Raises `Incomplete` where one part could not be read."""
+        report = await self._read_whole(since_ns, client_order_ids, last_try=False)
+        if report is None:
+            report = await self._read_whole(since_ns, client_order_ids, last_try=True)
+        assert report is not None
+        return report
+
+    async def _read_whole(self, since_ns: Nanoseconds, client_order_ids: Sequence[str], *, last_try: bool) -> VenueReport | None:
+        """None where coins were traded while it was read, so that their balance is newer than the executions."""
         clock = complete(await self._rest.get(WireClock, "/clock"))
         history = await self._history(since_ns)
         open_orders = await self._open_orders()
@@ -132,7 +140,10 @@ class AccountReader:
         positions, account = await asyncio.gather(self._rest.get(list[WirePosition], "/positions"),
                                                   self._rest.get(WireAccount, "/account"))
         held = complete(positions)
-        fills = await self._fills(history, since_ns, held)
+        executions = await self._executions(history)
+        if not self._settle_coins(executions, held, last_try=last_try):
+            return None
+        fills = self._fills(executions, since_ns)
         return VenueReport(
             account=self._sender.account, venue_time_ns=nanoseconds_of(clock.timestamp), fills=fills,
             open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(held),
@@ -177,29 +188,43 @@ class AccountReader:
         await self.list_assets(_names((order.asset_id, order.symbol) for order in found.values()))
         return list(found.values())
 
-    async def _fills(self, history: list[WireActivity], since_ns: Nanoseconds, held: list[WirePosition]) -> tuple[Fill, ...]:
-        """The history as fills, oldest first; the history does not tell our id of an order, so those not known are asked for."""
+    async def _executions(self, history: list[WireActivity]) -> dict[str, list[Execution]]:
+        """The history by instrument; it does not tell our ids of its orders, so those that are not known are asked for."""
         await self.list_assets(activity.symbol for activity in history)
         strange = dict.fromkeys(activity.order_id for activity in history if activity.order_id not in self._client_ids)
         for order_id, found in zip(strange, await asyncio.gather(*(self._by_id(order_id) for order_id in strange)), strict=True):
             if found is None:
                 self._client_ids[order_id] = f"external-{order_id}"
-        by_instrument: dict[str, list[Execution]] = {}
+        executions: dict[str, list[Execution]] = {}
         for activity in history:
             instrument = self.listing.named(activity.symbol)
             if instrument is None:
-                log.warning("alpaca: an execution in %s, which cannot be traded here, is left out", activity.symbol)
+                log.warning("alpaca: an execution in %s, which cannot be traded here, is left out", readable(activity.symbol))
                 continue
             execution = execution_of_activity(activity, self._client_ids[activity.order_id])
-            by_instrument.setdefault(instrument.instrument_id, []).append(execution)
-        fills = []
-        for instrument_id, executions in by_instrument.items():
+            executions.setdefault(instrument.instrument_id, []).append(execution)
+        return executions
+
+    def _settle_coins(self, executions: dict[str, list[Execution]], held: list[WirePosition], *, last_try: bool) -> bool:
+        """Find what was kept of bought coins; on the last try by estimate, where the balance does not tell."""
+        for instrument_id, traded in executions.items():
             instrument = self.listing.instrument(instrument_id)
             assert instrument is not None
-            if is_coin(instrument) and not self.coins.settle(instrument, executions, self._quantity(instrument, held)):
-                self.coins.estimate(instrument, executions)
-                self.coins.align(instrument, self._quantity(instrument, held))
-            for each in executions:
+            if not is_coin(instrument) or self.coins.settle(instrument, traded, self._quantity(instrument, held)):
+                continue
+            if not last_try:
+                return False
+            self.coins.estimate(instrument, traded)
+            self.coins.align(instrument, self._quantity(instrument, held))
+        return True
+
+    def _fills(self, executions: dict[str, list[Execution]], since_ns: Nanoseconds) -> tuple[Fill, ...]:
+        """Executions as fills, oldest first."""
+        fills = []
+        for instrument_id, traded in executions.items():
+            instrument = self.listing.instrument(instrument_id)
+            assert instrument is not None
+            for each in traded:
                 fill = self._fill(each, instrument)
                 if fill is not None and fill.at_ns >= since_ns:
                     fills.append((each.at_ns, each.order_id, each.cum_qty, fill))
@@ -238,7 +263,9 @@ class AccountReader:
                 lots = steps_up(abs(position.qty), Decimal(1))
                 positions.append(VenuePosition(instrument_id_of(position.symbol, self._sender.venue), sign * lots))
                 continue
-            lots = _whole_lots(abs(position.qty), instrument.lot_size, position.symbol)
+            lots = steps_down(abs(position.qty), instrument.lot_size)
+            if not is_coin(instrument) and instrument.quantity(lots) != abs(position.qty):
+                log.warning("alpaca: %s %s are held; less than a lot of it is not counted", plain(position.qty), position.symbol)
             if lots:
                 average = float(position.avg_entry_price / instrument.tick_size)
                 positions.append(VenuePosition(instrument.instrument_id, sign * lots, average))
@@ -258,14 +285,6 @@ class AccountReader:
 def cash_minor(account: WireAccount) -> int:
     """The account's cash in cents, rounded down."""
     return steps_down(account.cash, Decimal("0.01"))
-
-
-def _whole_lots(quantity: Decimal, lot_size: Decimal, symbol: str) -> Lots:
-    lots = steps_down(quantity, lot_size)
-    if lots * lot_size != quantity:
-        log.warning("alpaca: of %s %s held, %s is less than a lot and not counted", plain(quantity), symbol,
-                    plain(quantity - lots * lot_size))
-    return lots
 
 
 def _names(pairs: Iterable[tuple[str | None, str | None]]) -> list[str]:

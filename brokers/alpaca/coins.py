@@ -146,6 +146,8 @@ class CoinFills:
     async def _settle(self) -> None:
         while self._held:
             instrument = self._held[0].instrument
+            quantity: Decimal | None = None
+            waiting: list[Execution] = []
             for attempt in range(1, TRIES + 1):
                 quantity = await self._quantity_of(instrument)
                 waiting = [each.execution for each in self._held if each.instrument is instrument]
@@ -153,9 +155,10 @@ class CoinFills:
                     break
                 await asyncio.sleep(PAUSE_SECONDS * attempt)
             else:
-                waiting = [each.execution for each in self._held if each.instrument is instrument]
                 log.warning("alpaca: the balance of %s does not explain its executions; the fee is estimated", instrument.symbol)
                 self._book.estimate(instrument, waiting)
+                if quantity is not None:
+                    self._book.align(instrument, quantity)
             self._hand_on({execution.trade_id for execution in waiting})
 
     def _hand_on(self, trade_ids: set[str]) -> None:

@@ -42,8 +42,8 @@ SHARE, FRACTION, COIN = instrument(SHARE_ASSET), instrument(SHARE_ASSET, fractio
 
 
 def intent(of: Instrument, **more: Any) -> OrderIntent:
-    terms: dict[str, Any] = {"client_order_id": "qd-1", "portfolio": "main", "account": "acct", "side": Side.BUY, "order_lots": 10,
-                             "instrument_id": of.instrument_id, "kind": OrderKind.MARKET, "purpose": Purpose.ENTRY}
+    terms: dict[str, Any] = {"client_order_id": "qd-1", "portfolio": "main", "account": "acct", "side": Side.BUY,
+                             "order_lots": 10, "instrument_id": of.instrument_id, "kind": OrderKind.MARKET, "purpose": Purpose.ENTRY}
     return OrderIntent(**(terms | more))
 
 
@@ -98,8 +98,7 @@ def test_numbers_on_the_wire_are_exact_text(ticks: int, lots: int) -> None:
     assert isinstance(body, dict)
     assert Decimal(body["limit_price"]) == COIN.price(ticks)
     assert Decimal(body["qty"]) == COIN.quantity(lots)
-    assert all(isinstance(value, str) and "E" not in value.removeprefix("client") or name in ("symbol", "client_order_id")
-               for name, value in body.items())
+    assert not any("E" in body[name] for name in ("limit_price", "qty"))
 
 
 # ---- assets ----
@@ -132,7 +131,8 @@ def test_only_what_is_easily_borrowed_is_sold_short(changes: dict[str, Any], sho
     assert instrument(msgspec.structs.replace(SHARE_ASSET, **changes)).shortable is shortable
 
 
-@pytest.mark.parametrize(("status", "flag", "tradable"), [("active", True, True), ("inactive", True, False), ("active", False, False)])
+@pytest.mark.parametrize(("status", "flag", "tradable"), [
+    ("active", True, True), ("inactive", True, False), ("active", False, False)])
 def test_what_is_not_active_is_not_tradable(status: str, flag: bool, tradable: bool) -> None:
     assert instrument(msgspec.structs.replace(SHARE_ASSET, status=status, tradable=flag)).tradable is tradable
 
@@ -170,8 +170,8 @@ def wire_order(**more: Any) -> WireOrder:
 
 
 STATUSES = ("new", "partially_filled", "filled", "done_for_day", "canceled", "expired", "replaced", "pending_cancel",
-            "pending_replace", "accepted", "pending_new", "accepted_for_bidding", "stopped", "rejected", "suspended", "calculated",
-            "held", "a status of tomorrow")
+            "pending_replace", "accepted", "pending_new", "accepted_for_bidding", "stopped", "rejected", "suspended",
+            "calculated", "held", "a status of tomorrow")
 
 
 @pytest.mark.parametrize("status", STATUSES)
