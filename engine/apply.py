@@ -95,7 +95,8 @@ def apply(state: State, recorded: Recorded) -> State:
     changes = _HANDLERS[type(recorded.event)](state, recorded.event, recorded)
     command_id = getattr(recorded.event, "command_id", "")
     if command_id:
-        changes["commands"] = newest({**state.commands, command_id: recorded.seq}, KEPT_COMMANDS)
+        row = -recorded.seq if type(recorded.event) is WantRefused else recorded.seq
+        changes["commands"] = newest({**state.commands, command_id: row}, KEPT_COMMANDS)
     return replace(state, seq=recorded.seq, at_ns=recorded.at_ns, **changes)
 
 

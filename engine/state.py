@@ -160,7 +160,8 @@ class Home(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """Everything the engine knows that is journaled. `orders` are those that may still change; `closed` the newest others."""
+    """Everything the engine knows that is journaled. `orders` are those that may still change; `closed` the newest others;
+    `commands` the row of each command by its id, negative where it was refused."""
 
     seq: int = 0
     at_ns: Nanoseconds = 0

@@ -20,6 +20,7 @@ from engine.decide import (
     trading_state,
     venue,
 )
+from engine.effects import Answer
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
@@ -57,6 +58,7 @@ from engine.inputs import (
     VenueReported,
 )
 from engine.protection import guard_touched
+from engine.service import Receipt, Refusal
 from engine.state import State
 from engine.turn import Decision, Stamped, Turn
 from engine.want import unusable_number
@@ -120,6 +122,10 @@ def decide(state: State, stamped: Stamped) -> Decision:
 def _command(turn: Turn, command: Any, handler: Callable[[Turn, Any], None]) -> None:
     """A command takes effect once, however often it arrives: its id is in the journal."""
     done_at = turn.state.commands.get(command.command_id)
+    if done_at is not None and done_at < 0:
+        turn.effects.append(Answer(Receipt(command.command_id, accepted=False, seq=turn.state.seq, refusal=Refusal(
+            "repeated", "a new command", command.command_id, f"already refused, journal row {-done_at}"))))
+        return
     if done_at is not None:
         turn.accept(command.command_id, f"already done, journal row {done_at}")
         return
