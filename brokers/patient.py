@@ -32,13 +32,16 @@ type Sink = Callable[[VenueMessage], None]
 class PatientBroker:
     """Stands before another broker. While that one is not open nothing is sent, and nothing is said of what it holds."""
 
-    def __init__(self, inner: Broker, first_wait_seconds: float = FIRST_WAIT_SECONDS) -> None:
+    def __init__(self, inner: Broker, currency: str, minor_exponent: int,
+                 first_wait_seconds: float = FIRST_WAIT_SECONDS) -> None:
+        """`currency` and `minor_exponent` are the account's money, which all that is listed must be paid in."""
         self.inner = inner
         self.account = inner.account
         self.capabilities = inner.capabilities
         self.listing: tuple[Instrument, ...] = ()
         self.opened = asyncio.Event()
         self.on_opened: list[Callable[[tuple[Instrument, ...]], None]] = []
+        self._money = (currency, minor_exponent)
         self._first_wait_seconds = first_wait_seconds
         self._trying: asyncio.Task[None] | None = None
 
@@ -57,6 +60,11 @@ class PatientBroker:
 
     async def _open(self, sink: Sink) -> None:
         listing = await self.inner.connect(sink)
+        for one in listing:
+            if (one.quote_currency, one.minor_exponent) != self._money:
+                await self.inner.close()
+                raise ConfigError(f"account {self.account}: {one.symbol} is paid in {one.quote_currency} of {one.minor_exponent} "
+                                  f"decimals, the account is kept in {self._money[0]} of {self._money[1]}")
         self.capabilities, self.listing = self.inner.capabilities, listing
         self.opened.set()
         for tell in self.on_opened:

@@ -15,7 +15,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from engine.config_accounts import NAME_PATTERN, SIMULATED, AccountConfig, account_errors
+from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
@@ -173,6 +173,11 @@ class Config(Section):
                 return account
         raise ConfigError(f'{CONFIG_FILE}: no account is named "{name}"')
 
+    def minor_exponent_of(self, account: AccountConfig) -> int:
+        """Decimals of an account's money; a paper account on a real venue's market counts as that venue does."""
+        on_market = account.kind == PAPER and self.market.source != SIMULATED
+        return (self.account_named(self.market.source) if on_market else account).minor_exponent
+
     def settings(self) -> Settings:
         """What the engine needs of the configuration."""
         return Settings(
@@ -184,7 +189,7 @@ class Config(Section):
         account = self.account_named(portfolio.account)
         return PortfolioSettings(
             portfolio=portfolio.name, account=account.name, currency=account.currency,
-            minor_exponent=account.minor_exponent, automation=portfolio.automation,
+            minor_exponent=self.minor_exponent_of(account), automation=portfolio.automation,
             limits=portfolio.resolved_limits(), tolerance=portfolio.risk_tolerance, live=account.live,
         )
 

@@ -13,6 +13,7 @@ from engine.units import Minor
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 MONEY_DECIMALS = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 8, "SOL": 8, "BNB": 8, "USDT": 6, "USDC": 6}
 DEFAULT_MONEY_DECIMALS = 2
+EXCHANGE_DECIMALS = 8
 PAPER, ALPACA, CCXT = "paper", "alpaca", "ccxt"
 SIMULATED = "simulated"
 
@@ -81,7 +82,8 @@ class AccountConfig(Section):
 
     @property
     def minor_exponent(self) -> int:
-        return money_decimals(self.currency)
+        """Decimals that the account's money is counted in: as its currency has, and eight at exchanges, which keep them."""
+        return EXCHANGE_DECIMALS if self.kind == CCXT else money_decimals(self.currency)
 
     @property
     def initial_cash_minor(self) -> Minor:

@@ -34,7 +34,7 @@ from store.journal import SqliteJournal
 from store.memory import MemoryJournal
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
-from tui.compose_venues import RealVenues, merged_feed, real_venues
+from tui.compose_venues import RealVenues, merged_feed, real_venues, require_same_money
 from tui.folding import restored_state
 from tui.running_engine import STOP_SECONDS, Checkpoints, EngineLink, RunningEngine, obey_flag
 from tui.version import VERSION
@@ -153,6 +153,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         raise
     try:
         state = restored_state(home)
+        require_same_money(state, config.settings())
         journal = _live_journal(home, state)
     except BaseException:
         real.release()

@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from brokers.key_rights import KeyRights
 from brokers.market.merged import AwaitedFeed, MergedFeed
 from brokers.paper.on_venue import PaperOnVenue
@@ -16,9 +18,11 @@ from brokers.patient import PatientBroker
 from engine.config import Config
 from engine.config_accounts import PAPER, SIMULATED, AccountConfig
 from engine.errors import ConfigError
+from engine.inputs import Settings
 from engine.instruments import Instrument
 from engine.ports import Broker, MarketFeed
 from engine.service import Mode
+from engine.state import State
 from store.home import Home, HomeLock, lock_account
 from store.keys import Key
 from tui.key_access import key_store, required_key
@@ -93,13 +97,32 @@ def real_venues(home: Home, config: Config, paper_options: Callable[[AccountConf
     try:
         accounts = tuple(_opened(account, keys[account.name]) for account in (*real, *extra))
         prices = next((one.broker for one in accounts if one.config == source), None)
-        papers = tuple(PaperOnVenue(one.name, home.paper, paper_options(one), prices, opens_source=bool(extra) and at == 0)
-                       for at, one in enumerate(on_source) if prices is not None)
+        options = {one.name: _options_on(config, one, paper_options(one)) for one in on_source}
+        papers = tuple(PaperOnVenue(name, home.paper, options[name], prices, opens_source=bool(extra) and at == 0)
+                       for at, name in enumerate(options) if prices is not None)
     except BaseException:
         for lock in locks:
             lock.release()
         raise
     return RealVenues(accounts, papers, locks, live=any(account.live for account in real))
+
+
+def _options_on(config: Config, account: AccountConfig, options: PaperOptions) -> PaperOptions:
+    """Paper money counted in the decimals of the venue whose prices it trades on."""
+    return msgspec.structs.replace(
+        options, initial_cash_minor=int(account.initial_cash.scaleb(config.minor_exponent_of(account))))
+
+
+def require_same_money(state: State, settings: Settings) -> None:
+    """Refuse an account whose money was counted otherwise before: its past would be read wrongly. Raises `ConfigError`."""
+    for known in state.portfolios.values():
+        before = known.settings
+        for chosen in settings.portfolios:
+            money = (chosen.currency, chosen.minor_exponent)
+            if chosen.account == before.account and money != (before.currency, before.minor_exponent):
+                raise ConfigError(
+                    f'account "{chosen.account}" was kept in {before.currency} of {before.minor_exponent} decimals, now '
+                    f"{money[0]} of {money[1]}: give the account and its portfolio new names, or use a new home")
 
 
 def _keys(home: Home, config: Config, accounts: Sequence[AccountConfig]) -> dict[str, Key]:
@@ -150,7 +173,8 @@ def _alpaca(account: AccountConfig, key: Key) -> OpenedAccount:
 
     endpoints = alpaca_endpoints(account)
     broker = PatientBroker(AlpacaBroker(account.name, lambda: (key.key_id, key.secret), paper=account.paper,
-                                        symbols=account.symbols, endpoints=endpoints))
+                                        symbols=account.symbols, endpoints=endpoints),
+                           account.currency, account.minor_exponent)
     feed = AlpacaFeed(lambda: (key.key_id, key.secret), paper=account.paper, instruments=_listing_of(broker), endpoints=endpoints)
     return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), VENUE)
 

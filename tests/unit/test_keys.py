@@ -9,9 +9,9 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keyring
-import keyring.backend
 import keyring.backends.fail
 import keyring.backends.null
 import msgspec
@@ -21,6 +21,7 @@ from keyring.errors import KeyringLocked
 from engine.errors import KeysUnavailable
 from store.encrypted_keys import EncryptedKeys
 from store.keys import Key, KeyringStore, KeyStore
+from tests.unit.venue_homes import MemoryKeyring, memory_keyring
 from tui import key_access
 from tui.cli import run
 
@@ -44,40 +45,10 @@ account = "paper"
 """
 
 
-class MemoryKeyring(keyring.backend.KeyringBackend):
-    """A keyring of this process."""
-
-    priority = 1  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-        self.broken: Exception | None = None
-
-    def get_password(self, service: str, username: str) -> str | None:
-        self._fail()
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self._fail()
-        self.kept[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        self._fail()
-        del self.kept[service, username]
-
-    def _fail(self) -> None:
-        if self.broken is not None:
-            raise self.broken
-
-
 @pytest.fixture
 def ring() -> Iterator[MemoryKeyring]:
-    before = keyring.get_keyring()
-    made = MemoryKeyring()
-    keyring.set_keyring(made)
-    yield made
-    keyring.set_keyring(before)
+    with memory_keyring() as made:
+        yield made
 
 
 @pytest.fixture
@@ -136,9 +107,9 @@ def test_two_homes_have_keys_of_their_own(ring: MemoryKeyring, tmp_path: Path) -
 
 def test_no_keyring_says_what_to_choose_instead(tmp_path: Path) -> None:
     before = keyring.get_keyring()
-    for found, words in ((keyring.backends.fail.Keyring(), "there is no keyring here"),
-                         (keyring.backends.null.Keyring(), "the keyring is switched off")):
-        keyring.set_keyring(found)
+    nothing: tuple[Any, ...] = (keyring.backends.fail.Keyring, keyring.backends.null.Keyring)
+    for kind, words in zip(nothing, ("there is no keyring here", "the keyring is switched off"), strict=True):
+        keyring.set_keyring(kind())
         try:
             with pytest.raises(KeysUnavailable, match=words) as caught:
                 KeyringStore(tmp_path).write("alp", KEY)
@@ -208,7 +179,7 @@ def test_the_file_opens_again_and_forgets(tmp_path: Path, sealed: bytes) -> None
 
 
 def test_a_wrong_passphrase_or_a_damaged_file_is_one_line(tmp_path: Path, sealed: bytes) -> None:
-    path, wrong = tmp_path / "keys.age", "".join(("not", " it"))
+    path, wrong = tmp_path / "keys.age", str(123_456_789)
     path.write_bytes(sealed)
     with pytest.raises(KeysUnavailable, match="does not open it") as caught:
         EncryptedKeys(path, lambda *_: wrong).write("alp", Key("x", "y"))

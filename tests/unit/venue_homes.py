@@ -1,0 +1,155 @@
+"""Homes at local venues, for the tests of the composition: a served Alpaca in a thread of its own, and keys in a keyring of
+this process."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import keyring
+import keyring.backend
+
+from engine.service import Snapshot
+from store.home import Home, open_home
+from store.keys import Key, KeyringStore
+from tests.conformance.alpaca_server.account import coin, share
+from tests.conformance.alpaca_server.server import KEY, AlpacaServer, quote_message
+from tui.running_engine import EngineLink
+
+DEADLINE_SECONDS = 30.0
+BITCOIN = "BTC/USD"
+
+
+class MemoryKeyring(keyring.backend.KeyringBackend):
+    """A keyring of this process."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # the library's own is without types
+        self.kept: dict[tuple[str, str], str] = {}
+        self.broken: Exception | None = None
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._fail()
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._fail()
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._fail()
+        del self.kept[service, username]
+
+    def _fail(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+
+@contextmanager
+def memory_keyring() -> Iterator[MemoryKeyring]:
+    """The keyring of this process in the place of the platform's."""
+    before = keyring.get_keyring()
+    made = MemoryKeyring()
+    keyring.set_keyring(made)
+    try:
+        yield made
+    finally:
+        keyring.set_keyring(before)
+
+
+class ServedAlpaca:
+    """A local Alpaca that lists a coin and a share, running in a thread until the block ends."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="served-alpaca")
+        self._thread.start()
+        self.server = self.call(self._made)
+        self.url, self.stream_url = self.server.url, self.server.stream_url
+
+    @staticmethod
+    async def _made() -> AlpacaServer:
+        server = AlpacaServer([coin(BITCOIN, lot_size="0.0001", least=1), share("AAPL")], time.time_ns())
+        await server.open()
+        return server
+
+    def call[T](self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run something in the server's loop."""
+        return asyncio.run_coroutine_threadsafe(make(), self._loop).result(DEADLINE_SECONDS)
+
+    def quote(self, bid: str, ask: str, symbol: str = BITCOIN) -> None:
+        """A quote: for the venue's own matching, and on the market's stream."""
+        async def send() -> None:
+            self.server.account.quote(symbol, Decimal(bid), Decimal(ask))
+            await self.server.send_market(quote_message(symbol, bid, ask, time.time_ns()))
+
+        self.call(send)
+
+    def close(self) -> None:
+        self.call(self.server.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(DEADLINE_SECONDS)
+        self._loop.close()
+
+
+@contextmanager
+def served_alpaca() -> Iterator[ServedAlpaca]:
+    made = ServedAlpaca()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def alpaca_account(server: ServedAlpaca, name: str = "alp", *, paper: bool = False, symbols: str = f'"{BITCOIN}", "AAPL"') -> str:
+    """An account section at the served venue."""
+    return f"""
+[[account]]
+name = "{name}"
+venue = "alpaca"
+paper = {str(paper).lower()}
+symbols = [{symbols}]
+[account.endpoints]
+rest_url = "{server.url}"
+data_url = "{server.url}"
+stream_url = "{server.stream_url}/stream"
+data_stream_url = "{server.stream_url}"
+"""
+
+
+def portfolio(name: str, account: str, limits: str = "max_order_notional = 50000") -> str:
+    return f"""
+[[portfolio]]
+name = "{name}"
+account = "{account}"
+[portfolio.limits]
+{limits}
+"""
+
+
+def home_with(path: Path, config: str, *accounts: str, key: Key | None = None) -> Home:
+    """A home with a configuration, and the served venue's key for some accounts."""
+    home = open_home(path)
+    home.config.write_text(config)
+    for account in accounts:
+        KeyringStore(home.path).write(account, key or Key(*KEY))
+    return home
+
+
+def until(link: EngineLink, condition: Callable[[Snapshot], bool], nudge: Callable[[], None] = lambda: None) -> Snapshot:
+    """The first snapshot that meets a condition; `nudge` is called before each look."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        nudge()
+        found = link.snapshot_now()
+        if condition(found):
+            return found
+        assert not link.engine.finished.is_set(), link.engine.failure
+        assert time.monotonic() < deadline, f"it did not happen in time: {found}"
+        time.sleep(0.02)
