@@ -79,7 +79,7 @@ def _one_level(turn: Turn, position: Position, standing: list[Order], ticks: Tic
     """One order at `ticks` for the whole position: place it first where the venue lets two stand for a moment, otherwise
     cancel what is wrong first, while the engine watches the level."""
     lots = abs(position.lots)
-    right = [order for order in standing if ticks and level_of(order) == ticks and not _leaving(order)
+    right = [order for order in standing if ticks and level_of(order) == ticks and not is_leaving(order)
              and (covered_lots(turn, order) >= lots if can.reduce_only else covered_lots(turn, order) == lots)]
     keeper = next((order for order in right if order.status not in IN_FLIGHT), None)
     if keeper is not None or not ticks:
@@ -100,7 +100,8 @@ def level_of(order: Order) -> Ticks:
     return order.intent.trigger_ticks if order.intent.purpose is Purpose.STOP else order.intent.limit_ticks
 
 
-def _leaving(order: Order) -> bool:
+def is_leaving(order: Order) -> bool:
+    """A cancel of it is on its way."""
     return len(order.cancel_requests) > len(order.cancel_answers)
 
 
@@ -221,7 +222,7 @@ def _home_of(turn: Turn, position: Position) -> tuple[StopHome, str]:
     stops = [order for order in turn.state.orders_in(position.portfolio, position.instrument_id)
              if order.intent.purpose is Purpose.STOP and covered_lots(turn, order) >= abs(position.lots)]
     for order in stops:
-        if order.status not in IN_FLIGHT and not _leaving(order):
+        if order.status not in IN_FLIGHT and not is_leaving(order):
             return StopHome.VENUE, order.venue_order_id
     if any(order.status in IN_FLIGHT for order in stops):
         return StopHome.PENDING, "the stop is on its way to the venue"

@@ -311,6 +311,27 @@ def test_between_two_stops_the_engine_still_acts() -> None:
     assert [event.reason for event in desk.of(ExitWanted)] == ["stop hit"]
 
 
+@pytest.mark.parametrize("can", [NO_BRACKETS, PLAIN], ids=["new first", "cancel first"])
+def test_an_old_stop_further_away_is_no_reason_to_wait(can: VenueCapabilities) -> None:
+    """The venue gets its moment only for an order that stands at the level; one that trails behind would fill later, or not."""
+    desk = Desk(can=can)
+    desk.enter(stop=None, trail=TrailSpec(price=Decimal(5)))
+    desk.quote(10_100)
+    desk.forget()
+    desk.quote(9_590)
+    assert [event.reason for event in desk.of(ExitWanted)] == ["stop hit"]
+
+
+def test_a_stop_that_is_being_cancelled_is_no_reason_to_wait() -> None:
+    desk = Desk(can=PLAIN)
+    desk.enter()
+    desk.do(SetProtection("p", "COIN", stop=Decimal(94)))
+    assert desk.cancels
+    desk.forget()
+    desk.quote(9_400)
+    assert [event.reason for event in desk.of(ExitWanted)] == ["stop hit"]
+
+
 def test_a_refused_new_stop_leaves_the_old_one_standing() -> None:
     desk = Desk(can=NO_BRACKETS)
     desk.enter(stop=None, trail=TrailSpec(price=Decimal(5)))
