@@ -35,6 +35,12 @@ class Facts(NamedTuple):
     money: dict[tuple[str, str], float | None]
 
 
+def mark_of(facts: Facts, instrument_id: str) -> Mark | None:
+    """The newest quote of this run: what a replay has seen again of the time before it is older than what was acted on."""
+    mark = facts.market.marks.get(instrument_id)
+    return mark if mark is not None and mark.at_ns >= facts.state.session_at_ns else None
+
+
 def value_text(facts: Facts, known: AlertRuleState, term: Term) -> str:
     """What one comparison reads, in its unit."""
     if term.measure is Measure.CONNECTION:
@@ -53,7 +59,7 @@ def value_of(facts: Facts, known: AlertRuleState, term: Term) -> float | None:
     """What a comparison reads, in the unit of its level; None where it is not known."""
     instrument_id = known.instruments.get(term.symbol, "")
     instrument = facts.state.instruments.get(instrument_id)
-    mark = facts.market.marks.get(instrument_id)
+    mark = mark_of(facts, instrument_id)
     if term.measure in MONEY_MEASURES:
         return _money_value(facts, known.rule.portfolio, term)
     if instrument is None:
@@ -98,7 +104,7 @@ def _position_value(facts: Facts, known: AlertRuleState, instrument: Instrument,
     if term.measure is Measure.AGE:
         return (facts.at_ns - position.opened_at_ns) / NS_PER_SECOND
     unit = unit_minor(term.unit, position, instrument)
-    if instrument.instrument_id not in facts.market.marks or not unit:
+    if mark_of(facts, instrument.instrument_id) is None or not unit:
         return None
     return float((market_value_minor(facts.state, facts.market, position) - position.cost_minor) / unit)
 
@@ -136,7 +142,7 @@ def _percent(part: Minor, whole: Minor) -> float | None:
 
 def is_quoted(facts: Facts, portfolio: str) -> bool:
     """Whether every position of a portfolio has had a quote in this run; before that its equity is a guess."""
-    return all(position.instrument_id in facts.market.marks for position in facts.state.positions.values()
+    return all(mark_of(facts, position.instrument_id) for position in facts.state.positions.values()
                if position.portfolio == portfolio)
 
 

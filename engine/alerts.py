@@ -31,6 +31,7 @@ from engine.alert_values import (
     atr_ticks,
     connection_truth,
     ema_ticks,
+    mark_of,
     position_of,
     reference_ticks,
     unit_minor,
@@ -92,7 +93,8 @@ def judge(facts: Facts, known: AlertRuleState) -> Verdict:
             before = known.sides[len(sides)] if len(sides) < len(known.sides) else 0
             side = _side_now(facts, known, term, before)
             crossed = before == -side != 0 and side == (1 if term.comparison is Comparison.CROSSES_ABOVE else -1)
-            truth: bool | None = None if not side else crossed
+            unknown = not side or mark_of(facts, known.instruments.get(term.symbol, "")) is None
+            truth: bool | None = None if unknown else crossed
             sides.append(side)
             strict.append(truth)
             eased.append(truth)
@@ -124,7 +126,7 @@ def truth_of(facts: Facts, known: AlertRuleState, term: Term, slack_bps: int) ->
     """Whether a comparison holds, made easier by a part of its level."""
     cut = cut_of(facts, known, term, slack_bps)
     if isinstance(cut, Cut):
-        mark = facts.market.marks.get(known.instruments.get(term.symbol, ""))
+        mark = mark_of(facts, known.instruments.get(term.symbol, ""))
         return None if mark is None else cut.holds(_observed(cut.observed, mark))
     return cut
 
@@ -237,7 +239,7 @@ def side_cut(facts: Facts, known: AlertRuleState, term: Term, side: int) -> Cut 
 
 def _side_now(facts: Facts, known: AlertRuleState, term: Term, before: int) -> int:
     """The side of a level on which the price is; exactly on it, it stays where it was."""
-    mark = facts.market.marks.get(known.instruments.get(term.symbol, ""))
+    mark = mark_of(facts, known.instruments.get(term.symbol, ""))
     cut = None if mark is None else side_cut(facts, known, term, before)
     if mark is None or cut is None:
         return before
@@ -285,7 +287,7 @@ def bands_of(facts: Facts, known: AlertRuleState) -> dict[str, Band]:
     crossing = 0
     for term in terms_of(known.rule.condition):
         instrument_id = known.instruments.get(term.symbol, "")
-        mark = facts.market.marks.get(instrument_id)
+        mark = mark_of(facts, instrument_id)
         if term.crosses:
             side = known.sides[crossing] if crossing < len(known.sides) else 0
             crossing += 1
