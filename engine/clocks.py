@@ -1,6 +1,7 @@
 """The two clocks: the system's, and one that only moves when it is told to."""
 
 import time
+from collections.abc import Callable
 
 from engine.units import Nanoseconds
 
@@ -9,11 +10,17 @@ class SystemClock:
     """Wall time that never runs backwards within a run: it follows the monotonic clock from where it started, and takes a
     forward correction (a laptop that slept) but not a backward one."""
 
-    def __init__(self) -> None:
-        self._last_ns = time.time_ns()
+    def __init__(self, wall: Callable[[], Nanoseconds] = time.time_ns,
+                 steady: Callable[[], Nanoseconds] = time.monotonic_ns) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._last_ns, self._steady_ns = wall(), steady()
 
     def now_ns(self) -> Nanoseconds:
-        self._last_ns = max(self._last_ns, time.time_ns())
+        """The later of the wall clock and our own count: after a step back deadlines must go on, not wait it out."""
+        steady_ns = self._steady()
+        self._last_ns = max(self._wall(), self._last_ns + steady_ns - self._steady_ns)
+        self._steady_ns = steady_ns
         return self._last_ns
 
 

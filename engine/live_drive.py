@@ -11,6 +11,7 @@ from engine.units import NS_PER_SECOND, Nanoseconds
 BEAT_SECONDS = 1.0
 BATCH = 256
 WARM_BARS = 500
+LONGEST_FEED_WAIT_SECONDS = 60.0
 SLEEP_NS = 10 * NS_PER_SECOND
 
 
@@ -56,26 +57,40 @@ class LiveDrive:
             self._shell.loop.market.warm(list(bars))
 
     async def _feed(self, feed: MarketFeed) -> None:
-        try:
-            await feed.run(self._shell.take_market)
-        except Exception as error:  # noqa: BLE001 - a feed that dies leaves stale quotes, which block entries by themselves
-            log_failure(error)
+        """A feed that dies is started again, ever more slowly; meanwhile its stale quotes block entries by themselves."""
+        wait_seconds = BEAT_SECONDS
+        while not self._shell.stopping:
+            try:
+                await feed.run(self._shell.take_market)
+            except Exception as error:  # noqa: BLE001 - whatever ended it, prices are wanted again
+                log_failure(error)
+            else:
+                return
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(2 * wait_seconds, LONGEST_FEED_WAIT_SECONDS)
 
     async def _beats(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            for observer in self._shell.observers:
-                observer.advance(self._shell.parts.clock.now_ns())
-            if self._shell.unwritable:
-                await self._shell.retry_journal()
-            self._shell.obey_halt()
+            try:
+                await self._before_beat()
+            except Exception as error:  # noqa: BLE001 - without beats no deadline, no retry and no panic would go on
+                log_failure(error)
             self._shell.deliver(TimeAdvanced())
+
+    async def _before_beat(self) -> None:
+        self._shell.obey_halt()
+        if self._shell.unwritable:
+            await self._shell.retry_journal()
+        for observer in self._shell.observers:
+            observer.advance(self._shell.parts.clock.now_ns())
 
     async def _drain(self) -> None:
         """Everything that waits, commands before the venue's words, the venue's before prices, in batches."""
         await self._notice_sleep()
         while self._shell.commands or self._shell.venue or self._shell.market:
             await self._shell.process(self._batch())
+            await self._notice_sleep()  # a disk or a process that stood still in between: what waits is as old as that
 
     async def _notice_sleep(self) -> None:
         """After a pause (a laptop that slept, a stopped process) nothing is acted on before the venue has been asked and a

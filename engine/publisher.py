@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 from engine.service import Snapshot
 
@@ -34,7 +35,7 @@ class Publisher:
 
     def _wake(self) -> None:
         for loop, event in list(self._subscribers):
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # that loop has ended, and with it whoever looked
                 loop.call_soon_threadsafe(event.set)
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:

@@ -116,8 +116,8 @@ class Shell:
 
     def obey_halt(self) -> None:
         cause = self.parts.halted_elsewhere() if self.parts.halted_elsewhere is not None else ""
-        if cause and cause != self._halt_obeyed:
-            self._halt_obeyed = cause
+        known, self._halt_obeyed = self._halt_obeyed, cause
+        if cause and cause != known:
             command_id = f"halt-{self.parts.engine_id}-{self.loop.state.seq}"
             self.commands.appendleft(SetTradingState(command_id, TradingState.HALTED, "", cause, "panic"))
 
@@ -208,8 +208,11 @@ class Shell:
     # ---- snapshots -------------------------------------------------------------------------------------------------------
 
     def publish(self, *, force: bool = False) -> None:
-        """Hand out a snapshot of now, at most ten a second."""
-        self.publisher.publish(self._snapshot, force=force)
+        """Hand out a snapshot of now, at most ten a second; one that cannot be made costs the picture, not the engine."""
+        try:
+            self.publisher.publish(self._snapshot, force=force)
+        except Exception as error:  # noqa: BLE001 - stops are watched whether or not somebody can look
+            log_failure(error)
 
     def _snapshot(self, version: int) -> Snapshot:
         now = time.monotonic()

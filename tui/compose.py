@@ -164,7 +164,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     checkpoints = Checkpoints(home)
     try:
         parts = engine_parts(home, config, real, journal, state, warm_bars)._replace(
-            startup=halted, ready_when_warm=not serve, checkpoint=checkpoints)
+            startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home))
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, real.release)
     except BaseException:
         checkpoints.close()
@@ -185,6 +185,12 @@ def started(running: RunningEngine, on_stop: Callable[[], None], *, serve: bool)
     except BaseException:
         running.close()
         raise
+
+
+def raised_cause(home: Home) -> str:
+    """Why the halt flag of a home is raised, empty while it is down."""
+    flag = read_halt(home)
+    return flag.cause or "the halt flag is raised" if flag is not None else ""
 
 
 def _live_journal(home: Home, state: State) -> SqliteJournal:

@@ -91,8 +91,7 @@ def _panic_at_venue(home: "Home", portfolio: str, *, yes: bool, as_json: bool) -
     """The running engine hangs: raise the flag that it obeys when it wakes, then flatten the venue without it."""
     from tui.compose import emergency_engine
 
-    _raise_flag(home, HALT_CAUSE, BY)
-    print_note("the halt flag is raised: the hanging engine halts when it wakes")
+    _try_to_raise_flag(home)
     if not _flatten_agreed(yes):
         return 1
     with emergency_engine(home) as link:
@@ -110,7 +109,7 @@ def _panic_alone(home: "Home", portfolio: str, *, yes: bool, as_json: bool) -> i
         raise
     except Exception as error:  # noqa: BLE001 - whatever broke on our side, the venue can still be flattened
         print_note(f"{str(error) or type(error).__name__}; going straight at the venue, without a journal")
-    _raise_flag(home, HALT_CAUSE, BY)
+    _try_to_raise_flag(home)
     if not _flatten_agreed(yes):
         return 1
     with emergency_engine(home) as link:
@@ -128,9 +127,9 @@ def _both_stages(link: Link, portfolio: str, *, yes: bool, as_json: bool) -> int
 
 
 def _flatten(link: Link, portfolio: str, *, as_json: bool) -> int:
-    started = link.snapshot_now().at_ns
-    _require_accepted(link.send_now(Flatten(command_id(), portfolio, by=BY)))
-    report = _follow(link, started)
+    receipt = link.send_now(Flatten(command_id(), portfolio, by=BY))
+    _require_accepted(receipt)
+    report = _follow(link, receipt.seq)
     if as_json:
         print_json(report)
     else:
@@ -141,8 +140,9 @@ def _flatten(link: Link, portfolio: str, *, as_json: bool) -> int:
     return 1
 
 
-def _follow(link: Link, started_ns: int) -> FlattenView:
-    """The flatten's report once it is finished: the engine ends it by its own deadline.
+def _follow(link: Link, accepted_seq: int) -> FlattenView:
+    """The flatten's report once it is finished, of the one that was at work when ours was accepted: the engine ends it by
+    its own deadline.
 
     Raises `EngineUnreachable` where the engine answers but its snapshots stand still.
     """
@@ -150,7 +150,7 @@ def _follow(link: Link, started_ns: int) -> FlattenView:
     while True:
         snapshot = link.snapshot_now()
         view = snapshot.flatten
-        if view is not None and view.finished and view.started_at_ns >= started_ns:
+        if view is not None and view.finished and snapshot.health.journal_seq >= accepted_seq:
             return view
         if snapshot.version != newest_version:
             newest_version, deadline = snapshot.version, time.monotonic() + STALL_SECONDS
@@ -186,6 +186,16 @@ def _raise_flag(home: "Home", cause: str, by: str) -> None:
     from store.halt_flag import raise_halt
 
     raise_halt(home, cause, by, time.time_ns())
+
+
+def _try_to_raise_flag(home: "Home") -> None:
+    """Raise the flag that the home's engine obeys; a disk that does not take it must not keep the panic from the venue."""
+    try:
+        _raise_flag(home, HALT_CAUSE, BY)
+    except (StoreError, OSError) as error:
+        print_note(f"{error}; going on to the venue all the same")
+    else:
+        print_note("the halt flag is raised: an engine of this home halts when it wakes")
 
 
 def _flatten_agreed(yes: bool) -> bool:
