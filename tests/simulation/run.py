@@ -24,6 +24,7 @@ from engine.service import Mode, StopHome
 from engine.state import State, encode_state
 from engine.valuation import equity_minor, fraction, heat_minor
 from store.memory import JournalCrashed, MemoryJournal
+from tests.simulation.alerts import fired_too_often
 from tests.simulation.faults import FaultyBroker
 from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, WorldTape, instruments, script, settings
 
@@ -130,6 +131,7 @@ class Simulation:
         if self.engine.defects:
             self.violations.append(f"{self.engine.defects} decisions failed by a defect")
         self.violations += self.broker.conflicts
+        self.violations += fired_too_often(self.journal.durable)
         totals = self.broker.venue.venue.report(0, ())
         theirs = {position.instrument_id: position.lots for position in totals.positions if position.lots}
         ours = {position.instrument_id: position.lots for position in state.positions.values()}

@@ -17,6 +17,7 @@ from engine.inputs import (
     PlaceOrder,
     PortfolioSettings,
     Quote,
+    RemoveAlertRule,
     SetProtection,
     Settings,
     SetTradingState,
@@ -26,6 +27,7 @@ from engine.inputs import (
 from engine.instruments import AssetClass, Instrument
 from engine.orders import OrderKind, Side
 from engine.units import NS_PER_SECOND
+from tests.simulation.alerts import NAMES, alert_command
 
 ACCOUNT = "sim"
 ITEMS = 260
@@ -98,8 +100,20 @@ def script(seed: int) -> tuple[tuple[int, Command], ...]:
     for place in range(random.randint(8, 22)):
         at_ns = START_NS + random.randint(5, ITEMS - 20) * STEP_NS + 1
         commands.append((at_ns, _command(random, f"c{seed}-{place}")))
+    commands += _alert_rules(Random(seed * 104_729 + 5), seed)
     commands.append((START_NS + (ITEMS - 10) * STEP_NS, SetTradingState(f"c{seed}-resume", TradingState.ACTIVE)))
     return tuple(sorted(commands, key=lambda entry: entry[0]))
+
+
+def _alert_rules(random: Random, seed: int) -> list[tuple[int, Command]]:
+    """Alert rules, from dice of their own; the last act stops them all, so that everything can settle."""
+    commands: list[tuple[int, Command]] = []
+    for place in range(random.randint(0, 8)):
+        instrument = random.choice(instruments())
+        at_ns = START_NS + random.randint(2, ITEMS - 20) * STEP_NS + 2
+        commands.append((at_ns, alert_command(random, f"r{seed}-{place}", instrument, STARTS[instrument.instrument_id])))
+    end_ns = START_NS + ITEMS * STEP_NS
+    return commands + [(end_ns + place, RemoveAlertRule(f"r{seed}-end-{place}", f"rule-{place}")) for place in range(NAMES)]
 
 
 def _command(random: Random, command_id: str) -> Command:

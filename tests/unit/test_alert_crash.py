@@ -15,9 +15,11 @@ from engine.alert_rules import AlertRule
 from engine.clocks import VirtualClock
 from engine.events import AlertRuleFired, OrderIntended, decode
 from engine.inputs import AutomationLevel, Bar, Command, Limits, MarketItem, PlaceOrder, Quote, SetAlertRule
+from engine.instruments import Instrument
 from engine.orders import Purpose, Side
+from engine.parts import EngineParts
 from engine.ports import JournalRow
-from engine.runner import Engine, EngineParts
+from engine.runner import Engine
 from engine.service import Mode
 from engine.state import encode_state
 from engine.units import NS_PER_SECOND
@@ -39,7 +41,7 @@ RULES = (
 class Tape:
     """One price a second of both instruments, and a bar every second."""
 
-    def instruments(self) -> tuple[object, ...]:
+    def instruments(self) -> tuple[Instrument, ...]:
         return (COIN, OTHER)
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
@@ -60,8 +62,8 @@ SCRIPT: tuple[tuple[int, Command], ...] = (
 
 def _run(journal: MemoryJournal, broker: PaperBroker) -> Engine:
     settings = settings_of("main", automation=AutomationLevel.AUTO_EXECUTE, limits=Limits(max_heat_fraction=0.5))
-    engine = Engine(EngineParts(VirtualClock(), journal, "e", "test", Mode.REPLAY, settings, (broker,), state=fold(journal.durable),
-                                tape=Tape(), script=SCRIPT))  # type: ignore[arg-type]
+    engine = Engine(EngineParts(VirtualClock(), journal, "e", "test", Mode.REPLAY, settings, (broker,),
+                                state=fold(journal.durable), tape=Tape(), script=SCRIPT))
     asyncio.run(engine.run())
     return engine
 
