@@ -4,11 +4,15 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError, HomeUnusable, UsageError
 from tui.commands.link import existing_home
 from tui.formats import moment
 from tui.printing import print_error, print_facts, print_json, print_note, print_table, words
+
+if TYPE_CHECKING:
+    from engine.config import Config
 
 
 def journal_verify(path: Path, *, as_json: bool) -> int:
@@ -139,19 +143,31 @@ def config_check(path: Path, *, as_json: bool) -> int:
     file = path / "config.toml"
     text = _config_text(file)
     checked = check_config(text or "", str(file))
+    errors = (*checked.errors, *_venue_errors(checked.config, file))
     if as_json:
-        print_json({"path": str(file), "exists": text is not None, "valid": checked.config is not None,
-                    "errors": checked.errors, "warnings": checked.warnings})
-        return 0 if checked.config is not None else ConfigError.exit_status
-    for line in checked.errors:
+        print_json({"path": str(file), "exists": text is not None, "valid": not errors, "errors": errors,
+                    "warnings": checked.warnings})
+        return ConfigError.exit_status if errors else 0
+    for line in errors:
         print_error(line)
     for line in checked.warnings:
         print(f"warning: {line}")
-    if checked.config is None:
+    if errors:
         return ConfigError.exit_status
     where = str(file) if text is not None else f"{file} does not exist: the defaults"
     print(f"{where}: valid" + (f", {len(checked.warnings)} warnings" if checked.warnings else ""))
     return 0
+
+
+def _venue_errors(config: "Config | None", file: Path) -> list[str]:
+    """What only a venue's library knows: an exchange or a sandbox that does not exist."""
+    exchanges = [account for account in config.account if account.kind == "ccxt"] if config is not None else []
+    if not exchanges:
+        return []
+    from brokers.ccxt_venue.exchanges import exchange_problem
+
+    found = [(account.name, exchange_problem(account.exchange, sandbox=account.sandbox)) for account in exchanges]
+    return [f'{file}: account "{name}": {problem}' for name, problem in found if problem]
 
 
 def config_show(path: Path, *, as_json: bool) -> int:
