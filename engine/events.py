@@ -15,7 +15,7 @@ from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, Venu
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderIntent
 from engine.positions import ExitPlan
-from engine.service import AlertLevel, BrakeLevel, FlattenLine, OrderCard, ProposalStatus, StopHome
+from engine.service import AlertLevel, BrakeLevel, ClampView, FlattenLine, OrderCard, ProposalStatus, StopHome
 from engine.units import Lots, Minor, Nanoseconds, Ticks
 
 
@@ -67,10 +67,11 @@ class DayRolled(Event, frozen=True, omit_defaults=True):
 
 
 class OrderIntended(Event, frozen=True, omit_defaults=True):
-    """An order that passed risk and is handed to the gateway once this row is durable."""
+    """An order that passed risk and is handed to the gateway once this row is durable; `clamps` are what limits took off it."""
 
     intent: OrderIntent
     command_id: str = ""
+    clamps: tuple[ClampView, ...] = ()
 
 
 class OrderResent(Event, frozen=True, omit_defaults=True):

@@ -208,11 +208,30 @@ class TrailSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     atr: Decimal | None = None
 
 
+class EdgeSpec(msgspec.Struct, frozen=True):
+    """An edge: the share of round trips won (0 to 1), the mean win over the mean loss, and in how many that was seen."""
+
+    win_rate: Decimal
+    payoff: Decimal
+    round_trips: int
+
+
+class SizeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A size that is not a plain quantity: one of a yearly volatility in percent of equity, an edge, or all that the limits
+    allow. `atr` goes with `risk_percent`: the risk is measured over that many average true ranges at least, which is also the
+    stop where none is given."""
+
+    volatility_percent: Decimal | None = None
+    edge: EdgeSpec | None = None
+    largest: bool = False
+    atr: Decimal | None = None
+
+
 class PlaceOrder(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """An order by hand or by a strategy; with exits it is a bracket.
 
-    Exactly one of `quantity` and `risk_percent` (of equity, with a stop). `origin` is "manual" or a strategy's name;
-    only a strategy's order, or one with `propose`, becomes a pending trade under suggest_only.
+    Exactly one of `quantity`, `risk_percent` (of equity, with a stop) and a way of `size`. `origin` is "manual" or a
+    strategy's name; only a strategy's order, or one with `propose`, becomes a pending trade under suggest_only.
     """
 
     command_id: str
@@ -234,6 +253,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     propose: bool = False
     rationale: str = ""
     by: str = "user"
+    size: SizeSpec | None = None
 
 
 class CancelOrder(msgspec.Struct, frozen=True, tag=True):

@@ -168,6 +168,15 @@ class CheckView(msgspec.Struct, frozen=True):
     message: str
 
 
+class ClampView(msgspec.Struct, frozen=True):
+    """One cut of a size: which limit took it from what (None: no bound) to what, and what that limit allows."""
+
+    limit: str
+    before: Decimal | None
+    after: Decimal
+    allowed: str
+
+
 class OrderCard(msgspec.Struct, frozen=True):
     """Everything a person must see before an order goes: terms, worst case, heat and exposure before and after."""
 
@@ -193,6 +202,12 @@ class OrderCard(msgspec.Struct, frozen=True):
     exposure_after_percent: float
     currency: str
     checks: tuple[CheckView, ...]
+    clamps: tuple[ClampView, ...] = ()
+    bucket: str = ""
+    bucket_heat_before_percent: float = 0.0
+    bucket_heat_after_percent: float = 0.0
+    correlated_heat_before_percent: float = 0.0
+    correlated_heat_after_percent: float = 0.0
 
     @property
     def passed(self) -> bool:

@@ -11,7 +11,7 @@ from engine.market import MarketView
 from engine.orders import Order, Purpose, require_cancelable
 from engine.positions import position_key
 from engine.risk import RiskApproved
-from engine.service import AlertLevel, Receipt, Refusal
+from engine.service import AlertLevel, ClampView, Receipt, Refusal
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
 
@@ -64,10 +64,10 @@ class Turn:
         """Have the protection of a position looked at before the decision ends."""
         self.touched[position_key(portfolio, instrument_id)] = None
 
-    def submit(self, approved: Sequence[RiskApproved], command_id: str = "") -> None:
+    def submit(self, approved: Sequence[RiskApproved], command_id: str = "", clamps: tuple[ClampView, ...] = ()) -> None:
         """Record the intents and hand them to the gateway, an entry together with its native children."""
-        for one in approved:
-            self.emit(OrderIntended(one.intent, command_id))
+        for place, one in enumerate(approved):
+            self.emit(OrderIntended(one.intent, command_id, () if place else clamps))
         first = approved[0].intent
         self.effects.append(SubmitOrders(first.account, tuple(approved), first.purpose is not Purpose.ENTRY))
         self.touch(first.portfolio, first.instrument_id)

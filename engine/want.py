@@ -3,19 +3,20 @@ found from the risk, and the card that shows all of it. Nothing is decided here;
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from engine.heat import bucket_heat, bucket_of, correlated_heat, heat_lines
 from engine.inputs import PlaceOrder, TrailSpec
 from engine.instruments import Instrument
-from engine.kernel.sizing import lots_for_risk
 from engine.limits import BPS
 from engine.market import MarketView
 from engine.orders import OrderIntent, OrderKind, Purpose
 from engine.positions import ExitPlan, Position
 from engine.risk import entry_checks
 from engine.service import CheckView, OrderCard, Refusal
+from engine.sizing import Sized, atr_distance_ticks, sized, ways
 from engine.state import State
 from engine.units import Lots, Nanoseconds, Ticks, seconds_to_ns, steps_exact, steps_up, stop_steps, target_steps
 from engine.valuation import (
@@ -166,15 +167,20 @@ def assess(state: State, market: MarketView, at_ns: Nanoseconds, want: PlaceOrde
         limit_ticks=limit_ticks, trigger_ticks=trigger_ticks, time_in_force=want.time_in_force, strategy=want.origin,
         decision_ticks=mark.take_ticks(want.side.sign) if mark else 0, reason=want.rationale)
     entry = worst_entry_ticks(draft, draft.decision_ticks)
+    ranged = _ranged_stop(market, instrument, want, plan, entry)
+    if isinstance(ranged, Refusal):
+        return ranged
+    plan = ranged
     if plan.breakeven_at_ticks:
         plan = plan._replace(breakeven_to_ticks=entry)
     draft = replace_intent(draft, plan=plan if plan != ExitPlan() else None)
-    lots = _lots(state, market, instrument, want, draft, entry)
-    if isinstance(lots, Refusal):
-        return lots
-    intent = replace_intent(draft, order_lots=lots)
+    size = _size(state, market, instrument, want, draft, entry)
+    if isinstance(size, Refusal):
+        return size
+    intent = replace_intent(draft, order_lots=size.lots)
     checks = entry_checks(state, market, at_ns, intent)
-    return Assessment(intent, checks, order_card(state, market, instrument, intent, entry, checks))
+    card = order_card(state, market, instrument, intent, entry, checks)
+    return Assessment(intent, checks, msgspec.structs.replace(card, clamps=size.clamps))
 
 
 def replace_intent(intent: OrderIntent, **fields: object) -> OrderIntent:
@@ -194,9 +200,10 @@ def _kind_error(want: PlaceOrder) -> Refusal | None:
     if needs != (want.limit is not None, want.trigger is not None):
         named = " and ".join(name for name, needed in zip(("a limit", "a trigger"), needs, strict=True) if needed) or "no price"
         return Refusal("kind", named, want.kind, f"a {want.kind} order takes {named}")
-    if (want.quantity is None) == (want.risk_percent is None):
-        return Refusal("quantity", "a quantity or a risk", "both" if want.quantity is not None else "neither",
-                       "say how much: a quantity, or a risk in percent of equity")
+    count = ways(want)
+    if count != 1 or (want.size is not None and want.size.atr is not None and want.risk_percent is None):
+        return Refusal("quantity", "one way to say how much", "neither" if not count else "both" if count > 1 else "atr alone",
+                       "say how much, in one way: a quantity, a risk in percent of equity, a volatility, an edge, or the largest")
     return None
 
 
@@ -210,22 +217,24 @@ def _prices(instrument: Instrument, want: PlaceOrder) -> tuple[Ticks, Ticks] | R
     return found[0], found[1]
 
 
-def _lots(state: State, market: MarketView, instrument: Instrument, want: PlaceOrder, draft: OrderIntent,
-          entry: Ticks) -> Lots | Refusal:
-    if want.quantity is not None:
-        return exact_lots(instrument, want.quantity)
-    percent = want.risk_percent if want.risk_percent is not None and want.risk_percent.is_finite() else Decimal(0)
-    risk_bps = int(percent * PERCENT_BPS)
-    stop = entry_stop_ticks(state, draft, entry)
-    if risk_bps <= 0 or not stop or not entry:
-        return Refusal("risk", "a stop, a quote and a positive percent", str(want.risk_percent),
-                       "sizing by risk needs a stop, a quote and a positive percent of equity")
-    equity = equity_minor(state, market, want.portfolio)
-    lots = lots_for_risk(equity, risk_bps, entry, stop, instrument.value_num, instrument.value_den, instrument.max_lots)
-    if lots < 1:
-        return Refusal("risk", f"{want.risk_percent} % of equity", "0 lots",
-                       "that risk does not pay for a single lot to the stop")
-    return lots
+def _size(state: State, market: MarketView, instrument: Instrument, want: PlaceOrder, draft: OrderIntent,
+          entry: Ticks) -> Sized | Refusal:
+    """A quantity is taken as it is said, whatever the limits make of it; any other size is cut to what they allow."""
+    if want.quantity is None:
+        return sized(state, market, want, draft, entry)
+    lots = exact_lots(instrument, want.quantity)
+    return lots if isinstance(lots, Refusal) else Sized(lots, ())
+
+
+def _ranged_stop(market: MarketView, instrument: Instrument, want: PlaceOrder, plan: ExitPlan,
+                 entry: Ticks) -> ExitPlan | Refusal:
+    """The plan with a stop some ranges of the market away, where the size is by range and no stop was given."""
+    if want.size is None or want.size.atr is None or plan.protects or not entry:
+        return plan
+    distance = atr_distance_ticks(market, instrument, want.size.atr)
+    if isinstance(distance, Refusal):
+        return distance
+    return plan._replace(stop_ticks=max(1, entry - want.side.sign * distance))
 
 
 # ---- the card ------------------------------------------------------------------------------------------------------------
@@ -254,7 +263,20 @@ def order_card(state: State, market: MarketView, instrument: Instrument, intent:
         equity_share_percent=_percent(notional, equity), heat_before_percent=_percent(heat, equity),
         heat_after_percent=_percent(heat + risk, equity), exposure_before_percent=_percent(gross, equity),
         exposure_after_percent=_percent(gross + notional, equity),
-        currency=state.portfolios[portfolio].settings.currency, checks=checks)
+        currency=state.portfolios[portfolio].settings.currency, checks=checks, **_impact(state, market, intent, risk))
+
+
+def _impact(state: State, market: MarketView, intent: OrderIntent, risk: int) -> dict[str, Any]:
+    """Heat in the order's bucket and under the correlation of returns, before and after."""
+    lines = heat_lines(state, market, intent.portfolio)
+    bucket = bucket_of(state.settings, state.instruments[intent.instrument_id])
+    in_bucket = bucket_heat(lines).get(bucket, 0)
+    correlated = correlated_heat(market, lines, intent.instrument_id, intent.side.sign)
+    equity = equity_minor(state, market, intent.portfolio)
+    return {"bucket": bucket, "bucket_heat_before_percent": _percent(in_bucket, equity),
+            "bucket_heat_after_percent": _percent(in_bucket + risk, equity),
+            "correlated_heat_before_percent": _percent(correlated.minor(), equity),
+            "correlated_heat_after_percent": _percent(correlated.minor(risk), equity)}
 
 
 def _percent(part: int, whole: int) -> float:

@@ -49,7 +49,9 @@ def propose(turn: Turn, want: PlaceOrder, found: Assessment) -> None:
     # What was found is what is approved: a size or a trail found anew later could be another one than the card shows.
     plan = found.intent.plan
     trail = TrailSpec(price=instrument.price(plan.trail_ticks)) if plan and plan.trail_ticks else want.trail
-    sized = msgspec.structs.replace(want, quantity=found.card.quantity, risk_percent=None, trail=trail)
+    ranged = want.size is not None and want.size.atr is not None and want.stop is None and want.trail is None
+    sized = msgspec.structs.replace(want, quantity=found.card.quantity, risk_percent=None, size=None, trail=trail,
+                                    stop=found.card.stop if ranged else want.stop)
     proposal = Proposal(
         proposal_id=proposal_id, want=sized, card=found.card,
         digest=card_digest(proposal_id, sized, found.card, expires_at_ns, reference - reach, reference + reach),

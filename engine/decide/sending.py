@@ -4,12 +4,13 @@ from engine.inputs import PlaceOrder
 from engine.orders import OrderIntent, OrderKind, Purpose, TimeInForce
 from engine.risk import approve_entry
 from engine.service import Refusal
+from engine.sizing import told_size
 from engine.turn import Turn
 from engine.want import Assessment, replace_intent
 
 
 def describe(want: PlaceOrder) -> str:
-    size = f"{want.quantity}" if want.quantity is not None else f"{want.risk_percent}% risk"
+    size = f"{want.quantity}" if want.quantity is not None else told_size(want)
     return f"{want.side} {size} {want.symbol} {want.kind}"
 
 
@@ -21,7 +22,7 @@ def send_entry(turn: Turn, want: PlaceOrder, found: Assessment, command_id: str)
     if isinstance(approved, Refusal):
         turn.refuse(command_id, describe(want), approved)
         return approved
-    turn.submit(approved, command_id)
+    turn.submit(approved, command_id, found.card.clamps)
     turn.accept(command_id, f"{entry.side} {found.card.quantity} {found.card.symbol} sent",
                 order_ids=tuple(one.intent.client_order_id for one in approved))
     return None

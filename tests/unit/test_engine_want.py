@@ -161,7 +161,8 @@ def test_breakeven_leads_to_the_worst_entry() -> None:
     ("1", "95", 200), ("0.5", "95", 100), ("1", "99", 1_000), ("1", "93", 142), ("0.01", "95", 2)])
 def test_a_size_follows_from_the_risk_and_the_stop(risk: str, stop: str, lots: int) -> None:
     """1 % of 100,000.00 is 1,000.00; with 5.00 at risk a lot that is 200 lots."""
-    assert found(Desk(), quantity=None, risk_percent=Decimal(risk), stop=stop).intent.order_lots == lots
+    roomy = Desk(max_order_notional_fraction=2.0, max_position_fraction=2.0, max_leverage=2.0)
+    assert found(roomy, quantity=None, risk_percent=Decimal(risk), stop=stop).intent.order_lots == lots
 
 
 def test_the_size_of_a_trail_follows_from_its_first_stop() -> None:
@@ -171,7 +172,8 @@ def test_the_size_of_a_trail_follows_from_its_first_stop() -> None:
 
 @given(risk=st.integers(1, 500), stop=st.integers(5_000, 9_999), ask=st.integers(10_000, 10_100))
 def test_a_size_by_risk_never_risks_more_than_was_asked(risk: int, stop: int, ask: int) -> None:
-    desk = Desk(max_heat_fraction=10.0)
+    desk = Desk(max_heat_fraction=1.0, max_order_notional_fraction=1e3, max_position_fraction=1e3, max_leverage=1e3,
+                max_risk_per_order_fraction=0.0, max_daily_notional_fraction=0.0)
     desk.quote(10_000, ask)
     percent = Decimal(risk).scaleb(-2)
     assessed = assess(desk.state, desk.market, desk.at_ns, bought(
