@@ -64,13 +64,20 @@ class AlpacaFeed:
                 make_session = self._sessions(chosen, coins=are_coins)
                 self._keepers.append(StreamKeeper(name, make_session, lambda frame: self._take(frame, sink), _quiet))
                 self._keepers[-1].start()
-        await self._closed.wait()
-        for keeper in self._keepers:
-            await keeper.stop()
+        try:
+            await self._closed.wait()
+        finally:  # also where the caller is cancelled
+            await self._stop_streams()
 
     async def close(self) -> None:
         """End `run` at once."""
         self._closed.set()
+        await self._stop_streams()
+
+    async def _stop_streams(self) -> None:
+        keepers, self._keepers = self._keepers, []
+        for keeper in keepers:
+            await keeper.stop()
 
     def streams_up(self) -> Mapping[str, bool]:
         """Which streams are connected."""

@@ -97,6 +97,19 @@ async def test_a_message_that_cannot_be_read_stops_nothing(watch: Watch) -> None
     await watch.expect(Quote("AAPL@alpaca", 9_990, 10_010, 0, 0, START_NS + 9))
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_an_end_leaves_no_stream_behind(watch: Watch, cancelled: bool) -> None:
+    feed = AlpacaFeed(lambda: KEY, paper=True, instruments=watch.feed._instruments, endpoints=endpoints_at(watch.server))
+    task = asyncio.create_task(feed.run(watch.items.append))
+    await until(lambda: len(watch.server.market_listeners) == 4)
+    if cancelled:
+        task.cancel()
+    else:
+        await feed.close()
+    await asyncio.gather(task, return_exceptions=True)
+    await until(lambda: len(watch.server.market_listeners) == 2)
+
+
 async def past(watch: Watch, instrument_id: str, limit: int) -> Sequence[Bar]:
     return await asyncio.to_thread(watch.feed.history, instrument_id, limit)
 

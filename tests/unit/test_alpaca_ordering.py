@@ -43,7 +43,8 @@ SHARE, FRACTION, COIN = instrument(SHARE_ASSET), instrument(SHARE_ASSET, fractio
 
 def intent(of: Instrument, **more: Any) -> OrderIntent:
     terms: dict[str, Any] = {"client_order_id": "qd-1", "portfolio": "main", "account": "acct", "side": Side.BUY,
-                             "order_lots": 10, "instrument_id": of.instrument_id, "kind": OrderKind.MARKET, "purpose": Purpose.ENTRY}
+                             "order_lots": 10, "instrument_id": of.instrument_id, "kind": OrderKind.MARKET,
+                             "purpose": Purpose.ENTRY}
     return OrderIntent(**(terms | more))
 
 

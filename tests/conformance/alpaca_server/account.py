@@ -1,5 +1,6 @@
 """One account of the local Alpaca: its rules and its own words, with the paper venue deciding what executes."""
 
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -71,6 +72,7 @@ class ServedAccount:
         self.blocked: set[str] = set()
         self.coin_fee = ZERO
         self.charged: dict[str, Decimal] = {}
+        self.real_time = False
         self._publish = publish
 
     # ---- the market moves ----
@@ -79,6 +81,7 @@ class ServedAccount:
         """A new quote after `seconds`; without a quantity its size is not known."""
         instrument = self.instruments[symbol]
         lots = int(quantity / instrument.lot_size)
+        self.catch_up()
         at_ns = self.venue.cursor_ns + seconds * NS_PER_SECOND
         tick = instrument.tick_size
         quote = Quote(instrument.instrument_id, int(bid / tick), int(ask / tick), lots, lots, at_ns)
@@ -89,6 +92,11 @@ class ServedAccount:
     def advance(self, seconds: int = 1) -> None:
         self.venue.advance(self.venue.cursor_ns + seconds * NS_PER_SECOND)
         self._tell()
+
+    def catch_up(self) -> None:
+        """Go with the clock on the wall, where the test wants that."""
+        if self.real_time:
+            self.venue.advance(time.time_ns())
 
     @property
     def now(self) -> str:

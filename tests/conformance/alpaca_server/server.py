@@ -188,6 +188,7 @@ class AlpacaServer:
     async def _meddle(self, request: web.Request, handler: Any) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await handler(request)  # type: ignore[no-any-return] # aiohttp's handlers are not typed
+        self.account.catch_up()
         self.requests.append((request.method, request.path, await request.text()))
         if (request.headers.get("APCA-API-KEY-ID"), request.headers.get("APCA-API-SECRET-KEY")) != KEY:
             return _json(error(401, "unauthorized.", 40110000))
