@@ -97,6 +97,9 @@ def sizing_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "lots_for_money", (money, ticks, num, den, cap)
     yield "lots_for_risk", (money, bps, ticks, stop, num, den, cap)
     yield "lots_for_notional", (money, ticks, num, den, cap)
+    rate, count, payoff = rng.random(), rng.choice([0, rng.randint(1, 10_000)]), rng.choice([0.0, rng.uniform(0.01, 5.0)])
+    yield "wilson_low", (rate, count)
+    yield "kelly_bps", (rate, payoff, count, rng.random())
     yield "smallest_cap", ((cap, rng.randint(-5, 10**6), rng.randint(0, 10**6)),)
 
 
