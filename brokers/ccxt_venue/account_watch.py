@@ -83,8 +83,12 @@ class AccountWatch:
     # ---- what the stream says ----
 
     def _take_orders(self, orders: list[Any]) -> None:
+        only_hints = self._session.profile.only_hints
         for order in orders:
-            self.heard(order, from_stream=True)
+            if only_hints is not None and only_hints(order):
+                self._wake.set()
+            else:
+                self.heard(order, from_stream=True)
 
     def _take_trades(self, trades: list[Any]) -> None:
         for trade in trades:

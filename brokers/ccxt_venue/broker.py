@@ -45,6 +45,12 @@ REPORT_PAUSE_SECONDS = 0.2
 IDS_A_REQUEST = 100
 
 
+class _Opened(NamedTuple):
+    listing: Listing
+    book: FillBook
+    watch: AccountWatch
+
+
 class Tuning(NamedTuple):
     """What is rarely set otherwise.
 
@@ -79,9 +85,7 @@ class CcxtBroker:
                                 rate_limit_ms=tuning.rate_limit_ms)
         self._profile = self._session.profile
         self._reporting = asyncio.Lock()
-        self._listing: Listing | None = None
-        self._watch: AccountWatch | None = None
-        self._book: FillBook | None = None
+        self._opened: _Opened | None = None
 
     def __repr__(self) -> str:
         return f"CcxtBroker({self.account}, {self.exchange_id})"
@@ -105,15 +109,17 @@ class CcxtBroker:
 
     async def _start(self, sink: Callable[[VenueMessage], None]) -> tuple[Instrument, ...]:
         exchange = self._session.exchange
-        self._listing = Listing(self._venue, exchange.markets, exchange.precisionMode, self._symbols, self._minor_exponent,
-                                await self._prices())
-        self.capabilities = capabilities_of(self._profile, exchange.features, stop_types=self._stops_everywhere())
-        self._book = FillBook(self.account, self._listing)
-        self._watch = AccountWatch(self.account, self._session, self._listing, self._book, sink, self._poll_seconds)
+        listing = Listing(self._venue, exchange.markets, exchange.precisionMode, self._symbols, self._minor_exponent,
+                          await self._prices())
+        self.capabilities = capabilities_of(self._profile, exchange.features,
+                                            stop_types=stops_everywhere(exchange.markets, listing))
+        book = FillBook(self.account, listing)
+        watch = AccountWatch(self.account, self._session, listing, book, sink, self._poll_seconds)
+        self._opened = _Opened(listing, book, watch)
         began_ns = await self._venue_ns()
-        self._book.align(balances_of(await self._session.call(exchange.fetch_balance)), ())
-        await self._watch.start(began_ns, STREAM_SECONDS)
-        return self._listing.all()
+        book.align(balances_of(await self._session.call(exchange.fetch_balance)), ())
+        await watch.start(began_ns, STREAM_SECONDS)
+        return listing.all()
 
     async def _prices(self) -> dict[str, Decimal]:
         """What the symbols cost now; not knowing costs nothing but room."""
@@ -127,42 +133,29 @@ class CcxtBroker:
         found = {symbol: exact(ticker.get("last") or ticker.get("ask")) for symbol, ticker in tickers.items()}
         return {symbol: price for symbol, price in found.items() if price}
 
-    def _stops_everywhere(self) -> bool:
-        """Whether every market of the account takes stop orders, where the venue says so market by market."""
-        listing = self._open()[0]
-        for symbol in listing.instruments:
-            types = (self._session.exchange.markets[symbol].get("info") or {}).get("orderTypes")
-            if isinstance(types, list) and "STOP_LOSS" not in types:
-                return False
-        return True
-
     async def close(self) -> None:
         """End streams and forget the key; safe to call twice."""
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            await watch.stop()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.watch.stop()
         await self._session.close()
 
-    def _open(self) -> tuple[Listing, FillBook]:
-        if self._listing is None or self._book is None:
+    @property
+    def _account(self) -> _Opened:
+        if self._opened is None:
             raise VenueUnreachable(f"{self.account} is not connected")
-        return self._listing, self._book
-
-    def _watching(self) -> AccountWatch:
-        if self._watch is None:
-            raise VenueUnreachable(f"{self.account} is not connected")
-        return self._watch
+        return self._opened
 
     # ---- orders ----
 
     async def submit(self, intents: Sequence[OrderIntent]) -> Sequence[SubmitAnswer]:
         """Send orders one after the other; one answer each, in order."""
-        if self._watch is None:
+        if self._opened is None:
             return [NotSent(f"{self.account} is not connected") for _ in intents]
         return [await self._submit(intent) for intent in intents]
 
     async def _submit(self, intent: OrderIntent) -> SubmitAnswer:
-        listing, _ = self._open()
+        listing = self._account.listing
         symbol = listing.symbol_of(intent.instrument_id)
         instrument = listing.by_symbol(symbol)
         refusal = refusal_of(intent, instrument, self.capabilities, self.account)
@@ -171,7 +164,7 @@ class CcxtBroker:
             return refusal or Refused(f"{intent.instrument_id} is not listed here", "unknown_instrument")
         if wire_id is None:
             return Refused(f"{self.exchange_id} takes no id like {intent.client_order_id}", "client_order_id")
-        known = self._watching().known.submitted(intent, symbol)
+        known = self._account.watch.known.submitted(intent, symbol)
         if known.sent:
             answered = await self._sent_before(known)
             if answered is not None:
@@ -183,16 +176,16 @@ class CcxtBroker:
         """Whether the venue has an order that we sent once already. Many venues would take its id again once it is closed,
         which would trade twice, so they are asked."""
         try:
-            order = await self._watching().queries.order_by_client(known.client_order_id)
+            order = await self._account.watch.queries.order_by_client(known.client_order_id)
         except Exception as error:  # noqa: BLE001 - without an answer nothing is sent
             return Unanswered(self._session.clean(cause_of(error)))
         if order is None:
             return None
-        self._watching().heard(order, known.client_order_id)
+        self._account.watch.heard(order, known.client_order_id)
         return Duplicate()
 
     async def _send(self, known: KnownOrder, intent: OrderIntent, request: OrderRequest) -> SubmitAnswer:
-        watch = self._watching()
+        watch = self._account.watch
         watch.in_flight += 1
         known.sent = True
         try:
@@ -218,14 +211,14 @@ class CcxtBroker:
             known.sent = known.closed = True
             answer = Refused(self._session.clean(answer.reason), answer.code)
         else:
-            self._watching().nudge()
+            self._account.watch.nudge()
         return answer
 
     # ---- cancels ----
 
     async def cancel(self, client_order_id: str, venue_order_id: str) -> CancelAnswer:
         """Ask to cancel one order, ours or foreign."""
-        if self._watch is None:
+        if self._opened is None:
             return NotSent(f"{self.account} is not connected")
         try:
             known = await self._located(client_order_id, venue_order_id)
@@ -241,7 +234,7 @@ class CcxtBroker:
             if isinstance(error, HeldBack) or never_connected(error) or outcome_of(error) is Outcome.NOT_SENT:
                 return NotSent(self._session.clean(cause_of(error)))
             return Unanswered(self._session.clean(cause_of(error)))
-        self._watching().nudge()
+        self._account.watch.nudge()
         return Accepted(known.venue_order_id)
 
     def _cancel_request(self, known: KnownOrder) -> tuple[Any, ...]:
@@ -252,7 +245,7 @@ class CcxtBroker:
 
     async def _located(self, client_order_id: str, venue_order_id: str) -> KnownOrder | None:
         """The order with its symbol, looked up where this process has not met it; raises what ccxt raises."""
-        watch = self._watching()
+        watch = self._account.watch
         known = watch.known.by_client(client_order_id) or watch.known.by_venue(venue_order_id)
         if known is not None and (known.venue_order_id or self._profile.cancels_by_client_id):
             return known
@@ -267,7 +260,7 @@ class CcxtBroker:
 
     async def _cancel_refused(self, known: KnownOrder, error: Exception) -> CancelAnswer:
         """A venue says "unknown" of what is filled, too: the order itself is asked."""
-        watch = self._watching()
+        watch = self._account.watch
         order = (await watch.queries.order_by_venue(known.venue_order_id, known.symbol) if known.venue_order_id
                  else await watch.queries.order_by_client(known.client_order_id))
         if order is None:
@@ -280,15 +273,15 @@ class CcxtBroker:
 
     async def cancel_all(self) -> int | Unanswered:
         """Cancel every open order of the account, foreign ones and those of other symbols too."""
-        if self._watch is None:
+        if self._opened is None:
             return Unanswered(f"{self.account} is not connected")
         try:
-            orders = await self._watch.queries.open_orders()
+            orders = await self._account.watch.queries.open_orders()
             if orders:
                 await self._sweep(orders)
         except Exception as error:  # noqa: BLE001 - half a sweep is no answer
             return Unanswered(self._session.clean(cause_of(error)))
-        self._watching().nudge()
+        self._account.watch.nudge()
         return len(orders)
 
     async def _sweep(self, orders: list[Any]) -> None:
@@ -318,7 +311,7 @@ class CcxtBroker:
 
     async def order(self, client_order_id: str) -> OrderReport | OrderMissing | Unanswered:
         """Look one order up by our id; "not found" is a hint here, never proof."""
-        if self._watch is None:
+        if self._opened is None:
             return Unanswered(f"{self.account} is not connected")
         try:
             return await self._look_up(client_order_id)
@@ -326,7 +319,7 @@ class CcxtBroker:
             return Unanswered(self._session.clean(cause_of(error)))
 
     async def _look_up(self, client_order_id: str) -> OrderReport | OrderMissing:
-        watch = self._watching()
+        watch = self._account.watch
         order = await watch.queries.order_by_client(client_order_id)
         report = watch.heard(order, client_order_id) if order is not None else None
         return report or OrderMissing(self.account, client_order_id)
@@ -334,7 +327,7 @@ class CcxtBroker:
     async def report(self, since_ns: Nanoseconds, client_order_ids: Sequence[str]) -> VenueReport | Unanswered:
         """The whole account: read again where the balances do not follow from the fills, because something moved while
         it was read or the venue's lists lag behind each other."""
-        if self._watch is None:
+        if self._opened is None:
             return Unanswered(f"{self.account} is not connected")
         async with self._reporting:
             try:
@@ -349,7 +342,7 @@ class CcxtBroker:
                 return Unanswered(self._session.clean(cause_of(error)))
 
     async def _report(self, since_ns: Nanoseconds, client_order_ids: Sequence[str]) -> tuple[VenueReport, bool]:
-        (listing, book), watch = self._open(), self._watching()
+        listing, book, watch = self._account
         venue_ns = await self._venue_ns()
         executions = await watch.queries.executions(since_ns)
         raw_orders = await watch.queries.open_orders()
@@ -358,6 +351,7 @@ class CcxtBroker:
         looked_up = [found.get(each) or await self._look_up(each) for each in client_order_ids]
         balances = balances_of(await self._session.call(self._session.exchange.fetch_balance))
         explained = book.align(balances, executions)
+        venue_ns = max([venue_ns, *(each.at_ns for each in executions)])  # some clocks tell whole seconds only
         fills = [await watch.fill_of(execution, FillSource.RECONCILED) for execution in executions]
         return VenueReport(
             account=self.account, venue_time_ns=venue_ns, fills=tuple(fills), open_orders=tuple(open_orders),
@@ -369,6 +363,12 @@ class CcxtBroker:
         if self._session.exchange.has.get("fetchTime"):
             return await self._session.measure_clock() * NS_PER_MS
         return int(self._session.exchange.milliseconds()) * NS_PER_MS
+
+
+def stops_everywhere(markets: Any, listing: Listing) -> bool:
+    """Whether every market of the account takes stop orders, where the venue says so market by market."""
+    told = [(markets[symbol].get("info") or {}).get("orderTypes") for symbol in listing.instruments]
+    return all("STOP_LOSS" in types for types in told if isinstance(types, list))
 
 
 def positions_of(listing: Listing, balances: dict[str, Decimal]) -> tuple[VenuePosition, ...]:

@@ -42,7 +42,8 @@ class VenueProfile(NamedTuple):
 
     `unique_ids` says that the venue refuses an id for ever; others only while its order is open. `serial` venues number
     their requests and take them in that order only. `stream` allows orders and fills by websocket. `confirms` tells the
-    message by which the venue confirms a subscription. `market_buy` adds to a market order to buy, given its quantity.
+    message by which the venue confirms a subscription, `only_hints` an order of the stream that does not say enough and
+    must be asked for. `market_buy` adds to a market order to buy, given its quantity.
     """
 
     verified: bool = False
@@ -64,6 +65,7 @@ class VenueProfile(NamedTuple):
     reads_currencies: bool = True
     corrects_clock: bool = False
     client_id_field: str = ""
+    only_hints: Callable[[Any], bool] | None = None
     confirms: Callable[[Any], bool] | None = None
     market_buy: Callable[[str], Mapping[str, Any]] | None = None
     note: str = ""
@@ -81,6 +83,16 @@ def _coinbase_confirms(message: Any) -> bool:
     return message.get("channel") == "subscriptions" and "user" in str(message.get("events"))
 
 
+def _kraken_only_hints(order: Any) -> bool:
+    """An update without the ordered quantity: ccxt then takes the executed one for it."""
+    return "order_qty" not in (order.get("info") or {})
+
+
+def _coinbase_only_hints(_: Any) -> bool:
+    """ccxt takes the executed quantity for the ordered one."""
+    return True
+
+
 def _coinbase_market_buy(quantity: str) -> Mapping[str, Any]:
     """ccxt would turn the quantity into money at a price of its own; the venue takes it as it is."""
     return {"cost": quantity, "order_configuration": {"market_market_ioc": {"base_size": quantity}}}
@@ -91,7 +103,7 @@ PROFILES: Final[Mapping[str, VenueProfile]] = {
         verified=True, stop=True, lookup=Lookup.BY_CLIENT_ID, paging=Paging.FROM_ID, page_limit=1_000, sweep=Sweep.SYMBOLS,
         cancels_by_client_id=True, exact_amounts=True, wire_ids=WireIds(36), reads_currencies=False,
         corrects_clock=True, client_id_field="c", confirms=_binance_confirms,
-        options={"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "defaultType": "spot",
+        options={"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False, "defaultType": "spot",
                  "warnOnFetchOpenOrdersWithoutSymbol": False, "newOrderRespType": {"market": "ACK", "limit": "ACK"}},
         note="an id is free again once its order is closed, so a resend is looked up first; OCO wants both orders in one "
              "request, which the engine does not send"),
@@ -99,16 +111,16 @@ PROFILES: Final[Mapping[str, VenueProfile]] = {
         verified=True, stop=True, lookup=Lookup.FILTERED_LISTS, paging=Paging.OFFSET, page_limit=50,
         sweep=Sweep.ACCOUNT, cancels_by_client_id=True, trades_need_symbol=False, serial=True, exact_amounts=True,
         wire_ids=WireIds(18, hex_beyond=True), order_params={"oflags": "fciq"},
-        client_id_field="cl_ord_id", confirms=_kraken_confirms,
+        client_id_field="cl_ord_id", only_hints=_kraken_only_hints, confirms=_kraken_confirms,
         note="fees are always asked in the quote currency; ids longer than 18 characters travel as 32 hex digits; has no "
              "sandbox; native trailing stops are left to the engine"),
     "coinbase": VenueProfile(
         verified=True, stop=False, unique_ids=True, lookup=Lookup.LISTS, paging=Paging.CURSOR, page_limit=100, sweep=Sweep.IDS,
         trades_need_symbol=False, exact_amounts=True, wire_ids=WireIds(128), client_id_param="client_order_id",
         reads_currencies=False, options={"createMarketBuyOrderRequiresPrice": False}, market_buy=_coinbase_market_buy,
-        confirms=_coinbase_confirms,
-        note="has stop-limit orders only, which the market can skip, so stops live in the engine; the stream tells orders, "
-             "not fills: these are fetched when an order moved"),
+        only_hints=_coinbase_only_hints, confirms=_coinbase_confirms,
+        note="has stop-limit orders only, which the market can skip, so stops live in the engine; the stream only says that "
+             "an order moved, the rest is fetched then"),
 }
 UNVERIFIED: Final = VenueProfile(
     note="not verified: everything as ccxt says of the venue; a native stop only where it is listed with the other orders")
