@@ -56,7 +56,7 @@ def live_account(accounts: Iterable[AccountView], account: str) -> AccountView:
 def limit_lines(limits: Limits) -> list[tuple[str, str]]:
     """The limits in force, by name; those that do not bind are left out."""
     plain = msgspec.to_builtins(limits)
-    return [(name, str(value)) for name, value in plain.items() if value not in (None, 0, "", [], {}) or value is False]
+    return [(name, str(value)) for name, value in plain.items() if value is False or value]
 
 
 def _require_confirmable(account: str, confirm_name: str) -> None:
