@@ -32,4 +32,11 @@ def set_trading_state(turn: Turn, command: SetTradingState) -> None:
     if command.state is TradingState.HALTED:
         turn.alert(AlertLevel.CRIT, "halted", command.portfolio or "everything", cause)
     entries = f"; {withdrawn} working entries cancelled" if withdrawn else ""
-    turn.accept(command.command_id, f"{command.portfolio or 'everything'} is {command.state}{entries}")
+    turn.accept(command.command_id, f"{_outcome(turn, command)}{entries}")
+
+
+def _outcome(turn: Turn, command: SetTradingState) -> str:
+    """What holds now: a portfolio's own latch says little while everything is latched harder."""
+    if command.portfolio and turn.state.effective_state(command.portfolio) is not command.state:
+        return f"{command.portfolio}'s own latch is {command.state}; everything is {turn.state.trading_state} all the same"
+    return f"{command.portfolio or 'everything'} is {command.state}"

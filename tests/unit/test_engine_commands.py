@@ -167,6 +167,15 @@ def test_resuming_everything_releases_every_portfolio() -> None:
         ("", TradingState.ACTIVE), ("side", TradingState.ACTIVE)]
 
 
+def test_resuming_one_portfolio_says_that_everything_is_still_halted() -> None:
+    desk = Desk(settings=settings_of("main", "side"))
+    desk.do(SetTradingState("a", TradingState.HALTED))
+    receipt = desk.do(SetTradingState("b", TradingState.ACTIVE, "main"))
+    assert receipt.text == "main's own latch is ACTIVE; everything is HALTED all the same"
+    desk.do(SetTradingState("c", TradingState.ACTIVE))
+    assert desk.do(SetTradingState("d", TradingState.ACTIVE, "main")).text == "main is ACTIVE"
+
+
 def test_a_latch_is_kept_over_a_restart_with_its_cause() -> None:
     desk = Desk()
     desk.do(SetTradingState("a", TradingState.HALTED, "main", "earnings", "someone"))
