@@ -77,6 +77,11 @@ def order_report(turn: Turn, report: OrderReport, *, in_full_report: bool = Fals
     if order is None:
         see_external(turn, report)
         return
+    if not order.acked and _another_order(report, order.intent):
+        turn.alert(AlertLevel.CRIT, "id-clash", order.client_order_id,
+                   f"the venue holds another order under this id: {report.side} {report.order_lots} lots; ours never arrived")
+        close(turn, order, ClosedAs.REJECTED, "the venue holds another order under this id")
+        return
     if report.closed_as is not ClosedAs.REJECTED:
         ack(turn, order, report.venue_order_id)
     if report.cum_lots > order.cum_lots and not in_full_report:
@@ -87,6 +92,13 @@ def order_report(turn: Turn, report: OrderReport, *, in_full_report: bool = Fals
             and turn.at_ns - order.cancel_requested_at_ns >= seconds_to_ns(turn.state.settings.query_after_seconds):
         turn.cancel_again(order)
     turn.touch(order.intent.portfolio, order.intent.instrument_id)
+
+
+def _another_order(report: OrderReport, intent: OrderIntent) -> bool:
+    """Whether what the venue has under our id was never this order: an exit that left while the journal could not be written,
+    and whose number a crash then gave away again. Believing in it would be believing in a stop that is not there. A venue
+    that does not say how many lots (0) proves nothing."""
+    return report.order_lots not in (0, intent.order_lots)
 
 
 def see_external(turn: Turn, report: OrderReport) -> None:

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from engine.effects import AskOrder, SendCancel, SendCancelAll
@@ -13,6 +14,7 @@ from engine.inputs import (
     CancelOrder,
     CancelRefused,
     ClosePosition,
+    Duplicate,
     EngineStarted,
     Flatten,
     PlaceOrder,
@@ -284,6 +286,25 @@ def test_a_strategy_does_not_close_a_position_by_itself_where_a_person_is_asked(
     assert not receipt.accepted
     assert desk.held.exit_reason == ""
     assert desk.do(PlaceOrder("m", "COIN", Side.SELL, quantity=Decimal(10))).accepted
+
+
+# ---- an id that the venue knows from before --------------------------------------------------------------------------
+
+
+def test_another_order_under_our_id_is_not_taken_for_our_stop() -> None:
+    """An exit that left while the journal could not be written; after a crash its number is given to a stop."""
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(accept=False)
+    stop, = desk.open(Purpose.STOP)
+    desk.take(SubmitAnswered(stop.client_order_id, Duplicate()))
+    desk.take(msgspec.structs.replace(desk.order_report(stop), order_lots=4, cum_lots=4))
+    assert desk.state.homes[desk.held.key].home is not StopHome.VENUE
+    desk.forget()
+    for _ in range(5):
+        desk.beat()
+    again = desk.sent[0]
+    assert (again.purpose, again.order_lots) == (Purpose.STOP, 10)
+    assert again.client_order_id != stop.client_order_id
 
 
 # ---- a changed configuration -----------------------------------------------------------------------------------------
