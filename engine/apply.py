@@ -55,7 +55,7 @@ from engine.events import (
     WantRefused,
 )
 from engine.inputs import Connectivity, PortfolioSettings
-from engine.orders import Fill, Order, Purpose, Side
+from engine.orders import Fill, FillSource, Order, Purpose, Side
 from engine.positions import Position, RoundTrip, cash_delta_minor, fold_fill, position_key
 from engine.service import BrakeLevel, ProposalStatus, StopHome
 from engine.state import (
@@ -294,8 +294,20 @@ def _order_filled(state: State, event: OrderFilled, _: Recorded) -> Changes:
     account = state.accounts[fill.account]
     changes["accounts"] = {**state.accounts, fill.account: replace(
         account, cash_minor=account.cash_minor + cash_delta_minor(counted, state.instruments[fill.instrument_id]),
-        last_fill_ns=max(account.last_fill_ns, fill.at_ns))}
+        last_fill_ns=max(account.last_fill_ns, fill.at_ns),
+        unstreamed=_unstreamed(account, counted, changes["positions"], event.portfolio))}
     return changes
+
+
+def _unstreamed(account: AccountState, fill: Fill, positions: dict[str, Position], portfolio: str) -> dict[str, int]:
+    """What no stream told of, with one more fill; a position that is flat again begins anew."""
+    streamed = fill.source is FillSource.STREAM
+    if streamed and not account.unstreamed:
+        return account.unstreamed
+    missed = account.unstreamed.get(fill.instrument_id, 0) + (0 if streamed else fill.side.sign * fill.last_lots)
+    others = {key: lots for key, lots in account.unstreamed.items() if key != fill.instrument_id}
+    held = position_key(portfolio, fill.instrument_id) in positions
+    return {**others, fill.instrument_id: missed} if missed and held else others
 
 
 def _seen(state: State, fill: Fill) -> dict[str, dict[str, int]]:
@@ -402,6 +414,10 @@ def _position_adjusted(state: State, event: PositionAdjusted, recorded: Recorded
     portfolio: PortfolioState = changes["portfolios"][event.portfolio]
     adjusted = replace(portfolio, adjusted_minor=portfolio.adjusted_minor - cash_delta)
     changes["portfolios"][event.portfolio] = _moved(adjusted, -cash_delta)
+    account = state.accounts[event.account]
+    unasked = replace(fill, source=FillSource.RECONCILED)
+    changes["accounts"] = {**state.accounts, event.account: replace(
+        account, unstreamed=_unstreamed(account, unasked, changes["positions"], event.portfolio))}
     return changes
 
 

@@ -48,6 +48,18 @@ class AlertLevel(StrEnum):
     CRIT = "CRIT"
 
 
+class DriftView(msgspec.Struct, frozen=True):
+    """The drift meter of one instrument: what we count, what of it the stream alone would make us count, what the venue last
+    said. `settled` while the venue's word was taken and waits for a person's."""
+
+    instrument_id: str
+    symbol: str
+    ours: Decimal
+    stream: Decimal
+    venue: Decimal
+    settled: bool
+
+
 class AccountView(msgspec.Struct, frozen=True):
     """One portfolio and its account: money, limits in use, state.
 
@@ -80,6 +92,7 @@ class AccountView(msgspec.Struct, frozen=True):
     armed_until_ns: int = 0
     armed_by: str = ""
     limits_digest: str = ""
+    drift_meter: tuple[DriftView, ...] = ()
 
 
 class PositionView(msgspec.Struct, frozen=True):

@@ -96,7 +96,8 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class AccountState(msgspec.Struct, frozen=True):
-    """One account at one venue, as its reports say; `listed` are the instruments that it trades, empty for all."""
+    """One account at one venue, as its reports say; `listed` are the instruments that it trades, empty for all.
+    `unstreamed` are the signed lots of what is held that no stream told us of: reports did, or the venue's word."""
 
     account: str
     portfolio: str
@@ -113,6 +114,7 @@ class AccountState(msgspec.Struct, frozen=True):
     armed_by: str = ""
     armed_digest: str = ""
     listed: tuple[str, ...] = ()
+    unstreamed: dict[str, Lots] = {}
 
 
 class Alert(msgspec.Struct, frozen=True):

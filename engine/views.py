@@ -1,5 +1,6 @@
 """The state as a person sees it: pure functions from state and market to the records of `engine.service`."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from engine.alert_views import rule_views
@@ -14,6 +15,7 @@ from engine.service import (
     AccountView,
     AlertView,
     BrakeLevel,
+    DriftView,
     FillView,
     FlattenView,
     HealthView,
@@ -26,7 +28,7 @@ from engine.service import (
     Snapshot,
     StopHome,
 )
-from engine.state import Home, SettledFill, State
+from engine.state import AccountState, Home, SettledFill, State
 from engine.units import NS_PER_SECOND, Minor, Nanoseconds
 from engine.valuation import (
     equity_minor,
@@ -107,7 +109,24 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
         automation=automation_in_force(state, portfolio, at_ns), connectivity=account.connectivity, drift=drifts,
         limits=settings.limits, live=settings.live, limits_digest=limits_digest(settings.limits),
         armed_until_ns=account.armed_until_ns if settings.live and is_armed(state, portfolio, at_ns) else 0,
-        armed_by=account.armed_by)
+        armed_by=account.armed_by, drift_meter=drift_views(state, account, positions))
+
+
+def drift_views(state: State, account: AccountState, positions: Sequence[Position]) -> tuple[DriftView, ...]:
+    """Ours, the stream's and the venue's count of everything that is held or differs; without a known difference the venue
+    agreed when it was last asked."""
+    ours = {position.instrument_id: position.lots for position in positions}
+    views: list[DriftView] = []
+    for instrument_id in dict.fromkeys((*ours, *account.drifts)):
+        instrument, drift = state.instruments.get(instrument_id), account.drifts.get(instrument_id)
+        if instrument is None:
+            continue
+        lots = ours.get(instrument_id, 0)
+        views.append(DriftView(
+            instrument_id, instrument.symbol, instrument.quantity(lots),
+            instrument.quantity(lots - account.unstreamed.get(instrument_id, 0)),
+            instrument.quantity(drift.venue_lots if drift else lots), drift is not None and drift.settled))
+    return tuple(views)
 
 
 def position_view(state: State, market: MarketView, at_ns: Nanoseconds, position: Position) -> PositionView:

@@ -105,6 +105,9 @@ def state_chips(snapshot: Snapshot, account: AccountView | None) -> list[Chip]:
     drift = sum(len(each.drift) for each in snapshot.accounts)
     if drift:
         chips.append(chip(f"≠ DRIFT {drift}", "crit", 0))
+    missed = sum(meter.stream != meter.ours for each in snapshot.accounts for meter in each.drift_meter)
+    if missed:
+        chips.append(chip(f"≠ stream {missed}", "warn", 4))
     pending = [view for view in snapshot.proposals if view.status is ProposalStatus.PENDING]
     if pending:
         soonest = min(view.seconds_left for view in pending)
