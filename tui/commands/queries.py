@@ -69,6 +69,9 @@ def _status_lines(looked: Looked, snapshot: Snapshot) -> list[tuple[str, str]]:
 def _account_line(account: AccountView, *, live: bool) -> str:
     cause = f" ({account.trading_state_cause})" if account.trading_state_cause else ""
     drift = f", drift in {', '.join(account.drift)}" if account.drift else ""
+    missed = [f"{one.symbol} (ours {number(one.ours)}, stream {number(one.stream)})"
+              for one in account.drift_meter if one.stream != one.ours]
+    drift += f", not told by the stream: {', '.join(missed)}" if missed else ""
     venue = f", venue {account.connectivity.value}" if live else ""
     armed = f", real money {armed_words(account)}" if account.live else ""
     return (f"{account.trading_state.value}{cause}, {account.automation.value}, "
