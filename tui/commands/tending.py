@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tui.commands.alert_group import alert
 from tui.commands.options import Json, Yes, home_of, leave
 
 journal = typer.Typer(help="The append-only record: verify, tail, export.", rich_markup_mode=None)
@@ -143,4 +144,4 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, init, locate)}
-GROUPS = {"journal": journal, "config": config, "keys": keys, "themes": themes}
+GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes}
