@@ -51,18 +51,4 @@ def alerts(context: typer.Context, as_json: Json = False) -> None:
     queries.alerts(home_of(context), as_json=as_json)
 
 
-def heat(context: typer.Context, as_json: Json = False) -> None:
-    """What would be lost if every stop were hit at once."""
-    from tui.commands import queries
-
-    queries.heat(home_of(context), as_json=as_json)
-
-
-def risk(context: typer.Context, as_json: Json = False) -> None:
-    """Each portfolio's limits and what of them is used."""
-    from tui.commands import queries
-
-    queries.risk(home_of(context), as_json=as_json)
-
-
-COMMANDS = {one.__name__: one for one in (status, positions, orders, fills, decisions, alerts, heat, risk)}
+COMMANDS = {one.__name__: one for one in (status, positions, orders, fills, decisions, alerts)}

@@ -7,7 +7,7 @@ import typer
 from tui.commands.options import AnyPortfolio, Json, Portfolio, Symbol, Yes, home_of, leave
 
 if TYPE_CHECKING:
-    from engine.inputs import PlaceOrder
+    from engine.inputs import PlaceOrder, SizeSpec
 
 Quantity = Annotated[str | None, typer.Argument(metavar="[QUANTITY]", help="How much; or --risk.", show_default=False)]
 Limit = Annotated[str | None, typer.Option("--limit", help="Limit price; without it the order is a market order.")]
@@ -18,6 +18,10 @@ Trail = Annotated[str | None, typer.Option("--trail", help="Trailing stop: 2%, 5
 Breakeven = Annotated[str | None, typer.Option("--breakeven", help="Move the stop to the entry once here.")]
 MaxHold = Annotated[str | None, typer.Option("--max-hold", help="Leave after this time: 90s, 45m, 2h, 3d.")]
 Risk = Annotated[str | None, typer.Option("--risk", help="Size by risk: this percent of equity, down to the stop.")]
+Atr = Annotated[str | None, typer.Option("--atr", help="With --risk: over this many average ranges; also the stop.")]
+Volatility = Annotated[str | None, typer.Option("--volatility", help="Size by a yearly volatility, in percent of equity.")]
+Edge = Annotated[str | None, typer.Option("--edge", help="Size by an edge: win rate, payoff, round trips: 0.55,1.5,80.")]
+Largest = Annotated[bool, typer.Option("--largest", help="As much as every limit allows.")]
 InForce = Annotated[str, typer.Option("--tif", help="day, gtc, ioc or fok.")]
 WhatIf = Annotated[bool, typer.Option("--what-if", help="Print checks and heat before and after; send nothing.")]
 Propose = Annotated[bool, typer.Option("--propose", help="Make it a pending decision instead of sending it.")]
@@ -28,28 +32,46 @@ PART_NAMES = {"stop": "stop", "take-profit": "target", "target": "target", "trai
 
 def buy(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit: Limit = None, trigger: Trigger = None,
         stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None, breakeven: Breakeven = None,
-        max_hold: MaxHold = None, risk: Risk = None, tif: InForce = "gtc", portfolio: Portfolio = "main",
-        what_if: WhatIf = False, propose: Propose = False, why: Why = "", as_json: Json = False) -> None:
+        max_hold: MaxHold = None, risk: Risk = None, atr: Atr = None, volatility: Volatility = None, edge: Edge = None,
+        largest: Largest = False, tif: InForce = "gtc", portfolio: Portfolio = "main", what_if: WhatIf = False,
+        propose: Propose = False, why: Why = "", as_json: Json = False) -> None:
     """Buy, with its exits."""
-    order = _order("BUY", symbol, quantity, limit, trigger, stop, take_profit, trail, breakeven, max_hold, risk, tif,
-                   portfolio, propose, why)
+    order = entry_order("BUY", symbol, quantity, limit=limit, trigger=trigger, stop=stop, take_profit=take_profit, trail=trail,
+                        breakeven=breakeven, max_hold=max_hold, risk=risk, size=size_of(atr, volatility, edge, largest), tif=tif,
+                        portfolio=portfolio, propose=propose, why=why)
     _place(context, order, what_if=what_if, as_json=as_json)
 
 
 def sell(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit: Limit = None,
          trigger: Trigger = None, stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None,
-         breakeven: Breakeven = None, max_hold: MaxHold = None, risk: Risk = None, tif: InForce = "gtc",
+         breakeven: Breakeven = None, max_hold: MaxHold = None, risk: Risk = None, atr: Atr = None,
+         volatility: Volatility = None, edge: Edge = None, largest: Largest = False, tif: InForce = "gtc",
          portfolio: Portfolio = "main", what_if: WhatIf = False, propose: Propose = False, why: Why = "",
          as_json: Json = False) -> None:
     """Sell short, with its exits; `close` leaves a position."""
-    order = _order("SELL", symbol, quantity, limit, trigger, stop, take_profit, trail, breakeven, max_hold, risk, tif,
-                   portfolio, propose, why)
+    order = entry_order("SELL", symbol, quantity, limit=limit, trigger=trigger, stop=stop, take_profit=take_profit, trail=trail,
+                        breakeven=breakeven, max_hold=max_hold, risk=risk, size=size_of(atr, volatility, edge, largest), tif=tif,
+                        portfolio=portfolio, propose=propose, why=why)
     _place(context, order, what_if=what_if, as_json=as_json)
 
 
-def _order(side: str, symbol: str, quantity: str | None, limit: str | None, trigger: str | None, stop: str | None,
-           take_profit: str | None, trail: str | None, breakeven: str | None, max_hold: str | None, risk: str | None,
-           tif: str, portfolio: str, propose: bool, why: str) -> "PlaceOrder":
+def size_of(atr: str | None, volatility: str | None, edge: str | None, largest: bool) -> "SizeSpec | None":
+    """A size that is not a quantity, None where none is named. Raises `UsageError`."""
+    if atr is None and volatility is None and edge is None and not largest:
+        return None
+    from engine.inputs import SizeSpec
+    from tui.commands.parsing import edge_of, maybe_positive, positive
+
+    return SizeSpec(volatility_percent=positive(volatility.removesuffix("%"), "--volatility") if volatility else None,
+                    edge=edge_of(edge) if edge else None, largest=largest, atr=maybe_positive(atr, "--atr"))
+
+
+def entry_order(side: str, symbol: str, quantity: str | None, *, limit: str | None = None, trigger: str | None = None,
+                stop: str | None = None, take_profit: str | None = None, trail: str | None = None,
+                breakeven: str | None = None, max_hold: str | None = None, risk: str | None = None,
+                size: "SizeSpec | None" = None, tif: str = "gtc", portfolio: str = "main", propose: bool = False,
+                why: str = "") -> "PlaceOrder":
+    """An entry as it was typed. Raises `UsageError`."""
     from engine.errors import UsageError
     from engine.inputs import PlaceOrder
     from engine.orders import Side, TimeInForce
@@ -57,8 +79,11 @@ def _order(side: str, symbol: str, quantity: str | None, limit: str | None, trig
     from tui.commands.parsing import maybe_positive, percent_of, seconds_of, trail_of
     from tui.commands.trading import order_kind
 
-    if (quantity is None) == (risk is None):
-        raise UsageError(f"{side.lower()} {symbol}: give either a quantity or --risk")
+    by_size = size is not None and (size.volatility_percent is not None or size.edge is not None or size.largest)
+    if (quantity is not None) + (risk is not None) + by_size != 1:
+        raise UsageError(f"{side.lower()} {symbol}: give either a quantity or --risk (or --volatility, --edge, --largest)")
+    if size is not None and size.atr is not None and risk is None:
+        raise UsageError(f"--atr {size.atr}: goes with --risk, which says how much may be lost over that range")
     if tif.lower() not in set(TimeInForce):
         raise UsageError(f"--tif {tif}: must be one of {', '.join(TimeInForce)}")
     limit_price, trigger_price = maybe_positive(limit, "--limit"), maybe_positive(trigger, "--stop-entry")
@@ -69,7 +94,7 @@ def _order(side: str, symbol: str, quantity: str | None, limit: str | None, trig
         stop=maybe_positive(stop, "--stop"), target=maybe_positive(take_profit, "--take-profit"),
         trail=trail_of(trail) if trail else None, breakeven_at=maybe_positive(breakeven, "--breakeven"),
         max_hold_seconds=seconds_of(max_hold, "--max-hold") if max_hold else None,
-        time_in_force=TimeInForce(tif.lower()), propose=propose, rationale=why)
+        time_in_force=TimeInForce(tif.lower()), propose=propose, rationale=why, size=size)
 
 
 def _place(context: typer.Context, order: "PlaceOrder", *, what_if: bool, as_json: bool) -> None:

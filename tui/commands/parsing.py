@@ -4,7 +4,7 @@ import re
 from decimal import Decimal, InvalidOperation
 
 from engine.errors import UsageError
-from engine.inputs import TrailSpec
+from engine.inputs import EdgeSpec, TrailSpec
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _SECONDS = (86_400, 3_600, 60, 1)
@@ -42,6 +42,17 @@ def trail_of(text: str) -> TrailSpec:
     if lowered.endswith("atr"):
         return TrailSpec(atr=positive(lowered.removesuffix("atr").strip(), "--trail"))
     return TrailSpec(price=positive(lowered, "--trail"))
+
+
+def edge_of(text: str) -> EdgeSpec:
+    """An edge, `0.55,1.5,80`: the share of round trips won, mean win over mean loss, how many; raises `UsageError`."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or not parts[2].isdigit():
+        raise UsageError(f"--edge {text}: must be a win rate, a payoff and a count, such as 0.55,1.5,80")
+    win_rate = positive(parts[0], "--edge")
+    if win_rate >= 1:
+        raise UsageError(f"--edge {text}: a win rate lies between 0 and 1")
+    return EdgeSpec(win_rate, positive(parts[1], "--edge"), int(parts[2]))
 
 
 def seconds_of(text: str, option: str) -> int:

@@ -1,7 +1,5 @@
 """Commands that only look: what the screen shows, as tables or as JSON."""
 
-from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 
 from engine.errors import UsageError
@@ -13,7 +11,7 @@ from tui.printing import numbers, print_facts, print_json, print_note, print_tab
 NOTHING_RECORDED = "nothing is recorded in this home yet; `quarterdeck` starts the workstation"
 
 
-def _looked(path: Path) -> Snapshot | None:
+def snapshot_for(path: Path) -> Snapshot | None:
     """The snapshot for a table; says on standard error where no engine runs."""
     looked = look(path)
     if looked.snapshot is None:
@@ -106,7 +104,7 @@ def _unacknowledged(snapshot: Snapshot) -> int:
 
 def positions(path: Path, *, as_json: bool) -> None:
     """Open positions with their profit and their protection."""
-    snapshot = _looked(path)
+    snapshot = snapshot_for(path)
     found = snapshot.positions if snapshot else ()
     if as_json:
         print_json(found)
@@ -129,7 +127,7 @@ def _position_row(position: PositionView) -> list[str]:
 
 def orders(path: Path, *, everything: bool, as_json: bool) -> None:
     """Working orders, or with `everything` the lately closed ones too."""
-    snapshot = _looked(path)
+    snapshot = snapshot_for(path)
     found = [order for order in snapshot.orders if everything or order.working] if snapshot else []
     if as_json:
         print_json(found)
@@ -146,7 +144,7 @@ def orders(path: Path, *, everything: bool, as_json: bool) -> None:
 
 def fills(path: Path, *, as_json: bool) -> None:
     """The newest executions."""
-    snapshot = _looked(path)
+    snapshot = snapshot_for(path)
     found = snapshot.fills if snapshot else ()
     if as_json:
         print_json(found)
@@ -161,7 +159,7 @@ def fills(path: Path, *, as_json: bool) -> None:
 
 def decisions(path: Path, *, everything: bool, as_json: bool) -> None:
     """Pending trades, or with `everything` the settled ones too."""
-    snapshot = _looked(path)
+    snapshot = snapshot_for(path)
     found = (list(snapshot.proposals) if everything else _pending(snapshot)) if snapshot else []
     if as_json:
         print_json(found)
@@ -178,7 +176,7 @@ def decisions(path: Path, *, everything: bool, as_json: bool) -> None:
 
 def alerts(path: Path, *, as_json: bool) -> None:
     """Alerts and messages, newest last."""
-    snapshot = _looked(path)
+    snapshot = snapshot_for(path)
     found = sorted(snapshot.alerts, key=lambda alert: alert.at_ns) if snapshot else []
     if as_json:
         print_json(found)
@@ -191,7 +189,7 @@ def alerts(path: Path, *, as_json: bool) -> None:
 
 def protection(path: Path, *, as_json: bool) -> None:
     """The protection ledger: for each position where its stop lives, and how long it was bare."""
-    snapshot = _looked(path)
+    snapshot = snapshot_for(path)
     found = snapshot.positions if snapshot else ()
     if as_json:
         print_json([_ledger_facts(position) for position in found])
@@ -212,69 +210,6 @@ def _ledger_facts(position: PositionView) -> dict[str, object]:
              "breakeven_at", "max_hold_left_seconds", "stop_home", "stop_home_detail", "unprotected_seconds",
              "unprotected_now")
     return {name: getattr(position, name) for name in names}
-
-
-def heat(path: Path, *, as_json: bool) -> None:
-    """What may be lost if every stop is hit: per position, and per portfolio against its limit."""
-    snapshot = _looked(path)
-    accounts: Sequence[AccountView] = snapshot.accounts if snapshot else ()
-    held: Sequence[PositionView] = snapshot.positions if snapshot else ()
-    if as_json:
-        print_json({"portfolios": [_heat_facts(account) for account in accounts],
-                    "positions": [{"portfolio": one.portfolio, "symbol": one.symbol, "open_risk": one.open_risk,
-                                   "open_risk_percent": one.open_risk_percent, "stop": one.stop} for one in held]})
-        return
-    rows = [[one.portfolio, one.symbol, number(one.stop, one.price_decimals), number(one.open_risk),
-             percent(one.open_risk_percent)] for one in held]
-    for account in accounts:
-        at_risk = sum(one.open_risk_percent for one in held if one.portfolio == account.portfolio)
-        resting = account.heat_percent - at_risk
-        if resting > 0.005:
-            rows.append([account.portfolio, "working entries", "", "", percent(resting)])
-        limit = f"limit {percent(account.heat_limit_percent)}"
-        rows.append([account.portfolio, f"all, {limit}", "", "", percent(account.heat_percent)])
-    columns = (*words("portfolio", "symbol"), *numbers("stop", "open risk", "of equity"))
-    print_table(columns, rows, empty="no portfolios")
-
-
-def _heat_facts(account: AccountView) -> dict[str, object]:
-    return {"portfolio": account.portfolio, "heat_percent": account.heat_percent,
-            "heat_limit_percent": account.heat_limit_percent, "equity": account.equity, "currency": account.currency}
-
-
-def risk(path: Path, *, as_json: bool) -> None:
-    """Each portfolio's limits and what of them is used."""
-    snapshot = _looked(path)
-    accounts = snapshot.accounts if snapshot else ()
-    if as_json:
-        print_json([{"portfolio": one.portfolio, "trading_state": one.trading_state, "heat_percent": one.heat_percent,
-                     "gross_exposure_percent": one.gross_exposure_percent, "buying_power": one.buying_power,
-                     "limits": one.limits} for one in accounts])
-        return
-    rows = [row for account in accounts for row in _limit_rows(account)]
-    print_table((*words("portfolio", "limit"), *numbers("allowed", "used")), rows, empty="no portfolios")
-
-
-def _limit_rows(account: AccountView) -> list[list[str]]:
-    limits = account.limits
-    share = _share
-    largest_order = number(limits.max_order_notional) if limits.max_order_notional is not None else "-"
-    rows = [
-        ("heat", share(limits.max_heat_fraction), percent(account.heat_percent)),
-        ("gross exposure", share(limits.max_leverage), percent(account.gross_exposure_percent)),
-        ("largest order", share(limits.max_order_notional_fraction), ""),
-        ("largest order in money", largest_order, ""),
-        ("largest position", share(limits.max_position_fraction), ""),
-        ("price collar", f"{Decimal(limits.collar_bps) / 100}%", ""),
-        ("age of a quote", f"{limits.stale_quote_seconds:g}s", ""),
-        ("entries a minute", str(limits.orders_per_minute), ""),
-        ("stop required", "yes" if limits.require_stop else "no", ""),
-    ]
-    return [[account.portfolio, *row] for row in rows]
-
-
-def _share(fraction: float) -> str:
-    return percent(fraction * 100)
 
 
 def proposal(snapshot: Snapshot, proposal_id: str) -> ProposalView:

@@ -24,6 +24,7 @@ from tui.formats import number, percent
 from tui.printing import print_error, print_facts, print_json, print_table, words
 
 SETTLE_SECONDS = 10.0
+UNBOUNDED = "no bound"
 SHOWN_SECONDS = 1.0
 IN_FLIGHT = frozenset({OrderStatus.INITIALIZED, OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN,
                        OrderStatus.PENDING_CANCEL})
@@ -165,14 +166,22 @@ def print_card(card: OrderCard) -> None:
         ("fee", f"{number(card.fee_estimate)} {card.currency}"),
         ("worst loss", loss),
         ("heat", f"{percent(card.heat_before_percent)} -> {percent(card.heat_after_percent)}"),
+        ("with correlation", f"{percent(card.correlated_heat_before_percent)} -> {percent(card.correlated_heat_after_percent)}"),
         ("exposure", f"{percent(card.exposure_before_percent)} -> {percent(card.exposure_after_percent)}"),
     ]
     if card.reward_to_risk is not None:
         facts.append(("reward to risk", f"{card.reward_to_risk:.2f}"))
+    facts += clamp_facts(card)
     print_facts(facts)
     rows = [["ok" if check.passed else "REFUSED", check.name, check.value, check.limit, check.message]
             for check in card.checks]
     print_table(words("verdict", "check", "value", "limit", "why"), rows, empty="no checks apply")
+
+
+def clamp_facts(card: OrderCard) -> list[tuple[str, str]]:
+    """What each limit took off the size, one line each."""
+    return [("cut", f"{one.limit}, {one.allowed}: {number(one.before) if one.before else UNBOUNDED} -> {number(one.after)}")
+            for one in card.clamps]
 
 
 def refusal_line(refusal: Refusal) -> str:
