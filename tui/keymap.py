@@ -56,6 +56,8 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("decline", "d", "decline", "decline", "main", "Decline the selected decision.", 34, panes="decisions"),
     KeyEntry("acknowledge", "n", "acknowledge", "acknowledge", "main", "Acknowledge the selected alert, or the newest.",
              35, panes="alerts"),
+    KeyEntry("alert_rules", "w", "alert_rules", "rules", "main", "Alert rules: what is watched, and what then happens.",
+             36, panes="alerts"),
     KeyEntry("detail", "enter", "detail", "detail", "grid", "Everything known about the selected row.", 0),
     KeyEntry("filter", "slash", "filter", "filter", "main", "Show only rows that contain a word; esc clears it.", 0),
     KeyEntry("order_by", "o", "order_by", "sort", "grid", "Sort by the next column.", 0),
@@ -81,6 +83,7 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("last", "end,G", "move_to(-1)", "last", "grid", "The last row.", 0),
     KeyEntry("back", "escape", "back", "back", "dialog", "One level back; never acts on an order.", 10, False, True),
     KeyEntry("send", "f5", "send", "send", "ticket", "Send the order whose checks are shown.", 20),
+    KeyEntry("set_rule", "f5", "send", "set rule", "alert-rules", "Set the rule that the form says.", 20),
     KeyEntry("card_approve", "a", "approve", "approve", "card", "Approve exactly what is shown.", 20),
     KeyEntry("card_decline", "d", "decline", "decline", "card", "Decline it.", 21),
     KeyEntry("card_seen", "enter", "seen", "seen", "card", "Say that a changed card has been read again.", 22),
@@ -93,8 +96,9 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
 
 
 SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
-                "ticket": "Order ticket", "card": "Decision card"}
-_VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"))
+                "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules"}
+_VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"),
+                     ("app", "dialog", "grid", "alert-rules"))
 _SHOWN = {"question_mark": "?", "colon": ":", "slash": "/", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
           "enter": "⏎", "up": "↑", "down": "↓"}
 

@@ -388,6 +388,11 @@ class Workstation(Screen[None]):
         if proposal is not None:
             self.app.push_screen(CardDialog(proposal, declining=declining))
 
+    def action_alert_rules(self) -> None:
+        from tui.screens.alert_rules import AlertRulesDialog
+
+        self.app.push_screen(AlertRulesDialog(self.portfolio or "main", self.symbol))
+
     def action_acknowledge(self) -> None:
         snapshot = self.app.snapshot
         alert: object = self.query_one(AlertsPane).current if self._recent[0] == "alerts" else None
