@@ -14,17 +14,18 @@ from engine.errors import ConfigError, QuarterdeckError, VenueUnreachable
 
 type KeySource = Callable[[], tuple[str, str, str | None]]
 
-CALL_TIMEOUT_MS = 10_000
 HOLD_SECONDS = 2.0
 LONGEST_HOLD_SECONDS = 300.0
 CLOCK_FAIL_MS = 10_000
 
 
 class Endpoints(NamedTuple):
-    """Where the venue is reached instead of its own addresses: scheme, host and port; the paths stay the venue's."""
+    """Where the venue is reached instead of its own addresses: scheme, host and port; the paths stay the venue's. And how
+    long an answer may take."""
 
     rest_url: str = ""
     stream_url: str = ""
+    answer_seconds: float = 10.0
 
 
 VENUES_OWN = Endpoints()
@@ -86,7 +87,7 @@ class Session:
 
     def _made(self, maker: Callable[[Any], Any]) -> Any:
         pace = {} if self._rate_limit_ms is None else {"rateLimit": self._rate_limit_ms}
-        exchange = maker({"enableRateLimit": True, "timeout": CALL_TIMEOUT_MS, "verbose": False, **pace})
+        exchange = maker({"enableRateLimit": True, "timeout": round(1_000 * self._endpoints.answer_seconds), "verbose": False, **pace})
         exchange.logger = logging.getLogger("quarterdeck.silent")  # ccxt logs request headers, which hold the key
         exchange.logger.disabled = True
         exchange.options = exchange.deep_extend(exchange.options, {**self.profile.options, "maxRetriesOnFailure": 0})
