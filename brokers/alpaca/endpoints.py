@@ -10,12 +10,13 @@ type KeySource = Callable[[], tuple[str, str]]
 
 
 class AlpacaEndpoints(NamedTuple):
-    """The four addresses, without a path of their own but for the account's stream."""
+    """The four addresses, without a path of their own but for the account's stream, and how long an answer may take."""
 
     trading_url: str
     data_url: str
     trading_stream_url: str
     data_stream_url: str
+    answer_seconds: float = 10.0
 
 
 LIVE_ENDPOINTS = AlpacaEndpoints("https://api.alpaca.markets", "https://data.alpaca.markets",

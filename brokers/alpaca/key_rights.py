@@ -27,7 +27,7 @@ async def key_rights(account: str, key_source: KeySource, endpoints: AlpacaEndpo
     if isinstance(found, Fault):
         if found.outcome is Outcome.REFUSED:
             kind = "paper" if paper else "live"
-            raise QuarterdeckError(f"account {account}: Alpaca refuses the key ({found.cause}); a key of its {kind} venue is needed")
+            raise QuarterdeckError(f"account {account}: Alpaca refuses the key ({found.cause}); it needs one of its {kind} venue")
         raise VenueUnreachable(f"account {account}: Alpaca does not answer: {found.cause}")
     blocked = found.trading_blocked or found.account_blocked or found.status not in ("", "ACTIVE")
     notes = (f"the account is {found.status or 'open'}, in {found.currency}",)

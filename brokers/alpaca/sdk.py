@@ -23,7 +23,6 @@ __all__ = ["APIError", "DataStream", "OnceMarketClient", "OnceTradingClient", "T
            "market_stream", "trading_client", "trading_stream"]
 
 CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 10.0
 PING_SECONDS = 10
 
 
@@ -31,7 +30,7 @@ class _Once:
     """One attempt for each request, whatever comes back; the body as bytes."""
 
     _session: Any
-    timeouts = (CONNECT_SECONDS, ANSWER_SECONDS)
+    timeouts = (CONNECT_SECONDS, CONNECT_SECONDS)
 
     def _one_request(self, method: str, url: str, opts: dict[str, Any], retry: int) -> bytes:  # noqa: ARG002 - its signature
         response = self._session.request(method, url, timeout=self.timeouts, **opts)
@@ -52,12 +51,16 @@ class OnceMarketClient(_Once, StockHistoricalDataClient):  # type: ignore[misc] 
 
 def trading_client(key: tuple[str, str], endpoints: AlpacaEndpoints, *, paper: bool) -> OnceTradingClient:
     """A client of the trading API."""
-    return OnceTradingClient(key[0], key[1], paper=paper, url_override=endpoints.trading_url)
+    client = OnceTradingClient(key[0], key[1], paper=paper, url_override=endpoints.trading_url)
+    client.timeouts = (CONNECT_SECONDS, endpoints.answer_seconds)
+    return client
 
 
 def market_client(key: tuple[str, str], endpoints: AlpacaEndpoints) -> OnceMarketClient:
     """A client of the market data API."""
-    return OnceMarketClient(key[0], key[1], url_override=endpoints.data_url)
+    client = OnceMarketClient(key[0], key[1], url_override=endpoints.data_url)
+    client.timeouts = (CONNECT_SECONDS, endpoints.answer_seconds)
+    return client
 
 
 def trading_stream(key: tuple[str, str], endpoints: AlpacaEndpoints, *, paper: bool) -> TradingStream:
