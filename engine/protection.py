@@ -46,7 +46,10 @@ def guard(turn: Turn, portfolio: str, instrument_id: str) -> None:
     if position is None:
         _cancel_orphans(turn, protective)
         return
-    if account.connectivity is Connectivity.LIVE:
+    if account.connectivity is Connectivity.DOWN and position.exit_reason and account.capabilities.reduce_only:
+        # Its stream is down, its ears may not be: an order that can only reduce is worth the try, and refusals back off.
+        _leave(turn, position, orders, account.capabilities)
+    elif account.connectivity is Connectivity.LIVE:
         partly = position.exit_lots > 0 and account.capabilities.reduce_only
         if position.exit_reason:
             _leave(turn, position, orders, account.capabilities)

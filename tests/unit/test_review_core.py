@@ -14,9 +14,11 @@ from engine.inputs import (
     CancelOrder,
     CancelRefused,
     ClosePosition,
+    ConnectionChanged,
     Duplicate,
     EngineStarted,
     Flatten,
+    NotSent,
     PlaceOrder,
     SetProtection,
     SetTradingState,
@@ -235,6 +237,22 @@ def test_an_exit_through_the_book_does_not_rest() -> None:
             desk.refuse(order.client_order_id)
         desk.beat(2)
     pytest.fail("no exit through the book was tried")
+
+
+def test_an_exit_is_tried_while_only_the_stream_is_down() -> None:
+    desk = Desk(can=NO_STOPS)
+    desk.enter()
+    desk.take(ConnectionChanged(ACCOUNT, up=False))
+    desk.forget()
+    desk.quote(9_400)
+    exit_, = desk.sent
+    assert (exit_.purpose, exit_.order_lots, exit_.reduce_only) == (Purpose.EXIT, 10, True)
+    desk.take(SubmitAnswered(exit_.client_order_id, NotSent("no connection")))
+    for _ in range(10):
+        desk.beat()
+        for order in desk.open(Purpose.EXIT):
+            desk.take(SubmitAnswered(order.client_order_id, NotSent("no connection")))
+    assert 2 <= len(desk.sent) <= 5, "tried again, ever more slowly"
 
 
 def test_a_breakeven_behind_the_entry_is_refused() -> None:
