@@ -92,10 +92,10 @@ def real_venues(home: Home, config: Config, paper_options: Callable[[AccountConf
     source = None if config.market.source == SIMULATED else config.account_named(config.market.source)
     on_source = [account for account in traded if account.kind == "paper"] if source is not None else []
     extra = [source] if source is not None and on_source and source not in real else []
-    keys = _keys(home, config, [*real, *extra])
+    keys = _keys(home, config, [*real, *(one for one in extra if one.kind == "alpaca")])
     locks = _locked(real, keys) if locked else ()
     try:
-        accounts = tuple(_opened(account, keys[account.name]) for account in (*real, *extra))
+        accounts = tuple(_opened(account, keys.get(account.name)) for account in (*real, *extra))
         prices = next((one.broker for one in accounts if one.config == source), None)
         options = {one.name: _options_on(config, one, paper_options(one)) for one in on_source}
         papers = tuple(PaperOnVenue(name, home.paper, options[name], prices, opens_source=bool(extra) and at == 0)
@@ -160,17 +160,33 @@ def lock_name(account: AccountConfig, key: Key) -> str:
 # ---- the adapters ----------------------------------------------------------------------------------------------------------
 
 
-def _opened(account: AccountConfig, key: Key) -> OpenedAccount:
-    if account.kind == "alpaca":
-        return _alpaca(account, key)
-    raise ConfigError(f'account "{account.name}": {account.venue} cannot be traded yet')
+def _opened(account: AccountConfig, key: Key | None) -> OpenedAccount:
+    return _alpaca(account, key) if account.kind == "alpaca" else _exchange(account, key)
 
 
-def _alpaca(account: AccountConfig, key: Key) -> OpenedAccount:
+def _exchange(account: AccountConfig, key: Key | None) -> OpenedAccount:
+    """An exchange; without a key its prices alone, which are open to all."""
+    from brokers.ccxt_venue.broker import CcxtBroker, Tuning
+    from brokers.ccxt_venue.feed import CcxtFeed
+    from brokers.ccxt_venue.prices import CcxtPrices
+
+    name, endpoints = account.exchange, ccxt_endpoints(account)
+    inner: Broker = CcxtPrices(account.name, name, symbols=account.symbols, endpoints=endpoints, sandbox=account.sandbox,
+                               minor_exponent=account.minor_exponent)
+    if key is not None:
+        inner = CcxtBroker(account.name, name, ccxt_key_source(key), symbols=account.symbols, endpoints=endpoints,
+                           sandbox=account.sandbox, tuning=Tuning(minor_exponent=account.minor_exponent))
+    broker = PatientBroker(inner, account.currency, account.minor_exponent)
+    feed = CcxtFeed(name, instruments=_listing_of(broker), endpoints=endpoints, sandbox=account.sandbox)
+    return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), name)
+
+
+def _alpaca(account: AccountConfig, key: Key | None) -> OpenedAccount:
     from brokers.alpaca.broker import AlpacaBroker
     from brokers.alpaca.endpoints import VENUE
     from brokers.alpaca.feed import AlpacaFeed
 
+    assert key is not None
     endpoints = alpaca_endpoints(account)
     broker = PatientBroker(AlpacaBroker(account.name, lambda: (key.key_id, key.secret), paper=account.paper,
                                         symbols=account.symbols, endpoints=endpoints),
@@ -189,13 +205,14 @@ def alpaca_endpoints(account: AccountConfig) -> "AlpacaEndpoints":
 
     own, other = endpoints_of(paper=account.paper), account.endpoints
     return AlpacaEndpoints(other.rest_url or own.trading_url, other.data_url or own.data_url,
-                           other.stream_url or own.trading_stream_url, other.data_stream_url or own.data_stream_url)
+                           other.stream_url or own.trading_stream_url, other.data_stream_url or own.data_stream_url,
+                           account.timeout_seconds)
 
 
 def ccxt_endpoints(account: AccountConfig) -> "Endpoints":
     from brokers.ccxt_venue.session import Endpoints
 
-    return Endpoints(account.endpoints.rest_url, account.endpoints.stream_url)
+    return Endpoints(account.endpoints.rest_url, account.endpoints.stream_url, account.timeout_seconds)
 
 
 def ccxt_key_source(key: Key) -> Callable[[], tuple[str, str, str | None]]:

@@ -14,16 +14,19 @@ from engine.inputs import ArmAccount, Connectivity, PlaceOrder
 from engine.orders import Side
 from engine.service import Mode, Snapshot, StopHome
 from store.home import Home
-from store.keys import Key
+from store.keys import Key, KeyringStore
 from tests.unit.venue_homes import (
+    BINANCE_KEY,
     BITCOIN,
     MemoryKeyring,
     ServedAlpaca,
+    ServedBinance,
     alpaca_account,
     home_with,
     memory_keyring,
     portfolio,
     served_alpaca,
+    served_binance,
     until,
 )
 from tui.cli import run
@@ -203,6 +206,72 @@ def test_a_broken_configuration_that_names_a_real_venue_never_looks_flat(tmp_pat
     home = home_with(tmp_path / "h", '[[account]]\nvenue = "alpaca"\nsymbol = ["AAPL"]\n')
     with pytest.raises(ConfigError, match="names a real venue"), emergency_engine(home):
         pass
+
+
+# ---- an exchange through ccxt ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def binance() -> Iterator[ServedBinance]:
+    with served_binance() as made:
+        yield made
+
+
+def coin_order(portfolio_name: str) -> PlaceOrder:
+    return PlaceOrder(command_id(), BITCOIN, Side.BUY, portfolio_name, Decimal("1.5"), stop=Decimal(90))
+
+
+def test_an_exchange_and_alpaca_and_paper_in_one_engine(tmp_path: Path, alpaca: ServedAlpaca, binance: ServedBinance) -> None:
+    practice = alpaca_account(alpaca, paper=True) + portfolio("shares", "alp")
+    config = PAPER + practice + binance.account() + portfolio("coins", "bin")
+    home = home_with(tmp_path / "h", config, "alp")
+    KeyringStore(home.path).write("bin", BINANCE_KEY)
+    with opened(home) as running:
+        link = running.link
+        until(link, live_now)
+
+        def nudge() -> None:
+            alpaca.quote("50000", "50001")
+            binance.quote()
+
+        until(link, lambda found: all(quoted(BITCOIN, venue)(found) for venue in ("alpaca", "binance", "paper")), nudge)
+        assert link.snapshot_now().mode is Mode.LIVE
+        refused = link.send_now(coin_order("coins"))
+        assert refused.refusal is not None
+        assert refused.refusal.check == "arming"
+        assert not binance.backing.orders
+        armed(link, "bin")
+        assert link.send_now(coin_order("coins")).accepted
+        held = until(link, lambda found: bool(found.positions), nudge)
+        assert [(one.portfolio, one.instrument_id) for one in held.positions] == [("coins", f"{BITCOIN}@binance")]
+
+
+def test_paper_on_an_exchanges_prices_needs_no_key(tmp_path: Path, binance: ServedBinance) -> None:
+    home = home_with(tmp_path / "h", '[market]\nsource = "bin"\n' + PAPER + binance.account())
+    with opened(home) as running:
+        link = running.link
+        until(link, lambda found: live_now(found) and quoted(BITCOIN, "binance")(found), binance.quote)
+        shown = link.snapshot_now()
+        assert (shown.mode, shown.accounts[0].equity) == (Mode.PAPER, 100_000)
+        assert link.send_now(coin_order("main")).accepted
+        until(link, lambda found: bool(found.positions), binance.quote)
+        assert not binance.backing.orders
+
+
+def test_keys_test_of_an_exchange_that_does_not_say_is_honest(tmp_path: Path, binance: ServedBinance,
+                                                              capsys: pytest.CaptureFixture[str],
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    home = home_with(tmp_path / "h", binance.account() + portfolio("coins", "bin"), "bin", key=BINANCE_KEY)
+    monkeypatch.setenv("QUARTERDECK_HOME", str(home.path))
+    status, out, err = answered(capsys, "keys", "test", "bin")
+    assert status == 0, err
+    assert "not told by the venue" in out
+    KeyringStore(home.path).write("bin", Key("WRONGKEYID", "wrongsecret"))
+    status, out, err = answered(capsys, "keys", "test", "bin")
+    assert (status, out) != (0, "")
+    assert err.count("\n") == 1
+    assert "WRONGKEYID" not in err
+    assert "wrongsecret" not in err
 
 
 # ---- commands ------------------------------------------------------------------------------------------------------------------

@@ -18,10 +18,13 @@ from store.home import Home, open_home
 from store.keys import Key, KeyringStore
 from tests.conformance.alpaca_server.account import coin, share
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer, quote_message
+from tests.conformance.ccxt_server.backing import API_KEY, SECRET, Backing
+from tests.conformance.ccxt_server.binance import BinanceVenue
 from tui.running_engine import EngineLink
 
 DEADLINE_SECONDS = 30.0
 BITCOIN = "BTC/USD"
+BINANCE_KEY = Key(API_KEY, SECRET)
 
 
 class MemoryKeyring(keyring.backend.KeyringBackend):
@@ -63,13 +66,29 @@ def memory_keyring() -> Iterator[MemoryKeyring]:
         keyring.set_keyring(before)
 
 
-class ServedAlpaca:
-    """A local Alpaca that lists a coin and a share, running in a thread until the block ends."""
+class Served:
+    """An event loop in a thread of its own, for a local venue."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="served-alpaca")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="served-venue")
         self._thread.start()
+
+    def call[T](self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run something in the server's loop."""
+        return asyncio.run_coroutine_threadsafe(make(), self._loop).result(DEADLINE_SECONDS)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(DEADLINE_SECONDS)
+        self._loop.close()
+
+
+class ServedAlpaca(Served):
+    """A local Alpaca that lists a coin and a share, running in a thread until the block ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.server = self.call(self._made)
         self.url, self.stream_url = self.server.url, self.server.stream_url
 
@@ -78,10 +97,6 @@ class ServedAlpaca:
         server = AlpacaServer([coin(BITCOIN, lot_size="0.0001", least=1), share("AAPL")], time.time_ns())
         await server.open()
         return server
-
-    def call[T](self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run something in the server's loop."""
-        return asyncio.run_coroutine_threadsafe(make(), self._loop).result(DEADLINE_SECONDS)
 
     def quote(self, bid: str, ask: str, symbol: str = BITCOIN) -> None:
         """A quote: for the venue's own matching, and on the market's stream."""
@@ -93,9 +108,55 @@ class ServedAlpaca:
 
     def close(self) -> None:
         self.call(self.server.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(DEADLINE_SECONDS)
-        self._loop.close()
+        super().close()
+
+
+class ServedBinance(Served):
+    """A local binance that lists BTC/USD around 100."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backing = Backing()
+        self.venue = self.call(self._made)
+
+    async def _made(self) -> BinanceVenue:
+        venue = BinanceVenue(self.backing)
+        await venue.start()
+        self.backing.quote(9_990, 10_010)
+        return venue
+
+    def quote(self, bid_ticks: int = 9_990, ask_ticks: int = 10_010) -> None:
+        async def send() -> None:
+            self.backing.quote(bid_ticks, ask_ticks, 100)
+            self.venue.on_quote()
+
+        self.call(send)
+
+    def close(self) -> None:
+        self.call(self.venue.stop)
+        super().close()
+
+    def account(self, name: str = "bin", *, sandbox: bool = False) -> str:
+        """An account section at this venue."""
+        return f"""
+[[account]]
+name = "{name}"
+venue = "ccxt:binance"
+sandbox = {str(sandbox).lower()}
+symbols = ["BTC/USD"]
+[account.endpoints]
+rest_url = "{self.venue.rest_url}"
+stream_url = "{self.venue.stream_url}"
+"""
+
+
+@contextmanager
+def served_binance() -> Iterator[ServedBinance]:
+    made = ServedBinance()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @contextmanager
