@@ -74,6 +74,7 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("next_pane", "tab", "next_pane(1)", "next pane", "main", "Focus the next pane.", 0),
     KeyEntry("previous_pane", "shift+tab", "next_pane(-1)", "previous pane", "main", "Focus the pane before.", 0),
     KeyEntry("reconcile", "R", "reconcile", "ask venue", "main", "Ask the venue now and compare.", 0),
+    KeyEntry("risk", "r", "risk", "risk", "main", "Risk: heat, exposure, limits and how much of them is used, brakes.", 0),
     KeyEntry("mute", "m", "mute", "mute", "main", "Silence the bell, and back.", 0),
     KeyEntry("up", "up,k", "move(-1)", "up", "grid", "One row up.", 0),
     KeyEntry("down", "down,j", "move(1)", "down", "grid", "One row down.", 0),

@@ -34,8 +34,17 @@ def money_lines(card: OrderCard) -> list[Line]:
         _pair("worst case", worst, "loss" if card.worst_loss is not None else "crit"),
         _pair("reward", reward),
         _pair("heat", f"{percent(card.heat_before_percent)} → {percent(card.heat_after_percent)}", "strong"),
+        *([_pair("correlated", f"{percent(card.correlated_heat_before_percent)} → {percent(card.correlated_heat_after_percent)}")]
+          if card.correlated_heat_after_percent else []),
         _pair("exposure", f"{percent(card.exposure_before_percent, 1)} → {percent(card.exposure_after_percent, 1)}"),
+        *clamp_lines(card),
     ]
+
+
+def clamp_lines(card: OrderCard) -> list[Line]:
+    """What each limit took off the size."""
+    return [_pair("cut", f"{number(clamp.before) if clamp.before is not None else 'no bound'} → {number(clamp.after)}: "
+                  f"{plain(clamp.limit)}, {plain(clamp.allowed)}", "warn") for clamp in card.clamps]
 
 
 def check_lines(checks: Sequence[CheckView], width: int, most: int = 99) -> list[Line]:

@@ -335,6 +335,11 @@ class Workstation(Screen[None]):
     def action_reconcile(self) -> None:
         self.app.act(Reconcile(self.app.next_command_id()), "asking the venue")
 
+    def action_risk(self) -> None:
+        from tui.screens.risk import RiskScreen
+
+        self.app.push_screen(RiskScreen(self.portfolio or "main"))
+
     def action_filter(self) -> None:
         from tui.screens.filter import FilterDialog
 
