@@ -54,6 +54,7 @@ class AccountWatch:
         self._tasks: list[asyncio.Task[None]] = []
         self._streams = False
         self._linked = True
+        self._begun = False
         self._failures = 0
         self._started_ns: Nanoseconds = 0
         self._since_ns: Nanoseconds = 0
@@ -66,6 +67,7 @@ class AccountWatch:
         self._tasks = [asyncio.create_task(self._tell_executions())]
         if self._streams:
             await self.stream.wait_up(stream_seconds)
+        self._begun = True
         self._tasks.append(asyncio.create_task(self._poll_for_ever()))
 
     async def stop(self) -> None:
@@ -249,7 +251,7 @@ class AccountWatch:
         if not up:
             self._link(up=False, detail=detail)
             self._wake.set()
-        elif self._tasks:
+        elif self._begun:
             self._linked = True
             self._sink(ConnectionChanged(self.account, up=True, detail=detail))  # what happened meanwhile is asked for
 

@@ -117,8 +117,8 @@ PROFILES: Final[Mapping[str, VenueProfile]] = {
     "coinbase": VenueProfile(
         verified=True, stop=False, unique_ids=True, lookup=Lookup.LISTS, paging=Paging.CURSOR, page_limit=100, sweep=Sweep.IDS,
         trades_need_symbol=False, exact_amounts=True, wire_ids=WireIds(128), client_id_param="client_order_id",
-        reads_currencies=False, options={"createMarketBuyOrderRequiresPrice": False, "fetchBalance": "v3PrivateGetBrokerageAccounts"},
-        market_buy=_coinbase_market_buy,
+        reads_currencies=False, market_buy=_coinbase_market_buy,
+        options={"createMarketBuyOrderRequiresPrice": False, "fetchBalance": "v3PrivateGetBrokerageAccounts"},
         only_hints=_coinbase_only_hints, confirms=_coinbase_confirms,
         note="has stop-limit orders only, which the market can skip, so stops live in the engine; the stream only says that "
              "an order moved, the rest is fetched then"),

@@ -86,18 +86,8 @@ class Session:
             raise
 
     def _made(self, maker: Callable[[Any], Any]) -> Any:
-        pace = {} if self._rate_limit_ms is None else {"rateLimit": self._rate_limit_ms}
-        exchange = maker({"enableRateLimit": True, "timeout": round(1_000 * self._endpoints.answer_seconds), "verbose": False, **pace})
-        exchange.logger = logging.getLogger("quarterdeck.silent")  # ccxt logs request headers, which hold the key
-        exchange.logger.disabled = True
-        exchange.options = exchange.deep_extend(exchange.options, {**self.profile.options, "maxRetriesOnFailure": 0})
-        if not self.profile.reads_currencies:
-            exchange.has["fetchCurrencies"] = False
-        if self._sandbox:
-            if not exchange.urls.get("test"):
-                raise ConfigError(f"{self.exchange_id} has no sandbox; use the paper venue to practise")
-            exchange.set_sandbox_mode(True)
-        exchange.urls["api"] = redirected(exchange.urls["api"], self._endpoints)
+        exchange = configured(maker, self.profile, endpoints=self._endpoints, sandbox=self._sandbox,
+                              rate_limit_ms=self._rate_limit_ms)
         if not any(str(address).startswith(("https:", "wss:")) for address in leaves(exchange.urls["api"])):
             exchange.timeout_on_exit = 0  # the wait is for TLS connections to end
         self._guard_messages(exchange)
@@ -202,6 +192,24 @@ class Session:
             if secret:
                 text = text.replace(secret, "***")
         return text
+
+
+def configured(maker: Callable[[Any], Any], profile: VenueProfile, *, endpoints: Endpoints, sandbox: bool,
+               rate_limit_ms: int | None) -> Any:
+    """An exchange object as we want it: its own pace kept, nothing retried, nothing logged, addresses as asked."""
+    pace = {} if rate_limit_ms is None else {"rateLimit": rate_limit_ms}
+    exchange = maker({"enableRateLimit": True, "timeout": round(1_000 * endpoints.answer_seconds), "verbose": False, **pace})
+    exchange.logger = logging.getLogger("quarterdeck.silent")  # ccxt logs request headers, which hold the key
+    exchange.logger.disabled = True
+    exchange.options = exchange.deep_extend(exchange.options, {**profile.options, "maxRetriesOnFailure": 0})
+    if not profile.reads_currencies:
+        exchange.has["fetchCurrencies"] = False
+    if sandbox:
+        if not exchange.urls.get("test"):
+            raise ConfigError(f"{exchange.id} has no sandbox; use the paper venue to practise")
+        exchange.set_sandbox_mode(True)
+    exchange.urls["api"] = redirected(exchange.urls["api"], endpoints)
+    return exchange
 
 
 def retry_after_seconds(headers: Mapping[str, str] | None) -> float:
