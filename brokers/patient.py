@@ -14,6 +14,7 @@ from engine.inputs import (
     OrderReport,
     SubmitAnswer,
     Unanswered,
+    VenueCapabilities,
     VenueReport,
 )
 from engine.instruments import Instrument
@@ -27,6 +28,36 @@ NOT_OPEN = "the venue could not be reached yet"
 _log = logging.getLogger("quarterdeck.venues")
 
 type Sink = Callable[[VenueMessage], None]
+
+
+class OutOfReach:
+    """Stands where a broker cannot be made, as without a key: the account is there, and nothing of it is known."""
+
+    def __init__(self, account: str, cause: str) -> None:
+        self.account = account
+        self.capabilities = VenueCapabilities(stop=False)
+        self._cause = cause
+
+    async def connect(self, sink: Sink) -> tuple[Instrument, ...]:  # noqa: ARG002 - the port's shape
+        raise VenueUnreachable(self._cause)
+
+    async def close(self) -> None: ...
+
+    async def submit(self, intents: Sequence[OrderIntent]) -> Sequence[SubmitAnswer]:
+        return [NotSent(self._cause)] * len(intents)
+
+    async def cancel(self, client_order_id: str, venue_order_id: str) -> CancelAnswer:  # noqa: ARG002 - the port's shape
+        return NotSent(self._cause)
+
+    async def cancel_all(self) -> int | Unanswered:
+        return Unanswered(self._cause)
+
+    async def order(self, client_order_id: str) -> OrderReport | OrderMissing | Unanswered:  # noqa: ARG002 - the port's shape
+        return Unanswered(self._cause)
+
+    async def report(self, since_ns: Nanoseconds,  # noqa: ARG002 - the port's shape
+                     client_order_ids: Sequence[str]) -> VenueReport | Unanswered:  # noqa: ARG002
+        return Unanswered(self._cause)
 
 
 class PatientBroker:

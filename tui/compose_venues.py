@@ -14,10 +14,10 @@ from brokers.key_rights import KeyRights
 from brokers.market.merged import AwaitedFeed, MergedFeed
 from brokers.paper.on_venue import PaperOnVenue
 from brokers.paper.records import PaperOptions
-from brokers.patient import PatientBroker
+from brokers.patient import OutOfReach, PatientBroker
 from engine.config import Config
 from engine.config_accounts import PAPER, SIMULATED, AccountConfig
-from engine.errors import ConfigError
+from engine.errors import ConfigError, KeysUnavailable
 from engine.inputs import Settings
 from engine.instruments import Instrument
 from engine.ports import Broker, MarketFeed
@@ -26,6 +26,7 @@ from engine.state import State
 from store.home import Home, HomeLock, lock_account
 from store.keys import Key
 from tui.key_access import key_store, required_key
+from tui.printing import print_note
 
 if TYPE_CHECKING:
     from brokers.alpaca.endpoints import AlpacaEndpoints
@@ -84,18 +85,20 @@ def real_venues(home: Home, config: Config, paper_options: Callable[[AccountConf
                 locked: bool = True) -> RealVenues:
     """Get the accounts ready that the portfolios and the market's source need: keys read, accounts locked, nothing sent.
 
-    Without `locked` no lock is taken, for a panic while another engine hangs on to it. Raises `ConfigError`,
-    `KeysUnavailable`, `HomeLocked`.
+    Without `locked`, for a panic: no lock is taken, since another engine may hang on to it, and an account whose key cannot be
+    read is out of reach instead of keeping the others from being closed. Raises `ConfigError`, `KeysUnavailable`, `HomeLocked`.
     """
     traded = [config.account_named(portfolio.account) for portfolio in config.portfolio]
     real = [account for account in traded if account.kind != "paper"]
     source = None if config.market.source == SIMULATED else config.account_named(config.market.source)
     on_source = [account for account in traded if account.kind == "paper"] if source is not None else []
     extra = [source] if source is not None and on_source and source not in real else []
-    keys = _keys(home, config, [*real, *(one for one in extra if one.kind == "alpaca")])
+    needed = [*real, *(one for one in extra if one.kind == "alpaca")]
+    keys = _keys(home, config, needed) if locked else _keys_in_need(home, config, needed)
     locks = _locked(real, keys) if locked else ()
     try:
-        accounts = tuple(_opened(account, keys.get(account.name)) for account in (*real, *extra))
+        accounts = tuple(_out_of_reach(account) if account in needed and account.name not in keys
+                         else _opened(account, keys.get(account.name)) for account in (*real, *extra))
         prices = next((one.broker for one in accounts if one.config == source), None)
         options = {one.name: _options_on(config, one, paper_options(one)) for one in on_source}
         papers = tuple(PaperOnVenue(name, home.paper, options[name], prices, opens_source=bool(extra) and at == 0)
@@ -133,6 +136,17 @@ def _keys(home: Home, config: Config, accounts: Sequence[AccountConfig]) -> dict
     return {account.name: required_key(store, account.name) for account in accounts}
 
 
+def _keys_in_need(home: Home, config: Config, accounts: Sequence[AccountConfig]) -> dict[str, Key]:
+    """The keys that can be read; what cannot is told."""
+    found: dict[str, Key] = {}
+    for account in accounts:
+        try:
+            found |= _keys(home, config, [account])
+        except (ConfigError, KeysUnavailable) as error:
+            print_note(f"{error}; THIS ACCOUNT CANNOT BE CLOSED FROM HERE")
+    return found
+
+
 def _locked(accounts: Sequence[AccountConfig], keys: dict[str, Key]) -> tuple[HomeLock, ...]:
     """One lock for each venue account, whatever homes call it; raises `HomeLocked`, `ConfigError` for two of one key."""
     names: dict[str, str] = {}
@@ -158,6 +172,11 @@ def lock_name(account: AccountConfig, key: Key) -> str:
 
 
 # ---- the adapters ----------------------------------------------------------------------------------------------------------
+
+
+def _out_of_reach(account: AccountConfig) -> OpenedAccount:
+    broker = PatientBroker(OutOfReach(account.name, "its key cannot be read"), account.currency, account.minor_exponent)
+    return OpenedAccount(account, broker, MergedFeed((), {}), account.exchange or account.venue)
 
 
 def _opened(account: AccountConfig, key: Key | None) -> OpenedAccount:

@@ -202,6 +202,23 @@ def test_a_panic_past_a_hanging_engine_reaches_the_real_venue(tmp_path: Path, al
             assert until(link, live_now).mode is Mode.LIVE
 
 
+def test_a_panic_without_a_key_closes_what_it_can_and_never_calls_the_rest_flat(
+        tmp_path: Path, alpaca: ServedAlpaca, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    home = home_with(tmp_path / "h", PAPER)
+    monkeypatch.setenv("QUARTERDECK_HOME", str(home.path))
+    assert answered(capsys, "buy", BITCOIN, "0.01", "--stop", "1")[0] == 0
+    short = "[engine]\nflatten_deadline_seconds = 6\n"
+    home.config.write_text(short + PAPER + alpaca_account(alpaca) + portfolio("coins", "alp"))
+    status, out, err = answered(capsys, "panic", "--yes", "--json")
+    assert status == 1
+    assert "THIS ACCOUNT CANNOT BE CLOSED FROM HERE" in err
+    assert "NOT FLAT" in err
+    report = json.loads(out)
+    assert (report["finished"], report["flat"]) == (True, False)
+    assert [(line["account"], line["instrument_id"], line["lots_left"]) for line in report["lines"]] == [
+        ("paper", f"{BITCOIN}@paper", 0)]
+
+
 def test_a_broken_configuration_that_names_a_real_venue_never_looks_flat(tmp_path: Path) -> None:
     home = home_with(tmp_path / "h", '[[account]]\nvenue = "alpaca"\nsymbol = ["AAPL"]\n')
     with pytest.raises(ConfigError, match="names a real venue"), emergency_engine(home):
@@ -252,7 +269,7 @@ def test_paper_on_an_exchanges_prices_needs_no_key(tmp_path: Path, binance: Serv
         link = running.link
         until(link, lambda found: live_now(found) and quoted(BITCOIN, "binance")(found), binance.quote)
         shown = link.snapshot_now()
-        assert (shown.mode, shown.accounts[0].equity) == (Mode.PAPER, 100_000)
+        assert (shown.mode, shown.accounts[0].equity) == (Mode.PAPER, Decimal(100_000))
         assert link.send_now(coin_order("main")).accepted
         until(link, lambda found: bool(found.positions), binance.quote)
         assert not binance.backing.orders
