@@ -13,8 +13,11 @@ from brokers.paper.records import PaperOptions
 from engine.apply import apply
 from engine.clocks import VirtualClock
 from engine.events import Recorded, decode
-from engine.inputs import AutomationLevel, Bar, MarketItem, TradingState
+from engine.heat import bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of
+from engine.inputs import AutomationLevel, Bar, Limits, MarketItem, TradingState
 from engine.kernel.exits import NO_EXIT, exit_on_price
+from engine.limits import exposure_of
+from engine.market import MarketView
 from engine.orders import OrderIntent, Purpose
 from engine.parts import EngineParts
 from engine.positions import exit_state
@@ -112,13 +115,34 @@ class Simulation:
             if intent.purpose is Purpose.ENTRY:
                 equity = equity_minor(state, market, "main")
                 heat = fraction(heat_minor(state, market, "main"), equity)
-                limit = self.settings.portfolios[0].limits.max_heat_fraction
-                if heat > limit + 1e-9 and not self._resent(intent):
+                limits = state.portfolios["main"].settings.limits
+                if heat > limits.max_heat_fraction + 1e-9 and not self._resent(intent):
                     self.violations.append(f"heat {heat:.4f} at {intent.client_order_id}")
+                if not self._resent(intent):
+                    self._check_limits(state, market, intent, limits, equity)
                 if state.effective_state("main") is not TradingState.ACTIVE:
                     self.violations.append(f"entry {intent.client_order_id} while {state.effective_state('main')}")
                 if intent.strategy != "manual" and self.settings.portfolios[0].automation is not AutomationLevel.AUTO_EXECUTE:
                     self.violations.append(f"{intent.client_order_id} of {intent.strategy} went out without an approval")
+
+    def _check_limits(self, state: State, market: MarketView, intent: OrderIntent, limits: Limits, equity: int) -> None:
+        """The book with the entry in it is within every limit on what is held and risked."""
+        instrument = state.instruments[intent.instrument_id]
+        work = exposure_of(state, market, "main", instrument)
+        lines = heat_lines(state, market, "main")
+        held = {
+            "gross": (work.gross_minor, limits.max_gross_fraction), "net": (abs(work.net_minor), limits.max_net_fraction),
+            "asset class": (work.class_minor, limits.max_asset_class_fraction),
+            "bucket": (work.bucket_minor, limits.max_bucket_fraction),
+            "bucket heat": (bucket_heat(lines)[bucket_of(state.settings, instrument)], limits.max_bucket_heat_fraction),
+            "correlated heat": (correlated_heat(market, lines).minor() - 2, limits.max_correlated_heat_fraction)}
+        if sector_of(state.settings, instrument):
+            held["sector"] = (work.sector_minor, limits.max_sector_fraction)
+        for name, (minor, limit) in held.items():
+            if limit and fraction(minor, equity) > limit + 1e-9:
+                self.violations.append(f"{name} {fraction(minor, equity):.4f} at {intent.client_order_id}")
+        if limits.max_orders_per_day and state.portfolios["main"].day_entry_count > limits.max_orders_per_day:
+            self.violations.append(f"too many entries a day at {intent.client_order_id}")
 
     def _resent(self, intent: OrderIntent) -> bool:
         assert self.engine is not None

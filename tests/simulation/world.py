@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from random import Random
+from typing import Any
+
+from msgspec.structs import replace
 
 from engine.inputs import (
     AutomationLevel,
@@ -18,9 +21,11 @@ from engine.inputs import (
     PortfolioSettings,
     Quote,
     RemoveAlertRule,
+    SetLimit,
     SetProtection,
     Settings,
     SetTradingState,
+    SizeSpec,
     TradingState,
     TrailSpec,
 )
@@ -50,10 +55,25 @@ def instruments() -> tuple[Instrument, ...]:
 STARTS = {"BTC/USD@paper": 60_000, "XRP/USD@paper": 5_000, "ETH/USD@paper": 200_000}
 
 
+PLAIN_LIMITS = Limits(max_order_notional_fraction=0.3, max_position_fraction=0.5, max_heat_fraction=0.05, duplicate_seconds=2.0)
+EVERY_LIMIT = Limits(
+    max_order_notional_fraction=0.3, max_order_notional=Decimal(25_000), max_risk_per_order_fraction=0.02, min_reward_to_risk=0.5,
+    max_position_fraction=0.4, max_leverage=1.0, max_gross_fraction=0.9, max_net_fraction=0.8, max_sector_fraction=0.7,
+    max_asset_class_fraction=0.9, max_bucket_fraction=0.7, max_heat_fraction=0.04, max_bucket_heat_fraction=0.03,
+    max_correlated_heat_fraction=0.035, max_daily_notional_fraction=2.0, max_orders_per_day=40, orders_per_minute=6,
+    duplicate_seconds=2.0, max_spread_bps=300, trading_hours="mon-sun 00:00-23:59", blacklist=("DOGE/USD",),
+    max_day_loss_fraction=0.01, max_week_loss_fraction=0.02, max_drawdown_fraction=0.03, max_losing_streak=3,
+    cooldown_seconds=60.0)
+TIGHT_BRAKES = replace(EVERY_LIMIT, min_reward_to_risk=0.0, max_day_loss_fraction=0.002, max_week_loss_fraction=0.003,
+                       max_drawdown_fraction=0.004, brake_halt_multiple=2.0, brake_flatten=True)
+
+
 def settings(random: Random) -> Settings:
     automation = random.choice((AutomationLevel.SUGGEST_ONLY, AutomationLevel.AUTO_EXECUTE))
-    limits = Limits(max_order_notional_fraction=0.3, max_position_fraction=0.5, max_heat_fraction=0.05, duplicate_seconds=2.0)
+    limits = random.choice((PLAIN_LIMITS, EVERY_LIMIT, EVERY_LIMIT, TIGHT_BRAKES))
     return Settings((PortfolioSettings("main", ACCOUNT, "USD", 2, automation, limits),), settle_seconds=20.0,
+                    gap_allowance_bps=random.choice((0, 50)), sectors={"BTC/USD": "majors", "ETH/USD": "majors"},
+                    buckets={"XRP/USD": "coins", "ETH/USD": "coins"},
                     query_after_seconds=4.0, reconcile_seconds=60.0, proposal_seconds=30.0, flatten_deadline_seconds=90.0)
 
 
@@ -125,6 +145,10 @@ def _command(random: Random, command_id: str) -> Command:
         return ClosePosition(command_id, symbol)
     if roll < 0.90:
         return SetProtection(command_id, symbol, trail=TrailSpec(percent=Decimal(random.choice(("1", "2.5")))))
+    if roll < 0.91:
+        limit, value = random.choice((("max_heat_fraction", "0.03"), ("max_heat_fraction", "default"), ("blacklist", "XRP/USD"),
+                                      ("max_orders_per_day", "off"), ("max_heat_fraction", "nonsense")))
+        return SetLimit(command_id, "main", limit, value)
     if roll < 0.93:
         return CancelOrder(command_id, "sim-12")
     if roll < 0.97:
@@ -142,8 +166,11 @@ def _entry(random: Random, command_id: str, symbol: str) -> PlaceOrder:
     lots = round(1_000_00 * random.uniform(0.5, 20) * instrument.value_den / (start * instrument.value_num))
     kind = random.choice((OrderKind.MARKET, OrderKind.MARKET, OrderKind.LIMIT, OrderKind.STOP))
     here = instrument.price(round(start * (1 + side.sign * random.choice((-0.01, 0.003)))))
+    sized: dict[str, Any] = random.choice((
+        {"quantity": instrument.quantity(lots)}, {"quantity": instrument.quantity(lots)},
+        {"risk_percent": Decimal(random.choice(("0.2", "0.8", "3")))}, {"size": SizeSpec(largest=True)}))
     return PlaceOrder(
-        command_id, symbol, side, quantity=instrument.quantity(lots), kind=kind,
+        command_id, symbol, side, **sized, kind=kind,
         limit=here if kind is OrderKind.LIMIT else None, trigger=here if kind is OrderKind.STOP else None,
         stop=stop, target=instrument.price(round(start * (1 + 2 * away))) if random.random() < 0.6 else None,
         trail=TrailSpec(percent=Decimal(2)) if random.random() < 0.3 else None,
