@@ -345,6 +345,25 @@ def test_the_file_is_chosen_in_the_configuration(home: Path, capsys: pytest.Capt
     assert EncryptedKeys(home / "keys.age", lambda *_: "from systemd").read("alp") == Key(KEY_ID, SECRET)
 
 
+def test_doctor_says_which_key_is_missing(home: Path, ring: MemoryKeyring) -> None:
+    from tui.commands.doctoring import examine
+
+    def looked() -> list[tuple[str, str]]:
+        return [(finding.verdict, finding.found) for finding in examine(home) if finding.subject == "keys"]
+
+    assert looked() == [("warn", "none for alp, krak")]
+    for account in ("alp", "krak"):
+        KeyringStore(home).write(account, KEY)
+    assert [verdict for verdict, _ in looked()] == ["ok"]
+    configure(home, "file")
+    assert looked() == [("warn", f"{home / 'keys.age'} does not exist")]
+    (home / "keys.age").touch(0o644)
+    (home / "keys.age").chmod(0o644)
+    assert looked()[0][1].endswith("is open to others")
+    (home / "config.toml").write_text("")
+    assert looked() == []
+
+
 def test_a_server_without_a_keyring_hears_of_the_file(home: Path) -> None:
     environment = {**os.environ, "QUARTERDECK_HOME": str(home), "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
     done = subprocess.run([sys.executable, "-m", "tui.cli", "keys", "set", "alp", "--stdin"], env=environment, text=True,

@@ -55,6 +55,7 @@ def examine(path: Path) -> list[Finding]:
         findings += _guarded("journal", lambda: _journal(home))
         findings += _guarded("halt flag", lambda: _halt_flag(home))
     findings += _guarded("configuration", lambda: _configuration(home))
+    findings += _guarded("keys", lambda: _keys(home))
     findings += [*_clock(), *_terminal()]
     return findings
 
@@ -167,6 +168,33 @@ def _configuration(home: "Home") -> Iterator[Finding]:
         yield Finding("warn", "configuration", line, f"edit {home.config}")
     if not checked.errors and not checked.warnings:
         yield Finding("ok", "configuration", f"{home.config.name} is valid")
+
+
+def _keys(home: "Home") -> Iterator[Finding]:
+    """Whether each account at a real venue has its key. The encrypted file is not opened: that would ask its passphrase."""
+    from engine.config import check_config
+    from tui.key_access import KEYS_FILE, key_store
+
+    text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.exists() else ""
+    config = check_config(text, home.config.name).config
+    real = [account.name for account in config.account if account.kind != "paper"] if config is not None else []
+    if config is None or not real:
+        return
+    store = key_store(home.path, config)
+    if config.keys.store == "file":
+        file = home.path / (Path(config.keys.file).expanduser() if config.keys.file else KEYS_FILE)
+        if not file.exists():
+            yield Finding("warn", "keys", f"{file} does not exist", f"`quarterdeck keys set {real[0]}`")
+        elif file.stat().st_mode & 0o077:
+            yield Finding("warn", "keys", f"{file} is open to others", f"chmod 600 {file}")
+        else:
+            yield Finding("ok", "keys", f"in {store.describe()}; `quarterdeck keys list` opens it")
+        return
+    missing = [name for name in real if name not in store.accounts()]
+    if missing:
+        yield Finding("warn", "keys", f"none for {', '.join(missing)}", f"`quarterdeck keys set {missing[0]}`")
+    else:
+        yield Finding("ok", "keys", f"{len(real)} in {store.describe()}")
 
 
 def _clock() -> Iterator[Finding]:
