@@ -64,8 +64,8 @@ EVERY_LIMIT = Limits(
     duplicate_seconds=2.0, max_spread_bps=300, trading_hours="mon-sun 00:00-23:59", blacklist=("DOGE/USD",),
     max_day_loss_fraction=0.01, max_week_loss_fraction=0.02, max_drawdown_fraction=0.03, max_losing_streak=3,
     cooldown_seconds=60.0)
-TIGHT_BRAKES = replace(EVERY_LIMIT, min_reward_to_risk=0.0, max_day_loss_fraction=0.002, max_week_loss_fraction=0.003,
-                       max_drawdown_fraction=0.004, brake_halt_multiple=2.0, brake_flatten=True)
+TIGHT_BRAKES = replace(EVERY_LIMIT, min_reward_to_risk=0.0, max_day_loss_fraction=0.0005, max_week_loss_fraction=0.001,
+                       max_drawdown_fraction=0.0015, brake_halt_multiple=2.0, brake_flatten=True)
 
 
 def settings(random: Random) -> Settings:
@@ -150,7 +150,7 @@ def _command(random: Random, command_id: str) -> Command:
                                       ("max_orders_per_day", "off"), ("max_heat_fraction", "nonsense")))
         return SetLimit(command_id, "main", limit, value)
     if roll < 0.93:
-        return CancelOrder(command_id, "sim-12")
+        return CancelOrder(command_id, "sim-1-12")
     if roll < 0.97:
         state = random.choice((TradingState.HALTED, TradingState.REDUCING, TradingState.ACTIVE))
         return SetTradingState(command_id, state)
