@@ -36,11 +36,13 @@ class Band(NamedTuple):
 
 
 class AlertMemo:
-    """What watching the rules keeps between inputs: bands by instrument and rule, and costly views of closed bars."""
+    """What watching the rules keeps between inputs: bands by instrument and rule, costly views of closed bars, and which rules
+    only their cool-down keeps from firing."""
 
     def __init__(self) -> None:
         self.bands: dict[str, dict[str, Band]] = {}
         self.rule_views: dict[str, tuple[AlertRuleState, AlertRuleView]] = {}
+        self.held_back: dict[str, None] = {}
         self._views: dict[Hashable, tuple[Hashable, object]] = {}
 
     def put(self, instrument_id: str, rule_id: str, band: Band) -> None:

@@ -228,6 +228,11 @@ class AlertRule(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
     @property
+    def terms(self) -> tuple[Term, ...]:
+        """The comparisons of its condition, in the order of its text."""
+        return tuple(terms_of(self.condition))
+
+    @property
     def scopes(self) -> tuple[AlertScope, ...]:
         """What the rule looks at, without repetition."""
         return tuple(dict.fromkeys(SHAPES[term.measure].scope for term in terms_of(self.condition)))
@@ -241,8 +246,8 @@ class AlertRule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def timed(self) -> bool:
-        """Whether the beat has to look at it: because of a condition, an expiry or a cool-down."""
-        return bool(self.lasts_seconds) or self.repeat or any(term.timed for term in terms_of(self.condition))
+        """Whether time or a bar can make it true, not quotes alone."""
+        return any(term.timed for term in self.terms)
 
 
 class AlertRuleState(msgspec.Struct, frozen=True, omit_defaults=True):

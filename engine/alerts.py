@@ -23,7 +23,6 @@ from engine.alert_rules import (
     OrderAction,
     Term,
     Unit,
-    terms_of,
 )
 from engine.alert_text import term_text
 from engine.alert_values import (
@@ -62,15 +61,13 @@ class Cut(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a look at a rule found.
+    """What a look at a rule found: whether its condition holds, and on which side of each crossing's level the price is.
 
-    `holds` is its condition as asked, with crossings true only at this moment; `eased` the condition by its hysteresis, which
-    must be false before a rule that fired is ready again; `resting` the eased condition once the moment of a crossing is over.
+    A rule that is armed is looked at as asked; one that has fired with every level made easier by its hysteresis, and must not
+    hold so before it is ready again.
     """
 
     holds: bool | None
-    eased: bool | None
-    resting: bool | None
     sides: tuple[int, ...]
 
 
@@ -83,29 +80,26 @@ def waits_for_venue(state: State, known: AlertRuleState) -> bool:
 
 
 def judge(facts: Facts, known: AlertRuleState) -> Verdict:
-    """Look at a rule with the newest facts."""
-    strict: list[bool | None] = []
-    eased: list[bool | None] = []
-    resting: list[bool | None] = []
+    """Look at a rule with the newest facts; a crossing holds only at its moment."""
+    slack_bps = 0 if known.armed else known.rule.hysteresis_bps
+    truths: list[bool | None] = []
     sides: list[int] = []
-    for term in terms_of(known.rule.condition):
-        if term.crosses:
-            before = known.sides[len(sides)] if len(sides) < len(known.sides) else 0
-            side = _side_now(facts, known, term, before)
-            crossed = before == -side != 0 and side == (1 if term.comparison is Comparison.CROSSES_ABOVE else -1)
-            unknown = not side or mark_of(facts, known.instruments.get(term.symbol, "")) is None
-            truth: bool | None = None if unknown else crossed
-            sides.append(side)
-            strict.append(truth)
-            eased.append(truth)
-            resting.append(None if truth is None else False)
+    for term in known.rule.terms:
+        if not term.crosses:
+            truths.append(truth_of(facts, known, term, slack_bps))
             continue
-        strict.append(truth_of(facts, known, term, 0))
-        eased.append(truth_of(facts, known, term, known.rule.hysteresis_bps))
-        resting.append(eased[-1])
-    condition = known.rule.condition
-    return Verdict(_decided(condition, iter(strict)), _decided(condition, iter(eased)), _decided(condition, iter(resting)),
-                   tuple(sides))
+        before = known.sides[len(sides)] if len(sides) < len(known.sides) else 0
+        side = _side_now(facts, known, term, before)
+        crossed = before == -side != 0 and side == (1 if term.comparison is Comparison.CROSSES_ABOVE else -1)
+        sides.append(side)
+        truths.append(None if not side or mark_of(facts, known.instruments.get(term.symbol, "")) is None else crossed)
+    return Verdict(_decided(known.rule.condition, iter(truths)), tuple(sides))
+
+
+def is_over(facts: Facts, known: AlertRuleState) -> bool:
+    """Whether a condition that has just fired is over at once, because the moment of a crossing was all that made it hold."""
+    truths = (False if term.crosses else truth_of(facts, known, term, known.rule.hysteresis_bps) for term in known.rule.terms)
+    return _decided(known.rule.condition, iter(list(truths))) is False
 
 
 def _decided(condition: Condition, truths: Iterator[bool | None]) -> bool | None:
@@ -133,23 +127,21 @@ def truth_of(facts: Facts, known: AlertRuleState, term: Term, slack_bps: int) ->
 
 def cut_of(facts: Facts, known: AlertRuleState, term: Term, slack_bps: int) -> Cut | bool | None:
     """A comparison solved for what a quote says, or its truth where no quote matters to it."""
-    level = level_of(term.level, term.comparison, slack_bps)
     match term.measure:
         case Measure.PRICE | Measure.MOVE:
-            at = _price_level(facts, known, term, slack_bps)
-            return None if at is None else _whole_cut("middle2", term.comparison, at)
+            return _price_cut(facts, known, term, slack_bps)
         case Measure.SPREAD:
-            return _spread_cut(term.comparison, float(level))
+            return _spread_cut(term.comparison, term.level, slack_bps)
         case Measure.PNL:
-            return _pnl_cut(facts, known, term, level)
+            return _pnl_cut(facts, known, term, level_of(term.level, term.comparison, slack_bps))
         case Measure.ATR:
-            return _atr_cut(facts, known, term, level)
+            return _atr_cut(facts, known, term, level_of(term.level, term.comparison, slack_bps))
         case Measure.CONNECTION:
             return connection_truth(facts, known, term)
         case Measure.AGE if position_of(facts, known, term) is None:
             return False
     value = value_of(facts, known, term)
-    return None if value is None else compared(value, term.comparison, level)
+    return None if value is None else compared(value, term.comparison, level_of(term.level, term.comparison, slack_bps))
 
 
 @lru_cache(8_192)
@@ -198,7 +190,9 @@ def _whole_cut(observed: str, comparison: Comparison, level: Fraction) -> Cut:
             return Cut(observed, math.floor(level) + 1, inverted=True)
 
 
-def _spread_cut(comparison: Comparison, level: float) -> Cut:
+@lru_cache(8_192)
+def _spread_cut(comparison: Comparison, wanted: Decimal, slack_bps: int) -> Cut:
+    level = float(level_of(wanted, comparison, slack_bps))
     at = math.nextafter(level, math.inf) if comparison in (Comparison.ABOVE, Comparison.AT_MOST) else level
     return Cut("spread", at, inverted=comparison in (Comparison.BELOW, Comparison.AT_MOST))
 
@@ -206,24 +200,51 @@ def _spread_cut(comparison: Comparison, level: float) -> Cut:
 # ---- prices --------------------------------------------------------------------------------------------------------------
 
 
-def _price_level(facts: Facts, known: AlertRuleState, term: Term, slack_bps: int) -> Fraction | None:
-    """What twice the price is held against, in ticks; None while a mean or a move has too few bars."""
+class PriceBase(NamedTuple):
+    """What a price level is made of: a price in ticks of `tick_size`, a mean, or a part of the price at a window's beginning."""
+
+    kind: str
+    base: Decimal | float
+
+
+def _price_base(facts: Facts, known: AlertRuleState, term: Term) -> PriceBase | None:
+    """None while a mean or a move has too few bars."""
     instrument_id = known.instruments.get(term.symbol, "")
     instrument = facts.state.instruments.get(instrument_id)
     if instrument is None:
         return None
     if term.measure is Measure.MOVE:
         reference = reference_ticks(facts, instrument_id, term.over_seconds)
-        return None if reference is None else 2 * reference * (1 + level_of(term.level, term.comparison, slack_bps) / 100)
+        return None if reference is None else PriceBase("move", reference)
     if term.unit is Unit.EMA:
         mean = ema_ticks(facts.market, instrument_id, int(term.level))
-        return None if mean is None else level_of(Decimal(mean), term.comparison, slack_bps) * 2
-    return _doubled(term.level, instrument.tick_size, term.comparison, slack_bps)
+        return None if mean is None else PriceBase("mean", mean)
+    return PriceBase("price", instrument.tick_size)
 
 
-@lru_cache(8_192)
-def _doubled(level: Decimal, tick_size: Decimal, comparison: Comparison, slack_bps: int) -> Fraction:
-    return 2 * level_of(level, comparison, slack_bps) / Fraction(tick_size)
+def _price_cut(facts: Facts, known: AlertRuleState, term: Term, slack_bps: int) -> Cut | None:
+    base = _price_base(facts, known, term)
+    return None if base is None else _cut_at(base.kind, base.base, term.level, term.comparison, slack_bps)
+
+
+@lru_cache(16_384)
+def _cut_at(kind: str, base: Decimal | float, level: Decimal, comparison: Comparison, slack_bps: int) -> Cut:
+    return _whole_cut("middle2", comparison, _doubled(kind, base, level, comparison, slack_bps))
+
+
+@lru_cache(16_384)
+def _doubled(kind: str, base: Decimal | float, level: Decimal, comparison: Comparison, slack_bps: int) -> Fraction:
+    """What twice the price is held against, in ticks."""
+    if kind == "price":
+        return 2 * level_of(level, comparison, slack_bps) / Fraction(base)
+    if kind == "mean":
+        return 2 * level_of(Decimal(base), comparison, slack_bps)
+    return 2 * Fraction(base) * (1 + level_of(level, comparison, slack_bps) / 100)
+
+
+def _price_level(facts: Facts, known: AlertRuleState, term: Term, slack_bps: int) -> Fraction | None:
+    base = _price_base(facts, known, term)
+    return None if base is None else _doubled(base.kind, base.base, term.level, term.comparison, slack_bps)
 
 
 def side_cut(facts: Facts, known: AlertRuleState, term: Term, side: int) -> Cut | None:
@@ -285,7 +306,7 @@ def bands_of(facts: Facts, known: AlertRuleState) -> dict[str, Band]:
     been looked at with these facts, so inside it there is nothing new."""
     ranges: dict[str, dict[str, tuple[float, float]]] = {}
     crossing = 0
-    for term in terms_of(known.rule.condition):
+    for term in known.rule.terms:
         instrument_id = known.instruments.get(term.symbol, "")
         mark = mark_of(facts, instrument_id)
         if term.crosses:
@@ -320,7 +341,7 @@ def _watched_cuts(facts: Facts, known: AlertRuleState, term: Term, side: int) ->
 def _band(facts: Facts, known: AlertRuleState, instrument_id: str, found: dict[str, tuple[float, float]]) -> Band:
     everything = (-math.inf, math.inf)
     held = any(term.measure in (Measure.PNL, Measure.AGE) and known.instruments.get(term.symbol) == instrument_id
-               for term in terms_of(known.rule.condition))
+               for term in known.rule.terms)
     key = position_key(known.rule.portfolio, instrument_id) if held else ""
     return Band(known, *found.get("middle2", everything), not held and not found.keys() - {"middle2"},
                 *found.get("bid", everything), *found.get("ask", everything), *found.get("spread", everything),
@@ -334,7 +355,7 @@ def readings(facts: Facts, known: AlertRuleState) -> tuple[AlertReading, ...]:
     """Every comparison as it is now, for a person."""
     found: list[AlertReading] = []
     crossing = 0
-    for term in terms_of(known.rule.condition):
+    for term in known.rule.terms:
         named = f"{term.symbol} {term_text(term)}" if term.symbol else term_text(term)
         if term.crosses:
             before = known.sides[crossing] if crossing < len(known.sides) else 0
@@ -349,4 +370,4 @@ def readings(facts: Facts, known: AlertRuleState) -> tuple[AlertReading, ...]:
 def reading_text(facts: Facts, known: AlertRuleState) -> str:
     """What every comparison reads now, in one line."""
     return ", ".join(f"{term.symbol} {term.measure.value} {value_text(facts, known, term)}".strip()
-                     for term in terms_of(known.rule.condition))
+                     for term in known.rule.terms)

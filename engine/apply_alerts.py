@@ -70,7 +70,7 @@ def _put(state: State, rule_id: str, after: AlertRuleState | None) -> Changes:
         ids = _with(index.pop(instrument_id, ()), rule_id, present=instrument_id in watched)
         if ids:
             index[instrument_id] = ids
-    timed = after is not None and after.enabled and after.rule.timed
+    timed = after is not None and after.enabled and (after.rule.timed or bool(after.rule.lasts_seconds))
     return {**changes, "alert_index": index, "alert_timed": _with(state.alert_timed, rule_id, present=timed)}
 
 

@@ -14,7 +14,7 @@ from engine.alert_bands import asking
 from engine.alert_rules import MOST_RULES, AlertRule, AlertRuleState, NotifyAction, problem_of
 from engine.alert_text import actions_text, condition_text
 from engine.alert_values import Facts
-from engine.alerts import bands_of, judge, reading_text, readings, waits_for_venue
+from engine.alerts import bands_of, is_over, judge, reading_text, readings, waits_for_venue
 from engine.decide.alert_actions import perform
 from engine.effects import Answer, Notify
 from engine.events import (
@@ -54,8 +54,14 @@ def bar_closed(turn: Turn, bar: Bar) -> None:
 
 
 def beat(turn: Turn) -> None:
-    """Rules that time can make true, ready or old."""
-    look(turn, turn.state.alert_timed)
+    """Rules that time can make true or old, and those that only waited for the end of their cool-down."""
+    rules = turn.state.alert_rules
+    for rule_id in turn.state.alert_timed:
+        _over(turn, rules[rule_id])
+    held_back = [rule_id for rule_id in turn.market.alert_memo.held_back
+                 if rule_id not in rules or not _is_cooling(turn, rules[rule_id])]
+    timed = [rule_id for rule_id in turn.state.alert_timed if rules[rule_id].rule.timed]
+    look(turn, dict.fromkeys((*timed, *held_back)))
 
 
 def look(turn: Turn, rule_ids: Iterable[str]) -> None:
@@ -99,18 +105,25 @@ def _over(turn: Turn, known: AlertRuleState) -> bool:
     return True
 
 
+def _is_cooling(turn: Turn, known: AlertRuleState) -> bool:
+    cooldown_ns = known.rule.cooldown_seconds * NS_PER_SECOND
+    return known.rule.repeat and bool(known.fired_count) and turn.at_ns < known.fired_at_ns + cooldown_ns
+
+
 def _look_at(turn: Turn, known: AlertRuleState, facts: Facts) -> None:
     verdict = judge(facts, known)
-    rule_id = known.rule.rule_id
-    cooling = known.fired_count and turn.at_ns < known.fired_at_ns + known.rule.cooldown_seconds * NS_PER_SECOND
-    if known.armed and verdict.holds and not (cooling and known.rule.repeat):
+    rule_id, held_back = known.rule.rule_id, turn.market.alert_memo.held_back
+    held_back.pop(rule_id, None)
+    if known.armed and verdict.holds and not _is_cooling(turn, known):
         reading = reading_text(facts, known)
-        turn.emit(AlertRuleFired(rule_id, reading, verdict.sides, verdict.resting is False))
+        turn.emit(AlertRuleFired(rule_id, reading, verdict.sides, is_over(facts, known)))
         _tell(turn, known.rule, reading)
         for action in known.rule.actions:
             perform(turn, known.rule, action)
         return
-    armed = known.armed or verdict.eased is False
+    if known.armed and verdict.holds:
+        held_back[rule_id] = None
+    armed = known.armed or verdict.holds is False
     if armed != known.armed or verdict.sides != known.sides:
         turn.emit(AlertRuleNoted(rule_id, verdict.sides, armed))
 
@@ -129,7 +142,7 @@ def _tell(turn: Turn, rule: AlertRule, reading: str) -> None:
 
 
 def set_rule(turn: Turn, command: SetAlertRule) -> None:
-    """Watch a rule; one without an id gets one made of its journal row."""
+    """Watch a rule, from the very first look on; one without an id gets one made of its journal row."""
     found = _understood(turn, command.rule)
     if isinstance(found, Refusal):
         turn.refuse(command.command_id, "alert rule", found)
@@ -137,6 +150,7 @@ def set_rule(turn: Turn, command: SetAlertRule) -> None:
     rule, instruments = found
     turn.market.alert_memo.forget_views()
     turn.emit(AlertRuleSet(rule, instruments, command.by, command.command_id))
+    look(turn, (rule.rule_id,))
     turn.accept(command.command_id, f"{rule.rule_id}: {condition_text(rule.condition)} -> {actions_text(rule.actions)}")
 
 
@@ -186,6 +200,7 @@ def enable_rule(turn: Turn, command: EnableAlertRule) -> None:
         return
     reason = "" if command.enabled else f"disabled by {command.by}"
     turn.emit(AlertRuleSwitched(command.rule_id, command.enabled, reason, command.by, command.command_id))
+    look(turn, (command.rule_id,))
     turn.accept(command.command_id, f"{command.rule_id} is {word}")
 
 
