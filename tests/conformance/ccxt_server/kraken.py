@@ -122,8 +122,7 @@ class KrakenVenue(LocalVenue):
         if isinstance(placed, Refused):
             raise KrakenError("EOrder:Order minimum not met" if placed.code.startswith("min")
                               else "EOrder:Insufficient funds")
-        return {"txid": [order_id(placed)],
-                "descr": {"order": f"{params['type']} {params['volume']} {ALTNAME} @ {params['ordertype']}"}}
+        return {"txid": [order_id(placed)], "descr": {"order": described(params)}}
 
     def _named(self, params: dict[str, str]) -> ServedOrder | None:
         if "cl_ord_id" in params:
@@ -238,6 +237,14 @@ class KrakenVenue(LocalVenue):
                 "ask": float(COIN.price(quote.ask_ticks)), "ask_qty": float(COIN.quantity(quote.ask_lots)),
                 "last": float(COIN.price(quote.bid_ticks)), "volume": 1.0, "vwap": 100.0, "low": 1.0, "high": 200.0,
                 "change": 0.0, "change_pct": 0.0}]})
+
+
+def described(params: dict[str, str]) -> str:
+    """An order in the venue's words."""
+    price, price2 = params.get("price"), params.get("price2")
+    how = {"market": "market", "limit": f"limit {price}", "stop-loss": f"stop loss {price}",
+           "stop-loss-limit": f"stop loss {price} -> limit {price2}"}[params["ordertype"]]
+    return f"{params['type']} {params['volume']} {ALTNAME} @ {how}"
 
 
 def iso(at_ms: int) -> str:

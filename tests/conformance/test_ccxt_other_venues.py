@@ -1,0 +1,122 @@
+"""What differs from venue to venue: long ids, pages, streams that say little, sweeps; on kraken and coinbase."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from engine.inputs import Accepted, ConnectionChanged, Duplicate, NotSent, OrderReport, Refused, Unanswered
+from engine.orders import OrderKind, Side
+from tests.conformance.ccxt_server import coinbase, kraken
+from tests.conformance.ccxt_server.backing import Backing, LocalVenue
+from tests.conformance.ccxt_server.desks import CcxtDesk, until
+from tests.conformance.desk import intent
+
+MODULES: dict[str, tuple[type[LocalVenue], Any]] = {
+    "kraken": (kraken.KrakenVenue, kraken), "coinbase": (coinbase.CoinbaseVenue, coinbase)}
+SUBMITS = {"kraken": ("POST", "/0/private/AddOrder"), "coinbase": ("POST", "/api/v3/brokerage/orders")}
+LONG_ID = "a1b2c3d4-00012345678"
+
+
+class OtherDesk(CcxtDesk):
+    def __init__(self, exchange_id: str) -> None:
+        maker, module = MODULES[exchange_id]
+        super().__init__(exchange_id, maker(Backing()))
+        self._module = module
+        if exchange_id == "coinbase":
+            self.key_source = coinbase.key_source
+
+    def trade_id(self, number: int) -> str:
+        return str(self._module.trade_id(number))
+
+
+@pytest.fixture(params=sorted(MODULES))
+async def desk(request: pytest.FixtureRequest) -> AsyncIterator[OtherDesk]:
+    desk = OtherDesk(request.param)
+    await desk.venue.start()
+    desk.backing.quote(9_990, 10_010)
+    await desk.open()
+    yield desk
+    await desk.close()
+    await desk.venue.stop()
+
+
+async def test_a_long_id_goes_out_and_comes_back(desk: OtherDesk) -> None:
+    await desk.broker.submit([intent(LONG_ID), intent(f"{LONG_ID}-s", kind=OrderKind.LIMIT, limit_ticks=9_000)])
+    await desk.settle()
+    assert [fill.client_order_id for fill in desk.fills()] == [LONG_ID]
+    await desk.close()
+    await desk.open()
+    report = await desk.report(LONG_ID)
+    assert [fill.client_order_id for fill in report.fills] == [LONG_ID]
+    assert [each.cum_lots for each in report.looked_up if isinstance(each, OrderReport)] == [10]
+    assert isinstance(await desk.broker.cancel(f"{LONG_ID}-s", ""), Accepted)
+
+
+async def test_fills_are_read_page_by_page_to_the_end(desk: OtherDesk) -> None:
+    wanted = 55 if desk.exchange_id == "kraken" else 11
+    if desk.exchange_id == "coinbase":
+        desk.broker._account.watch.queries.page_limit = 3
+    for number in range(wanted):
+        desk.backing.place(f"web{number}", Side.BUY, OrderKind.MARKET, desk.instrument.quantity(6), foreign=True)
+    report = await desk.report()
+    assert [fill.trade_id for fill in report.fills] == [desk.trade_id(number + 1) for number in range(wanted)]
+
+
+async def test_open_orders_are_listed_and_swept_to_the_last(desk: OtherDesk) -> None:
+    desk.broker._account.watch.queries.page_limit = 50 if desk.exchange_id == "kraken" else 3
+    await desk.broker.submit([intent(f"l{number}", kind=OrderKind.LIMIT, limit_ticks=9_000) for number in range(7)])
+    assert len((await desk.report()).open_orders) == 7
+    assert await desk.broker.cancel_all() == 7
+    await desk.settle()
+    assert desk.backing.open_orders() == []
+    assert len([message for message in desk.messages if isinstance(message, OrderReport) and message.closed_as]) == 7
+
+
+async def test_a_dropped_stream_is_told_and_its_gap_fetched(desk: OtherDesk) -> None:
+    await desk.broker.submit([intent("l", kind=OrderKind.LIMIT, limit_ticks=9_900)])
+    await desk.venue.drop_streams()
+    await desk.quote(9_880, 9_900, lots=4)
+    await until(lambda: desk.broker._account.watch.stream.up, "the stream again")
+    await desk.quote(9_870, 9_890)
+    assert [fill.last_lots for fill in desk.fills("l")] == [4, 6]
+    changes = [message.up for message in desk.messages if isinstance(message, ConnectionChanged)]
+    assert changes[0] is False
+    assert changes[-1] is True
+
+
+async def test_partly_filled_then_cancelled_keeps_what_was_filled(desk: OtherDesk) -> None:
+    await desk.broker.submit([intent("l", kind=OrderKind.LIMIT, limit_ticks=9_900)])
+    await desk.quote(9_880, 9_900, lots=4)
+    await desk.broker.cancel("l", "")
+    await desk.settle()
+    (closing,) = desk.closings("l")
+    assert (closing.order_lots, closing.cum_lots) == (10, 4)
+    assert await desk.lots_held() == 4
+
+
+@pytest.mark.parametrize("status", [500, 503, 520])
+async def test_a_server_error_is_unanswered_and_sent_once(desk: OtherDesk, status: int) -> None:
+    method, path = SUBMITS[desk.exchange_id]
+    desk.backing.fail(method, path, status=status, body="oops", acts=True)
+    (answer,) = await desk.broker.submit([intent("m")])
+    assert isinstance(answer, Unanswered)
+    await desk.settle()
+    assert desk.backing.calls(method, path) == 1
+    assert await desk.broker.submit([intent("m")]) == [Duplicate()]
+
+
+async def test_a_rate_limit_holds_the_next_order_back(desk: OtherDesk) -> None:
+    method, path = SUBMITS[desk.exchange_id]
+    body = '{"error":["EAPI:Rate limit exceeded"]}' if desk.exchange_id == "kraken" else '{"error":"rate_limit_exceeded"}'
+    desk.backing.fail(method, path, status=200 if desk.exchange_id == "kraken" else 429, body=body,
+                      headers=(("Content-Type", "application/json"),))
+    answers = await desk.broker.submit([intent("a"), intent("b")])
+    assert [type(answer) for answer in answers] == [Unanswered, NotSent]
+
+
+async def test_stops_are_refused_where_the_venue_cannot_hold_them(desk: OtherDesk) -> None:
+    await desk.broker.submit([intent("m")])
+    await desk.settle()
+    (answer,) = await desk.broker.submit([intent("s", Side.SELL, kind=OrderKind.STOP, trigger_ticks=9_500, reduce_only=True)])
+    assert isinstance(answer, Accepted if desk.broker.capabilities.stop else Refused)
