@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from engine.apply import DAY_LOSS, DRAWDOWN, WEEK_LOSS
 from tui.cli import run
 from tui.command_line import COMMANDS
 from tui.commands import tending
@@ -99,8 +100,9 @@ def test_no_key_that_a_person_must_know_is_missing_from_the_readme() -> None:
 def test_the_checks_of_the_readme_are_made_by_the_engine() -> None:
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "engine").glob("**/*.py")]
     calls = [node for tree in trees for node in ast.walk(tree)
-             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check"]
-    made = {node.args[0].value for node in calls if isinstance(node.args[0], ast.Constant)}
+             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("check", "_hot", "_shared")]
+    made = {given.value for node in calls for given in node.args[:2] if isinstance(given, ast.Constant)}
+    made |= {DAY_LOSS, WEEK_LOSS, DRAWDOWN}
     listed = {name for cell, _ in rows("What is checked before an order goes") for name in cell.split(", ")}
     assert listed
     assert listed <= made
