@@ -13,6 +13,7 @@ from brokers.ccxt_venue.bars import MINUTE_NS, BarBuilder
 from brokers.ccxt_venue.numbers import NS_PER_MS, exact_or_zero, ns_of
 from brokers.ccxt_venue.profiles import profile_of
 from brokers.ccxt_venue.session import VENUES_OWN, Endpoints, Session, configured
+from engine.errors import VenueUnreachable
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.instruments import Instrument
 from engine.units import steps_down, steps_nearest
@@ -63,7 +64,12 @@ class CcxtFeed:
         self._sink = sink
         self._scales = {each.symbol: Scale(each.instrument_id, float(1 / each.tick_size), float(1 / each.lot_size))
                         for each in self._instruments()}
-        await self._session.open()
+        try:
+            await self._session.open()
+        except VenueUnreachable:
+            if self._closed.is_set():  # closed while it was opening
+                return
+            raise
         self._tasks = [asyncio.create_task(work) for work in self._work()]
         try:
             await self._closed.wait()

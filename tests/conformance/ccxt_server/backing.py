@@ -310,6 +310,7 @@ class LocalVenue:
     def __init__(self, backing: Backing) -> None:
         self.backing = backing
         self.lines: list[Line] = []
+        self.market_lines: list[Line] = []
         self.refuses_streams = False
         self.app = web.Application(middlewares=[backing.middleware])
         self.routes()
@@ -349,6 +350,7 @@ class LocalVenue:
 
     async def drop_streams(self) -> None:
         """Every websocket is cut."""
-        lines, self.lines = self.lines, []
+        lines = [*self.lines, *self.market_lines]
+        self.lines, self.market_lines = [], []
         for line in lines:
             await line.close()

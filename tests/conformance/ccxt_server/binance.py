@@ -1,6 +1,5 @@
 """A local venue that speaks binance's spot protocol: REST with signatures, the user data stream, book tickers."""
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -36,10 +35,7 @@ class BinanceError(Exception):
 class BinanceVenue(LocalVenue):
     """binance, for one account and one market."""
 
-    market_lines: list[Line]
-
     def routes(self) -> None:
-        self.market_lines = []
         router = self.app.router
         router.add_get("/api/v3/time", self.time)
         router.add_get("/api/v3/exchangeInfo", self.exchange_info)
@@ -273,7 +269,8 @@ class BinanceVenue(LocalVenue):
             if message.type is WSMsgType.TEXT:
                 asked = json.loads(message.data)
                 line.send({"result": None, "id": asked["id"]})
-        self.market_lines.remove(line)
+        if line in self.market_lines:
+            self.market_lines.remove(line)
         await line.close()
         return socket
 
@@ -291,11 +288,6 @@ class BinanceVenue(LocalVenue):
         for line in self.market_lines:
             line.send({"e": "trade", "E": now, "s": MARKET, "t": now, "p": price, "q": quantity, "T": now,
                        "m": buyer_is_maker, "M": True})
-
-    async def drop_streams(self) -> None:
-        await super().drop_streams()
-        lines, self.market_lines = self.market_lines, []
-        await asyncio.gather(*(line.close() for line in lines))
 
 
 def status_of(order: ServedOrder) -> str:

@@ -44,7 +44,6 @@ class CoinbaseVenue(LocalVenue):
     """coinbase, for one account and one market."""
 
     def routes(self) -> None:
-        self.market_lines: list[Line] = []
         self.configurations: dict[int, dict[str, Any]] = {}
         router, base = self.app.router, "/api/v3/brokerage"
         router.add_get("/v2/time", self.time)

@@ -32,7 +32,6 @@ class KrakenVenue(LocalVenue):
     """kraken, for one account and one market."""
 
     def routes(self) -> None:
-        self.market_lines: list[Line] = []
         self._nonce = 0
         self.app.router.add_get("/0/public/{what}", self.public)
         self.app.router.add_post("/0/private/{what}", self.private)

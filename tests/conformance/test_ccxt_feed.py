@@ -1,0 +1,120 @@
+"""The ccxt feed on local venues: best prices, prints, bars of the past, and beginning again after a break."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from brokers.ccxt_venue.feed import CcxtFeed
+from brokers.ccxt_venue.session import Endpoints
+from engine.inputs import MarketItem, MarketTrade, Quote
+from tests.conformance.ccxt_server.backing import COIN, Backing, LocalVenue
+from tests.conformance.ccxt_server.binance import BinanceVenue
+from tests.conformance.ccxt_server.coinbase import CoinbaseVenue
+from tests.conformance.ccxt_server.desks import until
+from tests.conformance.ccxt_server.kraken import KrakenVenue
+
+VENUES: dict[str, type[LocalVenue]] = {"binance": BinanceVenue, "kraken": KrakenVenue, "coinbase": CoinbaseVenue}
+
+
+class FeedDesk:
+    """A running feed on a venue whose market a test moves."""
+
+    def __init__(self, exchange_id: str) -> None:
+        self.backing = Backing()
+        self.venue = VENUES[exchange_id](self.backing)
+        self.exchange_id = exchange_id
+        self.items: list[MarketItem] = []
+
+    async def open(self) -> None:
+        await self.venue.start()
+        self.feed = CcxtFeed(self.exchange_id, instruments=lambda: [COIN], rate_limit_ms=1, poll_seconds=0.02,
+                             endpoints=Endpoints(self.venue.rest_url, self.venue.stream_url))
+        self._running = asyncio.create_task(self.feed.run(self.items.append))
+
+    async def close(self) -> None:
+        await self.feed.close()
+        await self._running
+        await self.venue.stop()
+
+    def quotes(self) -> list[tuple[int, int]]:
+        return [(item.bid_ticks, item.ask_ticks) for item in self.items if isinstance(item, Quote)]
+
+    async def quote(self, bid_ticks: int, ask_ticks: int) -> None:
+        """The market moves, again and again until the feed tells it: streams begin when they begin."""
+        self.backing.quote(bid_ticks, ask_ticks, lots=5)
+
+        def told() -> bool:
+            self.venue.on_quote()
+            return (bid_ticks, ask_ticks) in self.quotes()
+
+        await until(told, f"the quote {bid_ticks}/{ask_ticks}")
+
+
+@pytest.fixture(params=sorted(VENUES))
+async def desk(request: pytest.FixtureRequest) -> AsyncIterator[FeedDesk]:
+    desk = FeedDesk(request.param)
+    await desk.open()
+    yield desk
+    await desk.close()
+
+
+@pytest.fixture
+async def binance() -> AsyncIterator[FeedDesk]:
+    desk = FeedDesk("binance")
+    await desk.open()
+    yield desk
+    await desk.close()
+
+
+async def test_best_prices_come_once_each_with_sizes_and_time(desk: FeedDesk) -> None:
+    await desk.quote(9_990, 10_010)
+    await desk.quote(9_995, 10_005)
+    assert desk.quotes() == [(9_990, 10_010), (9_995, 10_005)]
+    quotes = [item for item in desk.items if isinstance(item, Quote)]
+    assert {(quote.bid_lots, quote.ask_lots) for quote in quotes} == {(5, 5)}
+    assert all(quote.instrument_id == COIN.instrument_id and quote.at_ns > 0 for quote in quotes)
+
+
+async def test_a_crossed_price_is_left_out(desk: FeedDesk) -> None:
+    await desk.quote(9_990, 10_010)
+    desk.backing.quote(10_020, 10_000)
+    desk.venue.on_quote()
+    await desk.quote(9_980, 10_000)
+    assert (10_020, 10_000) not in desk.quotes()
+
+
+async def test_a_broken_stream_is_begun_again(desk: FeedDesk) -> None:
+    await desk.quote(9_990, 10_010)
+    lines, desk.venue.market_lines[:] = list(desk.venue.market_lines), []
+    for line in lines:
+        await line.close()
+    await desk.quote(9_995, 10_005)
+
+
+async def test_prints_come_with_their_side(binance: FeedDesk) -> None:
+    assert isinstance(binance.venue, BinanceVenue)
+    await until(lambda: len(binance.venue.market_lines) == 2, "both streams")
+    venue = binance.venue
+
+    def told() -> bool:
+        venue.on_print("100.05", "0.30", buyer_is_maker=True)
+        return any(isinstance(item, MarketTrade) for item in binance.items)
+
+    await until(told, "a print")
+    first = next(item for item in binance.items if isinstance(item, MarketTrade))
+    assert (first.price_ticks, first.lots, first.aggressor) == (10_005, 30, -1)
+
+
+async def test_the_past_comes_in_closed_bars_oldest_first(binance: FeedDesk) -> None:
+    bars = await asyncio.to_thread(binance.feed.history, COIN.instrument_id, 50)
+    assert len(bars) == 50
+    assert all(bar.close_ns - bar.open_ns == 60 * 10 ** 9 for bar in bars)
+    assert [bar.open_ns for bar in bars] == sorted(bar.open_ns for bar in bars)
+    assert bars[0][3:] == (10_000, 10_100, 9_900, 10_050, 300)
+    assert binance.feed.history("NOPE@binance", 50) == []
+
+
+async def test_without_a_venue_there_is_no_past_and_no_harm(binance: FeedDesk) -> None:
+    feed = CcxtFeed("binance", instruments=lambda: [COIN], endpoints=Endpoints("http://127.0.0.1:9", "ws://127.0.0.1:9"))
+    assert await asyncio.to_thread(feed.history, COIN.instrument_id, 10) == []
