@@ -187,6 +187,7 @@ def test_money_that_was_counted_otherwise_is_not_read_wrongly(tmp_path: Path) ->
         opened(home)
 
 
+@pytest.mark.slow
 def test_a_panic_past_a_hanging_engine_reaches_the_real_venue(tmp_path: Path, alpaca: ServedAlpaca,
                                                                capsys: pytest.CaptureFixture[str],
                                                                monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +203,7 @@ def test_a_panic_past_a_hanging_engine_reaches_the_real_venue(tmp_path: Path, al
             assert until(link, live_now).mode is Mode.LIVE
 
 
+@pytest.mark.slow
 def test_a_panic_without_a_key_closes_what_it_can_and_never_calls_the_rest_flat(
         tmp_path: Path, alpaca: ServedAlpaca, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     home = home_with(tmp_path / "h", PAPER)
@@ -238,6 +240,7 @@ def coin_order(portfolio_name: str) -> PlaceOrder:
     return PlaceOrder(command_id(), BITCOIN, Side.BUY, portfolio_name, Decimal("1.5"), stop=Decimal(90))
 
 
+@pytest.mark.slow
 def test_an_exchange_and_alpaca_and_paper_in_one_engine(tmp_path: Path, alpaca: ServedAlpaca, binance: ServedBinance) -> None:
     practice = alpaca_account(alpaca, paper=True) + portfolio("shares", "alp")
     config = PAPER + practice + binance.account() + portfolio("coins", "bin")

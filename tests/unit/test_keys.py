@@ -168,6 +168,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_file_opens_again_and_forgets(tmp_path: Path, sealed: bytes) -> None:
     assert sealed.startswith(b"age-encryption.org/v1\n-> scrypt ")
     path = tmp_path / "keys.age"
@@ -334,6 +335,7 @@ def test_refusals_are_one_line(arguments: tuple[str, ...], status: int, words: s
     assert words in err
 
 
+@pytest.mark.slow
 def test_the_file_is_chosen_in_the_configuration(home: Path, capsys: pytest.CaptureFixture[str],
                                                  monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     configure(home, "file")
