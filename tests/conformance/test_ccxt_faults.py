@@ -21,9 +21,10 @@ from engine.inputs import (
     NotSent,
     OrderReport,
     Refused,
+    SubmitAnswer,
     Unanswered,
 )
-from engine.orders import FillSource, OrderKind, Side
+from engine.orders import FillSource, OrderIntent, OrderKind, Side
 from tests.conformance.ccxt_server.backing import API_KEY, SECRET, Backing
 from tests.conformance.ccxt_server.binance import BinanceVenue
 from tests.conformance.ccxt_server.desks import CcxtDesk, until
@@ -49,9 +50,13 @@ async def desk() -> AsyncIterator[CcxtDesk]:
         yield desk
 
 
-def impatient(desk: CcxtDesk) -> None:
-    """Have requests time out soon."""
-    desk.broker._session.exchange.timeout = 100
+async def sent_impatiently(desk: CcxtDesk, order: OrderIntent) -> SubmitAnswer:
+    """Send an order that is given up soon; what follows has all its time."""
+    exchange = desk.broker._session.exchange
+    usual, exchange.timeout = exchange.timeout, 100
+    (answer,) = await desk.broker.submit([order])
+    exchange.timeout = usual
+    return answer
 
 
 def connections(desk: CcxtDesk) -> list[bool]:
@@ -62,11 +67,9 @@ def connections(desk: CcxtDesk) -> list[bool]:
 
 
 async def test_a_time_out_after_the_venue_took_it_is_unanswered_and_found_by_our_id(desk: CcxtDesk) -> None:
-    impatient(desk)
     desk.backing.fail(*ORDER, acts=True, hangs=True)
     order = intent("late", kind=OrderKind.LIMIT, limit_ticks=9_000)
-    (answer,) = await desk.broker.submit([order])
-    assert isinstance(answer, Unanswered)
+    assert isinstance(await sent_impatiently(desk, order), Unanswered)
     found = await desk.broker.order("late")
     assert isinstance(found, OrderReport)
     assert (found.order_lots, found.cum_lots, found.closed_as) == (10, 0, None)
@@ -75,10 +78,8 @@ async def test_a_time_out_after_the_venue_took_it_is_unanswered_and_found_by_our
 
 
 async def test_a_time_out_before_the_venue_took_it_may_be_sent_again_under_its_id(desk: CcxtDesk) -> None:
-    impatient(desk)
     desk.backing.fail(*ORDER, hangs=True)
-    (answer,) = await desk.broker.submit([intent("lost")])
-    assert isinstance(answer, Unanswered)
+    assert isinstance(await sent_impatiently(desk, intent("lost")), Unanswered)
     (answer,) = await desk.broker.submit([intent("lost")])
     assert isinstance(answer, Accepted)
     await desk.settle()
