@@ -65,6 +65,12 @@ class Risks(NamedTuple):
         return totals
 
 
+def risk_views(state: State, market: MarketView, at_ns: Nanoseconds) -> tuple[RiskView, ...]:
+    """Every portfolio's risk, worked out at most once a second while nothing is recorded: it costs more than all else shown."""
+    return market.remembered("risks", (state.engine_id, state.seq, at_ns // NS_PER_SECOND),
+                             lambda: tuple(risk_view(state, market, at_ns, name) for name in state.portfolios))
+
+
 def risk_view(state: State, market: MarketView, at_ns: Nanoseconds, name: str) -> RiskView:
     """One portfolio's risk at this moment."""
     portfolio = state.portfolios[name]

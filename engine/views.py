@@ -10,7 +10,7 @@ from engine.instruments import Instrument
 from engine.market import MarketView
 from engine.orders import Order
 from engine.positions import Position, entry_ticks
-from engine.risk_views import risk_view
+from engine.risk_views import risk_views
 from engine.service import (
     AccountView,
     AlertView,
@@ -58,7 +58,7 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         proposals=proposal_views(state, at_ns), alerts=alert_views(state), alert_rules=rule_views(state, market),
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
         flatten=flatten_view(state), health=health,
-        risks=tuple(risk_view(state, market, at_ns, name) for name in state.portfolios))
+        risks=risk_views(state, market, at_ns))
 
 
 def decimals(step: Decimal) -> int:

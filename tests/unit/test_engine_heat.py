@@ -41,7 +41,7 @@ def ledoit_wolf(rows: Matrix) -> tuple[Matrix, float]:
     return weight * mean * identity + (1 - weight) * sample, weight
 
 
-@pytest.mark.parametrize(("size", "count"), [(2, 30), (5, 40), (12, 25), (3, 200)])
+@pytest.mark.parametrize(("size", "count"), [(2, 30), (5, 40), (12, 25), (3, 200), (33, 60), (80, 40)])
 def test_shrinkage_is_that_of_the_paper(size: int, count: int) -> None:
     random = np.random.default_rng(size * count)
     common = random.standard_normal(count)
@@ -92,7 +92,9 @@ def test_only_bars_that_all_have_are_compared_and_too_few_say_nothing() -> None:
     assert list(found.places) == ["A", "B"]
     assert found.matrix[0][1] == pytest.approx(1.0 - found.shrinkage)
     assert correlation_of(market, ["B", "A", "C"]) is found, "kept until another bar closes"
-    market.see(Bar("A", RETURN_BARS * MINUTE_NS, (RETURN_BARS + 2) * MINUTE_NS, 9, 9, 9, 9, 1), 1)
+    for instrument_id in ("A", "B"):
+        assert correlation_of(market, ["B", "A", "C"]) is found, "one alone has no bar in common with the others"
+        market.see(Bar(instrument_id, RETURN_BARS * MINUTE_NS, (RETURN_BARS + 2) * MINUTE_NS, 9, 9, 9, 9, 1), 1)
     assert correlation_of(market, ["B", "A", "C"]) is not found
 
 
