@@ -37,6 +37,7 @@ RATE = 5_000
 WARM_BARS = 60
 START_TICKS = 10_000
 TICK_SECONDS = 0.002
+SETTLE_SECONDS = 1.0
 
 
 def rules(count: int) -> list[AlertRule]:
@@ -133,12 +134,14 @@ class Feed:
 
     def __init__(self, quotes: list[Quote]) -> None:
         self.quotes = quotes
+        self.go = asyncio.Event()
         self.over = asyncio.Event()
         self.waiting: Callable[[], int] = int
         self.most_waiting = 0
         self.late_seconds = 0.0
 
     async def run(self, sink: Callable[[MarketItem], None]) -> None:
+        await self.go.wait()
         began, given = time.monotonic(), 0
         while given < len(self.quotes):
             await asyncio.sleep(TICK_SECONDS)
@@ -170,7 +173,9 @@ async def live(count: int, seconds: int, folder: Path) -> tuple[float, Feed, int
     feed.waiting = lambda: len(engine._shell.market)
     task = asyncio.create_task(engine.run())
     await asyncio.to_thread(engine.ready.wait)
+    await asyncio.sleep(SETTLE_SECONDS)  # the rules are set, the first snapshot is made
     cpu, wall = time.thread_time(), time.monotonic()
+    feed.go.set()
     await feed.over.wait()
     share = (time.thread_time() - cpu) / (time.monotonic() - wall)
     left = len(engine._shell.market)
