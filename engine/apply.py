@@ -126,7 +126,8 @@ def _session_started(state: State, event: SessionStarted, recorded: Recorded) ->
                                            watch_of(position, settings.trail_step_fraction))
     homes = {key: Home(StopHome.NONE, recorded.at_ns, "the engine was not running") if _engine_held(state, key) else home
              for key, home in state.homes.items()}
-    return {"engine_id": event.engine_id, "version": event.version, "settings": settings, "portfolios": portfolios,
+    return {"engine_id": event.engine_id, "session_seq": recorded.seq, "version": event.version,
+            "settings": settings, "portfolios": portfolios,
             "accounts": accounts, "orders": in_flight, "positions": bared, "watches": watches, "homes": homes,
             "session_at_ns": recorded.at_ns}
 

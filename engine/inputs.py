@@ -486,12 +486,16 @@ class TimeAdvanced(msgspec.Struct, frozen=True, tag=True):
     """The clock's regular beat: deadlines are looked at."""
 
 
+class EngineStopping(msgspec.Struct, frozen=True, tag=True):
+    """A clean end: entries whose fill nothing would protect while no engine watches are withdrawn first."""
+
+
 class TapeEnded(msgspec.Struct, frozen=True, tag=True):
     """A replay has no more items; working entries are cancelled, positions stay valued at the last price."""
 
 
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
                    | VenueReported | ReportFailed | ConnectionChanged | InstrumentsListed)
-type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | TapeEnded
+type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded
 
 

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from engine.inputs import ConnectionChanged, Input, TimeAdvanced
+from engine.inputs import ConnectionChanged, EngineStopping, Input, TimeAdvanced
 from engine.ports import MarketFeed
 from engine.shell import Shell, log_failure
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 BEAT_SECONDS = 1.0
 BATCH = 256
+LAST_CALLS_SECONDS = 3.0
 WARM_BARS = 500
 LONGEST_FEED_WAIT_SECONDS = 60.0
 SLEEP_NS = 10 * NS_PER_SECOND
@@ -45,6 +46,10 @@ class LiveDrive:
             shell.publish()
         if feed is not None:
             await feed.close()
+        await shell.process([(shell.parts.clock.now_ns(), EngineStopping())])
+        await shell.finish_calls(LAST_CALLS_SECONDS)
+        while shell.venue:
+            await shell.process([(shell.parts.clock.now_ns(), shell.venue.popleft())])
 
     async def _warm_from(self, feed: MarketFeed) -> None:
         """Bars from before the start, fetched beside the engine's loop: a stop does not wait for a chart."""

@@ -50,10 +50,12 @@ def _near(quote: Quote, known: Mark | Quote) -> bool:
 class MarketView:
     """The loop's picture of the market. `see` keeps it; everything else reads it."""
 
-    def __init__(self, day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY) -> None:
+    def __init__(self, day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY,
+                 session_open: Callable[[str, Nanoseconds], bool] = lambda session, _: session == "24/7") -> None:
         self.marks: dict[str, Mark] = {}
         self._quoted_ns: dict[str, Nanoseconds] = {}
         self.day_number = day_number
+        self.session_open = session_open
         self.rejected_items = 0
         self._suspects: dict[str, Quote] = {}
         self._bars: dict[str, deque[Bar]] = {}

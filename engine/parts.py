@@ -39,3 +39,4 @@ class EngineParts(NamedTuple):
     checkpoint: Callable[[State], None] | None = None
     halted_elsewhere: Callable[[], str] | None = None
     day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY
+    session_open: Callable[[str, Nanoseconds], bool] = lambda session, _: session == "24/7"

@@ -243,8 +243,9 @@ def _engine_watches(turn: Turn, position: Position) -> bool:
     if turn.state.accounts[position.account].connectivity is not Connectivity.LIVE:
         return False
     mark = turn.market.marks.get(position.instrument_id)
-    always_open = turn.state.instruments[position.instrument_id].session == "24/7"
-    return mark is not None and (not always_open or turn.at_ns - mark.at_ns <= _stale_after_ns(turn, position))
+    if not turn.market.session_open(turn.state.instruments[position.instrument_id].session, turn.at_ns):
+        return mark is not None
+    return mark is not None and turn.at_ns - mark.at_ns <= _stale_after_ns(turn, position)
 
 
 def _stale_after_ns(turn: Turn, position: Position) -> Nanoseconds:

@@ -13,7 +13,7 @@ import msgspec
 from engine.effects import Answer, Effect, SubmitOrders
 from engine.errors import EngineUnreachable, JournalUnwritable
 from engine.gateway import Gateway
-from engine.inputs import Command, ConnectionChanged, EngineStarted, Input, MarketItem, SetTradingState, TradingState
+from engine.inputs import Command, ConnectionChanged, EngineStarted, Input, MarketItem, Quote, SetTradingState, TradingState
 from engine.loop import Loop
 from engine.market import MarketView
 from engine.parts import EngineParts
@@ -25,6 +25,7 @@ from engine.views import snapshot
 
 CHECKPOINT_ROWS = 5_000
 LOGGED_DEFECTS = 20
+LONGEST_BACKLOG = 20_000
 STOPPED = "the engine has stopped"
 UNWRITABLE = "the journal cannot be written"
 _log = logging.getLogger("quarterdeck.engine")
@@ -40,7 +41,7 @@ class Shell:
 
     def __init__(self, parts: EngineParts) -> None:
         self.parts = parts
-        self.loop = Loop(parts.state, MarketView(parts.day_number), parts.journal, self._on_defect)
+        self.loop = Loop(parts.state, MarketView(parts.day_number, parts.session_open), parts.journal, self._on_defect)
         self.observers = tuple(broker for broker in parts.brokers if isinstance(broker, MarketObserver))
         self.commands: deque[Command] = deque()
         self.venue: deque[Input] = deque()
@@ -53,6 +54,7 @@ class Shell:
         self._gateway = Gateway({broker.account: broker for broker in parts.brokers}, parts.clock, self.deliver, parts.notifier)
         self._waiting: dict[str, list[asyncio.Future[Receipt]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
         self._commit_ms = 0.0
         self._started_at = time.monotonic()
         self._rate = (self._started_at, 0, 0.0)
@@ -69,8 +71,11 @@ class Shell:
         self.nudge()
 
     def take_market(self, item: MarketItem) -> None:
-        """Take a price; in this event loop only."""
+        """Take a price; in this event loop only. A backlog shrinks to each instrument's newest quote: an old one is no price."""
         self.market.append(item)
+        if len(self.market) > LONGEST_BACKLOG:
+            newest = {waiting.instrument_id: waiting for waiting in self.market if isinstance(waiting, Quote)}
+            self.market = deque(newest.values())
         self.nudge()
 
     async def send(self, command: Command) -> Receipt:
@@ -163,7 +168,8 @@ class Shell:
             elif self.parts.tape is not None:
                 await self._gateway.perform(effect)
             else:
-                self.spawn(self._gateway.perform(effect))
+                self._calls.add(call := self.spawn(self._gateway.perform(effect)))
+                call.add_done_callback(self._calls.discard)
         self._maybe_checkpoint()
 
     def _has_new_rows(self) -> bool:
@@ -200,10 +206,16 @@ class Shell:
         self._checkpoint_seq = seq
         self.parts.checkpoint(self.loop.state)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def finish_calls(self, seconds: float) -> None:
+        """Wait for the calls to venues that are under way, at most so long."""
+        if self._calls:
+            await asyncio.wait(tuple(self._calls), timeout=seconds)
 
     # ---- snapshots -------------------------------------------------------------------------------------------------------
 

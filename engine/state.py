@@ -168,6 +168,7 @@ class State(msgspec.Struct, frozen=True):
     seq: int = 0
     at_ns: Nanoseconds = 0
     engine_id: str = ""
+    session_seq: int = 0
     version: str = ""
     settings: Settings = Settings(portfolios=())
     instruments: dict[str, Instrument] = {}

@@ -57,8 +57,9 @@ class Turn:
         self.state = apply(self.state, recorded)
 
     def next_id(self) -> str:
-        """An id that no other order, proposal or request has: it is made of the row that it will be recorded in."""
-        return f"{self.state.engine_id}-{self.state.seq + 1}"
+        """An id that no other order, proposal or request has: made of the row it will be recorded in and of the row that its
+        session began with, since rows that never reached the disk are numbered again after a crash."""
+        return f"{self.state.engine_id}-{self.state.session_seq}-{self.state.seq + 1}"
 
     def touch(self, portfolio: str, instrument_id: str) -> None:
         """Have the protection of a position looked at before the decision ends."""

@@ -36,6 +36,7 @@ from engine.inputs import (
     DisarmAccount,
     EnableAlertRule,
     EngineStarted,
+    EngineStopping,
     FillReported,
     Flatten,
     InstrumentsListed,
@@ -71,7 +72,8 @@ def _bar_closed(turn: Turn, bar: Bar) -> None:
 
 
 _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
-    EngineStarted: sessions.started, TapeEnded: sessions.tape_ended, ConnectionChanged: sessions.connection_changed,
+    EngineStarted: sessions.started, EngineStopping: sessions.stopping, TapeEnded: sessions.tape_ended,
+    ConnectionChanged: sessions.connection_changed,
     InstrumentsListed: sessions.instruments_listed,
     SubmitAnswered: venue.submit_answered, CancelAnswered: venue.cancel_answered,
     CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,

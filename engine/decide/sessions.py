@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from engine.decide import arming
 from engine.decide.withdrawals import withdraw_entries
 from engine.events import AccountOpened, ConnectivityChanged, InstrumentListed, SessionStarted
-from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, InstrumentsListed, TapeEnded
+from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, EngineStopping, InstrumentsListed, TapeEnded
 from engine.instruments import Instrument
+from engine.orders import Purpose
 from engine.service import AlertLevel
 from engine.turn import Turn
 
@@ -48,6 +49,14 @@ def connection_changed(turn: Turn, change: ConnectionChanged) -> None:
         return
     turn.emit(ConnectivityChanged(change.account, Connectivity.RECONCILING, change.detail))
     turn.ask_report(change.account)
+
+
+def stopping(turn: Turn, _: EngineStopping) -> None:
+    """Nobody will watch: an entry stays only where its stop goes to work at the venue with its fill."""
+    guarded = {order.intent.parent_id for order in turn.state.orders.values() if order.intent.purpose is Purpose.STOP}
+    for order in list(turn.state.orders.values()):
+        if order.intent.purpose is Purpose.ENTRY and not order.external and order.client_order_id not in guarded:
+            turn.cancel(order, "the engine stops, and nothing at the venue would protect the fill")
 
 
 def tape_ended(turn: Turn, _: TapeEnded) -> None:
