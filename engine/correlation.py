@@ -85,7 +85,7 @@ def standardised(returns: Sequence[float]) -> list[float] | None:
 
 
 def _sample(rows: Sequence[Sequence[float]], count: int) -> list[list[float]]:
-    """The correlation as it was seen: exact sums for a few rows, a matrix product for many, which takes a fraction of the time."""
+    """The correlation as it was seen: exact sums for a few rows, a matrix product for many, in a fraction of the time."""
     size = len(rows)
     if size > EXACT_ROWS:
         import numpy as np

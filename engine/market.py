@@ -15,7 +15,7 @@ from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
 
 ATR_BARS = 14
 KEPT_BARS = 2_000
-KEPT_MEMORIES = 64
+KEPT_MEMORIES = 4_096
 VOLUME_BARS = 20
 JUMP_PARTS = 5
 SAME_MOMENT_NS = NS_PER_SECOND // 1_000  # a bar's own opening quote is of that moment
