@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import fsum, sqrt, sumprod
 from typing import NamedTuple
+from zlib import crc32
 
 from engine.market import MarketView
 from engine.units import Nanoseconds, Ticks
@@ -16,6 +17,7 @@ from engine.units import Nanoseconds, Ticks
 RETURN_BARS = 120
 LEAST_RETURNS = 20
 EXACT_ROWS = 32
+KEPT_MATRICES = 16
 
 
 class Correlation(NamedTuple):
@@ -36,7 +38,8 @@ NOTHING_KNOWN = Correlation({}, (), 0.0, 0)
 def correlation_of(market: MarketView, instrument_ids: Sequence[str]) -> Correlation:
     """The correlation of these instruments by the bars that all of them have; kept until all of them closed another bar."""
     wanted = tuple(sorted(set(instrument_ids)))
-    return market.remembered(("correlation", wanted), _stamp(market, wanted), lambda: _measured(market, wanted))
+    slot = crc32("|".join(wanted).encode()) % KEPT_MATRICES  # a matrix of many is large: only so many are kept
+    return market.remembered(("correlation", slot), (wanted, _stamp(market, wanted)), lambda: _measured(market, wanted))
 
 
 def _stamp(market: MarketView, wanted: Sequence[str]) -> tuple[int, ...]:
