@@ -94,7 +94,8 @@ def approve(turn: Turn, command: Approve) -> None:
         turn.refuse(command.command_id, what, refusal)
         return
     turn.emit(ProposalSettled(proposal.proposal_id, ProposalStatus.APPROVED, f"approved by {command.by}", command.by))
-    send_entry(turn, proposal.want, found, command.command_id)
+    cut = msgspec.structs.replace(found.card, clamps=proposal.card.clamps)
+    send_entry(turn, proposal.want, found._replace(card=cut), command.command_id)
 
 
 def _changed_since(turn: Turn, proposal: Proposal) -> Refusal | None:

@@ -199,3 +199,12 @@ def test_a_pending_trade_keeps_the_size_and_the_stop_of_its_card() -> None:
     receipt = made.do(Approve("yes", raised.proposal.proposal_id, raised.proposal.digest))
     assert receipt.accepted, receipt.refusal
     assert made.sent[0].order_lots == 250
+
+
+def test_an_approved_trade_is_recorded_with_the_cuts_that_its_card_showed() -> None:
+    made = desk(max_position_fraction=0.1)
+    assert made.do(bought(quantity=None, risk_percent=Decimal(2), propose=True)).accepted
+    (raised,) = made.of(ProposalRaised)
+    assert raised.proposal.card.clamps
+    assert made.do(Approve("yes", raised.proposal.proposal_id, raised.proposal.digest)).accepted
+    assert made.of(OrderIntended)[0].clamps == raised.proposal.card.clamps
