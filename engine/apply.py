@@ -1,25 +1,22 @@
 """`apply(state, recorded)`: one event folded into the state. Pure and total; one small function for each kind of event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from engine import apply_alerts
+from engine import apply_alerts, apply_risk
 from engine import orders as order_facts
 from engine.events import (
     AccountOpened,
     AlertAcknowledged,
     AlertRaised,
     Armed,
-    BrakeReleased,
-    BrakeSet,
     CancelRequested,
     CancelSettled,
     CashAdjusted,
     CommandDone,
     ConnectivityChanged,
-    DayRolled,
     Disarmed,
     DriftCleared,
     DriftSeen,
@@ -30,10 +27,8 @@ from engine.events import (
     FlattenFinished,
     FlattenProgressed,
     FlattenStarted,
-    HighWaterRaised,
     InstrumentListed,
     LevelTouched,
-    LimitChanged,
     OrderAcked,
     OrderClosed,
     OrderDenied,
@@ -54,10 +49,10 @@ from engine.events import (
     TradingStateChanged,
     WantRefused,
 )
-from engine.inputs import Connectivity, PortfolioSettings
+from engine.inputs import Connectivity
 from engine.orders import Fill, FillSource, Order, Purpose, Side
-from engine.positions import Position, RoundTrip, cash_delta_minor, fold_fill, position_key
-from engine.service import BrakeLevel, ProposalStatus, StopHome
+from engine.positions import Position, cash_delta_minor, fold_fill, position_key
+from engine.service import ProposalStatus, StopHome
 from engine.state import (
     KEPT_ALERTS,
     KEPT_CLOSED_ORDERS,
@@ -68,26 +63,20 @@ from engine.state import (
     KEPT_ROUND_TRIPS,
     AccountState,
     Alert,
-    Brake,
     Changes,
     Drift,
     FlattenState,
     Home,
-    LimitChange,
     PortfolioState,
     SettledFill,
     State,
     day_chunk,
     newest,
 )
-from engine.tolerance import set_limit
 from engine.valuation import worst_entry_ticks
 from engine.watch import Watch, watch_of
 
 replace = msgspec.structs.replace
-
-DAY_LOSS, WEEK_LOSS, DRAWDOWN, LOSING_STREAK = "day loss", "week loss", "drawdown", "losing streak"
-BASELINES = {DAY_LOSS: "day_equity_minor", WEEK_LOSS: "week_equity_minor", DRAWDOWN: "high_water_minor"}
 
 
 def apply(state: State, recorded: Recorded) -> State:
@@ -110,7 +99,7 @@ def _session_started(state: State, event: SessionStarted, recorded: Recorded) ->
                 for key, known in state.accounts.items()}
     for chosen in settings.portfolios:
         known = portfolios.get(chosen.portfolio)
-        portfolios[chosen.portfolio] = _configured(known or PortfolioState(settings=chosen), chosen)
+        portfolios[chosen.portfolio] = apply_risk.configured(known or PortfolioState(settings=chosen), chosen)
         capabilities = event.capabilities[chosen.account]
         account = accounts.get(chosen.account) or AccountState(
             chosen.account, chosen.portfolio, capabilities, opened_at_ns=recorded.at_ns)
@@ -130,14 +119,6 @@ def _session_started(state: State, event: SessionStarted, recorded: Recorded) ->
             "settings": settings, "portfolios": portfolios,
             "accounts": accounts, "orders": in_flight, "positions": bared, "watches": watches, "homes": homes,
             "session_at_ns": recorded.at_ns}
-
-
-def _configured(known: PortfolioState, chosen: PortfolioSettings) -> PortfolioState:
-    """The portfolio under what the configuration says now, with the limits that a person changed laid over it again."""
-    limits = chosen.limits
-    for name, change in known.limit_changes.items():
-        limits = set_limit(limits, name, change.value)
-    return replace(known, settings=replace(chosen, limits=limits), configured_limits=chosen.limits)
 
 
 def _engine_held(state: State, key: str) -> bool:
@@ -160,31 +141,6 @@ def _account_opened(state: State, event: AccountOpened, _: Recorded) -> Changes:
 
 def _connectivity_changed(state: State, event: ConnectivityChanged, _: Recorded) -> Changes:
     return _account_changes(state, event.account, connectivity=event.connectivity, connectivity_detail=event.detail)
-
-
-def _day_rolled(state: State, event: DayRolled, _: Recorded) -> Changes:
-    new_week = event.week != state.week
-    portfolios = {}
-    for name, portfolio in state.portfolios.items():
-        equity = event.equity_minor.get(name)
-        known_week = portfolio.week_equity_minor
-        portfolios[name] = replace(
-            portfolio, day_equity_minor=equity, day_entry_count=0, day_entry_notional_minor=0,
-            week_equity_minor=equity if new_week or known_week is None else known_week,
-            high_water_minor=_higher(portfolio.high_water_minor, equity))
-    return {"day": event.day, "week": event.week, "portfolios": portfolios}
-
-
-def _higher(known: int | None, equity: int | None) -> int | None:
-    """The higher of two equities, of which either may not be known."""
-    return equity if known is None else known if equity is None else max(known, equity)
-
-
-def _moved(portfolio: PortfolioState, delta_minor: int) -> PortfolioState:
-    """The baselines of profit and loss after money or goods came or went: that is no result of trading."""
-    baselines = {name: value + delta_minor for name in ("day_equity_minor", "week_equity_minor", "high_water_minor")
-                 if (value := getattr(portfolio, name)) is not None}
-    return replace(portfolio, **baselines)
 
 
 def _account_changes(state: State, account: str, **fields: Any) -> Changes:
@@ -334,19 +290,11 @@ def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | N
     realized = cash_delta + fill.fee_minor + cost_change
     changes["portfolios"] = {**state.portfolios, portfolio: replace(
         known, realized_minor=known.realized_minor + realized, fees_minor=known.fees_minor + fill.fee_minor,
-        losing_streak=_losing_streak(known.losing_streak, trips))}
+        losing_streak=apply_risk.losing_streak(known.losing_streak, trips))}
     if trips:
         changes["round_trips"] = (*state.round_trips, *trips)[-KEPT_ROUND_TRIPS:]
         changes["round_trip_count"] = state.round_trip_count + len(trips)
     return changes
-
-
-def _losing_streak(streak: int, trips: Sequence[RoundTrip]) -> int:
-    """Losing round trips in a row, fees included; one that ends at nothing changes nothing."""
-    for trip in trips:
-        result = trip.realized_minor - trip.fees_minor
-        streak = streak + 1 if result < 0 else 0 if result > 0 else streak
-    return streak
 
 
 def _with_position(state: State, key: str, instrument_id: str, position: Position | None) -> Changes:
@@ -414,7 +362,7 @@ def _position_adjusted(state: State, event: PositionAdjusted, recorded: Recorded
     changes = _position_changes(state, fill, event.portfolio, None, cash_delta)
     portfolio: PortfolioState = changes["portfolios"][event.portfolio]
     adjusted = replace(portfolio, adjusted_minor=portfolio.adjusted_minor - cash_delta)
-    changes["portfolios"][event.portfolio] = _moved(adjusted, -cash_delta)
+    changes["portfolios"][event.portfolio] = apply_risk.moved(adjusted, -cash_delta)
     account = state.accounts[event.account]
     unasked = replace(fill, source=FillSource.RECONCILED)
     changes["accounts"] = {**state.accounts, event.account: replace(
@@ -427,7 +375,7 @@ def _cash_adjusted(state: State, event: CashAdjusted, _: Recorded) -> Changes:
     portfolio = state.portfolios[account.portfolio]
     return {"accounts": {**state.accounts, event.account: replace(
                 account, cash_minor=account.cash_minor + event.delta_minor, funded=True)},
-            "portfolios": {**state.portfolios, account.portfolio: _moved(replace(
+            "portfolios": {**state.portfolios, account.portfolio: apply_risk.moved(replace(
                 portfolio, adjusted_minor=portfolio.adjusted_minor + event.delta_minor), event.delta_minor)}}
 
 
@@ -490,50 +438,6 @@ def _disarmed(state: State, event: Disarmed, _: Recorded) -> Changes:
     return _account_changes(state, event.account, armed_until_ns=0, armed_by="", armed_digest="")
 
 
-def _portfolio_changes(state: State, portfolio: str, **fields: Any) -> Changes:
-    known = state.portfolios.get(portfolio)
-    return {"portfolios": {**state.portfolios, portfolio: replace(known, **fields)}} if known else {}
-
-
-def _limit_changed(state: State, event: LimitChanged, recorded: Recorded) -> Changes:
-    known = state.portfolios.get(event.portfolio)
-    if known is None:
-        return {}
-    changed = {name: change for name, change in known.limit_changes.items() if name != event.limit}
-    if event.changed:
-        changed[event.limit] = LimitChange(event.after, event.by, recorded.at_ns)
-    chosen = replace(known.settings, limits=known.configured_limits)
-    return {"portfolios": {**state.portfolios, event.portfolio: _configured(replace(known, limit_changes=changed), chosen)}}
-
-
-def _high_water_raised(state: State, event: HighWaterRaised, _: Recorded) -> Changes:
-    return _portfolio_changes(state, event.portfolio, high_water_minor=event.equity_minor)
-
-
-def _brake_set(state: State, event: BrakeSet, recorded: Recorded) -> Changes:
-    known = state.portfolios.get(event.portfolio)
-    if known is None:
-        return {}
-    brake = Brake(event.level, event.cause, event.baseline_minor, event.equity_minor, recorded.at_ns, event.until_ns)
-    return _portfolio_changes(state, event.portfolio, brakes={**known.brakes, event.brake: brake})
-
-
-def _brake_released(state: State, event: BrakeReleased, recorded: Recorded) -> Changes:
-    """The brake is off; what it was measured from starts anew where the release says so."""
-    known = state.portfolios.get(event.portfolio)
-    brake = known.brakes.get(event.brake) if known else None
-    if known is None or brake is None:
-        return {}
-    released = replace(brake, level=BrakeLevel.NONE, until_ns=0, released_by=event.by, released_at_ns=recorded.at_ns,
-                       release_cause=event.cause)
-    fields: dict[str, Any] = {"brakes": {**known.brakes, event.brake: released}}
-    if event.brake == LOSING_STREAK:
-        fields["losing_streak"] = 0
-    elif event.baseline_minor is not None and event.brake in BASELINES:
-        fields[BASELINES[event.brake]] = event.baseline_minor
-    return _portfolio_changes(state, event.portfolio, **fields)
-
-
 def _alert_raised(state: State, event: AlertRaised, recorded: Recorded) -> Changes:
     known = state.alerts.get(event.alert_id)
     alert = Alert(event.alert_id, recorded.at_ns, event.level, event.code, event.subject, event.text,
@@ -568,7 +472,7 @@ def _flatten_finished(state: State, event: FlattenFinished, _: Recorded) -> Chan
 
 _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     SessionStarted: _session_started, InstrumentListed: _instrument_listed, ConnectivityChanged: _connectivity_changed,
-    DayRolled: _day_rolled, OrderIntended: _order_intended, OrderResent: _order_resent, OrderDenied: _order_denied,
+    OrderIntended: _order_intended, OrderResent: _order_resent, OrderDenied: _order_denied,
     OrderUnanswered: _order_unanswered, OrderAcked: _order_acked, OrderFilled: _order_filled,
     CancelRequested: _cancel_requested, CancelSettled: _cancel_settled, OrderClosed: _order_closed,
     OrderMissed: _order_missed, ExternalOrderSeen: _external_order_seen, PlanSet: _plan_set, StopMoved: _stop_moved,
@@ -579,7 +483,5 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     TradingStateChanged: _trading_state_changed, AlertRaised: _alert_raised, AlertAcknowledged: _alert_acknowledged,
     FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
     Armed: _armed, Disarmed: _disarmed, AccountOpened: _account_opened,
-    LimitChanged: _limit_changed, HighWaterRaised: _high_water_raised,
-    BrakeSet: _brake_set, BrakeReleased: _brake_released,
-    **apply_alerts.HANDLERS,
+    **apply_alerts.HANDLERS, **apply_risk.HANDLERS,
 }

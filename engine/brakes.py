@@ -7,7 +7,7 @@ multiple of it trading halts.
 
 from typing import NamedTuple
 
-from engine.apply import BASELINES, DAY_LOSS, DRAWDOWN, LOSING_STREAK, WEEK_LOSS
+from engine.apply_risk import BASELINES, DAY_LOSS, DRAWDOWN, LOSING_STREAK, WEEK_LOSS
 from engine.market import MarketView
 from engine.service import BrakeLevel
 from engine.state import PortfolioState, State

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.apply import BASELINES
+from engine.apply_risk import BASELINES
 from engine.brakes import is_valued, size_factor
 from engine.correlation import Correlation, correlation_of
 from engine.heat import HeatLine, bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of

@@ -5,7 +5,7 @@ losing streak ends when it is over; everything else is let go by a person's resu
 never held back by a brake.
 """
 
-from engine.apply import BASELINES
+from engine.apply_risk import BASELINES
 from engine.brakes import (
     DAY_LOSS,
     LOSING_STREAK,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.apply import DAY_LOSS, DRAWDOWN, WEEK_LOSS
+from engine.apply_risk import DAY_LOSS, DRAWDOWN, WEEK_LOSS
 from tui.cli import run
 from tui.command_line import COMMANDS
 from tui.commands import tending

@@ -1,0 +1,109 @@
+"""Limits, brakes and the baselines of profit and loss folded into the state."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from engine.events import BrakeReleased, BrakeSet, DayRolled, Event, HighWaterRaised, LimitChanged, Recorded
+from engine.inputs import PortfolioSettings
+from engine.positions import RoundTrip
+from engine.service import BrakeLevel
+from engine.state import Brake, Changes, LimitChange, PortfolioState, State
+from engine.tolerance import set_limit
+
+replace = msgspec.structs.replace
+
+DAY_LOSS, WEEK_LOSS, DRAWDOWN, LOSING_STREAK = "day loss", "week loss", "drawdown", "losing streak"
+BASELINES = {DAY_LOSS: "day_equity_minor", WEEK_LOSS: "week_equity_minor", DRAWDOWN: "high_water_minor"}
+
+
+def configured(known: PortfolioState, chosen: PortfolioSettings) -> PortfolioState:
+    """The portfolio under what the configuration says now, with the limits that a person changed laid over it again."""
+    limits = chosen.limits
+    for name, change in known.limit_changes.items():
+        limits = set_limit(limits, name, change.value)
+    return replace(known, settings=replace(chosen, limits=limits), configured_limits=chosen.limits)
+
+
+def _day_rolled(state: State, event: DayRolled, _: Recorded) -> Changes:
+    new_week = event.week != state.week
+    portfolios = {}
+    for name, portfolio in state.portfolios.items():
+        equity = event.equity_minor.get(name)
+        known_week = portfolio.week_equity_minor
+        portfolios[name] = replace(
+            portfolio, day_equity_minor=equity, day_entry_count=0, day_entry_notional_minor=0,
+            week_equity_minor=equity if new_week or known_week is None else known_week,
+            high_water_minor=_higher(portfolio.high_water_minor, equity))
+    return {"day": event.day, "week": event.week, "portfolios": portfolios}
+
+
+def _higher(known: int | None, equity: int | None) -> int | None:
+    """The higher of two equities, of which either may not be known."""
+    return equity if known is None else known if equity is None else max(known, equity)
+
+
+def moved(portfolio: PortfolioState, delta_minor: int) -> PortfolioState:
+    """The baselines of profit and loss after money or goods came or went: that is no result of trading."""
+    baselines = {name: value + delta_minor for name in ("day_equity_minor", "week_equity_minor", "high_water_minor")
+                 if (value := getattr(portfolio, name)) is not None}
+    return replace(portfolio, **baselines)
+
+
+def losing_streak(streak: int, trips: Sequence[RoundTrip]) -> int:
+    """Losing round trips in a row, fees included; one that ends at nothing changes nothing."""
+    for trip in trips:
+        result = trip.realized_minor - trip.fees_minor
+        streak = streak + 1 if result < 0 else 0 if result > 0 else streak
+    return streak
+
+
+def _portfolio_changes(state: State, portfolio: str, **fields: Any) -> Changes:
+    known = state.portfolios.get(portfolio)
+    return {"portfolios": {**state.portfolios, portfolio: replace(known, **fields)}} if known else {}
+
+
+def _limit_changed(state: State, event: LimitChanged, recorded: Recorded) -> Changes:
+    known = state.portfolios.get(event.portfolio)
+    if known is None:
+        return {}
+    changed = {name: change for name, change in known.limit_changes.items() if name != event.limit}
+    if event.changed:
+        changed[event.limit] = LimitChange(event.after, event.by, recorded.at_ns)
+    chosen = replace(known.settings, limits=known.configured_limits)
+    return {"portfolios": {**state.portfolios, event.portfolio: configured(replace(known, limit_changes=changed), chosen)}}
+
+
+def _high_water_raised(state: State, event: HighWaterRaised, _: Recorded) -> Changes:
+    return _portfolio_changes(state, event.portfolio, high_water_minor=event.equity_minor)
+
+
+def _brake_set(state: State, event: BrakeSet, recorded: Recorded) -> Changes:
+    known = state.portfolios.get(event.portfolio)
+    if known is None:
+        return {}
+    brake = Brake(event.level, event.cause, event.baseline_minor, event.equity_minor, recorded.at_ns, event.until_ns)
+    return _portfolio_changes(state, event.portfolio, brakes={**known.brakes, event.brake: brake})
+
+
+def _brake_released(state: State, event: BrakeReleased, recorded: Recorded) -> Changes:
+    """The brake is off; what it was measured from starts anew where the release says so."""
+    known = state.portfolios.get(event.portfolio)
+    brake = known.brakes.get(event.brake) if known else None
+    if known is None or brake is None:
+        return {}
+    released = replace(brake, level=BrakeLevel.NONE, until_ns=0, released_by=event.by, released_at_ns=recorded.at_ns,
+                       release_cause=event.cause)
+    fields: dict[str, Any] = {"brakes": {**known.brakes, event.brake: released}}
+    if event.brake == LOSING_STREAK:
+        fields["losing_streak"] = 0
+    elif event.baseline_minor is not None and event.brake in BASELINES:
+        fields[BASELINES[event.brake]] = event.baseline_minor
+    return _portfolio_changes(state, event.portfolio, **fields)
+
+
+HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
+    DayRolled: _day_rolled, LimitChanged: _limit_changed, HighWaterRaised: _high_water_raised, BrakeSet: _brake_set,
+    BrakeReleased: _brake_released,
+}
