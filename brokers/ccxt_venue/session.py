@@ -46,7 +46,7 @@ class Session:
         self._urgent = 0
         self._calm = asyncio.Event()
         self._calm.set()
-        self._line = asyncio.Lock()
+        self._line, self._closing = asyncio.Lock(), asyncio.Lock()
         self._held_until = 0.0
 
     def __repr__(self) -> str:
@@ -120,10 +120,12 @@ class Session:
 
     async def close(self) -> None:
         """Close connections and forget the key; safe to call twice."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            await exchange.close()
-            exchange.apiKey = exchange.secret = exchange.password = ""
+        async with self._closing:  # a second caller waits, and goes on where the first was cancelled
+            exchange = self._exchange
+            if exchange is not None:
+                await exchange.close()
+                exchange.apiKey = exchange.secret = exchange.password = ""
+                self._exchange = None
 
     # ---- requests ----
 
