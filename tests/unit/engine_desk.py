@@ -19,7 +19,7 @@ from engine.apply import apply
 from engine.clocks import VirtualClock
 from engine.decide import decide
 from engine.effects import Answer, Effect, SendCancel, SubmitOrders
-from engine.events import Event, Recorded, decode, encode
+from engine.events import AlertRaised, Event, Recorded, decode, encode
 from engine.inputs import (
     Accepted,
     AutomationLevel,
@@ -53,7 +53,7 @@ from engine.parts import EngineParts
 from engine.ports import Journal, JournalRow
 from engine.positions import Position
 from engine.runner import Engine
-from engine.service import Mode, Receipt
+from engine.service import Mode, Receipt, StopHome
 from engine.state import State
 from engine.turn import Decision, Stamped, Turn
 from engine.units import NS_PER_SECOND
@@ -317,6 +317,24 @@ class HandFeed:
         self._over.set()
         if self.closing is not None:
             await self.closing()
+
+
+def home_of(desk: Desk) -> StopHome:
+    return desk.state.homes[f"main|{COIN_ID}"].home
+
+
+def stop_ticks(desk: Desk) -> list[int]:
+    """The levels of all stops that may still execute."""
+    return [order.intent.trigger_ticks for order in desk.open(Purpose.STOP)]
+
+
+def the_stop(desk: Desk) -> str:
+    (stop,) = desk.open(Purpose.STOP)
+    return stop.client_order_id
+
+
+def alerts(desk: Desk, code: str) -> list[str]:
+    return [alert.text for alert in desk.of(AlertRaised) if alert.code == code]
 
 
 class Shell:
