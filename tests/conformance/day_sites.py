@@ -1,0 +1,337 @@
+"""The venues of the scripted day: the paper venue on disk, a local Alpaca, a local venue that speaks binance."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from brokers.alpaca.broker import AlpacaBroker
+from brokers.alpaca.feed import AlpacaFeed
+from brokers.ccxt_venue.broker import CcxtBroker, Tuning
+from brokers.ccxt_venue.feed import CcxtFeed
+from brokers.ccxt_venue.session import Endpoints
+from brokers.paper.broker import PaperBroker
+from engine.clocks import SystemClock, VirtualClock
+from engine.inputs import (
+    Accepted,
+    Bar,
+    ConnectionChanged,
+    MarketItem,
+    OrderMissing,
+    OrderReport,
+    Quote,
+    SubmitAnswer,
+    Unanswered,
+    VenueReport,
+)
+from engine.instruments import Instrument
+from engine.orders import OrderIntent, OrderKind, Purpose, Side
+from engine.ports import Broker, Clock, MarketFeed, VenueMessage
+from engine.units import NS_PER_SECOND, Lots, Nanoseconds
+from tests.conformance.alpaca_desk import endpoints_at
+from tests.conformance.alpaca_server.account import share
+from tests.conformance.alpaca_server.server import KEY, AlpacaServer, quote_message
+from tests.conformance.ccxt_server.backing import API_KEY, SECRET, Backing
+from tests.conformance.ccxt_server.binance import BinanceVenue
+from tests.conformance.desk import ACCOUNT, COIN, START_NS
+from tests.conformance.scripted_day import Site
+
+BY_HAND = "by hand"
+
+# ---- paper ---------------------------------------------------------------------------------------------------------------
+
+
+class ShownFeed:
+    """A feed that tells what the test shows it."""
+
+    def __init__(self) -> None:
+        self.sink: Callable[[MarketItem], None] | None = None
+        self._over = asyncio.Event()
+
+    async def run(self, sink: Callable[[MarketItem], None]) -> None:
+        self.sink = sink
+        await self._over.wait()
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        return ()
+
+    async def close(self) -> None:
+        self._over.set()
+
+
+class DistantPaper(PaperBroker):
+    """The paper venue behind a line that can lose an answer, go quiet, or be cut. `taken` and `sent` outlive processes."""
+
+    def __init__(self, path: Path, taken: list[str], sent: list[str]) -> None:
+        super().__init__(ACCOUNT, path, None, [COIN])
+        self.taken, self.sent = taken, sent
+        self.loses: list[bool] = []
+        self.muted = False
+        self.dark = False
+
+    async def connect(self, sink: Callable[[VenueMessage], None]) -> tuple[Instrument, ...]:
+        def heard(message: VenueMessage) -> None:
+            if not self.muted and not self.dark:
+                sink(message)
+
+        self.tell = sink
+        return await super().connect(heard)
+
+    async def submit(self, intents: Sequence[OrderIntent]) -> Sequence[SubmitAnswer]:
+        self.sent += [intent.client_order_id for intent in intents]
+        if self.dark or self.loses[:1] == [False]:
+            self.loses = self.loses[1:]
+            return [Unanswered("the line broke")] * len(intents)
+        answers = await super().submit(intents)
+        self.taken += [intent.client_order_id for intent, answer in zip(intents, answers, strict=True)
+                       if isinstance(answer, Accepted)]
+        if self.loses:
+            self.loses = self.loses[1:]
+            return [Unanswered("the line broke")] * len(intents)
+        return answers
+
+    async def order(self, client_order_id: str) -> OrderReport | OrderMissing | Unanswered:
+        return Unanswered("no line") if self.dark else await super().order(client_order_id)
+
+    async def report(self, since_ns: Nanoseconds, client_order_ids: Sequence[str]) -> VenueReport | Unanswered:
+        return Unanswered("no line") if self.dark else await super().report(since_ns, client_order_ids)
+
+
+class PaperSite(Site):
+    """The paper venue, its memory on disk, a clock that the test moves."""
+
+    name, symbol, instrument_id = "paper", "BTC/USD", COIN.instrument_id
+    piece, lots_a_piece, minor_exponent = Decimal("0.1"), 10, 2
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.path = folder / "paper.db"
+        self.clock = VirtualClock(START_NS)
+        self.taken: list[str] = []
+        self.sent: list[str] = []
+        self.paper: DistantPaper
+        self.feed: ShownFeed
+
+    async def open(self) -> None:
+        await self.start()
+
+    async def close(self) -> None:
+        await self.stop()
+
+    def parts(self) -> tuple[Broker, MarketFeed, Clock]:
+        self.paper, self.feed = DistantPaper(self.path, self.taken, self.sent), ShownFeed()
+        return self.paper, self.feed, self.clock
+
+    def beat(self) -> None:
+        self._later(0.1)
+        super().beat()
+
+    def _later(self, seconds: float) -> None:
+        self.clock.advance_to(self.clock.now_ns() + round(seconds * NS_PER_SECOND))
+
+    async def market(self, bid: Decimal, ask: Decimal, pieces: int) -> None:
+        """The venue sees a price when the engine does, unless the line is cut."""
+        self._later(0.1)
+        self.now = Quote(COIN.instrument_id, int(bid / COIN.tick_size), int(ask / COIN.tick_size), self.lots(pieces),
+                         self.lots(pieces), self.clock.now_ns())
+        if self.paper.dark:
+            self.paper.see(self.now, self.clock.now_ns())
+
+    async def show(self, bid: Decimal, ask: Decimal) -> None:
+        if self.feed.sink is not None:
+            self.feed.sink(self.now)
+
+    def venue_lots(self) -> Lots:
+        return self.paper.snapshot_totals().positions.get(COIN.instrument_id, 0)
+
+    def _open(self) -> list[OrderReport]:
+        return list(self.paper.venue.report(0, ()).open_orders)
+
+    def open_stops(self) -> Lots:
+        return sum(order.order_lots - order.cum_lots for order in self._open()
+                   if order.kind is OrderKind.STOP and order.side is Side.SELL)
+
+    def taken_ids(self) -> list[str]:
+        return self.taken
+
+    def open_ids(self) -> list[str]:
+        return [order.client_order_id for order in self._open()]
+
+    def sendings(self) -> int:
+        return len(self.sent)
+
+    def lose_next_answer(self, *, arrives: bool) -> None:
+        self.paper.loses.append(arrives)
+
+    def mute(self) -> None:
+        self.paper.muted = True
+
+    def unmute(self) -> None:
+        self.paper.muted = False
+
+    async def go_dark(self) -> None:
+        self.paper.dark = True
+        self.paper.tell(ConnectionChanged(ACCOUNT, up=False, detail="the line broke"))
+
+    async def come_back(self) -> None:
+        self.paper.dark = False
+        self.paper.tell(ConnectionChanged(ACCOUNT, up=True))
+
+    def place_by_hand(self) -> None:
+        self.paper.venue.submit([OrderIntent(
+            client_order_id=BY_HAND, portfolio="main", account=ACCOUNT, instrument_id=COIN.instrument_id, side=Side.BUY,
+            order_lots=20, kind=OrderKind.LIMIT, purpose=Purpose.ENTRY, limit_ticks=5_000)])
+
+
+# ---- Alpaca --------------------------------------------------------------------------------------------------------------
+
+
+class AlpacaSite(Site):
+    """Shares at a local Alpaca, through alpaca-py."""
+
+    name, symbol, instrument_id = "alpaca", "AAPL", "AAPL@alpaca"
+    piece, lots_a_piece, minor_exponent = Decimal(1), 1, 2
+    orders_path = "/v2/orders"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server = AlpacaServer([share("AAPL")], time.time_ns())
+        self.server.account.real_time = True
+        self.port = 0
+
+    async def open(self) -> None:
+        await self.server.open()
+        self.port = int(self.server.url.rpartition(":")[2])
+        await self.start()
+
+    async def close(self) -> None:
+        await self.stop()
+        await self.server.close()
+
+    def parts(self) -> tuple[Broker, MarketFeed, Clock]:
+        broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL"], endpoints=endpoints_at(self.server))
+        feed = AlpacaFeed(lambda: KEY, paper=True, instruments=broker.instruments, endpoints=endpoints_at(self.server))
+        return broker, feed, SystemClock()
+
+    async def market(self, bid: Decimal, ask: Decimal, pieces: int) -> None:
+        self.server.account.quote("AAPL", bid, ask, Decimal(pieces), seconds=0)
+
+    async def show(self, bid: Decimal, ask: Decimal) -> None:
+        await self.server.send_market(quote_message("AAPL", str(bid), str(ask), time.time_ns()))
+
+    def venue_lots(self) -> Lots:
+        return int(self.server.account.held(self.server.account.instruments["AAPL"]))
+
+    def open_stops(self) -> Lots:
+        return sum(int(order["qty"]) - int(order["filled_qty"]) for order in self.server.account.open_orders()
+                   if order["type"] == "stop" and order["side"] == "sell")
+
+    def taken_ids(self) -> list[str]:
+        return [order["client_order_id"] for order in self.server.account.orders.values()
+                if order["client_order_id"] != BY_HAND]
+
+    def open_ids(self) -> list[str]:
+        return [order["client_order_id"] for order in self.server.account.open_orders()]
+
+    def sendings(self) -> int:
+        return self.server.count("POST", self.orders_path)
+
+    def lose_next_answer(self, *, arrives: bool) -> None:
+        self.server.fail_next("POST", self.orders_path, -1, after=arrives)
+
+    def mute(self) -> None:
+        self.server.mute_events = True
+
+    def unmute(self) -> None:
+        self.server.mute_events = False
+
+    async def go_dark(self) -> None:
+        await self.server.close()
+
+    async def come_back(self) -> None:
+        await self.server.open(self.port)
+
+    def place_by_hand(self) -> None:
+        self.server.account.place({"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "50",
+                                   "time_in_force": "gtc", "client_order_id": BY_HAND})
+
+
+# ---- ccxt ----------------------------------------------------------------------------------------------------------------
+
+
+class CcxtSite(Site):
+    """Coins at a local venue that speaks binance, through ccxt."""
+
+    name, symbol, instrument_id = "binance", "BTC/USD", "BTC/USD@local"
+    piece, lots_a_piece, minor_exponent = Decimal("0.1"), 10, 8
+    orders_path = "/api/v3/order"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backing = Backing()
+        self.venue = BinanceVenue(self.backing)
+        self.ccxt: CcxtBroker
+
+    async def open(self) -> None:
+        await self.venue.start()
+        self.backing.quote(9_990, 10_010)
+        await self.start()
+
+    async def close(self) -> None:
+        await self.stop()
+        await self.venue.stop()
+
+    def parts(self) -> tuple[Broker, MarketFeed, Clock]:
+        endpoints = Endpoints(self.venue.rest_url, self.venue.stream_url)
+        broker = CcxtBroker(ACCOUNT, "binance", lambda: (API_KEY, SECRET, None), symbols=["BTC/USD"], endpoints=endpoints,
+                            tuning=Tuning(venue="local", poll_seconds=0.05, rate_limit_ms=1))
+        self.ccxt = broker
+
+        def instruments() -> tuple[Instrument, ...]:
+            return broker._opened.listing.all() if broker._opened is not None else ()
+
+        return broker, CcxtFeed("binance", instruments=instruments, endpoints=endpoints, rate_limit_ms=1), SystemClock()
+
+    async def market(self, bid: Decimal, ask: Decimal, pieces: int) -> None:
+        self.backing.quote(int(bid * 100), int(ask * 100), self.lots(pieces))
+
+    async def show(self, bid: Decimal, ask: Decimal) -> None:
+        self.venue.on_quote()
+
+    def venue_lots(self) -> Lots:
+        return int(self.backing.balance("BTC") / Decimal("0.01"))
+
+    def open_stops(self) -> Lots:
+        return sum(order.intent.order_lots - order.cum_lots for order in self.backing.open_orders()
+                   if order.intent.kind is OrderKind.STOP and order.intent.side is Side.SELL)
+
+    def taken_ids(self) -> list[str]:
+        inward = self.ccxt._profile.wire_ids.inward
+        return [inward(order.client_id) for order in self.backing.orders.values() if not order.foreign]
+
+    def open_ids(self) -> list[str]:
+        return [order.client_id for order in self.backing.open_orders()]
+
+    def sendings(self) -> int:
+        return self.backing.calls("POST", self.orders_path)
+
+    def lose_next_answer(self, *, arrives: bool) -> None:
+        self.backing.fail("POST", self.orders_path, acts=arrives)
+
+    def mute(self) -> None:
+        for line in self.venue.lines:
+            line.hold()
+
+    def unmute(self) -> None:
+        for line in self.venue.lines:
+            line.release()
+
+    async def go_dark(self) -> None:
+        await self.venue.stop()
+
+    async def come_back(self) -> None:
+        await self.venue.start()
+
+    def place_by_hand(self) -> None:
+        self.backing.place(BY_HAND, Side.BUY, OrderKind.LIMIT, Decimal("0.20"), limit=Decimal(50), foreign=True)

@@ -1,0 +1,92 @@
+"""The scripted day at each venue, and an order whose answer is lost at each point of the exchange."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from engine.inputs import Reconcile
+from engine.orders import OrderStatus
+from engine.service import StopHome
+from tests.conformance.day_sites import AlpacaSite, CcxtSite, PaperSite
+from tests.conformance.scripted_day import Site, assert_nothing_doubled, trading_day
+
+SITES: dict[str, Callable[[Path], Site]] = {
+    "paper": PaperSite, "alpaca": lambda _: AlpacaSite(), "binance": lambda _: CcxtSite()}
+
+
+@pytest.fixture(params=SITES)
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    site = SITES[request.param](tmp_path)
+    await site.open()
+    yield site
+    await site.close()
+
+
+async def test_the_day_ends_in_the_venues_positions_and_nothing_was_ever_unprotected(site: Site) -> None:
+    """The report of unprotected seconds is printed: `pytest -s` shows it."""
+    sys.stdout.write("\n".join(["", *await trading_day(site), ""]))
+
+
+@pytest.mark.parametrize("muted", [False, True], ids=["stream speaks", "stream silent"])
+async def test_an_order_that_never_arrived_is_not_believed_in_and_goes_at_most_once_more(site: Site, muted: bool) -> None:
+    """Where the venue can prove that it never came it is sent again under the same id, elsewhere it is given up."""
+    await site.quote("99.90", "100.10")
+    if muted:
+        site.mute()
+    site.lose_next_answer(arrives=False)
+    receipt = await site.buy(10, "95")
+    entry = receipt.order_ids[0]
+    again = site.name == "paper"
+    if not again:
+        await site.until(lambda: (order := site.state.order(entry)) is not None and order.closed, "giving it up")
+        order = site.state.order(entry)
+        assert order is not None
+        assert (order.status, order.cum_lots, site.sendings()) == (OrderStatus.REJECTED, 0, 1)
+    await site.until(lambda: site.taken_ids().count(entry) == int(again), "the venue's word")
+    site.unmute()
+    await site.running.send(Reconcile("now"))  # what a silent stream kept to itself is asked for
+    await site.agree(10 if again else 0)
+
+
+@pytest.mark.parametrize("muted", [False, True], ids=["stream speaks", "stream silent"])
+async def test_an_order_that_was_taken_without_an_answer_is_found_by_its_id(site: Site, muted: bool) -> None:
+    await site.quote("99.90", "100.10")
+    if muted:
+        site.mute()
+    site.lose_next_answer(arrives=True)
+    receipt = await site.buy(10, "94", limit="99.50")
+    entry = receipt.order_ids[0]
+    await site.until(lambda: (order := site.state.order(entry)) is not None and order.status is OrderStatus.NEW, "finding it")
+    assert site.taken_ids().count(entry) == 1
+    site.unmute()
+    await site.quote("99.20", "99.30")
+    await site.agree(10)
+    assert_nothing_doubled(site)
+
+
+@pytest.mark.parametrize("muted", [False, True], ids=["stream speaks", "stream silent"])
+async def test_an_order_that_was_filled_without_an_answer_is_found_by_its_id_and_protected(site: Site, muted: bool) -> None:
+    await site.quote("99.90", "100.10")
+    if muted:
+        site.mute()
+    site.lose_next_answer(arrives=True)
+    receipt = await site.buy(10, "95")
+    await site.until(lambda: site.our_lots == site.lots(10), "finding it")
+    await site.until(lambda: site.home in (StopHome.VENUE, StopHome.ENGINE), "protection")
+    site.unmute()
+    await site.agree(10)
+    assert site.taken_ids().count(receipt.order_ids[0]) == 1
+    assert_nothing_doubled(site)
+
+
+async def test_a_stop_whose_answer_is_lost_is_found_by_its_id(site: Site) -> None:
+    await site.quote("99.90", "100.10")
+    await site.buy(10, "95", trail="5")
+    await site.agree(10)
+    site.lose_next_answer(arrives=True)
+    for bid, ask in (("101.00", "101.10"), ("102.00", "102.10")):
+        await site.quote(bid, ask)
+    await site.agree(10)
+    assert_nothing_doubled(site)
