@@ -64,6 +64,20 @@ def settings_of(minor_exponent: int) -> Settings:
     return Settings((portfolio,), settle_seconds=0.5, query_after_seconds=0.2)
 
 
+def is_live(state: State) -> bool:
+    account = state.accounts.get(ACCOUNT)
+    return account is not None and account.connectivity is Connectivity.LIVE
+
+
+def want(command_id: str, symbol: str, quantity: Decimal, stop: str, *, limit: str | None = None,
+         trail: str | None = None) -> PlaceOrder:
+    """A protected entry, at market unless a limit is named."""
+    return PlaceOrder(
+        command_id, symbol, Side.BUY, quantity=quantity, stop=Decimal(stop),
+        kind=OrderKind.LIMIT if limit else OrderKind.MARKET, limit=Decimal(limit) if limit else None,
+        trail=TrailSpec(price=Decimal(trail)) if trail else None)
+
+
 class Site(ABC):
     """One venue with one market, and the engine of the moment."""
 
@@ -184,8 +198,7 @@ class Site(ABC):
 
     @property
     def live(self) -> bool:
-        account = self.state.accounts.get(ACCOUNT)
-        return account is not None and account.connectivity is Connectivity.LIVE
+        return is_live(self.state)
 
     @property
     def instrument(self) -> Instrument:
@@ -261,10 +274,8 @@ class Site(ABC):
     async def buy(self, pieces: int, stop: str, *, limit: str | None = None, trail: str | None = None) -> Receipt:
         """A protected entry; its receipt, which must be a good one."""
         self._commands += 1
-        receipt = await self.running.send(PlaceOrder(
-            f"c{self._commands}", self.symbol, Side.BUY, quantity=pieces * self.piece, stop=Decimal(stop),
-            kind=OrderKind.LIMIT if limit else OrderKind.MARKET, limit=Decimal(limit) if limit else None,
-            trail=TrailSpec(price=Decimal(trail)) if trail else None))
+        receipt = await self.running.send(
+            want(f"c{self._commands}", self.symbol, pieces * self.piece, stop, limit=limit, trail=trail))
         assert receipt.accepted, receipt
         return receipt
 

@@ -1,7 +1,10 @@
 """The scripted day at each venue, and an order whose answer is lost at each point of the exchange."""
 
+import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,9 @@ import pytest
 from engine.inputs import Reconcile
 from engine.orders import OrderStatus
 from engine.service import StopHome
+from store.journal import SqliteJournal
 from tests.conformance.day_sites import AlpacaSite, CcxtSite, PaperSite
-from tests.conformance.scripted_day import Site, assert_nothing_doubled, trading_day
+from tests.conformance.scripted_day import DEADLINE_SECONDS, NOBODY_THERE, Site, assert_nothing_doubled, trading_day
 
 SITES: dict[str, Callable[[Path], Site]] = {
     "paper": PaperSite, "alpaca": lambda _: AlpacaSite(), "binance": lambda _: CcxtSite()}
@@ -90,3 +94,32 @@ async def test_a_stop_whose_answer_is_lost_is_found_by_its_id(site: Site) -> Non
         await site.quote(bid, ask)
     await site.agree(10)
     assert_nothing_doubled(site)
+
+
+@pytest.mark.parametrize("filled", [True, False], ids=["filled", "never arrived"])
+async def test_a_process_killed_while_its_order_is_at_the_venue_leaves_one_order_and_its_heir_protects_it(
+        tmp_path: Path, filled: bool) -> None:
+    site = AlpacaSite()
+    site.phase = NOBODY_THERE[-1]
+    await site.server.open()
+    await site.market(Decimal("99.90"), Decimal("100.10"), 0)
+    site.server.fail_next("POST", site.orders_path, 0, after=filled)  # it hangs: no answer ever comes
+    path = tmp_path / "journal.db"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.conformance.doomed_engine", site.server.url, path)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not site.sendings() or (filled and not site.venue_lots()):
+        assert time.monotonic() < deadline, (site.server.requests[-3:], site.server.account.orders)
+        assert process.returncode is None
+        await site.show(Decimal("99.90"), Decimal("100.10"))
+        await asyncio.sleep(0.01)
+    process.kill()
+    await process.wait()
+    site.journal = SqliteJournal(path, inline=True)
+    await site.start()
+    await site.quote("99.90", "100.10")
+    if not filled:
+        await site.until(lambda: not site.state.orders, "giving up what never arrived")
+    await site.agree(10 if filled else 0)
+    assert site.sendings() == (2 if filled else 1)  # the entry once, and the stop
+    assert len(site.taken_ids()) == len(set(site.taken_ids())) == (2 if filled else 0)
+    await site.close()
