@@ -18,6 +18,9 @@ _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 HOURS_PATTERN = rf"^(?:(?:{_DAY}(?:-{_DAY})? )?{_TIME}-{_TIME})?$"
 
 
+LONGEST_QUOTE_SECONDS = 31 * 86_400  # a replay of monthly bars has one price a month
+
+
 class Limits(msgspec.Struct, frozen=True):
     """The limits that every entry of a portfolio is held against; exits are never held back by any of them."""
 
@@ -69,7 +72,8 @@ class Limits(msgspec.Struct, frozen=True):
         ge=0, le=10_000, description="A wider spread allows no new entry; hundredths of a percent of the bid (0: off).")] = 200
     max_daily_volume_fraction: Annotated[float, Meta(
         ge=0, le=1, description="The largest order as a part of the instrument's average daily volume (0: off).")] = 0.0
-    stale_quote_seconds: Annotated[float, Meta(gt=0, le=3600, description="Older quotes allow no new entry.")] = 10.0
+    stale_quote_seconds: Annotated[float, Meta(
+        gt=0, le=LONGEST_QUOTE_SECONDS, description="Older quotes allow no new entry.")] = 10.0
     trading_hours: Annotated[str, Meta(
         pattern=HOURS_PATTERN, description="When entries are allowed, such as \"mon-fri 09:30-16:00\", in engine.new_day_zone; "
         "empty: always.")] = ""

@@ -84,6 +84,15 @@ def test_money_adds_up(tape: Path, script: Path, tmp_path: Path, capsys: pytest.
     assert float(portfolio["start_cash"]) + float(portfolio["realized"]) == pytest.approx(float(portfolio["cash"]))
 
 
+def test_daily_bars_replay_too(script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their quotes are a day old between two bars: that must be a limit that the journal takes back."""
+    rows = (f"{START + timedelta(days=day):%Y-%m-%d},100,102,99,101,50000" for day in range(40))
+    tape = tmp_path / "GOLD-USD_1d.csv"
+    tape.write_text("\n".join(("time,open,high,low,close,volume", *rows)) + "\n")
+    for _ in range(2):
+        assert report_of(capsys, "--home", str(tmp_path / "daily"), "replay", str(tape))["journal_rows"]
+
+
 def test_a_killed_replay_goes_on_to_the_same_fills(
         tape: Path, script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "killed"
