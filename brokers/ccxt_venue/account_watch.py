@@ -26,7 +26,7 @@ from engine.ports import VenueMessage
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 OVERLAP_NS = 60 * NS_PER_SECOND
-SLOW_FACTOR = 15
+STREAM_LAG_NS = 5 * NS_PER_SECOND
 CLOCK_SECONDS = 3_600.0
 PRICE_SECONDS = 60.0
 IN_FLIGHT_SECONDS = 2.0
@@ -209,7 +209,7 @@ class AccountWatch:
 
     def _interval(self) -> float:
         quick = not self.stream.up and (bool(self.known.working()) or not self._linked)
-        return self._poll_seconds if quick else self._poll_seconds * SLOW_FACTOR
+        return self._poll_seconds * self._session.profile.looks[0 if quick else 1]
 
     async def look(self) -> None:
         """Compare the orders at work with the venue's lists and fetch the fills since the last look."""
@@ -225,7 +225,7 @@ class AccountWatch:
         began_ns = time.time_ns() - self._session.skew_ms * NS_PER_MS
         missed = False
         for execution in await self.queries.executions(self._since_ns - OVERLAP_NS, symbols):
-            missed |= execution.key not in self._told and self._started_ns <= execution.at_ns < began_ns - OVERLAP_NS
+            missed |= execution.key not in self._told and self._started_ns <= execution.at_ns < began_ns - STREAM_LAG_NS
             self._queue.put_nowait(execution)
         await self._look_at_orders(working, symbols)
         self._since_ns = max(self._since_ns, began_ns)

@@ -60,7 +60,7 @@ def answer_of(error: BaseException) -> SubmitAnswer:
     if isinstance(error, HeldBack):
         return NotSent(str(error))
     outcome = outcome_of(error)
-    if outcome is Outcome.REFUSED and _DUPLICATE.search(str(error)):
+    if is_a(error, "ExchangeError") and _DUPLICATE.search(str(error)):
         return Duplicate()  # some venues say it in words only
     if outcome is Outcome.REFUSED:
         return Refused(reason_of(error), code_of(error))

@@ -6,12 +6,13 @@ positions in whole lots, the quote currency is cash. What a venue cannot do is r
 
 import asyncio
 from collections.abc import Callable, Sequence
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from brokers.ccxt_venue.account_watch import AccountWatch
 from brokers.ccxt_venue.answers import HeldBack, Outcome, answer_of, cause_of, is_a, never_connected, outcome_of, reason_of
-from brokers.ccxt_venue.fills import FillBook, balances_of
+from brokers.ccxt_venue.balances import balances_of, cash_minor_of, positions_of
+from brokers.ccxt_venue.fills import FillBook
 from brokers.ccxt_venue.known_orders import KnownOrder
 from brokers.ccxt_venue.listing import Listing
 from brokers.ccxt_venue.numbers import NS_PER_MS, exact
@@ -30,13 +31,12 @@ from engine.inputs import (
     Refused,
     SubmitAnswer,
     Unanswered,
-    VenuePosition,
     VenueReport,
 )
 from engine.instruments import Instrument
 from engine.orders import FillSource, OrderIntent, Purpose
 from engine.ports import VenueMessage
-from engine.units import Nanoseconds, steps_down
+from engine.units import Nanoseconds
 
 MINOR_EXPONENT = 8
 STREAM_SECONDS = 10.0
@@ -318,9 +318,9 @@ class CcxtBroker:
         except Exception as error:  # noqa: BLE001 - every exception is an answer
             return Unanswered(self._session.clean(cause_of(error)))
 
-    async def _look_up(self, client_order_id: str) -> OrderReport | OrderMissing:
+    async def _look_up(self, client_order_id: str, *, not_open: bool = False) -> OrderReport | OrderMissing:
         watch = self._account.watch
-        order = await watch.queries.order_by_client(client_order_id)
+        order = await watch.queries.order_by_client(client_order_id, not_open=not_open)
         report = watch.heard(order, client_order_id) if order is not None else None
         return report or OrderMissing(self.account, client_order_id)
 
@@ -348,7 +348,8 @@ class CcxtBroker:
         raw_orders = await watch.queries.open_orders()
         open_orders = [report for order in raw_orders if (report := watch.heard(order)) is not None]
         found = {report.client_order_id: report for report in open_orders if report.client_order_id}
-        looked_up = [found.get(each) or await self._look_up(each) for each in client_order_ids]
+        found |= await self._found_together([each for each in client_order_ids if each not in found])
+        looked_up = [found.get(each) or await self._look_up(each, not_open=True) for each in client_order_ids]
         balances = balances_of(await self._session.call(self._session.exchange.fetch_balance))
         explained = book.align(balances, executions)
         venue_ns = max([venue_ns, *(each.at_ns for each in executions)])  # some clocks tell whole seconds only
@@ -357,6 +358,15 @@ class CcxtBroker:
             account=self.account, venue_time_ns=venue_ns, fills=tuple(fills), open_orders=tuple(open_orders),
             looked_up=tuple(looked_up), positions=positions_of(listing, balances),
             cash_minor=cash_minor_of(listing, balances, self._minor_exponent), instruments=listing.all()), explained
+
+    async def _found_together(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport]:
+        """Those of the orders whose id at the venue is known, with as few requests as the venue allows."""
+        watch = self._account.watch
+        known = [found for each in client_order_ids if (found := watch.known.by_client(each)) and found.venue_order_id]
+        orders = await watch.queries.orders_by_venue([each.venue_order_id for each in known]) if len(known) > 1 else {}
+        reports = {each.client_order_id: watch.heard(orders[each.venue_order_id], each.client_order_id)
+                   for each in known if each.venue_order_id in orders}
+        return {client_order_id: report for client_order_id, report in reports.items() if report is not None}
 
     async def _venue_ns(self) -> Nanoseconds:
         """The venue's time; our own clock, where the venue does not tell its."""
@@ -369,19 +379,6 @@ def stops_everywhere(markets: Any, listing: Listing) -> bool:
     """Whether every market of the account takes stop orders, where the venue says so market by market."""
     told = [(markets[symbol].get("info") or {}).get("orderTypes") for symbol in listing.instruments]
     return all("STOP_LOSS" in types for types in told if isinstance(types, list))
-
-
-def positions_of(listing: Listing, balances: dict[str, Decimal]) -> tuple[VenuePosition, ...]:
-    """Whole lots of each base currency; what is less than a lot is dust and no position."""
-    found = [(each.instrument_id, steps_down(balances.get(each.base_currency, Decimal(0)), each.lot_size))
-             for each in listing.all()]
-    return tuple(VenuePosition(instrument_id, lots) for instrument_id, lots in found if lots > 0)
-
-
-def cash_minor_of(listing: Listing, balances: dict[str, Decimal], minor_exponent: int) -> int:
-    """The balance of the quote currency, rounded down."""
-    cash = balances.get(listing.quote_currency, Decimal(0))
-    return int(cash.scaleb(minor_exponent).to_integral_value(ROUND_FLOOR))
 
 
 def _only_reduces(intent: OrderIntent) -> bool:

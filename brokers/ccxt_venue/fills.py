@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple
 
 from brokers.ccxt_venue.listing import Listing
-from brokers.ccxt_venue.numbers import exact, exact_or_zero, ns_of
+from brokers.ccxt_venue.numbers import exact, ns_of
 from engine.instruments import Instrument
 from engine.orders import Fill, FillSource, Side
 from engine.units import Lots, Minor, Nanoseconds, steps_down, steps_nearest
@@ -160,16 +160,3 @@ def _off_tick_minor(execution: Execution, instrument: Instrument, ticks: int, lo
     if execution.side is Side.BUY:
         return int(money.to_integral_value(ROUND_CEILING)) + instrument.signed_notional_minor(ticks, -lots)
     return instrument.signed_notional_minor(ticks, lots) - int(money.to_integral_value(ROUND_FLOOR))
-
-
-def balances_of(balance: Any) -> dict[str, Decimal]:
-    """The totals of an account, by currency; free and used where the venue gives no total."""
-    totals = balance.get("total") or {}
-    found: dict[str, Decimal] = {}
-    for currency, total in totals.items():
-        value = exact(total)
-        if value is None:
-            parts = balance.get(currency) or {}
-            value = exact_or_zero(parts.get("free")) + exact_or_zero(parts.get("used"))
-        found[currency] = value
-    return found

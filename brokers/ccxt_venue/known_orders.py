@@ -37,6 +37,7 @@ class KnownOrders:
         """Our own order, on its way."""
         known = self._by_client.setdefault(intent.client_order_id, KnownOrder(intent.client_order_id, symbol, intent))
         known.intent, known.symbol = intent, symbol
+        self._forget_old()
         return known
 
     def seen(self, client_order_id: str, venue_order_id: str, symbol: str) -> KnownOrder:
@@ -86,9 +87,8 @@ class KnownOrders:
 
     def _forget_old(self) -> None:
         """Closed orders are only kept for late words; the oldest go first."""
-        if len(self._by_venue) <= 2 * KEPT_CLOSED:
-            return
-        closed = [venue_id for venue_id, known in self._by_venue.items() if known.closed][:KEPT_CLOSED]
-        for venue_id in closed:
-            known = self._by_venue.pop(venue_id)
-            self._by_client.pop(known.client_order_id, None)
+        for index in (self._by_venue, self._by_client):
+            if len(index) > 2 * KEPT_CLOSED:
+                closed = [key for key, known in index.items() if known.closed][:KEPT_CLOSED]
+                for key in closed:
+                    del index[key]

@@ -37,13 +37,23 @@ class Sweep(Enum):
     IDS = "a list of ids at a time"
 
 
+class Burst(NamedTuple):
+    """How many of ccxt's tokens a rested account may spend at once, and how many of them reads leave to exits and cancels:
+    as many as the dearest read costs, so that none of those ever waits behind one."""
+
+    tokens: int
+    reserve: int
+
+
 class VenueProfile(NamedTuple):
     """How one venue is spoken to. `stop` None leaves native stops to what ccxt says of the venue.
 
     `unique_ids` says that the venue refuses an id for ever; others only while its order is open. `serial` venues number
-    their requests and take them in that order only. `stream` allows orders and fills by websocket. `confirms` tells the
-    message by which the venue confirms a subscription, `only_hints` an order of the stream that does not say enough and
-    must be asked for. `market_buy` adds to a market order to buy, given its quantity.
+    their requests and take them in that order only. `burst` lets a whole report go at once after a pause, which ccxt
+    itself forgets. `looks` is how often orders
+    are looked at without and beside a stream, in units of the account's `poll_seconds`. `stream` allows orders and fills by
+    websocket. `confirms` tells the message by which the venue confirms a subscription, `only_hints` an order of the stream
+    that does not say enough and must be asked for. `market_buy` adds to a market order to buy, given its quantity.
     """
 
     verified: bool = False
@@ -52,6 +62,8 @@ class VenueProfile(NamedTuple):
     lookup: Lookup = Lookup.LISTS
     paging: Paging = Paging.SINCE
     page_limit: int | None = None
+    burst: Burst | None = None
+    looks: tuple[int, int] = (1, 15)
     sweep: Sweep = Sweep.EACH
     cancels_by_client_id: bool = False
     trades_need_symbol: bool = True
@@ -101,23 +113,23 @@ def _coinbase_market_buy(quantity: str) -> Mapping[str, Any]:
 PROFILES: Final[Mapping[str, VenueProfile]] = {
     "binance": VenueProfile(
         verified=True, stop=True, lookup=Lookup.BY_CLIENT_ID, paging=Paging.FROM_ID, page_limit=1_000, sweep=Sweep.SYMBOLS,
-        cancels_by_client_id=True, exact_amounts=True, wire_ids=WireIds(36), reads_currencies=False,
+        burst=Burst(200, 20), cancels_by_client_id=True, exact_amounts=True, wire_ids=WireIds(36), reads_currencies=False,
         corrects_clock=True, client_id_field="c", confirms=_binance_confirms,
         options={"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False, "defaultType": "spot",
                  "warnOnFetchOpenOrdersWithoutSymbol": False, "newOrderRespType": {"market": "ACK", "limit": "ACK"}},
         note="an id is free again once its order is closed, so a resend is looked up first; OCO wants both orders in one "
              "request, which the engine does not send"),
     "kraken": VenueProfile(
-        verified=True, stop=True, lookup=Lookup.FILTERED_LISTS, paging=Paging.OFFSET, page_limit=50,
-        sweep=Sweep.ACCOUNT, cancels_by_client_id=True, trades_need_symbol=False, serial=True, exact_amounts=True,
+        verified=True, stop=True, lookup=Lookup.FILTERED_LISTS, paging=Paging.OFFSET, page_limit=50, burst=Burst(40, 6),
+        looks=(20, 60), sweep=Sweep.ACCOUNT, cancels_by_client_id=True, trades_need_symbol=False, serial=True, exact_amounts=True,
         wire_ids=WireIds(18, hex_beyond=True), order_params={"oflags": "fciq"},
         client_id_field="cl_ord_id", only_hints=_kraken_only_hints, confirms=_kraken_confirms,
         note="fees are always asked in the quote currency; ids longer than 18 characters travel as 32 hex digits; has no "
-             "sandbox; native trailing stops are left to the engine"),
+             "sandbox; native trailing stops are left to the engine; paced for the lowest tier"),
     "coinbase": VenueProfile(
         verified=True, stop=False, unique_ids=True, lookup=Lookup.LISTS, paging=Paging.CURSOR, page_limit=100, sweep=Sweep.IDS,
-        trades_need_symbol=False, exact_amounts=True, wire_ids=WireIds(128), client_id_param="client_order_id",
-        reads_currencies=False, market_buy=_coinbase_market_buy,
+        burst=Burst(15, 3), trades_need_symbol=False, exact_amounts=True, wire_ids=WireIds(128),
+        client_id_param="client_order_id", reads_currencies=False, market_buy=_coinbase_market_buy,
         options={"createMarketBuyOrderRequiresPrice": False, "fetchBalance": "v3PrivateGetBrokerageAccounts"},
         only_hints=_coinbase_only_hints, confirms=_coinbase_confirms,
         note="has stop-limit orders only, which the market can skip, so stops live in the engine; the stream only says that "

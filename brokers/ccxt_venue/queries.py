@@ -17,6 +17,7 @@ from engine.units import Nanoseconds
 MAX_PAGES = 1_000
 LOOKBACK_MS = 3 * 86_400_000
 ORDERS_A_PAGE = 100
+IDS_A_REQUEST = 20
 
 
 class Queries:
@@ -36,8 +37,9 @@ class Queries:
             return [order for order in found if wanted is None or order.get("symbol") in wanted]
         return [order for symbol in symbols for order in await self._order_pages("fetch_open_orders", symbol, None)]
 
-    async def order_by_client(self, client_order_id: str) -> Any | None:
-        """One order by our id, open or closed; None where a complete search did not find it."""
+    async def order_by_client(self, client_order_id: str, *, not_open: bool = False) -> Any | None:
+        """One order by our id, open or closed; None where a complete search did not find it. `not_open` says that the list of
+        open orders was just read without it."""
         wire_id = self._session.profile.wire_ids.outward(client_order_id)
         if wire_id is None:
             return None
@@ -46,7 +48,7 @@ class Queries:
         if lookup is Lookup.BY_CLIENT_ID:
             return await self._by_client_id(wire_id, known)
         if lookup is Lookup.FILTERED_LISTS:
-            return await self._in_filtered_lists(wire_id)
+            return await self._in_filtered_lists(wire_id, known, not_open=not_open)
         return await self._in_lists(wire_id, known)
 
     async def order_by_venue(self, venue_order_id: str, symbol: str | None) -> Any | None:
@@ -58,6 +60,17 @@ class Queries:
                 return None
             raise
 
+    async def orders_by_venue(self, venue_order_ids: Sequence[str]) -> dict[str, Any]:
+        """Many orders by the venue's ids with few requests, where the venue allows it; what it does not know is left out."""
+        if not hasattr(self._session.exchange, "fetch_orders_by_ids"):
+            return {}
+        found: dict[str, Any] = {}
+        for first in range(0, len(venue_order_ids), IDS_A_REQUEST):
+            page = await self._session.call(self._session.exchange.fetch_orders_by_ids,
+                                            list(venue_order_ids[first:first + IDS_A_REQUEST]))
+            found.update({str(order.get("id")): order for order in page})
+        return found
+
     async def _by_client_id(self, wire_id: str, known: KnownOrder | None) -> Any | None:
         exchange = self._session.exchange
         for symbol in [known.symbol] if known else list(self._listing.instruments):
@@ -68,10 +81,13 @@ class Queries:
                     raise
         return None
 
-    async def _in_filtered_lists(self, wire_id: str) -> Any | None:
-        """Open first: an order that closes in between is found in the second list."""
+    async def _in_filtered_lists(self, wire_id: str, known: KnownOrder | None, *, not_open: bool) -> Any | None:
+        """By the venue's id where it is known, since that is cheaper; otherwise among the open orders first: one that closes
+        in between is found in the second list."""
+        if known is not None and known.venue_order_id:
+            return await self.order_by_venue(known.venue_order_id, known.symbol)
         exchange = self._session.exchange
-        for method in (exchange.fetch_open_orders, exchange.fetch_closed_orders):
+        for method in (exchange.fetch_open_orders, exchange.fetch_closed_orders)[not_open:]:
             found = await self._session.call(method, None, None, None, {"clientOrderId": wire_id})
             for order in found:
                 if raw_client_id(order) in (wire_id, ""):

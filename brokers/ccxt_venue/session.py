@@ -17,6 +17,7 @@ type KeySource = Callable[[], tuple[str, str, str | None]]
 HOLD_SECONDS = 2.0
 LONGEST_HOLD_SECONDS = 300.0
 CLOCK_FAIL_MS = 10_000
+ROOM_SECONDS = 0.05
 
 
 class Endpoints(NamedTuple):
@@ -48,6 +49,7 @@ class Session:
         self._calm.set()
         self._line, self._closing = asyncio.Lock(), asyncio.Lock()
         self._held_until = 0.0
+        self._credited_at = time.monotonic()
 
     def __repr__(self) -> str:
         return f"Session({self.exchange_id})"
@@ -144,10 +146,27 @@ class Session:
                 self._urgent -= 1
                 if not self._urgent:
                     self._calm.set()
-        await self._calm.wait()
+        while self._urgent or not self._room():
+            await self._calm.wait()
+            await asyncio.sleep(ROOM_SECONDS)
         return await self._paced(method, arguments, urgent=False)
 
+    def _room(self) -> bool:
+        """Whether a read leaves enough of the venue's limit to exits and cancels, which would wait behind it in the queue."""
+        burst = self.profile.burst
+        return burst is None or bool(self._credited()["tokens"] >= burst.reserve)
+
+    def _credited(self) -> Any:
+        """ccxt's own bucket, with the time credited in which nobody waited for it: it fills only while somebody does."""
+        throttler, burst, now = self.exchange.throttler, self.profile.burst, time.monotonic()
+        if burst is not None and not throttler.running:
+            earned = (now - self._credited_at) * 1_000 * throttler.config["refillRate"]
+            throttler.config["tokens"] = min(burst.tokens, throttler.config["tokens"] + earned)
+        self._credited_at = now
+        return throttler.config
+
     async def _paced(self, method: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], *, urgent: bool) -> Any:
+        self._credited()
         left_seconds = self._held_until - time.monotonic()
         if left_seconds > 0 and urgent:
             raise HeldBack(f"{self.exchange_id} asked to wait another {left_seconds:.0f} s")
@@ -199,7 +218,9 @@ class Session:
 def configured(maker: Callable[[Any], Any], profile: VenueProfile, *, endpoints: Endpoints, sandbox: bool,
                rate_limit_ms: int | None) -> Any:
     """An exchange object as we want it: its own pace kept, nothing retried, nothing logged, addresses as asked."""
-    pace = {} if rate_limit_ms is None else {"rateLimit": rate_limit_ms}
+    pace: dict[str, Any] = {} if rate_limit_ms is None else {"rateLimit": rate_limit_ms}
+    if profile.burst is not None:
+        pace["tokenBucket"] = {"capacity": profile.burst.tokens, "tokens": profile.burst.tokens}
     exchange = maker({"enableRateLimit": True, "timeout": round(1_000 * endpoints.answer_seconds), "verbose": False, **pace})
     exchange.logger = logging.getLogger("quarterdeck.silent")  # ccxt logs request headers, which hold the key
     exchange.logger.disabled = True

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokers.ccxt_venue.balances import balances_of
 from brokers.ccxt_venue.bars import MINUTE_NS, BarBuilder
-from brokers.ccxt_venue.fills import FillBook, balances_of, execution_of
+from brokers.ccxt_venue.fills import FillBook, execution_of
 from brokers.ccxt_venue.known_orders import KnownOrders
 from brokers.ccxt_venue.listing import DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE, Listing, increment, instrument_of
 from brokers.ccxt_venue.numbers import exact, plain
@@ -23,7 +24,7 @@ from brokers.ccxt_venue.profiles import (
     stop_param,
     stops_by_features,
 )
-from brokers.ccxt_venue.session import Endpoints, Session, redirected, retry_after_seconds
+from brokers.ccxt_venue.session import Endpoints, Session, configured, redirected, retry_after_seconds
 from brokers.ccxt_venue.wire_ids import WireIds
 from engine.errors import InstrumentError
 from engine.inputs import Bar, MarketTrade, OrderReport, VenueCapabilities
@@ -341,6 +342,18 @@ def test_addresses_change_their_host_and_keep_their_path() -> None:
     ({"Retry-After": "7"}, 7.0), ({"retry-after": "99999"}, 300.0), ({"Retry-After": "soon"}, 2.0), ({}, 2.0), (None, 2.0)])
 def test_a_venues_wish_to_wait_is_bounded(headers: dict[str, str] | None, seconds: float) -> None:
     assert retry_after_seconds(headers) == seconds
+
+
+def test_every_exchange_is_throttled_by_ccxt_and_retries_nothing() -> None:
+    import ccxt.pro
+
+    for exchange_id, profile in {**PROFILES, "bitstamp": UNVERIFIED}.items():
+        exchange = configured(getattr(ccxt.pro, exchange_id), profile, endpoints=Endpoints(), sandbox=False, rate_limit_ms=None)
+        assert exchange.enableRateLimit
+        assert exchange.options["maxRetriesOnFailure"] == 0
+        assert not exchange.verbose
+        assert exchange.logger.disabled
+        assert exchange.tokenBucket["capacity"] == (profile.burst.tokens if profile.burst else 1)
 
 
 def test_a_session_shows_no_key_and_loads_nothing_before_it_opens() -> None:

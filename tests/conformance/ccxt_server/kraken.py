@@ -152,10 +152,11 @@ class KrakenVenue(LocalVenue):
         return {"closed": closed, "count": len(closed)}
 
     def _query(self, params: dict[str, str]) -> Any:
-        order = self._named(params)
-        if order is None:
+        wanted = params["txid"].split(",")
+        found = [order for order in self.backing.orders.values() if order_id(order) in wanted]
+        if not found:
             raise KrakenError("EOrder:Invalid order")
-        return {order_id(order): told(order)}
+        return {order_id(order): told(order) for order in found}
 
     def _trades(self, params: dict[str, str]) -> Any:
         start_ms, offset = int(params.get("start", 0)) * 1_000, int(params.get("ofs", 0))
