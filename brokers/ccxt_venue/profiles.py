@@ -116,7 +116,7 @@ PROFILES: Final[Mapping[str, VenueProfile]] = {
         burst=Burst(200, 20), cancels_by_client_id=True, exact_amounts=True, wire_ids=WireIds(36), reads_currencies=False,
         corrects_clock=True, client_id_field="c", confirms=_binance_confirms,
         options={"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False, "defaultType": "spot",
-                 "warnOnFetchOpenOrdersWithoutSymbol": False, "newOrderRespType": {"market": "ACK", "limit": "ACK"}},
+                 "newOrderRespType": {"market": "ACK", "limit": "ACK"}},
         note="an id is free again once its order is closed, so a resend is looked up first; OCO wants both orders in one "
              "request, which the engine does not send"),
     "kraken": VenueProfile(

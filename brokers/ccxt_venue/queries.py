@@ -30,7 +30,10 @@ class Queries:
     # ---- orders ----
 
     async def open_orders(self, symbols: Iterable[str] | None = None) -> list[Any]:
-        """Every open order of the account, or of some symbols; foreign ones and unlisted symbols too."""
+        """Every open order of the account, or of some symbols; foreign ones and, where the venue tells them together, those
+        of unlisted symbols too."""
+        if symbols is None and symbol_required(self._session.exchange.features):
+            symbols = list(self._listing.instruments)
         if symbols is None or not self._session.profile.trades_need_symbol:
             found = await self._order_pages("fetch_open_orders", None, None)
             wanted = None if symbols is None else set(symbols)
@@ -121,20 +124,24 @@ class Queries:
         return methods
 
     async def _order_pages(self, method: str, symbol: str | None, since_ms: int | None) -> list[Any]:
-        """A list of orders to its end; where pages are named, all of them."""
+        """A list of orders to its end: by the venue's names for the pages, or from the time of the last one on."""
         exchange = self._session.exchange
-        paged = self._session.profile.paging is Paging.CURSOR
+        named = self._session.profile.paging is Paging.CURSOR
+        limit = (self.page_limit or ORDERS_A_PAGE) if named else None
         found: dict[str, Any] = {}
         cursor = ""
         for _ in range(MAX_PAGES):
             params = {"cursor": cursor} if cursor else {}
-            limit = (self.page_limit or ORDERS_A_PAGE) if paged else None
             page = await self._session.call(getattr(exchange, method), symbol, since_ms, limit, params)
-            found.update({str(order.get("id")): order for order in page})
+            fresh = {str(order.get("id")): order for order in page if str(order.get("id")) not in found}
+            found.update(fresh)
             following = cursor_of(page)
-            if not paged or not following or following == cursor:
+            if named and following and following != cursor:
+                cursor = following
+            elif named or since_ms is None or not fresh:
                 return list(found.values())
-            cursor = following
+            else:
+                since_ms = max(int(order.get("timestamp") or since_ms) for order in page)
         raise VenueUnreachable(f"{self._session.exchange_id}: a list of orders does not end")
 
     # ---- fills ----
@@ -186,6 +193,12 @@ class Queries:
             case _:
                 newest = max((int(trade["timestamp"] or 0) for trade in page), default=since_ms)
                 return newest or None, {}
+
+
+def symbol_required(features: Any) -> bool:
+    """Whether ccxt says that open orders are told symbol by symbol only."""
+    listed = ((features or {}).get("spot") or {}).get("fetchOpenOrders") or {}
+    return bool(listed.get("symbolRequired"))
 
 
 def raw_client_id(order: Any) -> str:

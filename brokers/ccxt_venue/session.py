@@ -30,6 +30,10 @@ class Endpoints(NamedTuple):
 
 
 VENUES_OWN = Endpoints()
+USUAL_OPTIONS: Mapping[str, Any] = {
+    "maxRetriesOnFailure": 0, "defaultType": "spot",
+    # some exchanges raise as a warning that a list of all symbols is dear; we ask for it seldom, and must have all of it
+    "warnOnFetchOpenOrdersWithoutSymbol": False, "fetchOpenOrders": {"warnWithoutSymbol": False}}
 
 
 class Session:
@@ -224,7 +228,7 @@ def configured(maker: Callable[[Any], Any], profile: VenueProfile, *, endpoints:
     exchange = maker({"enableRateLimit": True, "timeout": round(1_000 * endpoints.answer_seconds), "verbose": False, **pace})
     exchange.logger = logging.getLogger("quarterdeck.silent")  # ccxt logs request headers, which hold the key
     exchange.logger.disabled = True
-    exchange.options = exchange.deep_extend(exchange.options, {**profile.options, "maxRetriesOnFailure": 0})
+    exchange.options = exchange.deep_extend(exchange.options, USUAL_OPTIONS, profile.options)
     if not profile.reads_currencies:
         exchange.has["fetchCurrencies"] = False
     if sandbox:

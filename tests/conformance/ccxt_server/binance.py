@@ -35,6 +35,8 @@ class BinanceError(Exception):
 class BinanceVenue(LocalVenue):
     """binance, for one account and one market."""
 
+    orders_a_page = 500
+
     def routes(self) -> None:
         router = self.app.router
         router.add_get("/api/v3/time", self.time)
@@ -48,6 +50,7 @@ class BinanceVenue(LocalVenue):
         router.add_delete("/api/v3/order", self.signed(self.cancel_order))
         router.add_get("/api/v3/openOrders", self.signed(self.open_orders))
         router.add_delete("/api/v3/openOrders", self.signed(self.cancel_open_orders))
+        router.add_get("/api/v3/allOrders", self.signed(self.all_orders))
         router.add_get("/api/v3/myTrades", self.signed(self.my_trades))
         router.add_get("/ws-api/v3", self.user_stream)
         router.add_get("/ws/{number}", self.market_stream)
@@ -184,6 +187,11 @@ class BinanceVenue(LocalVenue):
 
     def open_orders(self, params: dict[str, str]) -> Any:
         return [self.told(order) for order in self.backing.open_orders()]
+
+    def all_orders(self, params: dict[str, str]) -> Any:
+        since_ms, limit = int(params.get("startTime", 0)), int(params.get("limit", "500"))
+        found = [self.told(order) for order in self.backing.orders.values() if order.placed_ms >= since_ms]
+        return found[:min(limit, self.orders_a_page)]
 
     def cancel_open_orders(self, params: dict[str, str]) -> Any:
         orders = self.backing.open_orders()
