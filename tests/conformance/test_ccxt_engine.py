@@ -24,7 +24,7 @@ from tests.conformance.ccxt_server import coinbase
 from tests.conformance.ccxt_server.backing import API_KEY, SECRET, Backing, LocalVenue
 from tests.conformance.ccxt_server.binance import BinanceVenue
 from tests.conformance.ccxt_server.coinbase import CoinbaseVenue
-from tests.conformance.ccxt_server.desks import until
+from tests.conformance.ccxt_server.desks import DEADLINE_SECONDS, until
 from tests.conformance.ccxt_server.kraken import KrakenVenue
 from tests.conformance.desk import ACCOUNT
 
@@ -64,7 +64,7 @@ class Trading:
 
     async def end(self) -> None:
         self.engine.stop()
-        await asyncio.wait_for(self.task, 8)
+        await asyncio.wait_for(self.task, DEADLINE_SECONDS)
 
     async def quote(self, bid_ticks: int, ask_ticks: int) -> None:
         """The market moves, for the venue and, as soon as its stream stands, for the engine."""
