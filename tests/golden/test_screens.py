@@ -12,7 +12,7 @@ import pytest
 
 from engine.inputs import Connectivity, TradingState
 from engine.service import FlattenLine, FlattenView, Mode, Snapshot, StopHome
-from tests.tui.driving import driving
+from tests.tui.driving import Driver, driving
 from tests.tui.views import NOW_NS, account, position, snapshot
 
 PICTURES = Path(__file__).parent / "screens"
@@ -56,17 +56,25 @@ async def test_screen_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     await compare("main-no-colour", (120, 35), (), None, {})
 
 
+async def drawn(driver: Driver, name: str) -> str:
+    await driver.pilot.pause(0.02)
+    await driver.pilot.pause()
+    return driver.app.export_screenshot(title=name)
+
+
 async def compare(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,
                   options: dict[str, Any]) -> None:
     async with driving(first, size=size, **options) as driver:
         await driver.press(*keys)
         chart = driver.app.workstation.query_one("#chart")
+        if "7" in keys:
+            await driver.until(lambda: chart.display)
         await driver.until(lambda: not chart.display or not driver.app.snapshot.quotes or chart.has_bars)  # type: ignore[attr-defined,union-attr]
         if "ticket" in name:
             await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
-        await driver.pilot.pause()
-        await driver.pilot.pause()
-        picture = driver.app.export_screenshot(title=name)
+        picture, before = await drawn(driver, name), ""
+        while picture != before:  # two pictures alike: nothing is still being drawn
+            picture, before = await drawn(driver, name), picture
     path = PICTURES / f"{name}.svg"
     if os.environ.get("QUARTERDECK_PICTURES") == "write":
         path.write_text(picture, "utf-8")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LEAST_WIDTH_FOR_CANDLES = 36
 
 
+WIDEST_BARS = 400
+
+
 class Level(NamedTuple):
     """A price drawn as a line: its word, its line character and its tone."""
 
@@ -59,8 +62,8 @@ class ChartPane(Widget, can_focus=True):
 
     @property
     def bars_wanted(self) -> int:
-        """How many bars fill the plot."""
-        return max(20, min(400, self.size.width))
+        """How many bars fill the widest plot: asked for whatever the width is now, since the pane may be about to grow."""
+        return WIDEST_BARS
 
     @property
     def has_bars(self) -> bool:
