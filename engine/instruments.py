@@ -55,6 +55,10 @@ class Instrument(msgspec.Struct, frozen=True):
             raise InstrumentError(f"{self.instrument_id}: largest price x largest quantity does not fit 62 bits; "
                                   "use a coarser tick or lot, or lower limits")
 
+    def is_called(self, name: str) -> bool:
+        """Whether a person's name for it means it: its symbol or its whole id, in any case."""
+        return name.upper() in (self.symbol.upper(), self.instrument_id.upper())
+
     def signed_notional_minor(self, ticks: Ticks, signed_lots: Lots) -> Minor:
         """Value of a signed quantity, rounded down: an asset is worth less, a liability weighs more."""
         return ticks * signed_lots * self.value_num // self.value_den

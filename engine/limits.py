@@ -288,7 +288,7 @@ def list_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> list[C
     instrument = state.instruments[intent.instrument_id]
     checks: list[CheckView] = []
     if limits.blacklist:
-        barred = any(name.upper() in (instrument.symbol.upper(), instrument.instrument_id.upper()) for name in limits.blacklist)
+        barred = any(instrument.is_called(name) for name in limits.blacklist)
         checks.append(check("blacklist", not barred, "not listed", "listed" if barred else "not listed",
                             f"{instrument.symbol} is on the blacklist of {intent.portfolio}"))
     if limits.preferred_sectors:

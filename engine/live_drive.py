@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable
 
 from engine.inputs import ConnectionChanged, EngineStopping, Input, TimeAdvanced
 from engine.ports import MarketFeed
-from engine.shell import Shell, log_failure
+from engine.shell import WARM_BARS, Shell, log_failure
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 BEAT_SECONDS = 1.0
 BATCH = 256
 LAST_CALLS_SECONDS = 3.0
-WARM_BARS = 500
 LONGEST_FEED_WAIT_SECONDS = 60.0
 SLEEP_NS = 10 * NS_PER_SECOND
 

@@ -26,6 +26,7 @@ from engine.views import snapshot
 CHECKPOINT_ROWS = 5_000
 LOGGED_DEFECTS = 20
 LONGEST_BACKLOG = 20_000
+WARM_BARS = 500
 STOPPED = "the engine has stopped"
 UNWRITABLE = "the journal cannot be written"
 _log = logging.getLogger("quarterdeck.engine")

@@ -12,11 +12,10 @@ from engine.errors import InvariantBroken
 from engine.inputs import Bar, Input, MarketItem, TapeEnded, TimeAdvanced
 from engine.ports import Tape
 from engine.publisher import SNAPSHOT_SECONDS
-from engine.shell import Shell
+from engine.shell import WARM_BARS, Shell
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 BATCH = 256
-WARM_BARS = 500
 AFTER_ALL_NS = 1 << 62
 
 

@@ -208,9 +208,8 @@ def proposal_views(state: State, at_ns: Nanoseconds) -> tuple[ProposalView, ...]
 
 def _instrument_of(state: State, want: PlaceOrder) -> Instrument:
     """The instrument of a pending trade; also one that its account no longer lists."""
-    wanted = want.symbol.strip().upper()
     known = [*listed_in(state, want.portfolio), *state.instruments.values()]
-    return next(one for one in known if wanted in (one.symbol.upper(), one.instrument_id.upper()))
+    return next(one for one in known if one.is_called(want.symbol.strip()))
 
 
 def alert_views(state: State) -> tuple[AlertView, ...]:

@@ -50,7 +50,7 @@ def resolve(state: State, symbol: str, portfolio: str) -> Instrument | Refusal:
     wanted = symbol.strip().upper()
     listing = listed_in(state, portfolio)
     for instrument in listing:
-        if wanted in (instrument.symbol.upper(), instrument.instrument_id.upper()):
+        if instrument.is_called(wanted):
             return instrument
     near = [instrument.symbol for instrument in listing if instrument.symbol.upper().startswith(wanted[:2])]
     hint = f"; did you mean {', '.join(near[:3])}?" if near else ""

@@ -3,7 +3,9 @@
 from engine.decide import commands, proposals
 from engine.decide.sending import describe, send_entry
 from engine.inputs import AutomationLevel, ClosePosition, PlaceOrder
+from engine.instruments import Instrument
 from engine.orders import OrderKind
+from engine.positions import Position
 from engine.service import Refusal
 from engine.turn import Turn
 from engine.want import assess, exact_lots, resolve
@@ -17,7 +19,7 @@ def place_order(turn: Turn, want: PlaceOrder) -> None:
         return
     held = turn.state.position(want.portfolio, instrument.instrument_id)
     if held is not None and held.sign == -want.side.sign:
-        _reduce(turn, want)
+        _reduce(turn, want, instrument, held)
         return
     found = assess(turn.state, turn.market, turn.at_ns, want)
     if isinstance(found, Refusal):
@@ -35,12 +37,8 @@ def needs_approval(turn: Turn, want: PlaceOrder) -> bool:
     return want.propose or (want.origin != "manual" and automation is not AutomationLevel.AUTO_EXECUTE)
 
 
-def _reduce(turn: Turn, want: PlaceOrder) -> None:
+def _reduce(turn: Turn, want: PlaceOrder, instrument: Instrument, held: Position) -> None:
     """A sell of what is held (or a buy back) closes that much of it; it can never turn the position."""
-    instrument = resolve(turn.state, want.symbol, want.portfolio)
-    held = None if isinstance(instrument, Refusal) else turn.state.position(want.portfolio, instrument.instrument_id)
-    if isinstance(instrument, Refusal) or held is None:
-        return
     if needs_approval(turn, want):
         turn.refuse(want.command_id, describe(want), Refusal(
             "approval", "a person's own order", want.origin,

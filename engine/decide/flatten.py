@@ -6,14 +6,12 @@ from engine.effects import SendCancelAll
 from engine.events import FlattenFinished, FlattenProgressed, FlattenStarted, TradingStateChanged
 from engine.inputs import CancelAllAnswered, Flatten, TradingState, Unanswered, VenuePosition, VenueReport
 from engine.orders import Order, OrderIntent, OrderKind, OrderStatus, Purpose, Side
-from engine.protection import IN_FLIGHT
+from engine.protection import IN_FLIGHT, REDUCING_ONCE
 from engine.risk import approve_flatten
 from engine.service import AlertLevel, FlattenLine, Refusal
 from engine.state import FlattenState
 from engine.turn import Turn
 from engine.units import NS_PER_SECOND, Lots, Nanoseconds, seconds_to_ns
-
-CLOSING = frozenset({Purpose.EXIT, Purpose.FLATTEN})
 
 
 def start(turn: Turn, command: Flatten) -> None:
@@ -55,7 +53,7 @@ def step(turn: Turn, report: VenueReport) -> None:
     if flatten is None or flatten.finished or report.account not in flatten.accounts:
         return
     ours = [order for order in turn.state.orders.values() if order.intent.account == report.account and not order.external]
-    closing = [order for order in ours if order.intent.purpose in CLOSING]
+    closing = [order for order in ours if order.intent.purpose in REDUCING_ONCE]
     closing_ids = frozenset(order.client_order_id for order in closing)
     unknown = [order for order in ours if order.status in IN_FLIGHT]
     held = {position.instrument_id: position for position in report.positions if position.lots}
@@ -145,7 +143,7 @@ def beat(turn: Turn, asked_at_ns: Nanoseconds) -> None:
         if flatten.flat_accounts.get(account):
             continue
         closing = sum(1 for order in turn.state.orders.values()
-                      if order.intent.account == account and order.intent.purpose in CLOSING and order.acked)
+                      if order.intent.account == account and order.intent.purpose in REDUCING_ONCE and order.acked)
         if flatten.open_orders.get(account, 1) > closing:
             turn.effects.append(SendCancelAll(account))
         else:
