@@ -27,7 +27,8 @@ from engine.turn import Stamped
 from tests.conformance.alpaca_desk import endpoints_at
 from tests.conformance.alpaca_server.account import share
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer
-from tests.conformance.day_sites import AlpacaSite, CcxtSite
+from tests.conformance.ccxt_sites import BinanceSite, CcxtSite
+from tests.conformance.day_sites import AlpacaSite
 from tests.conformance.desk import ACCOUNT
 from tests.conformance.scripted_day import NOBODY_THERE, Site
 
@@ -80,7 +81,7 @@ class ManyShares(QuickShares):
             assert status == 200, answer
 
 
-class ManyOrders(CcxtSite):
+class ManyOrders(BinanceSite):
     """An account with many orders in its one market."""
 
     def fill_up(self) -> None:
@@ -187,7 +188,7 @@ def line(site: Site, what: str, taken: list[float], floor: float) -> None:
 
 async def main() -> None:
     await latencies(QuickShares())
-    await latencies(CcxtSite())
+    await latencies(BinanceSite())
     await reconciliation(ManyShares(), POSITIONS)
     await reconciliation(ManyOrders(), 1)
 

@@ -1,4 +1,4 @@
-"""The venues of the scripted day: the paper venue on disk, a local Alpaca, a local venue that speaks binance."""
+"""Two venues of the scripted day: the paper venue on disk and a local Alpaca. Those of ccxt are in `ccxt_sites`."""
 
 import asyncio
 import time
@@ -8,9 +8,6 @@ from pathlib import Path
 
 from brokers.alpaca.broker import AlpacaBroker
 from brokers.alpaca.feed import AlpacaFeed
-from brokers.ccxt_venue.broker import CcxtBroker, Tuning
-from brokers.ccxt_venue.feed import CcxtFeed
-from brokers.ccxt_venue.session import Endpoints
 from brokers.paper.broker import PaperBroker
 from engine.clocks import SystemClock, VirtualClock
 from engine.inputs import (
@@ -32,12 +29,8 @@ from engine.units import NS_PER_SECOND, Lots, Nanoseconds
 from tests.conformance.alpaca_desk import endpoints_at
 from tests.conformance.alpaca_server.account import share
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer, quote_message
-from tests.conformance.ccxt_server.backing import API_KEY, SECRET, Backing
-from tests.conformance.ccxt_server.binance import BinanceVenue
 from tests.conformance.desk import ACCOUNT, COIN, START_NS
-from tests.conformance.scripted_day import Site
-
-BY_HAND = "by hand"
+from tests.conformance.scripted_day import BY_HAND, Site
 
 # ---- paper ---------------------------------------------------------------------------------------------------------------
 
@@ -255,83 +248,3 @@ class AlpacaSite(Site):
     def place_by_hand(self) -> None:
         self.server.account.place({"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "50",
                                    "time_in_force": "gtc", "client_order_id": BY_HAND})
-
-
-# ---- ccxt ----------------------------------------------------------------------------------------------------------------
-
-
-class CcxtSite(Site):
-    """Coins at a local venue that speaks binance, through ccxt."""
-
-    name, symbol, instrument_id = "binance", "BTC/USD", "BTC/USD@local"
-    piece, lots_a_piece, minor_exponent = Decimal("0.1"), 10, 8
-    orders_path = "/api/v3/order"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backing = Backing()
-        self.venue = BinanceVenue(self.backing)
-        self.ccxt: CcxtBroker
-
-    async def open(self) -> None:
-        await self.venue.start()
-        self.backing.quote(9_990, 10_010)
-        await self.start()
-
-    async def close(self) -> None:
-        await self.stop()
-        await self.venue.stop()
-
-    def parts(self) -> tuple[Broker, MarketFeed, Clock]:
-        endpoints = Endpoints(self.venue.rest_url, self.venue.stream_url)
-        broker = CcxtBroker(ACCOUNT, "binance", lambda: (API_KEY, SECRET, None), symbols=["BTC/USD"], endpoints=endpoints,
-                            tuning=Tuning(venue="local", poll_seconds=0.05, rate_limit_ms=1))
-        self.ccxt = broker
-
-        def instruments() -> tuple[Instrument, ...]:
-            return broker._opened.listing.all() if broker._opened is not None else ()
-
-        return broker, CcxtFeed("binance", instruments=instruments, endpoints=endpoints, rate_limit_ms=1), SystemClock()
-
-    async def market(self, bid: Decimal, ask: Decimal, pieces: int) -> None:
-        self.backing.quote(int(bid * 100), int(ask * 100), self.lots(pieces))
-
-    async def show(self, bid: Decimal, ask: Decimal) -> None:
-        self.venue.on_quote()
-
-    def venue_lots(self) -> Lots:
-        return int(self.backing.balance("BTC") / Decimal("0.01"))
-
-    def open_stops(self) -> Lots:
-        return sum(order.intent.order_lots - order.cum_lots for order in self.backing.open_orders()
-                   if order.intent.kind is OrderKind.STOP and order.intent.side is Side.SELL)
-
-    def taken_ids(self) -> list[str]:
-        inward = self.ccxt._profile.wire_ids.inward
-        return [inward(order.client_id) for order in self.backing.orders.values() if not order.foreign]
-
-    def open_ids(self) -> list[str]:
-        return [order.client_id for order in self.backing.open_orders()]
-
-    def sendings(self) -> int:
-        return self.backing.calls("POST", self.orders_path)
-
-    def lose_next_answer(self, *, arrives: bool) -> None:
-        self.backing.fail("POST", self.orders_path, acts=arrives)
-
-    def mute(self) -> None:
-        for line in self.venue.lines:
-            line.hold()
-
-    def unmute(self) -> None:
-        for line in self.venue.lines:
-            line.release()
-
-    async def go_dark(self) -> None:
-        await self.venue.stop()
-
-    async def come_back(self) -> None:
-        await self.venue.start()
-
-    def place_by_hand(self) -> None:
-        self.backing.place(BY_HAND, Side.BUY, OrderKind.LIMIT, Decimal("0.20"), limit=Decimal(50), foreign=True)

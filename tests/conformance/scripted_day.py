@@ -40,6 +40,7 @@ DEADLINE_SECONDS = 20.0
 BEAT_EVERY_SECONDS = 0.05
 # A fill while nobody was there to see it is covered once it is seen; until then only the older stop stands.
 NOBODY_THERE = ("disconnect with a missed fill", "crash after the venue took it")
+BY_HAND = "by hand"
 LIMITS = Limits(collar_bps=2_000, duplicate_seconds=0, orders_per_minute=1_000)
 
 
@@ -79,7 +80,7 @@ def want(command_id: str, symbol: str, quantity: Decimal, stop: str, *, limit: s
 
 
 class Site(ABC):
-    """One venue with one market, and the engine of the moment."""
+    """One venue with one market, and the engine of the moment. `stops_rest` where stop orders rest at the venue."""
 
     name: str
     symbol: str
@@ -87,6 +88,7 @@ class Site(ABC):
     piece: Decimal
     lots_a_piece: Lots
     minor_exponent: int
+    stops_rest = True
 
     def __init__(self) -> None:
         self.journal: Journal = MortalJournal()
@@ -217,6 +219,11 @@ class Site(ABC):
         found = self.state.homes.get(self.position.key) if self.position is not None else None
         return found.home if found else None
 
+    @property
+    def stop_home(self) -> StopHome:
+        """Where a stop belongs here."""
+        return StopHome.VENUE if self.stops_rest else StopHome.ENGINE
+
     def lots(self, pieces: int) -> Lots:
         return pieces * self.lots_a_piece
 
@@ -284,7 +291,8 @@ class Site(ABC):
         lots = self.lots(pieces)
         await self.until(lambda: self.our_lots == self.venue_lots() == lots, f"{lots} lots, ours and the venue's")
         if lots:
-            await self.until(lambda: self.home is StopHome.VENUE and self.open_stops() == lots, "a stop for all of it")
+            await self.until(lambda: self.home is self.stop_home and self.open_stops() == (lots if self.stops_rest else 0),
+                             "a stop for all of it")
         report = await self.broker.report(0, ())
         assert isinstance(report, VenueReport), report
         theirs = sum(each.lots for each in report.positions if each.instrument_id == self.instrument_id)
@@ -313,8 +321,9 @@ async def entry_by_market(site: Site) -> None:
 
 
 async def entry_by_limit_in_parts(site: Site) -> None:
+    resting = len(site.open_ids())
     await site.buy(10, "94", limit="99.50")
-    await site.until(lambda: len(site.open_ids()) >= 2, "the limit at rest")
+    await site.until(lambda: len(site.open_ids()) > resting, "the limit at rest")
     await site.quote("99.30", "99.40", 4)
     await site.agree(14)
     await site.quote("99.20", "99.30", 50)

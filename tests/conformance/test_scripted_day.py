@@ -13,11 +13,13 @@ from engine.inputs import Reconcile
 from engine.orders import OrderStatus
 from engine.service import StopHome
 from store.journal import SqliteJournal
-from tests.conformance.day_sites import AlpacaSite, CcxtSite, PaperSite
+from tests.conformance.ccxt_sites import BinanceSite, CoinbaseSite, KrakenSite
+from tests.conformance.day_sites import AlpacaSite, PaperSite
 from tests.conformance.scripted_day import DEADLINE_SECONDS, NOBODY_THERE, Site, assert_nothing_doubled, trading_day
 
 SITES: dict[str, Callable[[Path], Site]] = {
-    "paper": PaperSite, "alpaca": lambda _: AlpacaSite(), "binance": lambda _: CcxtSite()}
+    "paper": PaperSite, "alpaca": lambda _: AlpacaSite(), "binance": lambda _: BinanceSite(),
+    "kraken": lambda _: KrakenSite(), "coinbase": lambda _: CoinbaseSite()}
 
 
 @pytest.fixture(params=SITES)

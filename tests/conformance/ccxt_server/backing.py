@@ -245,13 +245,13 @@ class Backing:
 
     def calls(self, method: str, path: str) -> int:
         """How many requests of a kind came in."""
-        return sum(1 for each in self.requests if each[0] == method and path in each[1])
+        return sum(1 for each in self.requests if each[0] == method and each[1].endswith(path))
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Count requests and let the ordered ones fail."""
         self.requests.append((request.method, request.path))
-        fault = next((each for each in self.faults if each.method == request.method and each.path in request.path), None)
+        fault = next((each for each in self.faults if each.method == request.method and request.path.endswith(each.path)), None)
         if fault is None:
             return await handler(request)  # type: ignore[no-any-return]
         self.faults.remove(fault)
