@@ -12,10 +12,12 @@ from engine.orders import Order, OrderIntent, OrderKind, OrderStatus, Purpose, S
 from engine.positions import EXTERNAL, Position
 from engine.risk import approve_exit
 from engine.service import AlertLevel, Refusal, StopHome
+from engine.state import AccountState
 from engine.turn import Turn
 from engine.units import NS_PER_SECOND, Lots, Nanoseconds, Ticks
 
 COLLAR_PARTS = 50
+MOST_PIECES = 4
 REFUSALS_BEFORE_LIMIT = 2
 LONGEST_BACKOFF_SECONDS = 60
 STALE_WATCH_NS = 60 * NS_PER_SECOND
@@ -46,16 +48,23 @@ def guard(turn: Turn, portfolio: str, instrument_id: str) -> None:
     if position is None:
         _cancel_orphans(turn, protective)
         return
-    if account.connectivity is Connectivity.DOWN and position.exit_reason and account.capabilities.reduce_only:
-        # Its stream is down, its ears may not be: an order that can only reduce is worth the try, and refusals back off.
-        _leave(turn, position, orders, account.capabilities)
-    elif account.connectivity is Connectivity.LIVE:
-        partly = position.exit_lots > 0 and account.capabilities.reduce_only
-        if position.exit_reason:
-            _leave(turn, position, orders, account.capabilities)
-        if (not position.exit_reason or partly) and (position.strategy != EXTERNAL or position.plan.protects):
-            _rest_at_venue(turn, position, protective, account.capabilities)
+    can = account.capabilities
+    # A stream that is down says nothing of the venue's ears: an order that can only reduce is worth the try, and refusals
+    # back off.
+    if position.exit_reason and (can.reduce_only or account.connectivity is Connectivity.LIVE):
+        _leave(turn, position, orders, can)
+    partly = position.exit_lots > 0 and can.reduce_only
+    if may_act(account) and (not position.exit_reason or partly) \
+            and (position.strategy != EXTERNAL or position.plan.protects):
+        _rest_at_venue(turn, position, protective, can)
     keep_ledger(turn, portfolio, instrument_id)
+
+
+def may_act(account: AccountState) -> bool:
+    """Whether protective orders may be sent: the venue has confirmed what is held, or it is being asked and takes orders that
+    can only reduce, which do no harm where it turns out to hold less."""
+    asking = account.connectivity is Connectivity.RECONCILING and account.capabilities.reduce_only
+    return asking or account.connectivity is Connectivity.LIVE
 
 
 def _cancel_orphans(turn: Turn, protective: list[Order]) -> None:
@@ -72,31 +81,55 @@ def _rest_at_venue(turn: Turn, position: Position, protective: list[Order], can:
     stops = [order for order in protective if order.intent.purpose is Purpose.STOP]
     targets = [order for order in protective if order.intent.purpose is Purpose.TARGET]
     stop_ticks = position.stop_ticks if can.stop else 0
-    _one_level(turn, position, stops, stop_ticks, Purpose.STOP, can)
+    one_level = _new_first if can.reduce_only else _within_what_is_held
+    one_level(turn, position, stops, stop_ticks, Purpose.STOP)
     beside_stop = can.oco or (not stop_ticks and can.reduce_only)
-    _one_level(turn, position, targets, position.plan.target_ticks if beside_stop else 0, Purpose.TARGET, can)
+    one_level(turn, position, targets, position.plan.target_ticks if beside_stop else 0, Purpose.TARGET)
 
 
-def _one_level(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose,
-               can: VenueCapabilities) -> None:
-    """One order at `ticks` for the whole position: place it first where the venue lets two stand for a moment, otherwise
-    cancel what is wrong first, while the engine watches the level."""
-    lots = abs(position.lots)
+def _new_first(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose) -> None:
+    """One order at `ticks` for the whole position, at a venue that lets two stand for a moment: the old one goes once the new
+    one stands."""
     right = [order for order in standing if ticks and level_of(order) == ticks and not is_leaving(order)
-             and (covered_lots(turn, order) >= lots if can.reduce_only else covered_lots(turn, order) == lots)]
+             and turn.state.covered_lots(order) >= abs(position.lots)]
     keeper = next((order for order in right if order.status not in IN_FLIGHT), None)
     if keeper is not None or not ticks:
         for order in standing:
             if order is not keeper:
                 turn.cancel(order, "replaced" if keeper else "no longer asked")
+    elif not right:
+        _place(turn, position, abs(position.lots), ticks, purpose, position.opened_by)
+
+
+def _within_what_is_held(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose) -> None:
+    """Orders at `ticks` for the whole position, at a venue whose exits may not add up to more than is held. What is missing is
+    added beside what stands; what stands wrong must go before its replacement can come, and goes only while the engine
+    watches the level meanwhile: a stop at an old level, or for too few lots, is better than none."""
+    right = [order for order in standing if ticks and level_of(order) == ticks and not is_leaving(order)]
+    wrong = [order for order in standing if order not in right]
+    missing = abs(position.lots) - sum(turn.state.covered_lots(order) for order in standing)
+    watches = engine_watches(turn, position)
+    if watches and any(is_leaving(order) for order in standing):
+        return  # what replaces them comes once, for all of them
+    if ticks and missing > 0 and (not standing or _stands_alone(turn, position, missing, ticks, len(right))):
+        _place(turn, position, missing, ticks, purpose, "" if right else position.opened_by)
+        missing = 0
+    if ticks and not watches:
         return
-    if right:
-        return
-    if standing and not can.reduce_only:
-        for order in standing:
+    for order in wrong:
+        turn.cancel(order, "making room for its replacement" if ticks else "no longer asked")
+    surplus = sum(turn.state.covered_lots(order) for order in right) - abs(position.lots)
+    for order in reversed(right):
+        if surplus > 0 or missing > 0:
             turn.cancel(order, "making room for its replacement")
-        return
-    _place(turn, position, lots, ticks, purpose)
+            surplus -= turn.state.covered_lots(order)
+
+
+def _stands_alone(turn: Turn, position: Position, lots: Lots, ticks: Ticks, pieces: int) -> bool:
+    """Whether the venue would take an order for so few lots, beside as many others at the level."""
+    instrument = turn.state.instruments[position.instrument_id]
+    return (pieces < MOST_PIECES and lots >= instrument.min_lots
+            and instrument.notional_minor(ticks, lots) >= instrument.min_notional_minor)
 
 
 def level_of(order: Order) -> Ticks:
@@ -108,12 +141,12 @@ def is_leaving(order: Order) -> bool:
     return len(order.cancel_requests) > len(order.cancel_answers)
 
 
-def covered_lots(turn: Turn, order: Order) -> Lots:
-    """How much of a position an exit order covers; a native child only what its parent has filled."""
-    parent = turn.state.order(order.intent.parent_id) if order.intent.parent_id else None
-    if parent is None:
-        return order.leaves_lots
-    return min(order.leaves_lots, parent.cum_lots - order.cum_lots)
+def standing_lots(turn: Turn, position: Position, purpose: Purpose, level_ticks: Ticks = 0) -> Lots:
+    """How many lots of a position the venue has confirmed orders of that purpose for, at that level (0: at any); not those
+    that are being cancelled."""
+    return sum(turn.state.covered_lots(order) for order in turn.state.orders_in(position.portfolio, position.instrument_id)
+               if order.intent.purpose is purpose and order.status not in IN_FLIGHT and not is_leaving(order)
+               and level_ticks in (0, level_of(order)))
 
 
 def exit_intent(  # noqa: PLR0913 - an intent has that many terms
@@ -130,7 +163,8 @@ def exit_intent(  # noqa: PLR0913 - an intent has that many terms
         strategy=position.strategy, decision_ticks=mark.take_ticks(-position.sign) if mark else 0, reason=reason)
 
 
-def _place(turn: Turn, position: Position, lots: Lots, ticks: Ticks, purpose: Purpose) -> None:
+def _place(turn: Turn, position: Position, lots: Lots, ticks: Ticks, purpose: Purpose,
+           oco_group: str) -> None:
     mark = turn.market.marks.get(position.instrument_id)
     if purpose is Purpose.STOP and mark and (mark.value_ticks(position.sign) - ticks) * position.sign <= 0:
         want_exit(turn, position, "the stop's level was already passed", seen_ticks=mark.value_ticks(position.sign))
@@ -142,7 +176,7 @@ def _place(turn: Turn, position: Position, lots: Lots, ticks: Ticks, purpose: Pu
         if turn.at_ns - last.intended_at_ns < wait_ns:
             return
     kind = OrderKind.STOP if purpose is Purpose.STOP else OrderKind.LIMIT
-    intent = exit_intent(turn, position, lots, kind, purpose, oco_group=position.opened_by,
+    intent = exit_intent(turn, position, lots, kind, purpose, oco_group=oco_group,
                          limit_ticks=ticks if purpose is Purpose.TARGET else 0,
                          trigger_ticks=ticks if purpose is Purpose.STOP else 0, reason=f"{purpose} of the plan")
     approved = approve_exit(turn.state, intent)
@@ -213,7 +247,7 @@ def keep_ledger(turn: Turn, portfolio: str, instrument_id: str) -> None:
         return
     home, detail = _home_of(turn, position)
     known = turn.state.homes.get(position.key)
-    bare = home is StopHome.NONE or (home is StopHome.PENDING and not _engine_watches(turn, position))
+    bare = home is StopHome.NONE or (home is StopHome.PENDING and not engine_watches(turn, position))
     if known and (known.home, known.detail) == (home, detail) and bare == bool(position.bare_since_ns):
         return
     turn.emit(ProtectionChanged(position.key, home, bare, detail))
@@ -223,24 +257,26 @@ def keep_ledger(turn: Turn, portfolio: str, instrument_id: str) -> None:
 
 def _home_of(turn: Turn, position: Position) -> tuple[StopHome, str]:
     stops = [order for order in turn.state.orders_in(position.portfolio, position.instrument_id)
-             if order.intent.purpose is Purpose.STOP and covered_lots(turn, order) >= abs(position.lots)]
-    for order in stops:
-        if order.status not in IN_FLIGHT and not is_leaving(order):
-            return StopHome.VENUE, order.venue_order_id
-    if any(order.status in IN_FLIGHT for order in stops):
+             if order.intent.purpose is Purpose.STOP and not is_leaving(order)]
+    firm = [order for order in stops if order.status not in IN_FLIGHT]
+    lots = abs(position.lots)
+    if sum(turn.state.covered_lots(order) for order in firm) >= lots:
+        whole = next((order for order in firm if turn.state.covered_lots(order) >= lots), None)
+        return StopHome.VENUE, ", ".join(order.venue_order_id for order in ([whole] if whole else firm))
+    if sum(turn.state.covered_lots(order) for order in stops) >= lots:
         return StopHome.PENDING, "the stop is on its way to the venue"
     if not (position.plan.protects or position.stop_ticks):
         return StopHome.NONE, "no stop was asked for"
-    if not _engine_watches(turn, position):
+    if not engine_watches(turn, position):
         return StopHome.NONE, "no connection to the venue or no fresh price"
     return StopHome.ENGINE, "the engine watches the price"
 
 
-def _engine_watches(turn: Turn, position: Position) -> bool:
+def engine_watches(turn: Turn, position: Position) -> bool:
     """The engine can act on a stop: it has one, the venue answers, and prices of an open market are fresh."""
     if not (position.plan.protects or position.stop_ticks):
         return False
-    if turn.state.accounts[position.account].connectivity is not Connectivity.LIVE:
+    if not may_act(turn.state.accounts[position.account]):
         return False
     mark = turn.market.marks.get(position.instrument_id)
     if not turn.market.session_open(turn.state.instruments[position.instrument_id].session, turn.at_ns):

@@ -222,7 +222,7 @@ def approve_exit(state: State, intent: OrderIntent) -> RiskApproved | Refusal:
                        "an exit may only reduce what is held")
     capabilities = state.account_of(intent.portfolio).capabilities
     if not capabilities.reduce_only:
-        live = sum(order.leaves_lots for order in state.orders_in(intent.portfolio, intent.instrument_id)
+        live = sum(state.covered_lots(order) for order in state.orders_in(intent.portfolio, intent.instrument_id)
                    if order.intent.side is intent.side and not _one_cancels(order, intent))
         if live + intent.order_lots > abs(held):
             return Refusal("reduces", f"{abs(held)} lots", f"{live} lots are already on their way out",

@@ -212,6 +212,13 @@ class State(msgspec.Struct, frozen=True):
         return [order for order in self.orders.values()
                 if order.intent.instrument_id == instrument_id and order.intent.portfolio == portfolio]
 
+    def covered_lots(self, order: Order) -> Lots:
+        """How much of a position an exit order covers; a native child only what its parent has filled."""
+        parent = self.order(order.intent.parent_id) if order.intent.parent_id else None
+        if parent is None:
+            return order.leaves_lots
+        return min(order.leaves_lots, parent.cum_lots - order.cum_lots)
+
     def effective_state(self, portfolio: str) -> TradingState:
         """The strictest of the portfolio's latch, its brakes, and the global latch."""
         known = self.portfolios[portfolio]

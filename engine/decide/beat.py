@@ -5,11 +5,11 @@ from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
 from engine.orders import Order, OrderStatus, Purpose
-from engine.positions import exit_state
+from engine.positions import exit_state, position_key
 from engine.protection import IN_FLIGHT, want_exit
 from engine.service import AlertLevel, ProposalStatus, StopHome
 from engine.turn import Turn
-from engine.units import seconds_to_ns
+from engine.units import Lots, seconds_to_ns
 
 ASKED_AGAIN = IN_FLIGHT | {OrderStatus.PENDING_CANCEL, OrderStatus.DISPUTED}
 
@@ -73,7 +73,9 @@ def _ask_for_reports(turn: Turn) -> None:
 
 
 def _look_at_positions(turn: Turn) -> None:
+    """Time exits, touched levels, and positions of which something is not yet as it should be."""
     grace_ns = seconds_to_ns(turn.state.settings.venue_stop_grace_seconds)
+    standing = _lots_at_level(turn)
     for position in list(turn.state.positions.values()):
         hold_ns = position.plan.max_hold_ns
         if hold_ns and turn.at_ns >= position.opened_at_ns + hold_ns:
@@ -81,8 +83,21 @@ def _look_at_positions(turn: Turn) -> None:
         elif position.touched_at_ns and turn.at_ns - position.touched_at_ns >= grace_ns:
             _grace_over(turn, position.key)
         home = turn.state.homes.get(position.key)
-        if position.exit_reason or home is None or home.home is not StopHome.VENUE:
+        if position.exit_reason or home is None or home.home is not StopHome.VENUE \
+                or standing.get(position.key, 0) != abs(position.lots):
             turn.touch(position.portfolio, position.instrument_id)
+
+
+def _lots_at_level(turn: Turn) -> dict[str, Lots]:
+    """For how many lots of each position a stop stands at the level in force; older ones may have had to wait for a price."""
+    found: dict[str, Lots] = {}
+    for order in turn.state.orders.values():
+        if order.intent.purpose is Purpose.STOP:
+            key = position_key(order.intent.portfolio, order.intent.instrument_id)
+            position = turn.state.positions.get(key)
+            if position is not None and order.intent.trigger_ticks == position.stop_ticks:
+                found[key] = found.get(key, 0) + turn.state.covered_lots(order)
+    return found
 
 
 def _grace_over(turn: Turn, key: str) -> None:

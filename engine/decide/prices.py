@@ -5,7 +5,7 @@ from engine.inputs import Bar, Quote
 from engine.kernel.exits import HOLD_OVER, NO_EXIT, STOP_HIT, exit_in_bar, exit_on_price, trailed
 from engine.orders import Purpose
 from engine.positions import Position, exit_state
-from engine.protection import IN_FLIGHT, covered_lots, is_leaving, level_of, want_exit
+from engine.protection import standing_lots, want_exit
 from engine.turn import Turn
 from engine.units import Nanoseconds, Ticks
 from engine.watch import Watch, trail_step
@@ -70,12 +70,10 @@ def leave_by_rule(turn: Turn, position: Position, code: int, price: Ticks) -> No
 
 
 def rests_at_venue(turn: Turn, position: Position, purpose: Purpose) -> bool:
-    """An order of that purpose stands at the venue, confirmed, at the level in force, for the whole position; not one at a
+    """Orders of that purpose stand at the venue, confirmed, at the level in force, for the whole position; not those at a
     level that the stop has left behind, nor one that is being cancelled."""
     level_ticks = position.stop_ticks if purpose is Purpose.STOP else position.plan.target_ticks
-    return any(order.intent.purpose is purpose and order.status not in IN_FLIGHT and not is_leaving(order)
-               and level_of(order) == level_ticks and covered_lots(turn, order) >= abs(position.lots)
-               for order in turn.state.orders_in(position.portfolio, position.instrument_id))
+    return bool(level_ticks) and standing_lots(turn, position, purpose, level_ticks) >= abs(position.lots)
 
 
 def move_stop(turn: Turn, position: Position, stop_ticks: Ticks, best_ticks: Ticks, seen_ticks: Ticks, *,

@@ -103,9 +103,8 @@ def test_the_engine_leaves_by_itself_on_either_side(side: Side, stop: str, hit: 
     assert [(one.side, one.order_lots, one.purpose) for one in desk.sent] == [(side.opposite, 10, Purpose.EXIT)]
 
 
-@pytest.mark.parametrize("can", [NO_BRACKETS, PLAIN], ids=["new first", "cancel first"])
-def test_a_partial_fill_and_then_more_end_with_one_stop_for_all(can: VenueCapabilities) -> None:
-    desk = Desk(can=can)
+def test_a_partial_fill_and_then_more_end_with_one_stop_for_all() -> None:
+    desk = Desk(can=NO_BRACKETS)
     desk.do(bought())
     desk.accept()
     entry = desk.open(Purpose.ENTRY)[0].client_order_id
