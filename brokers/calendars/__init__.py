@@ -1,0 +1,1 @@
+"""When stock exchanges trade: tables drawn from the exchange_calendars library, and the library itself for all else."""
