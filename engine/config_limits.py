@@ -98,6 +98,9 @@ def _loss_contradictions(limits: Limits) -> Iterator[str]:
     for name in ("max_risk_per_order_fraction", "max_bucket_heat_fraction", "max_correlated_heat_fraction"):
         if getattr(limits, name) > heat:
             yield f"limits.{name} ({getattr(limits, name)}) is above limits.max_heat_fraction ({heat}): it never binds"
+    if 0 < limits.max_expected_shortfall_fraction <= limits.max_value_at_risk_fraction:
+        yield (f"limits.max_value_at_risk_fraction ({limits.max_value_at_risk_fraction}) is not below "
+               f"limits.max_expected_shortfall_fraction ({limits.max_expected_shortfall_fraction}): it never binds")
     losses = [(name, getattr(limits, name)) for name in ("max_day_loss_fraction", "max_week_loss_fraction",
                                                          "max_drawdown_fraction") if getattr(limits, name)]
     for (near, nearer), (far, further) in pairwise(losses):

@@ -39,30 +39,38 @@ def correlation_of(market: MarketView, instrument_ids: Sequence[str]) -> Correla
     """The correlation of these instruments by the bars that all of them have; kept until all of them closed another bar."""
     wanted = tuple(sorted(set(instrument_ids)))
     slot = crc32("|".join(wanted).encode()) % KEPT_MATRICES  # a matrix of many is large: only so many are kept
-    return market.remembered(("correlation", slot), (wanted, _stamp(market, wanted)), lambda: _measured(market, wanted))
+    stamp = (wanted, common_stamp(market, wanted, RETURN_BARS))
+    return market.remembered(("correlation", slot), stamp, lambda: _measured(market, wanted))
 
 
-def _stamp(market: MarketView, wanted: Sequence[str]) -> tuple[int, ...]:
+def common_stamp(market: MarketView, wanted: Sequence[str], most: int) -> tuple[int, ...]:
     """What changes when there is another bar in common: the oldest of the newest closes, and how many bars each has."""
     stamps = [market.bars_stamp(instrument_id) for instrument_id in wanted]
     newest = [close_ns for close_ns, count in stamps if count > LEAST_RETURNS]
-    return (min(newest, default=0), *(min(count, RETURN_BARS + 1) for _, count in stamps))
+    return (min(newest, default=0), *(min(count, most + 1) for _, count in stamps))
 
 
 def _measured(market: MarketView, wanted: Sequence[str]) -> Correlation:
-    closes = {instrument_id: {bar.close_ns: bar.close_ticks for bar in market.bars(instrument_id, RETURN_BARS + 1)}
+    found = returns_in_common(market, wanted, RETURN_BARS)
+    rows = {instrument_id: standard for instrument_id, returns in found.items()
+            if (standard := standardised(returns)) is not None}
+    if not found:
+        return NOTHING_KNOWN
+    matrix, shrinkage = shrunk_correlation(list(rows.values()))
+    count = len(next(iter(found.values())))
+    return Correlation({instrument_id: place for place, instrument_id in enumerate(rows)}, matrix, shrinkage, count)
+
+
+def returns_in_common(market: MarketView, wanted: Sequence[str], most: int) -> dict[str, list[float]]:
+    """The newest returns, at most so many, of the closed bars that all of these instruments have; one without enough bars is
+    left out, and all of them are where too few bars are common."""
+    closes = {instrument_id: {bar.close_ns: bar.close_ticks for bar in market.bars(instrument_id, most + 1)}
               for instrument_id in wanted}
     known = {instrument_id: found for instrument_id, found in closes.items() if len(found) > LEAST_RETURNS}
     times = common_times(list(known.values()))
     if len(times) <= LEAST_RETURNS:
-        return NOTHING_KNOWN
-    rows: dict[str, list[float]] = {}
-    for instrument_id, found in known.items():
-        standard = standardised(returns_of([found[at_ns] for at_ns in times]))
-        if standard is not None:
-            rows[instrument_id] = standard
-    matrix, shrinkage = shrunk_correlation(list(rows.values()))
-    return Correlation({instrument_id: place for place, instrument_id in enumerate(rows)}, matrix, shrinkage, len(times) - 1)
+        return {}
+    return {instrument_id: returns_of([found[at_ns] for at_ns in times]) for instrument_id, found in known.items()}
 
 
 def common_times(closes: Sequence[dict[Nanoseconds, Ticks]]) -> list[Nanoseconds]:

@@ -7,7 +7,11 @@ from fractions import Fraction
 import msgspec
 
 from engine.errors import InstrumentError
-from engine.units import MAX_PRODUCT, Lots, Minor, Ticks
+from engine.units import MAX_PRODUCT, NS_PER_SECOND, Lots, Minor, Nanoseconds, Ticks
+
+ALWAYS_OPEN = "24/7"
+DAY_NS = 86_400 * NS_PER_SECOND
+SESSION_NS = 23_400 * NS_PER_SECOND
 
 
 class AssetClass(StrEnum):
@@ -40,7 +44,7 @@ class Instrument(msgspec.Struct, frozen=True):
     maker_fee_ppm: int = 0
     shortable: bool = True
     tradable: bool = True
-    session: str = "24/7"
+    session: str = ALWAYS_OPEN
     value_num: int = 0
     value_den: int = 0
 
@@ -58,6 +62,11 @@ class Instrument(msgspec.Struct, frozen=True):
     def is_called(self, name: str) -> bool:
         """Whether a person's name for it means it: its symbol or its whole id, in any case."""
         return name.upper() in (self.symbol.upper(), self.instrument_id.upper())
+
+    @property
+    def trading_day_ns(self) -> Nanoseconds:
+        """How long it trades in a day: all of it, or an exchange's six and a half hours."""
+        return DAY_NS if self.session == ALWAYS_OPEN else SESSION_NS
 
     def signed_notional_minor(self, ticks: Ticks, signed_lots: Lots) -> Minor:
         """Value of a signed quantity, rounded down: an asset is worth less, a liability weighs more."""

@@ -18,6 +18,7 @@ from engine.market import Mark, MarketView
 from engine.orders import OrderIntent, Purpose
 from engine.service import CheckView
 from engine.state import State
+from engine.tail_risk import Tail, TailBook, in_minor, tail_book
 from engine.units import NS_PER_SECOND, Lots, Minor, Nanoseconds, Ticks
 from engine.valuation import (
     entry_orders,
@@ -31,9 +32,6 @@ from engine.valuation import (
 )
 
 BPS = 10_000
-ALWAYS_OPEN = "24/7"
-DAY_NS = 86_400 * NS_PER_SECOND
-SESSION_NS = 23_400 * NS_PER_SECOND
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 type SizeCheck = Callable[[Book, Lots], CheckView]
@@ -82,6 +80,7 @@ class Book(NamedTuple):
     day_equity_minor: Minor
     day_notional_minor: Minor
     daily_volume_lots: float | None
+    tail: TailBook | None
 
     def money(self, minor: Minor) -> str:
         return f"{self.instrument.money(minor)} {self.currency}"
@@ -113,7 +112,6 @@ def book_of(state: State, market: MarketView, intent: OrderIntent, entry: Ticks)
     same_side += sum(order.leaves_lots for order in state.orders_in(intent.portfolio, intent.instrument_id)
                      if order.intent.purpose is Purpose.ENTRY and order.intent.side is intent.side)
     equity = equity_minor(state, market, intent.portfolio)
-    day_ns = DAY_NS if instrument.session == ALWAYS_OPEN else SESSION_NS
     return Book(
         state=state, intent=intent, instrument=instrument, limits=limits, currency=portfolio.settings.currency,
         entry_ticks=entry, size_factor=size_factor(portfolio), equity_minor=equity,
@@ -124,8 +122,17 @@ def book_of(state: State, market: MarketView, intent: OrderIntent, entry: Ticks)
         if limits.max_correlated_heat_fraction else None,
         day_equity_minor=equity if portfolio.day_equity_minor is None else portfolio.day_equity_minor,
         day_notional_minor=portfolio.day_entry_notional_minor,
-        daily_volume_lots=market.daily_volume_lots(instrument.instrument_id, day_ns)
-        if limits.max_daily_volume_fraction else None)
+        daily_volume_lots=market.daily_volume_lots(instrument.instrument_id, instrument.trading_day_ns)
+        if limits.max_daily_volume_fraction else None,
+        tail=book_tail(state, market, intent.portfolio, instrument)
+        if limits.max_value_at_risk_fraction or limits.max_expected_shortfall_fraction else None)
+
+
+def book_tail(state: State, market: MarketView, portfolio: str, more_in: Instrument | None = None) -> TailBook:
+    """What the portfolio may lose on a bad day, at the confidence of its limits."""
+    work = [(state.instruments[instrument_id], minor, is_working)
+            for instrument_id, minor, is_working in at_work(state, market, portfolio)]
+    return tail_book(market, work, state.portfolios[portfolio].settings.limits.tail_confidence, more_in)
 
 
 def exposure_of(state: State, market: MarketView, portfolio: str, like: Instrument | None = None) -> Exposure:
@@ -244,6 +251,32 @@ def _hot(book: Book, name: str, minor: Minor, limit: float) -> CheckView:
                  f"{name}{where} would be {share:.2%} of equity; the limit is {allowed:.2%}{_braked(book)}")
 
 
+def value_at_risk(book: Book, lots: Lots) -> CheckView:
+    """The normal figure: it can only grow with size once it grows, which the historical one need not."""
+    return _tailed(book, "value at risk", _tail(book, lots).normal_var_minor, book.limits.max_value_at_risk_fraction)
+
+
+def expected_shortfall(book: Book, lots: Lots) -> CheckView:
+    """The larger of both figures; the historical one is never below the historical value at risk, so it bounds that too."""
+    tail = _tail(book, lots)
+    return _tailed(book, "expected shortfall", max(tail.historical_shortfall_minor, tail.normal_shortfall_minor),
+                   book.limits.max_expected_shortfall_fraction)
+
+
+def _tail(book: Book, lots: Lots) -> Tail:
+    assert book.tail is not None
+    return book.tail.tail(book.intent.side.sign * book.notional(lots))
+
+
+def _tailed(book: Book, name: str, loss: float, limit: float) -> CheckView:
+    share = book.share(in_minor(loss))
+    unknown = "" if book.tail is None or book.tail.along is not None else \
+        f" ({book.instrument.symbol} has too few bars and counts in full)"
+    return check(name, share <= limit, f"{limit:.2%}", f"{share:.2%}",
+                 f"the one-day {name} at {book.limits.tail_confidence:.1%} would be {share:.2%} of equity{unknown}; "
+                 f"the limit is {limit:.2%}")
+
+
 def daily_notional(book: Book, lots: Lots) -> CheckView:
     cap = int(max(0, book.day_equity_minor) * book.limits.max_daily_notional_fraction)
     after = book.day_notional_minor + book.notional(lots)
@@ -275,6 +308,7 @@ def size_checks(book: Book) -> list[SizeCheck]:
         (limits.max_sector_fraction and has_sector, sector_share), (limits.max_asset_class_fraction, asset_class_share),
         (limits.max_bucket_fraction and book.bucket != book.instrument.symbol, bucket_share), (True, heat),
         (limits.max_bucket_heat_fraction, bucket_heat_check), (book.correlated is not None, correlated_heat_check),
+        (limits.max_value_at_risk_fraction, value_at_risk), (limits.max_expected_shortfall_fraction, expected_shortfall),
         (limits.max_daily_notional_fraction, daily_notional), (limits.max_daily_volume_fraction, daily_volume)]
     return [one for is_on, one in rows if is_on]
 

@@ -10,16 +10,18 @@ from engine.brakes import is_valued, size_factor
 from engine.correlation import Correlation, correlation_of
 from engine.heat import HeatLine, bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of
 from engine.inputs import Limits
-from engine.limits import at_work
+from engine.limits import at_work, book_tail
 from engine.market import MarketView
 from engine.orders import Purpose
-from engine.service import BrakeView, HeatView, LimitView, RiskView, ShareView
+from engine.service import BrakeView, CorrelationView, HeatView, LimitView, RiskView, ShareView, TailView
 from engine.state import PortfolioState, State
+from engine.tail_risk import HORIZON_DAYS, Tail, TailBook, in_minor
 from engine.tolerance import FIELDS, PRESETS, described, limit_text
 from engine.units import NS_PER_SECOND, Minor, Nanoseconds
 from engine.valuation import equity_minor, fraction
 
 HUGE = 1e9
+MOST_CORRELATED = 30
 MINUTE_NS = 60 * NS_PER_SECOND
 
 
@@ -34,6 +36,8 @@ class Risks(NamedTuple):
     lines: list[HeatLine]
     correlated_minor: Minor
     work: list[tuple[str, Minor, bool]]
+    tail_book: TailBook
+    tail: Tail
 
     def share(self, minor: Minor) -> float:
         return min(HUGE, fraction(minor, self.equity_minor))
@@ -76,8 +80,9 @@ def risk_view(state: State, market: MarketView, at_ns: Nanoseconds, name: str) -
     portfolio = state.portfolios[name]
     lines = heat_lines(state, market, name)
     correlation = correlation_of(market, [line.instrument_id for line in lines]) if len(lines) > 1 else None
+    bad_days = book_tail(state, market, name)
     risks = Risks(state, market, at_ns, portfolio, equity_minor(state, market, name), lines,
-                  correlated_heat(market, lines).minor(), at_work(state, market, name))
+                  correlated_heat(market, lines).minor(), at_work(state, market, name), bad_days, bad_days.tail())
     return _view(risks, name, correlation)
 
 
@@ -98,7 +103,30 @@ def _view(risks: Risks, name: str, correlation: Correlation | None) -> RiskView:
         limits=tuple(_limit_view(risks, field) for field in FIELDS),
         brakes=tuple(BrakeView(brake, known.level, known.cause, _money(portfolio, known.baseline_minor),
                                _money(portfolio, known.equity_minor), known.at_ns, known.until_ns, known.released_by,
-                               known.released_at_ns, known.release_cause) for brake, known in portfolio.brakes.items()))
+                               known.released_at_ns, known.release_cause) for brake, known in portfolio.brakes.items()),
+        tail=_tail_view(risks), correlations=_correlation_view(risks, correlation) if correlation else None)
+
+
+def _tail_view(risks: Risks) -> TailView:
+    tail, book = risks.tail, risks.tail_book
+    return TailView(
+        confidence_percent=100 * book.confidence, horizon_days=HORIZON_DAYS, returns=len(book.working),
+        historical_var_percent=risks.percent(in_minor(tail.historical_var_minor)),
+        normal_var_percent=risks.percent(in_minor(tail.normal_var_minor)),
+        historical_shortfall_percent=risks.percent(in_minor(tail.historical_shortfall_minor)),
+        normal_shortfall_percent=risks.percent(in_minor(tail.normal_shortfall_minor)),
+        in_full_percent=risks.percent(max(book.held_full_minor, book.working_full_minor)))
+
+
+def _correlation_view(risks: Risks, found: Correlation) -> CorrelationView:
+    """The matrix of what is most at risk, the most first, rounded for the eye."""
+    riskiest = sorted(risks.lines, key=lambda line: -line.risk_minor)
+    at_risk = list(dict.fromkeys(line.instrument_id for line in riskiest))[:MOST_CORRELATED]
+    known = [instrument_id for instrument_id in at_risk if instrument_id in found.places]
+    symbols = {instrument_id: risks.state.instruments[instrument_id].symbol for instrument_id in at_risk}
+    matrix = tuple(tuple(round(found.matrix[found.places[row]][found.places[column]], 4) for column in known) for row in known)
+    return CorrelationView(tuple(symbols[one] for one in known), matrix,
+                           tuple(symbols[one] for one in at_risk if one not in found.places))
 
 
 def _money(portfolio: PortfolioState, minor: Minor) -> Decimal:
@@ -183,6 +211,9 @@ _USES: dict[str, Callable[[Risks], float | int | None]] = {
     "max_heat_fraction": lambda risks: risks.share(risks.heat_minor),
     "max_bucket_heat_fraction": lambda risks: risks.share(max(bucket_heat(risks.lines).values(), default=0)),
     "max_correlated_heat_fraction": lambda risks: risks.share(risks.correlated_minor),
+    "max_value_at_risk_fraction": lambda risks: risks.share(in_minor(risks.tail.normal_var_minor)),
+    "max_expected_shortfall_fraction": lambda risks: risks.share(in_minor(
+        max(risks.tail.historical_shortfall_minor, risks.tail.normal_shortfall_minor))),
     "max_position_fraction": _largest("instrument"), "max_sector_fraction": _largest("sector"),
     "max_asset_class_fraction": _largest("asset class"), "max_bucket_fraction": _largest("bucket"),
     "max_leverage": lambda risks: risks.share(risks.gross_minor),

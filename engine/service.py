@@ -14,6 +14,16 @@ import msgspec
 from engine.inputs import AutomationLevel, Bar, Command, Connectivity, Limits, PlaceOrder, TradingState
 from engine.orders import OrderKind, OrderStatus, Purpose, Side, TimeInForce
 
+# What a portfolio risks, in words of its own, offered here with the others.
+from engine.risk_words import BrakeLevel as BrakeLevel  # noqa: PLC0414
+from engine.risk_words import BrakeView as BrakeView  # noqa: PLC0414
+from engine.risk_words import CorrelationView as CorrelationView  # noqa: PLC0414
+from engine.risk_words import HeatView as HeatView  # noqa: PLC0414
+from engine.risk_words import LimitView as LimitView  # noqa: PLC0414
+from engine.risk_words import RiskView as RiskView  # noqa: PLC0414
+from engine.risk_words import ShareView as ShareView  # noqa: PLC0414
+from engine.risk_words import TailView as TailView  # noqa: PLC0414
+
 
 class Mode(StrEnum):
     """What kind of money is at stake; shown first on every screen."""
@@ -30,15 +40,6 @@ class StopHome(StrEnum):
     ENGINE = "ENGINE"
     PENDING = "PENDING"
     NONE = "NONE"
-
-
-class BrakeLevel(StrEnum):
-    """What a brake allows: orders of the usual size, smaller ones, reductions only, or nothing until a person acts."""
-
-    NONE = "NONE"
-    SMALLER = "SMALLER"
-    REDUCING = "REDUCING"
-    HALTED = "HALTED"
 
 
 class AlertLevel(StrEnum):
@@ -343,91 +344,6 @@ class FlattenView(msgspec.Struct, frozen=True):
     open_orders_left: int
     lines: tuple[FlattenLine, ...]
     detail: str
-
-
-class HeatView(msgspec.Struct, frozen=True):
-    """One open risk and what it is made of: the way to the stop, the allowance for a gap, the fee of leaving.
-
-    `client_order_id` is empty for a position; `status` is `position` or the order's status.
-    """
-
-    symbol: str
-    instrument_id: str
-    client_order_id: str
-    status: str
-    side: str
-    quantity: Decimal
-    price: Decimal
-    stop: Decimal | None
-    risk: Decimal
-    risk_percent: float
-    distance: Decimal
-    gap: Decimal
-    fee: Decimal
-    bucket: str
-
-
-class ShareView(msgspec.Struct, frozen=True):
-    """A sector, an asset class or a bucket: what is at work in it, and its heat, in percent of equity."""
-
-    kind: str
-    name: str
-    gross_percent: float
-    heat_percent: float
-
-
-class LimitView(msgspec.Struct, frozen=True):
-    """One limit: what it allows, what of it is used (0 to 1 and more, None where that means nothing), and where it comes from."""
-
-    name: str
-    value: str
-    used: str
-    used_fraction: float | None
-    source: str
-    about: str
-
-
-class BrakeView(msgspec.Struct, frozen=True):
-    """One brake: its level, why and since when, from which equity it is measured, and who let it go last."""
-
-    name: str
-    level: BrakeLevel
-    cause: str
-    baseline: Decimal
-    equity: Decimal
-    at_ns: int
-    until_ns: int
-    released_by: str
-    released_at_ns: int
-    release_cause: str
-
-
-class RiskView(msgspec.Struct, frozen=True):
-    """What a portfolio risks and how much of its limits is used; percents are of equity.
-
-    `correlated_heat_percent` takes the shrunk correlation of `correlation_returns` returns into account (0: too few bars).
-    `size_percent` is what the brakes leave of the usual size of an order.
-    """
-
-    portfolio: str
-    tolerance: str
-    currency: str
-    money_decimals: int
-    equity: Decimal
-    high_water: Decimal | None
-    heat_percent: float
-    heat_limit_percent: float
-    correlated_heat_percent: float
-    correlation_returns: int
-    correlation_shrinkage: float
-    gross_percent: float
-    net_percent: float
-    size_percent: float
-    losing_streak: int
-    lines: tuple[HeatView, ...]
-    shares: tuple[ShareView, ...]
-    limits: tuple[LimitView, ...]
-    brakes: tuple[BrakeView, ...]
 
 
 class HealthView(msgspec.Struct, frozen=True):

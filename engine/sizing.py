@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from engine.correlation import RETURN_BARS, returns_of
 from engine.inputs import EdgeSpec, PlaceOrder
-from engine.instruments import Instrument
+from engine.instruments import ALWAYS_OPEN, Instrument
 from engine.kernel.sizing import kelly_bps, lots_for_notional, lots_for_risk
-from engine.limits import ALWAYS_OPEN, BPS, Book, SizeCheck, book_of, size_checks
+from engine.limits import BPS, Book, SizeCheck, book_of, size_checks
 from engine.market import MarketView
 from engine.orders import OrderIntent
 from engine.service import ClampView, Refusal

@@ -57,6 +57,14 @@ class Limits(msgspec.Struct, frozen=True):
         ge=0, le=1, description="The same within one correlation bucket (0: off).")] = 0.0
     max_correlated_heat_fraction: Annotated[float, Meta(
         ge=0, le=1, description="Heat with the measured correlation of returns taken into account (0: off).")] = 0.0
+    # a bad day
+    tail_confidence: Annotated[float, Meta(
+        ge=0.9, le=0.999,
+        description="The part of days that value at risk covers; expected shortfall is the mean beyond it.")] = 0.975
+    max_value_at_risk_fraction: Annotated[float, Meta(
+        ge=0, le=10, description="The book's value at risk of one day, by the deviation of its returns (0: off).")] = 0.0
+    max_expected_shortfall_fraction: Annotated[float, Meta(
+        ge=0, le=10, description="The book's expected shortfall of one day, historical or normal, the larger (0: off).")] = 0.0
     # flow
     max_daily_notional_fraction: Annotated[float, Meta(
         ge=0, le=1000, description="The sum of all entries sent in a day, in times the day's first equity (0: off).")] = 5.0
@@ -113,6 +121,7 @@ PRESETS: dict[RiskTolerance, Limits] = {
         max_order_notional_fraction=0.10, max_risk_per_order_fraction=0.01, kelly_fraction=0.125, min_reward_to_risk=1.5,
         max_position_fraction=0.15, max_gross_fraction=0.8, max_net_fraction=0.8, max_sector_fraction=0.3,
         max_bucket_fraction=0.3, max_heat_fraction=0.03, max_bucket_heat_fraction=0.015, max_correlated_heat_fraction=0.02,
+        max_value_at_risk_fraction=0.05, max_expected_shortfall_fraction=0.08,
         max_daily_notional_fraction=1.0, max_orders_per_day=50, orders_per_minute=10, collar_bps=200, max_spread_bps=50,
         max_daily_volume_fraction=0.01, max_day_loss_fraction=0.015, max_week_loss_fraction=0.03, max_drawdown_fraction=0.08,
         max_losing_streak=3, cooldown_seconds=14_400.0),

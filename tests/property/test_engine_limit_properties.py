@@ -27,7 +27,8 @@ limits = st.fixed_dictionaries({
     "max_risk_per_order_fraction": fractions, "max_gross_fraction": fractions, "max_net_fraction": fractions,
     "max_sector_fraction": fractions, "max_asset_class_fraction": fractions, "max_bucket_fraction": fractions,
     "max_bucket_heat_fraction": fractions, "max_correlated_heat_fraction": fractions, "max_daily_notional_fraction": fractions,
-    "max_daily_volume_fraction": fractions})
+    "max_daily_volume_fraction": fractions, "max_value_at_risk_fraction": fractions,
+    "max_expected_shortfall_fraction": fractions})
 sides = st.sampled_from([Side.BUY, Side.SELL])
 holdings = st.lists(st.tuples(st.sampled_from(SYMBOLS), sides, st.integers(1, 300), st.integers(1, 2_000)), max_size=3)
 walks = st.lists(st.integers(-40, 40), min_size=30, max_size=30)
