@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 from engine.alert_bands import AlertMemo
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.kernel.indicators import atr_grow, true_range
+from engine.trading_hours import SessionLookup, only_always_open
 from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
 
 ATR_BARS = 14
@@ -51,11 +52,11 @@ class MarketView:
     """The loop's picture of the market. `see` keeps it; everything else reads it."""
 
     def __init__(self, day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY,
-                 session_open: Callable[[str, Nanoseconds], bool] = lambda session, _: session == "24/7") -> None:
+                 sessions: SessionLookup = only_always_open) -> None:
         self.marks: dict[str, Mark] = {}
         self._quoted_ns: dict[str, Nanoseconds] = {}
         self.day_number = day_number
-        self.session_open = session_open
+        self.session_bounds = sessions
         self.rejected_items = 0
         self._suspects: dict[str, Quote] = {}
         self._bars: dict[str, deque[Bar]] = {}
@@ -65,6 +66,10 @@ class MarketView:
         self._day_due_ns: Nanoseconds = 0
         self._day_open: dict[str, tuple[int, Ticks]] = {}
         self.alert_memo = AlertMemo()
+
+    def session_open(self, session: str, at_ns: Nanoseconds) -> bool:
+        """Whether a market trades at a moment."""
+        return self.session_bounds(session, at_ns).holds(at_ns)
 
     def see(self, item: MarketItem, at_ns: Nanoseconds) -> bool:
         """Take an item in; False where it is absurd (crossed, not positive, a lone jump) and must not be acted on."""

@@ -9,6 +9,7 @@ from engine.market import NS_PER_DAY
 from engine.ports import Broker, Clock, Journal, MarketFeed, Notifier, Tape
 from engine.service import Mode
 from engine.state import State
+from engine.trading_hours import SessionLookup, only_always_open
 from engine.units import Nanoseconds
 
 
@@ -18,7 +19,8 @@ class EngineParts(NamedTuple):
     `speed` paces a tape: 1 is as it was recorded, `math.inf` as fast as it goes. `script` holds timed commands for a tape.
     With `ready_when_warm` false the engine is ready before the feed's history has come. `checkpoint` is handed the state
     now and then, once it is durable, to save it as a snapshot.
-    `halted_elsewhere` says why another process halted this home, or nothing; it is asked every second.
+    `halted_elsewhere` says why another process halted this home, or nothing; it is asked every second. `sessions` tells when
+    each market trades, at every venue alike.
     """
 
     clock: Clock
@@ -39,4 +41,4 @@ class EngineParts(NamedTuple):
     checkpoint: Callable[[State], None] | None = None
     halted_elsewhere: Callable[[], str] | None = None
     day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY
-    session_open: Callable[[str, Nanoseconds], bool] = lambda session, _: session == "24/7"
+    sessions: SessionLookup = only_always_open

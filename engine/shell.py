@@ -42,7 +42,7 @@ class Shell:
 
     def __init__(self, parts: EngineParts) -> None:
         self.parts = parts
-        self.loop = Loop(parts.state, MarketView(parts.day_number, parts.session_open), parts.journal, self._on_defect)
+        self.loop = Loop(parts.state, MarketView(parts.day_number, parts.sessions), parts.journal, self._on_defect)
         self.observers = tuple(broker for broker in parts.brokers if isinstance(broker, MarketObserver))
         self.commands: deque[Command] = deque()
         self.venue: deque[Input] = deque()

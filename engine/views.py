@@ -228,7 +228,7 @@ def quote_view(state: State, market: MarketView, at_ns: Nanoseconds, instrument:
         bid=instrument.price(mark.bid_ticks) if mark else None, ask=instrument.price(mark.ask_ticks) if mark else None,
         last=instrument.price(mark.last_ticks) if mark else None,
         change_percent=100 * (mark.last_ticks - opened) / opened if mark and opened else None, age_seconds=age, stale=stale,
-        session_open=instrument.session == "24/7" or not stale, price_decimals=decimals(instrument.tick_size),
+        session_open=market.session_open(instrument.session, at_ns), price_decimals=decimals(instrument.tick_size),
         quantity_decimals=decimals(instrument.lot_size), tick_size=instrument.tick_size,
         quantity_step=instrument.lot_size, currency=instrument.quote_currency)
 

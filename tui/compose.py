@@ -17,7 +17,7 @@ from brokers.market.recorded import item_time_ns
 from brokers.market.simulated import DEFAULT_TWELVE, SimulatedFeed, SimulatedMarket
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
-from brokers.sessions import is_open
+from brokers.sessions import session_bounds
 from engine.clocks import SystemClock
 from engine.config import Config, load_config
 from engine.config_accounts import SIMULATED, AccountConfig
@@ -136,7 +136,7 @@ def engine_parts(home: Home, config: Config, real: RealVenues, journal: SqliteJo
     return EngineParts(
         clock=clock, journal=journal, engine_id=journal.engine_id, version=VERSION, mode=real.mode,
         settings=config.settings(), brokers=brokers, state=state, feed=feed,
-        day_number=day_number_in(config.engine.new_day_zone), session_open=is_open)
+        day_number=day_number_in(config.engine.new_day_zone), sessions=session_bounds)
 
 
 def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | None = None,

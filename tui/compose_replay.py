@@ -11,6 +11,7 @@ import msgspec
 from brokers.market.recorded import MergedTape, RecordedTape, open_tape
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
+from brokers.sessions import session_bounds
 from engine.clocks import VirtualClock
 from engine.config import Config
 from engine.errors import UsageError
@@ -105,7 +106,7 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
             clock=VirtualClock(), journal=journal, engine_id=journal.engine_id, version=VERSION, mode=Mode.REPLAY,
             settings=settings, brokers=(_broker(home, config, settings.portfolios[0], tape, wish.cash),), state=state,
             tape=tape, speed=wish.pace, script=tuple(one for one in script if one[0] >= state.at_ns),
-            checkpoint=checkpoints, day_number=day_number_in(config.engine.new_day_zone))
+            checkpoint=checkpoints, day_number=day_number_in(config.engine.new_day_zone), sessions=session_bounds)
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
     except BaseException:
         checkpoints.close()
