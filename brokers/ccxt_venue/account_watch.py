@@ -33,6 +33,7 @@ IN_FLIGHT_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 KEPT_TOLD = 20_000
 FAILURES_BEFORE_DOWN = 2
+REDIAL_SECONDS = 15.0
 
 
 class AccountWatch:
@@ -54,6 +55,7 @@ class AccountWatch:
         self._tasks: list[asyncio.Task[None]] = []
         self._streams = False
         self._linked = True
+        self._redialled_at = 0.0
         self._begun = False
         self._failures = 0
         self._started_ns: Nanoseconds = 0
@@ -230,6 +232,7 @@ class AccountWatch:
         await self._look_at_orders(working, symbols)
         self._since_ns = max(self._since_ns, began_ns)
         if missed and self.stream.up and self.stream.tells_fills:
+            self._redialled_at = time.monotonic()
             await self.stream.redial("the stream did not tell a fill; it is dialled again")
 
     async def _look_at_orders(self, working: list[KnownOrder], symbols: list[str]) -> None:
@@ -248,7 +251,10 @@ class AccountWatch:
     # ---- is the venue there? ----
 
     def _stream_changed(self, up: bool, detail: str) -> None:  # noqa: FBT001 - a callback of one flag and one text
-        if not up:
+        redialling, self._redialled_at = bool(self._redialled_at), 0.0 if up else self._redialled_at
+        if redialling and self._linked:  # our own doing: the venue answers, so nothing that we guard there is given up
+            self._wake.set()
+        elif not up:
             self._link(up=False, detail=detail)
             self._wake.set()
         elif self._begun:
@@ -264,6 +270,9 @@ class AccountWatch:
 
     def _answered(self) -> None:
         self._failures = 0
+        if self._redialled_at and not self.stream.up and time.monotonic() - self._redialled_at > REDIAL_SECONDS:
+            self._redialled_at = 0.0
+            self._link(up=False, detail="the stream does not come back")
         if not self.stream.up:
             self._link(up=True, detail="the venue is asked, its stream is down" if self._streams else "the venue answers")
 

@@ -4,56 +4,67 @@ from decimal import Decimal
 
 from brokers.ccxt_venue.broker import CcxtBroker, Tuning
 from brokers.ccxt_venue.feed import CcxtFeed
+from brokers.ccxt_venue.profiles import profile_of
 from brokers.ccxt_venue.session import Endpoints
 from engine.clocks import SystemClock
 from engine.instruments import Instrument
 from engine.orders import OrderKind, Side
 from engine.ports import Broker, Clock, MarketFeed
 from engine.units import Lots
-from tests.conformance.ccxt_server import coinbase
-from tests.conformance.ccxt_server.backing import Backing, LocalVenue
-from tests.conformance.ccxt_server.binance import BinanceVenue
-from tests.conformance.ccxt_server.coinbase import CoinbaseVenue
-from tests.conformance.ccxt_server.desks import key_source
-from tests.conformance.ccxt_server.kraken import KrakenVenue
+from tests.conformance.ccxt_server.backing import Backing
+from tests.conformance.ccxt_server.desks import EXCHANGES
 from tests.conformance.desk import ACCOUNT
-from tests.conformance.scripted_day import BY_HAND, Site
+from tests.conformance.scripted_day import BY_HAND, ServedSite
 
 
-class CcxtSite(Site):
+class CcxtSite(ServedSite):
     """Coins at a local venue, through ccxt."""
 
     symbol, instrument_id = "BTC/USD", "BTC/USD@local"
     piece, lots_a_piece, minor_exponent = Decimal("0.1"), 10, 8
-    orders_path: str
-    speaks: type[LocalVenue]
-    key_source = staticmethod(key_source)
 
     def __init__(self) -> None:
         super().__init__()
         self.backing = Backing()
-        self.venue = self.speaks(self.backing)
+        self.exchange = EXCHANGES[self.name]
+        self.venue = self.exchange.speaks(self.backing)
         self.ccxt: CcxtBroker
 
-    async def open(self) -> None:
+    async def serve(self) -> None:
         await self.venue.start()
         self.backing.quote(9_990, 10_010)
+
+    async def open(self) -> None:
+        await self.serve()
         await self.start()
 
     async def close(self) -> None:
         await self.stop()
         await self.venue.stop()
 
-    def parts(self) -> tuple[Broker, MarketFeed, Clock]:
-        endpoints = Endpoints(self.venue.rest_url, self.venue.stream_url)
-        broker = CcxtBroker(ACCOUNT, self.name, self.key_source, symbols=["BTC/USD"], endpoints=endpoints,
+    @property
+    def url(self) -> str:
+        return self.venue.rest_url
+
+    @classmethod
+    def parts_at(cls, url: str) -> tuple[Broker, MarketFeed, Clock]:
+        endpoints = Endpoints(url, url.replace("http", "ws", 1))
+        broker = CcxtBroker(ACCOUNT, cls.name, EXCHANGES[cls.name].key_source, symbols=["BTC/USD"], endpoints=endpoints,
                             tuning=Tuning(venue="local", poll_seconds=0.05, rate_limit_ms=1))
-        self.ccxt = broker
 
         def instruments() -> tuple[Instrument, ...]:
             return broker._opened.listing.all() if broker._opened is not None else ()
 
-        return broker, CcxtFeed(self.name, instruments=instruments, endpoints=endpoints, rate_limit_ms=1), SystemClock()
+        return broker, CcxtFeed(cls.name, instruments=instruments, endpoints=endpoints, rate_limit_ms=1), SystemClock()
+
+    def parts(self) -> tuple[Broker, MarketFeed, Clock]:
+        broker, feed, clock = self.parts_at(self.url)
+        assert isinstance(broker, CcxtBroker)
+        self.ccxt = broker
+        return broker, feed, clock
+
+    def hang_next(self, *, after: bool) -> None:
+        self.backing.fail("POST", self.exchange.orders_path, acts=after, hangs=True)
 
     async def market(self, bid: Decimal, ask: Decimal, pieces: int) -> None:
         self.backing.quote(int(bid * 100), int(ask * 100), self.lots(pieces))
@@ -69,17 +80,17 @@ class CcxtSite(Site):
                    if order.intent.kind is OrderKind.STOP and order.intent.side is Side.SELL)
 
     def taken_ids(self) -> list[str]:
-        inward = self.ccxt._profile.wire_ids.inward
+        inward = profile_of(self.name).wire_ids.inward
         return [inward(order.client_id) for order in self.backing.orders.values() if not order.foreign]
 
     def open_ids(self) -> list[str]:
         return [order.client_id for order in self.backing.open_orders()]
 
     def sendings(self) -> int:
-        return self.backing.calls("POST", self.orders_path)
+        return self.backing.calls("POST", self.exchange.orders_path)
 
     def lose_next_answer(self, *, arrives: bool) -> None:
-        self.backing.fail("POST", self.orders_path, acts=arrives)
+        self.backing.fail("POST", self.exchange.orders_path, acts=arrives)
 
     def mute(self) -> None:
         for line in self.venue.lines:
@@ -100,16 +111,17 @@ class CcxtSite(Site):
 
 
 class BinanceSite(CcxtSite):
-    name, speaks, orders_path = "binance", BinanceVenue, "/api/v3/order"
+    name = "binance"
 
 
 class KrakenSite(CcxtSite):
-    name, speaks, orders_path = "kraken", KrakenVenue, "/0/private/AddOrder"
+    name = "kraken"
 
 
 class CoinbaseSite(CcxtSite):
     """Its stops live in the engine: the venue has none that the market could not skip."""
 
-    name, speaks, orders_path = "coinbase", CoinbaseVenue, "/api/v3/brokerage/orders"
-    key_source = staticmethod(coinbase.key_source)
-    stops_rest = False
+    name, stops_rest = "coinbase", False
+
+
+CCXT_SITES: tuple[type[CcxtSite], ...] = (BinanceSite, KrakenSite, CoinbaseSite)

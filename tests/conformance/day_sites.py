@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from brokers.alpaca.broker import AlpacaBroker
+from brokers.alpaca.endpoints import AlpacaEndpoints
 from brokers.alpaca.feed import AlpacaFeed
 from brokers.paper.broker import PaperBroker
 from engine.clocks import SystemClock, VirtualClock
@@ -26,11 +27,10 @@ from engine.instruments import Instrument
 from engine.orders import OrderIntent, OrderKind, Purpose, Side
 from engine.ports import Broker, Clock, MarketFeed, VenueMessage
 from engine.units import NS_PER_SECOND, Lots, Nanoseconds
-from tests.conformance.alpaca_desk import endpoints_at
 from tests.conformance.alpaca_server.account import share
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer, quote_message
 from tests.conformance.desk import ACCOUNT, COIN, START_NS
-from tests.conformance.scripted_day import BY_HAND, Site
+from tests.conformance.scripted_day import BY_HAND, ServedSite, Site
 
 # ---- paper ---------------------------------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class PaperSite(Site):
 # ---- Alpaca --------------------------------------------------------------------------------------------------------------
 
 
-class AlpacaSite(Site):
+class AlpacaSite(ServedSite):
     """Shares at a local Alpaca, through alpaca-py."""
 
     name, symbol, instrument_id = "alpaca", "AAPL", "AAPL@alpaca"
@@ -194,18 +194,34 @@ class AlpacaSite(Site):
         self.port = 0
 
     async def open(self) -> None:
-        await self.server.open()
-        self.port = int(self.server.url.rpartition(":")[2])
+        await self.serve()
         await self.start()
 
     async def close(self) -> None:
         await self.stop()
         await self.server.close()
 
-    def parts(self) -> tuple[Broker, MarketFeed, Clock]:
-        broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL"], endpoints=endpoints_at(self.server))
-        feed = AlpacaFeed(lambda: KEY, paper=True, instruments=broker.instruments, endpoints=endpoints_at(self.server))
+    @classmethod
+    def parts_at(cls, url: str) -> tuple[Broker, MarketFeed, Clock]:
+        stream = url.replace("http", "ws", 1)
+        endpoints = AlpacaEndpoints(url, url, f"{stream}/stream", stream)
+        broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=[cls.symbol], endpoints=endpoints)
+        feed = AlpacaFeed(lambda: KEY, paper=True, instruments=broker.instruments, endpoints=endpoints)
         return broker, feed, SystemClock()
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def parts(self) -> tuple[Broker, MarketFeed, Clock]:
+        return self.parts_at(self.url)
+
+    def hang_next(self, *, after: bool) -> None:
+        self.server.fail_next("POST", self.orders_path, 0, after=after)
+
+    async def serve(self) -> None:
+        await self.server.open()
+        self.port = int(self.server.url.rpartition(":")[2])
 
     async def market(self, bid: Decimal, ask: Decimal, pieces: int) -> None:
         self.server.account.quote("AAPL", bid, ask, Decimal(pieces), seconds=0)

@@ -300,6 +300,27 @@ class Site(ABC):
         await self.until(lambda: self.state.accounts[ACCOUNT].drifts == {}, "no difference left")
 
 
+class ServedSite(Site):
+    """A site whose venue is a server, which processes can come and go at."""
+
+    @abstractmethod
+    async def serve(self) -> None:
+        """The venue alone, without an engine."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @classmethod
+    @abstractmethod
+    def parts_at(cls, url: str) -> tuple[Broker, MarketFeed, Clock]:
+        """The adapter at a venue that is served there, by this process or another one."""
+
+    @abstractmethod
+    def hang_next(self, *, after: bool) -> None:
+        """The next order never gets an answer, before or after the venue acted on it."""
+
+
 # ---- the day -------------------------------------------------------------------------------------------------------------
 
 

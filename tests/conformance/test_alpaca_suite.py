@@ -20,6 +20,8 @@ async def opened(desk: AlpacaDesk) -> AsyncIterator[AlpacaDesk]:
 
 
 class TestShares(BrokerSuite):
+    claims = frozenset({"stop", "trailing"})
+
     @pytest.fixture
     async def desk(self) -> AsyncIterator[AlpacaDesk]:
         async for desk in opened(AlpacaDesk(share("AAPL"))):
@@ -28,6 +30,8 @@ class TestShares(BrokerSuite):
 
 class TestCoins(BrokerSuite):
     """What differs: no fill-or-kill, no trailing stop, and a stop is a stop-limit that does not chase a market far beyond."""
+
+    claims = frozenset({"stop"})
 
     @pytest.fixture
     async def desk(self) -> AsyncIterator[AlpacaDesk]:

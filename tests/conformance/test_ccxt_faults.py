@@ -27,26 +27,15 @@ from engine.inputs import (
 from engine.orders import FillSource, OrderIntent, OrderKind, Side
 from tests.conformance.ccxt_server.backing import API_KEY, SECRET, Backing
 from tests.conformance.ccxt_server.binance import BinanceVenue
-from tests.conformance.ccxt_server.desks import CcxtDesk, until
+from tests.conformance.ccxt_server.desks import CcxtDesk, key_source, opened, until
 from tests.conformance.desk import intent
 
 ORDER = ("POST", "/api/v3/order")
 
 
-async def opened(backing: Backing) -> AsyncIterator[CcxtDesk]:
-    venue = BinanceVenue(backing)
-    await venue.start()
-    backing.quote(9_990, 10_010)
-    desk = CcxtDesk("binance", venue)
-    await desk.open()
-    yield desk
-    await desk.close()
-    await venue.stop()
-
-
 @pytest.fixture
 async def desk() -> AsyncIterator[CcxtDesk]:
-    async for desk in opened(Backing()):
+    async with opened() as desk:
         yield desk
 
 
@@ -161,7 +150,7 @@ async def test_what_the_venue_would_refuse_by_its_limits_is_refused_here_with_th
 
 @pytest.mark.parametrize("skew_ms", [3_600_000, -3_600_000])
 async def test_a_clock_that_is_an_hour_off_is_corrected(skew_ms: int) -> None:
-    async for desk in opened(Backing(skew_ms=skew_ms)):
+    async with opened(backing=Backing(skew_ms=skew_ms)) as desk:
         (answer,) = await desk.broker.submit([intent("m")])
         assert isinstance(answer, Accepted)
         await desk.settle()
@@ -194,12 +183,10 @@ async def test_a_dropped_stream_is_told_and_what_happened_meanwhile_is_fetched(d
 
 async def test_while_no_stream_can_be_had_the_venue_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_module, "STREAM_SECONDS", 0.05)
-    backing = Backing()
-    venue = BinanceVenue(backing)
-    venue.refuses_streams = True
-    await venue.start()
-    backing.quote(9_990, 10_010)
-    desk = CcxtDesk("binance", venue)
+    desk = CcxtDesk()
+    desk.venue.refuses_streams = True
+    await desk.venue.start()
+    desk.backing.quote(9_990, 10_010)
     await desk.open()
     assert isinstance((await desk.broker.submit([intent("m")]))[0], Accepted)
     await desk.broker.submit([intent("l", kind=OrderKind.LIMIT, limit_ticks=9_900)])
@@ -209,7 +196,7 @@ async def test_while_no_stream_can_be_had_the_venue_is_asked(monkeypatch: pytest
     assert [(fill.client_order_id, fill.last_lots) for fill in desk.fills()] == [("m", 10), ("l", 4)]
     assert len(desk.closings("l")) == 1
     await desk.close()
-    await venue.stop()
+    await desk.venue.stop()
 
 
 async def test_duplicates_in_any_order_are_told_once(desk: CcxtDesk) -> None:
@@ -316,16 +303,14 @@ async def test_less_than_a_lot_is_dust_and_no_position(desk: CcxtDesk) -> None:
 
 
 async def test_a_wrong_key_is_told_without_the_key() -> None:
-    backing = Backing()
-    venue = BinanceVenue(backing)
-    await venue.start()
-    desk = CcxtDesk("binance", venue)
+    desk = CcxtDesk()
+    await desk.venue.start()
     desk.key_source = lambda: ("wrong-key-9876543210", SECRET, None)
     with pytest.raises(VenueUnreachable, match="AuthenticationError") as caught:
         await desk.open()
     assert "wrong-key" not in str(caught.value)
     await desk.close()
-    await venue.stop()
+    await desk.venue.stop()
 
 
 @pytest.mark.parametrize(("exchange_id", "symbols", "sandbox", "error", "words"), [
@@ -336,12 +321,10 @@ async def test_a_wrong_key_is_told_without_the_key() -> None:
 ])
 async def test_what_cannot_be_opened_says_why(exchange_id: str, symbols: list[str], sandbox: bool,
                                               error: type[Exception] | None, words: str) -> None:
-    backing = Backing()
-    venue = BinanceVenue(backing)
+    venue = BinanceVenue(Backing())
     await venue.start()
-    desk = CcxtDesk(exchange_id, venue)
     broker = CcxtBroker(
-        "acct", exchange_id, desk.key_source, symbols=symbols, sandbox=sandbox,
+        "acct", exchange_id, key_source, symbols=symbols, sandbox=sandbox,
         endpoints=Endpoints(venue.rest_url, venue.stream_url), tuning=Tuning(rate_limit_ms=1))
     if error is None:
         assert len(await broker.connect(lambda _: None)) == 1

@@ -9,31 +9,19 @@ from engine.inputs import VenueReport
 from engine.orders import Fill, OrderKind, Side
 from engine.positions import Position, cash_delta_minor, fold_fill
 from tests.conformance.ccxt_server.backing import CASH_MINOR, Backing
-from tests.conformance.ccxt_server.binance import BinanceVenue
-from tests.conformance.ccxt_server.desks import CcxtDesk
+from tests.conformance.ccxt_server.desks import CcxtDesk, opened
 from tests.conformance.desk import intent
-
-
-async def opened(backing: Backing) -> AsyncIterator[CcxtDesk]:
-    venue = BinanceVenue(backing)
-    await venue.start()
-    backing.quote(9_990, 10_010)
-    desk = CcxtDesk("binance", venue)
-    await desk.open()
-    yield desk
-    await desk.close()
-    await venue.stop()
 
 
 @pytest.fixture
 async def in_kind() -> AsyncIterator[CcxtDesk]:
-    async for desk in opened(Backing(fee_currency="BTC")):
+    async with opened(backing=Backing(fee_currency="BTC")) as desk:
         yield desk
 
 
 @pytest.fixture
 async def in_a_third_coin() -> AsyncIterator[CcxtDesk]:
-    async for desk in opened(Backing(fee_currency="BNB")):
+    async with opened(backing=Backing(fee_currency="BNB")) as desk:
         yield desk
 
 

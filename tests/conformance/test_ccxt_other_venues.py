@@ -1,47 +1,24 @@
 """What differs from venue to venue: long ids, pages, streams that say little, sweeps; on kraken and coinbase."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from engine.inputs import Accepted, ConnectionChanged, Duplicate, NotSent, OrderReport, Refused, Unanswered
 from engine.orders import OrderKind, Side
-from tests.conformance.ccxt_server import coinbase, kraken
-from tests.conformance.ccxt_server.backing import Backing, LocalVenue
-from tests.conformance.ccxt_server.desks import CcxtDesk, until
+from tests.conformance.ccxt_server.desks import CcxtDesk, opened, until
 from tests.conformance.desk import intent
 
-MODULES: dict[str, tuple[type[LocalVenue], Any]] = {
-    "kraken": (kraken.KrakenVenue, kraken), "coinbase": (coinbase.CoinbaseVenue, coinbase)}
-SUBMITS = {"kraken": ("POST", "/0/private/AddOrder"), "coinbase": ("POST", "/api/v3/brokerage/orders")}
 LONG_ID = "a1b2c3d4-00012345678"
 
 
-class OtherDesk(CcxtDesk):
-    def __init__(self, exchange_id: str) -> None:
-        maker, module = MODULES[exchange_id]
-        super().__init__(exchange_id, maker(Backing()))
-        self._module = module
-        if exchange_id == "coinbase":
-            self.key_source = coinbase.key_source
-
-    def trade_id(self, number: int) -> str:
-        return str(self._module.trade_id(number))
+@pytest.fixture(params=["coinbase", "kraken"])
+async def desk(request: pytest.FixtureRequest) -> AsyncIterator[CcxtDesk]:
+    async with opened(request.param) as desk:
+        yield desk
 
 
-@pytest.fixture(params=sorted(MODULES))
-async def desk(request: pytest.FixtureRequest) -> AsyncIterator[OtherDesk]:
-    desk = OtherDesk(request.param)
-    await desk.venue.start()
-    desk.backing.quote(9_990, 10_010)
-    await desk.open()
-    yield desk
-    await desk.close()
-    await desk.venue.stop()
-
-
-async def test_a_long_id_goes_out_and_comes_back(desk: OtherDesk) -> None:
+async def test_a_long_id_goes_out_and_comes_back(desk: CcxtDesk) -> None:
     await desk.broker.submit([intent(LONG_ID), intent(f"{LONG_ID}-s", kind=OrderKind.LIMIT, limit_ticks=9_000)])
     await desk.settle()
     assert [fill.client_order_id for fill in desk.fills()] == [LONG_ID]
@@ -53,7 +30,7 @@ async def test_a_long_id_goes_out_and_comes_back(desk: OtherDesk) -> None:
     assert isinstance(await desk.broker.cancel(f"{LONG_ID}-s", ""), Accepted)
 
 
-async def test_fills_are_read_page_by_page_to_the_end(desk: OtherDesk) -> None:
+async def test_fills_are_read_page_by_page_to_the_end(desk: CcxtDesk) -> None:
     wanted = 55 if desk.exchange_id == "kraken" else 11
     if desk.exchange_id == "coinbase":
         desk.broker._account.watch.queries.page_limit = 3
@@ -63,7 +40,7 @@ async def test_fills_are_read_page_by_page_to_the_end(desk: OtherDesk) -> None:
     assert [fill.trade_id for fill in report.fills] == [desk.trade_id(number + 1) for number in range(wanted)]
 
 
-async def test_open_orders_are_listed_and_swept_to_the_last(desk: OtherDesk) -> None:
+async def test_open_orders_are_listed_and_swept_to_the_last(desk: CcxtDesk) -> None:
     desk.broker._account.watch.queries.page_limit = 50 if desk.exchange_id == "kraken" else 3
     await desk.broker.submit([intent(f"l{number}", kind=OrderKind.LIMIT, limit_ticks=9_000) for number in range(7)])
     assert len((await desk.report()).open_orders) == 7
@@ -73,7 +50,7 @@ async def test_open_orders_are_listed_and_swept_to_the_last(desk: OtherDesk) -> 
     assert len([message for message in desk.messages if isinstance(message, OrderReport) and message.closed_as]) == 7
 
 
-async def test_a_dropped_stream_is_told_and_its_gap_fetched(desk: OtherDesk) -> None:
+async def test_a_dropped_stream_is_told_and_its_gap_fetched(desk: CcxtDesk) -> None:
     await desk.broker.submit([intent("l", kind=OrderKind.LIMIT, limit_ticks=9_900)])
     await desk.venue.drop_streams()
     await desk.quote(9_880, 9_900, lots=4)
@@ -85,7 +62,7 @@ async def test_a_dropped_stream_is_told_and_its_gap_fetched(desk: OtherDesk) -> 
     assert changes[-1] is True
 
 
-async def test_partly_filled_then_cancelled_keeps_what_was_filled(desk: OtherDesk) -> None:
+async def test_partly_filled_then_cancelled_keeps_what_was_filled(desk: CcxtDesk) -> None:
     await desk.broker.submit([intent("l", kind=OrderKind.LIMIT, limit_ticks=9_900)])
     await desk.quote(9_880, 9_900, lots=4)
     await desk.broker.cancel("l", "")
@@ -96,8 +73,8 @@ async def test_partly_filled_then_cancelled_keeps_what_was_filled(desk: OtherDes
 
 
 @pytest.mark.parametrize("status", [500, 503, 520])
-async def test_a_server_error_is_unanswered_and_sent_once(desk: OtherDesk, status: int) -> None:
-    method, path = SUBMITS[desk.exchange_id]
+async def test_a_server_error_is_unanswered_and_sent_once(desk: CcxtDesk, status: int) -> None:
+    method, path = "POST", desk.exchange.orders_path
     desk.backing.fail(method, path, status=status, body="oops", acts=True)
     (answer,) = await desk.broker.submit([intent("m")])
     assert isinstance(answer, Unanswered)
@@ -106,8 +83,8 @@ async def test_a_server_error_is_unanswered_and_sent_once(desk: OtherDesk, statu
     assert await desk.broker.submit([intent("m")]) == [Duplicate()]
 
 
-async def test_a_rate_limit_holds_the_next_order_back(desk: OtherDesk) -> None:
-    method, path = SUBMITS[desk.exchange_id]
+async def test_a_rate_limit_holds_the_next_order_back(desk: CcxtDesk) -> None:
+    method, path = "POST", desk.exchange.orders_path
     body = '{"error":["EAPI:Rate limit exceeded"]}' if desk.exchange_id == "kraken" else '{"error":"rate_limit_exceeded"}'
     desk.backing.fail(method, path, status=200 if desk.exchange_id == "kraken" else 429, body=body,
                       headers=(("Content-Type", "application/json"),))
@@ -115,7 +92,7 @@ async def test_a_rate_limit_holds_the_next_order_back(desk: OtherDesk) -> None:
     assert [type(answer) for answer in answers] == [Unanswered, NotSent]
 
 
-async def test_stops_are_refused_where_the_venue_cannot_hold_them(desk: OtherDesk) -> None:
+async def test_stops_are_refused_where_the_venue_cannot_hold_them(desk: CcxtDesk) -> None:
     await desk.broker.submit([intent("m")])
     await desk.settle()
     (answer,) = await desk.broker.submit([intent("s", Side.SELL, kind=OrderKind.STOP, trigger_ticks=9_500, reduce_only=True)])

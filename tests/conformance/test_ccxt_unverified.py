@@ -11,27 +11,21 @@ from brokers.ccxt_venue.profiles import UNVERIFIED, profile_of
 from engine.inputs import OrderReport
 from engine.orders import ClosedAs, OrderKind
 from tests.conformance.broker_suite import BrokerSuite
-from tests.conformance.ccxt_server.backing import Backing
 from tests.conformance.ccxt_server.binance import BinanceVenue
-from tests.conformance.ccxt_server.desks import CcxtDesk
+from tests.conformance.ccxt_server.desks import CcxtDesk, opened
 from tests.conformance.desk import intent
 
 EXCHANGE_ID = "binanceus"
 
 
 class TestCcxtOnAnUnverifiedExchange(BrokerSuite):
+    claims = frozenset({"stop"})
+
     @pytest.fixture
     async def desk(self) -> AsyncIterator[CcxtDesk]:
         assert profile_of(EXCHANGE_ID) is UNVERIFIED
-        backing = Backing()
-        venue = BinanceVenue(backing)
-        await venue.start()
-        backing.quote(9_990, 10_010)
-        desk = CcxtDesk(EXCHANGE_ID, venue)
-        await desk.open()
-        yield desk
-        await desk.close()
-        await venue.stop()
+        async with opened(EXCHANGE_ID) as desk:
+            yield desk
 
     async def test_an_order_is_found_among_many(self, desk: CcxtDesk) -> None:
         assert isinstance(desk.venue, BinanceVenue)

@@ -11,10 +11,8 @@ from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from engine.inputs import Quote
 from engine.instruments import Instrument
-from tests.conformance.broker_suite import BrokerSuite
+from tests.conformance.broker_suite import CLAIMABLE, BrokerSuite
 from tests.conformance.desk import ACCOUNT, COIN, SECOND_NS, START_NS, Desk
-
-SWITCHES = ("stop", "bracket", "oco", "reduce_only", "trailing")
 
 
 class PaperDesk(Desk):
@@ -53,11 +51,15 @@ async def opened(desk: PaperDesk) -> AsyncIterator[PaperDesk]:
 
 
 def capability_mixes() -> list[dict[str, bool]]:
-    return [dict(zip(SWITCHES, mix, strict=True)) for mix in itertools.product((True, False), repeat=len(SWITCHES))]
+    return [dict(zip(CLAIMABLE, mix, strict=True)) for mix in itertools.product((True, False), repeat=len(CLAIMABLE))]
 
 
-@pytest.mark.parametrize("mix", capability_mixes(), ids=lambda mix: "".join(name[0] for name in SWITCHES if mix[name]))
+@pytest.mark.parametrize("mix", capability_mixes(), ids=lambda mix: "".join(name[0] for name in CLAIMABLE if mix[name]))
 class TestPaperBrokerWithEveryMixOfCapabilities(BrokerSuite):
+    @pytest.fixture
+    def claimed(self, mix: dict[str, bool]) -> frozenset[str]:
+        return frozenset(name for name in CLAIMABLE if mix[name])
+
     @pytest.fixture
     async def desk(self, mix: dict[str, bool]) -> AsyncIterator[PaperDesk]:
         async for desk in opened(PaperDesk(msgspec.structs.replace(PaperOptions(), **mix), None)):
@@ -65,6 +67,8 @@ class TestPaperBrokerWithEveryMixOfCapabilities(BrokerSuite):
 
 
 class TestPaperBrokerOnDisk(BrokerSuite):
+    claims = frozenset(CLAIMABLE)
+
     @pytest.fixture
     async def desk(self, tmp_path: Path) -> AsyncIterator[PaperDesk]:
         async for desk in opened(PaperDesk(PaperOptions(), tmp_path / "paper.db")):
@@ -72,6 +76,8 @@ class TestPaperBrokerOnDisk(BrokerSuite):
 
 
 class TestPaperBrokerWithLatency(BrokerSuite):
+    claims = frozenset(CLAIMABLE)
+
     @pytest.fixture
     async def desk(self) -> AsyncIterator[PaperDesk]:
         async for desk in opened(PaperDesk(PaperOptions(latency_ms=80, latency_jitter_ms=40), None)):

@@ -1,12 +1,16 @@
 """The conformance desk on a ccxt adapter: the real library, a local venue that speaks the exchange's own protocol."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from brokers.ccxt_venue.broker import CcxtBroker, Tuning
-from brokers.ccxt_venue.session import Endpoints
+from brokers.ccxt_venue.session import Endpoints, KeySource
 from engine.inputs import FillReported, OrderReport
-from tests.conformance.ccxt_server.backing import API_KEY, COIN, SECRET, LocalVenue
+from tests.conformance.ccxt_server import coinbase, kraken
+from tests.conformance.ccxt_server.backing import API_KEY, COIN, SECRET, Backing, LocalVenue
+from tests.conformance.ccxt_server.binance import BinanceVenue
 from tests.conformance.desk import ACCOUNT, Desk
 
 DEADLINE_SECONDS = 30.0  # loading ccxt alone takes ten on a busy machine
@@ -25,15 +29,35 @@ def key_source() -> tuple[str, str, str | None]:
     return API_KEY, SECRET, None
 
 
+class Exchange(NamedTuple):
+    """A local venue, the key that opens it, how it calls an execution, and where it takes orders."""
+
+    speaks: type[LocalVenue]
+    key_source: KeySource
+    trade_id: Callable[[int], str]
+    orders_path: str
+
+
+EXCHANGES = {
+    "binance": Exchange(BinanceVenue, key_source, str, "/api/v3/order"),
+    "kraken": Exchange(kraken.KrakenVenue, key_source, kraken.trade_id, "/0/private/AddOrder"),
+    "coinbase": Exchange(coinbase.CoinbaseVenue, coinbase.key_source, coinbase.trade_id, "/api/v3/brokerage/orders"),
+}
+
+
 class CcxtDesk(Desk):
-    """One adapter on one local venue. The account is called as the suite calls it, and so is the venue's market."""
+    """One adapter on one local venue, which speaks binance unless the exchange is another one that is served here. The account
+    is called as the suite calls it, and so is the venue's market."""
 
     broker: CcxtBroker
-    key_source = staticmethod(key_source)
 
-    def __init__(self, exchange_id: str, venue: LocalVenue) -> None:
+    def __init__(self, exchange_id: str = "binance", backing: Backing | None = None) -> None:
         super().__init__()
-        self.venue, self.backing, self.exchange_id = venue, venue.backing, exchange_id
+        self.exchange = EXCHANGES.get(exchange_id, EXCHANGES["binance"])
+        self.backing = backing or Backing()
+        self.venue, self.exchange_id = self.exchange.speaks(self.backing), exchange_id
+        self.key_source = self.exchange.key_source
+        self.trade_id = self.exchange.trade_id
         self.instrument = COIN
 
     def made(self) -> CcxtBroker:
@@ -68,6 +92,14 @@ class CcxtDesk(Desk):
                  if order.closed_as is not None and inward(order.client_id) not in closed]
         return owed
 
-    def trade_id(self, number: int) -> str:
-        """The venue's id of an execution."""
-        return str(number)
+
+@asynccontextmanager
+async def opened(exchange_id: str = "binance", backing: Backing | None = None) -> AsyncIterator[CcxtDesk]:
+    """A connected desk, the market at 9990 to 10010."""
+    desk = CcxtDesk(exchange_id, backing)
+    await desk.venue.start()
+    desk.backing.quote(9_990, 10_010)
+    await desk.open()
+    yield desk
+    await desk.close()
+    await desk.venue.stop()
