@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from engine import apply_alerts, apply_risk
+from engine import apply_alerts, apply_risk, apply_strategies
 from engine import orders as order_facts
 from engine.events import (
     AccountOpened,
@@ -36,6 +36,7 @@ from engine.events import (
     OrderIntended,
     OrderMissed,
     OrderResent,
+    OrderSettled,
     OrderUnanswered,
     PlanSet,
     PositionAdjusted,
@@ -220,6 +221,12 @@ def _order_closed(state: State, event: OrderClosed, recorded: Recorded) -> Chang
         order, event.closed_as, event.reason, recorded.at_ns))
 
 
+def _order_settled(state: State, event: OrderSettled, recorded: Recorded) -> Changes:
+    reason = f"settled as {'filled' if event.filled else 'canceled'} by {event.by}: {event.reason}"
+    return _order_changes(state, event.client_order_id, lambda order: order_facts.with_settled(
+        order, filled=event.filled, reason=reason, at_ns=recorded.at_ns))
+
+
 def _order_missed(state: State, event: OrderMissed, _: Recorded) -> Changes:
     return {"misses": {**state.misses, event.client_order_id: state.misses.get(event.client_order_id, 0) + 1}}
 
@@ -402,7 +409,7 @@ def _reconciled(state: State, event: Reconciled, recorded: Recorded) -> Changes:
 # ---- decisions, alerts, panic ------------------------------------------------------------------------------------------
 
 
-def _nothing(_state: State, _event: WantRefused | CommandDone, _recorded: Recorded) -> Changes:
+def _nothing(_state: State, _event: CommandDone, _recorded: Recorded) -> Changes:
     return {}
 
 
@@ -474,14 +481,14 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     SessionStarted: _session_started, InstrumentListed: _instrument_listed, ConnectivityChanged: _connectivity_changed,
     OrderIntended: _order_intended, OrderResent: _order_resent, OrderDenied: _order_denied,
     OrderUnanswered: _order_unanswered, OrderAcked: _order_acked, OrderFilled: _order_filled,
-    CancelRequested: _cancel_requested, CancelSettled: _cancel_settled, OrderClosed: _order_closed,
+    OrderSettled: _order_settled, CancelRequested: _cancel_requested, CancelSettled: _cancel_settled, OrderClosed: _order_closed,
     OrderMissed: _order_missed, ExternalOrderSeen: _external_order_seen, PlanSet: _plan_set, StopMoved: _stop_moved,
     LevelTouched: _level_touched, ExitWanted: _exit_wanted, ExitRetried: _exit_retried,
     ProtectionChanged: _protection_changed, PositionAdjusted: _position_adjusted, CashAdjusted: _cash_adjusted,
-    DriftSeen: _drift_seen, DriftCleared: _drift_cleared, Reconciled: _reconciled, WantRefused: _nothing,
+    DriftSeen: _drift_seen, DriftCleared: _drift_cleared, Reconciled: _reconciled,
     CommandDone: _nothing, ProposalRaised: _proposal_raised, ProposalSettled: _proposal_settled,
     TradingStateChanged: _trading_state_changed, AlertRaised: _alert_raised, AlertAcknowledged: _alert_acknowledged,
     FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
     Armed: _armed, Disarmed: _disarmed, AccountOpened: _account_opened,
-    **apply_alerts.HANDLERS, **apply_risk.HANDLERS,
+    **apply_alerts.HANDLERS, **apply_risk.HANDLERS, **apply_strategies.HANDLERS,
 }

@@ -127,6 +127,16 @@ class OrderClosed(Event, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
+class OrderSettled(Event, frozen=True, omit_defaults=True):
+    """A person's word on a disputed order; whether it was filled or is gone, and why they say so."""
+
+    client_order_id: str
+    filled: bool
+    reason: str
+    by: str
+    command_id: str = ""
+
+
 class OrderMissed(Event, frozen=True, omit_defaults=True):
     """A complete query did not find an order that may be live."""
 
@@ -423,6 +433,27 @@ class AlertRuleFired(Event, frozen=True, omit_defaults=True):
     armed: bool
 
 
+class StrategyActed(Event, frozen=True, omit_defaults=True):
+    """A strategy's rule wanted something after the bar that closed at `close_ns`, or changed what a restart must still know;
+    what came of it follows in the same transaction. The instrument id is "" for a basket."""
+
+    strategy: str
+    instrument_id: str
+    close_ns: Nanoseconds
+    memory: dict[str, int | float] = {}
+    want: str = ""
+
+
+class StrategySwitched(Event, frozen=True, omit_defaults=True):
+    """A strategy was enabled or stopped at run time."""
+
+    strategy: str
+    enabled: bool
+    reason: str
+    by: str
+    command_id: str = ""
+
+
 class FlattenStarted(Event, frozen=True, omit_defaults=True):
     """Second stage of panic: `deadline_ns` is when it gives up and says what is left."""
 
@@ -449,12 +480,13 @@ class FlattenFinished(Event, frozen=True, omit_defaults=True):
 
 type AnyEvent = (
     SessionStarted | InstrumentListed | ConnectivityChanged | DayRolled | OrderIntended | OrderResent | OrderDenied
-    | OrderUnanswered | OrderAcked | OrderFilled | CancelRequested | CancelSettled | OrderClosed | OrderMissed
+    | OrderUnanswered | OrderAcked | OrderFilled | CancelRequested | CancelSettled | OrderClosed | OrderMissed | OrderSettled
     | ExternalOrderSeen | PlanSet | StopMoved | LevelTouched | ExitWanted | ExitRetried | ProtectionChanged
     | PositionAdjusted | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
     | FlattenProgressed | FlattenFinished | Armed | Disarmed | AccountOpened
     | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased
+    | StrategyActed | StrategySwitched
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
 )
 

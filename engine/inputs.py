@@ -9,7 +9,10 @@ import msgspec
 from engine.alert_rules import AlertRule
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
-from engine.tolerance import Limits as Limits  # noqa: PLC0414 - offered here, with the other settings
+from engine.settings import AutomationLevel as AutomationLevel  # noqa: PLC0414 - offered here, with what is told at the start
+from engine.settings import PortfolioSettings as PortfolioSettings  # noqa: PLC0414
+from engine.settings import Settings as Settings  # noqa: PLC0414
+from engine.tolerance import Limits as Limits  # noqa: PLC0414
 from engine.tolerance import RiskTolerance as RiskTolerance  # noqa: PLC0414
 from engine.units import Lots, Minor, Nanoseconds, Ticks
 
@@ -374,6 +377,27 @@ class ReadAlertRule(msgspec.Struct, frozen=True, tag=True):
     by: str = "user"
 
 
+class EnableStrategy(msgspec.Struct, frozen=True, tag=True):
+    """Let a strategy run, or with `enabled` false stop it; `reason` where it was not a person's wish."""
+
+    command_id: str
+    strategy: str
+    enabled: bool = True
+    by: str = "user"
+    reason: str = ""
+
+
+class SettleOrder(msgspec.Struct, frozen=True, tag=True):
+    """A person settles an order of which the venue says both that it took it and that it refused it: it was `filled`, or it
+    is gone. What is held stays what the venue says."""
+
+    command_id: str
+    client_order_id: str
+    filled: bool
+    reason: str
+    by: str = "user"
+
+
 class AcceptDrift(msgspec.Struct, frozen=True, tag=True):
     """A person accepts the venue's word on an instrument; entries there are allowed again."""
 
@@ -409,47 +433,10 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 
 
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
-                | SetLimit | AcknowledgeAlert | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
-                | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule)
+                | SetLimit | AcknowledgeAlert | SettleOrder | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
+                | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | EnableStrategy)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
-
-
-class AutomationLevel(StrEnum):
-    MONITOR_ONLY = "monitor_only"
-    SUGGEST_ONLY = "suggest_only"
-    AUTO_EXECUTE = "auto_execute"
-
-
-class PortfolioSettings(msgspec.Struct, frozen=True):
-    """What the configuration says of one portfolio; `live` where its account holds real money."""
-
-    portfolio: str
-    account: str
-    currency: str
-    minor_exponent: int
-    automation: AutomationLevel = AutomationLevel.SUGGEST_ONLY
-    limits: Limits = Limits()
-    live: bool = False
-    tolerance: RiskTolerance = RiskTolerance.MODERATE
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What the configuration says that the core needs; journaled at every start, so that a replay knows it too."""
-
-    portfolios: tuple[PortfolioSettings, ...]
-    settle_seconds: float = 30.0
-    query_after_seconds: float = 5.0
-    reconcile_seconds: float = 300.0
-    venue_stop_grace_seconds: float = 3.0
-    proposal_seconds: float = 120.0
-    proposal_band_bps: int = 50
-    flatten_deadline_seconds: float = 120.0
-    trail_step_fraction: float = 0.05
-    gap_allowance_bps: int = 0
-    new_day_zone: str = "UTC"
-    sectors: dict[str, str] = {}
-    buckets: dict[str, str] = {}
 
 
 class VenueCapabilities(msgspec.Struct, frozen=True):
@@ -461,6 +448,20 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
     reduce_only: bool = False
     trailing: bool = False
     idempotent_ids: bool = True
+
+
+class StrategyActed(msgspec.Struct, frozen=True, tag=True):
+    """What a strategy's rule wanted after the bar of an instrument (of a basket: "") that closed at `close_ns`.
+
+    `memory` is what a restart could not find out from history, `want` the same in words; without commands only it changed.
+    """
+
+    strategy: str
+    instrument_id: str
+    close_ns: Nanoseconds
+    memory: dict[str, int | float]
+    want: str = ""
+    commands: tuple[PlaceOrder | ClosePosition, ...] = ()
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag=True):
@@ -496,6 +497,6 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
 
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
                    | VenueReported | ReportFailed | ConnectionChanged | InstrumentsListed)
-type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded
+type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded | StrategyActed
 
 

@@ -141,7 +141,7 @@ class Fill(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The facts known of one order; every field only grows."""
+    """The facts known of one order; every field only grows. `settled_as` is what a person said of a disputed one."""
 
     intent: OrderIntent
     intended_at_ns: Nanoseconds
@@ -162,6 +162,7 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     closed_at_ns: Nanoseconds = 0
     external: bool = False
     inferred_lots: Lots = 0
+    settled_as: OrderStatus | None = None
 
     @property
     def client_order_id(self) -> str:
@@ -195,7 +196,7 @@ def derive_status(order: Order) -> OrderStatus:
     if order.cum_lots >= order.intent.order_lots:
         return OrderStatus.FILLED
     if order.closed_as is ClosedAs.REJECTED and (order.acked or order.cum_lots):
-        return OrderStatus.DISPUTED
+        return order.settled_as or OrderStatus.DISPUTED
     if order.closed_as is not None:
         return OrderStatus(order.closed_as.name)
     if order.denied_reason and not order.acked:
@@ -296,6 +297,12 @@ def with_closed(order: Order, closed_as: ClosedAs, reason: str, at_ns: Nanosecon
     if order.closed_as is not None and _CLOSING_RANK[order.closed_as] >= _CLOSING_RANK[closed_as]:
         return order
     return msgspec.structs.replace(order, closed_as=closed_as, closed_reason=reason, closed_at_ns=at_ns)
+
+
+def with_settled(order: Order, *, filled: bool, reason: str, at_ns: Nanoseconds) -> Order:
+    """A person's word on a disputed order: it was filled, or it is gone. What the venue says later outranks it."""
+    return msgspec.structs.replace(order, settled_as=OrderStatus.FILLED if filled else OrderStatus.CANCELED,
+                                   closed_reason=reason, closed_at_ns=at_ns)
 
 
 def with_denied(order: Order, reason: str) -> Order:

@@ -23,6 +23,7 @@ LONGEST_BACKOFF_SECONDS = 60
 STALE_WATCH_NS = 60 * NS_PER_SECOND
 
 IN_FLIGHT = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
+UNSURE = IN_FLIGHT | {OrderStatus.DISPUTED}
 REDUCING_ONCE = frozenset({Purpose.EXIT, Purpose.FLATTEN})
 NEVER_STOOD = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED})
 
@@ -90,7 +91,7 @@ def _rest_at_venue(turn: Turn, position: Position, protective: list[Order], can:
 def _new_first(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose) -> None:
     """One order at `ticks` for the whole position, at a venue that lets two stand for a moment: the old one goes once the new
     one stands."""
-    right = [order for order in standing if ticks and level_of(order) == ticks and not is_leaving(order)
+    right = [order for order in standing if ticks and level_of(order) == ticks and may_stand(order)
              and turn.state.covered_lots(order) >= abs(position.lots)]
     keeper = next((order for order in right if order.status not in IN_FLIGHT), None)
     if keeper is not None or not ticks:
@@ -105,7 +106,7 @@ def _within_what_is_held(turn: Turn, position: Position, standing: list[Order], 
     """Orders at `ticks` for the whole position, at a venue whose exits may not add up to more than is held. What is missing is
     added beside what stands; what stands wrong must go before its replacement can come, and goes only while the engine
     watches the level meanwhile: a stop at an old level, or for too few lots, is better than none."""
-    right = [order for order in standing if ticks and level_of(order) == ticks and not is_leaving(order)]
+    right = [order for order in standing if ticks and level_of(order) == ticks and may_stand(order)]
     wrong = [order for order in standing if order not in right]
     missing = abs(position.lots) - sum(turn.state.covered_lots(order) for order in standing)
     watches = engine_watches(turn, position)
@@ -141,11 +142,16 @@ def is_leaving(order: Order) -> bool:
     return len(order.cancel_requests) > len(order.cancel_answers)
 
 
+def may_stand(order: Order) -> bool:
+    """It protects, or will once the venue has answered: not on its way out, nor disputed."""
+    return not is_leaving(order) and order.status is not OrderStatus.DISPUTED
+
+
 def standing_lots(turn: Turn, position: Position, purpose: Purpose, level_ticks: Ticks = 0) -> Lots:
     """How many lots of a position the venue has confirmed orders of that purpose for, at that level (0: at any); not those
     that are being cancelled."""
     return sum(turn.state.covered_lots(order) for order in turn.state.orders_in(position.portfolio, position.instrument_id)
-               if order.intent.purpose is purpose and order.status not in IN_FLIGHT and not is_leaving(order)
+               if order.intent.purpose is purpose and order.status not in UNSURE and not is_leaving(order)
                and level_ticks in (0, level_of(order)))
 
 
@@ -257,7 +263,7 @@ def keep_ledger(turn: Turn, portfolio: str, instrument_id: str) -> None:
 
 def _home_of(turn: Turn, position: Position) -> tuple[StopHome, str]:
     stops = [order for order in turn.state.orders_in(position.portfolio, position.instrument_id)
-             if order.intent.purpose is Purpose.STOP and not is_leaving(order)]
+             if order.intent.purpose is Purpose.STOP and may_stand(order)]
     firm = [order for order in stops if order.status not in IN_FLIGHT]
     lots = abs(position.lots)
     if sum(turn.state.covered_lots(order) for order in firm) >= lots:

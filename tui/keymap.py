@@ -51,6 +51,8 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("close", "x", "close", "close", "main", "Close the selected position, or part of it.", 31,
              panes="positions"),
     KeyEntry("cancel", "c", "cancel", "cancel", "main", "Cancel the selected order.", 32, panes="orders"),
+    KeyEntry("settle", "e", "settle", "settle", "main", "Say what became of the selected order, where the venue both took "
+             "and refused it.", 0, panes="orders"),
     KeyEntry("card", "a", "card", "approve", "main", "Open the card of the selected decision; it is approved there.",
              33, panes="decisions"),
     KeyEntry("decline", "d", "decline", "decline", "main", "Decline the selected decision.", 34, panes="decisions"),
@@ -85,6 +87,13 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("back", "escape", "back", "back", "dialog", "One level back; never acts on an order.", 10, False, True),
     KeyEntry("send", "f5", "send", "send", "ticket", "Send the order whose checks are shown.", 20),
     KeyEntry("set_rule", "f5", "send", "set rule", "alert-rules", "Set the rule that the form says.", 20),
+    KeyEntry("risk_part", "n", "next_part", "next part", "risk", "Jump to the next part: heat, exposure, limits, correlation.", 20),
+    KeyEntry("risk_portfolio", "p", "next_portfolio", "portfolio", "risk", "Show the next portfolio.", 21),
+    KeyEntry("risk_up", "up,k", "scroll_by(-1)", "up", "risk", "One line up.", 0),
+    KeyEntry("risk_down", "down,j", "scroll_by(1)", "down", "risk", "One line down.", 0),
+    KeyEntry("risk_page_up", "pageup", "scroll_by(-10)", "page up", "risk", "Ten lines up.", 0),
+    KeyEntry("risk_page_down", "pagedown,space", "scroll_by(10)", "page down", "risk", "Ten lines down.", 0),
+    KeyEntry("risk_back", "r", "back", "back", "risk", "Back to the workstation.", 0),
     KeyEntry("card_approve", "a", "approve", "approve", "card", "Approve exactly what is shown.", 20),
     KeyEntry("card_decline", "d", "decline", "decline", "card", "Decline it.", 21),
     KeyEntry("card_seen", "enter", "seen", "seen", "card", "Say that a changed card has been read again.", 22),
@@ -97,8 +106,8 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
 
 
 SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
-                "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules"}
-_VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"),
+                "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules", "risk": "Risk"}
+_VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"), ("app", "dialog", "risk"),
                      ("app", "dialog", "grid", "alert-rules"))
 _SHOWN = {"question_mark": "?", "colon": ":", "slash": "/", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
           "enter": "⏎", "up": "↑", "down": "↓"}

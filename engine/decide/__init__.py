@@ -17,6 +17,7 @@ from engine.decide import (
     prices,
     proposals,
     sessions,
+    strategies,
     trading_state,
     venue,
 )
@@ -35,6 +36,7 @@ from engine.inputs import (
     Decline,
     DisarmAccount,
     EnableAlertRule,
+    EnableStrategy,
     EngineStarted,
     EngineStopping,
     FillReported,
@@ -52,7 +54,9 @@ from engine.inputs import (
     SetAlertRule,
     SetLimit,
     SetProtection,
+    SettleOrder,
     SetTradingState,
+    StrategyActed,
     SubmitAnswered,
     TapeEnded,
     TimeAdvanced,
@@ -78,7 +82,7 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     SubmitAnswered: venue.submit_answered, CancelAnswered: venue.cancel_answered,
     CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,
     FillReported: venue.fill_reported, VenueReported: venue.venue_reported, ReportFailed: venue.report_failed,
-    TimeAdvanced: beat.time_advanced, Bar: _bar_closed,
+    TimeAdvanced: beat.time_advanced, Bar: _bar_closed, StrategyActed: strategies.acted,
 }
 
 _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
@@ -86,10 +90,10 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     SetProtection: commands.set_protection, Approve: proposals.approve, Decline: proposals.decline,
     SetTradingState: trading_state.set_trading_state,
     SetLimit: limit_changes.set_limit, Flatten: flatten.start, AcknowledgeAlert: commands.acknowledge_alert,
-    AcceptDrift: commands.accept_drift, Reconcile: commands.reconcile_now,
+    SettleOrder: commands.settle_order, AcceptDrift: commands.accept_drift, Reconcile: commands.reconcile_now,
     ArmAccount: arming.arm, DisarmAccount: arming.disarm,
     SetAlertRule: alerts.set_rule, RemoveAlertRule: alerts.remove_rule, EnableAlertRule: alerts.enable_rule,
-    ReadAlertRule: alerts.read_rule,
+    ReadAlertRule: alerts.read_rule, EnableStrategy: strategies.enable,
 }
 
 

@@ -1,6 +1,6 @@
 """A person's commands on what exists: cancel, close, protect, halt, resume, acknowledge, accept, look again."""
 
-from engine.events import AlertAcknowledged, CommandDone, DriftCleared, PlanSet
+from engine.events import AlertAcknowledged, CommandDone, DriftCleared, OrderSettled, PlanSet
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
@@ -9,10 +9,11 @@ from engine.inputs import (
     PlaceOrder,
     Reconcile,
     SetProtection,
+    SettleOrder,
 )
 from engine.kernel.exits import trailed
 from engine.market import MarketView
-from engine.orders import Order, Purpose, Side
+from engine.orders import Order, OrderStatus, Purpose, Side
 from engine.positions import ExitPlan, Position, exit_state
 from engine.protection import want_exit
 from engine.service import Refusal
@@ -43,6 +44,28 @@ def _uncancelable(order: Order | None, client_order_id: str) -> Refusal | None:
         return Refusal("protection", "entries", order.intent.purpose,
                        f"{client_order_id} protects or closes a position; change the plan with protect instead")
     return None
+
+
+def settle_order(turn: Turn, command: SettleOrder) -> None:
+    """A person says what became of a disputed order. What is held stays what the venue says, which is asked once more; an
+    order that is said to be gone is cancelled all the same, in case it is not."""
+    order, what = turn.state.order(command.client_order_id), f"settle {command.client_order_id}"
+    reason = command.reason.strip()
+    if order is None or order.status is not OrderStatus.DISPUTED:
+        turn.refuse(command.command_id, what, Refusal(
+            "order", "DISPUTED", "unknown" if order is None else order.status,
+            f"only a disputed order waits for a person's word, and {command.client_order_id} is none"))
+        return
+    if not reason:
+        turn.refuse(command.command_id, what, Refusal("reason", "why", "none", "say how you know: give --why"))
+        return
+    if not command.filled:
+        turn.cancel(order, f"settled by {command.by}")
+    turn.emit(OrderSettled(command.client_order_id, command.filled, reason, command.by, command.command_id))
+    turn.touch(order.intent.portfolio, order.intent.instrument_id)
+    turn.ask_report(order.intent.account)
+    turn.accept(command.command_id, f"{command.client_order_id} is settled as {'filled' if command.filled else 'canceled'}; "
+                "what is held follows the venue")
 
 
 def _held(turn: Turn, symbol: str, portfolio: str) -> Position | Refusal:

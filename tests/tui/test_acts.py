@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 from textual.widgets import Input
 
-from engine.inputs import AcknowledgeAlert, CancelOrder, ClosePosition, Reconcile, SetProtection, TrailSpec
+from engine.inputs import AcknowledgeAlert, CancelOrder, ClosePosition, Reconcile, SetProtection, SettleOrder, TrailSpec
+from engine.orders import OrderStatus
 from engine.service import Receipt, Refusal
 from tests.tui.driving import driving
 from tests.tui.views import order, position, snapshot
@@ -94,6 +95,27 @@ async def test_a_closed_order_cannot_be_cancelled() -> None:
     async with driving(snapshot(orders=(order(working=False),))) as driver:
         await driver.press("3", "c")
         await driver.sees("nothing to cancel")
+
+
+async def test_a_disputed_order_is_settled_with_a_reason() -> None:
+    async with driving(snapshot(orders=(order(status=OrderStatus.DISPUTED),))) as driver:
+        await driver.press("3", "e")
+        await driver.sees("both took and refused")
+        await driver.press(*"seen", "enter", "right", "right", "enter")
+        await driver.until(lambda: driver.sent(SettleOrder))
+        [command] = driver.sent(SettleOrder)
+        assert (command.client_order_id, command.filled, command.reason) == ("QD-1-17", False, "seen")
+
+
+async def test_without_a_reason_nothing_is_settled_and_other_orders_are_not() -> None:
+    async with driving(snapshot(orders=(order(status=OrderStatus.DISPUTED),))) as driver:
+        await driver.press("3", "e", "enter")
+        await driver.sees("say how you know")
+        await driver.press("escape")
+        assert driver.sent(SettleOrder) == []
+    async with driving(snapshot(orders=(order(),))) as driver:
+        await driver.press("3", "e")
+        await driver.sees("nothing to settle")
 
 
 async def test_acts_ask_for_a_selection_first() -> None:

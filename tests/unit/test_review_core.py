@@ -75,7 +75,9 @@ def test_a_refused_cancel_is_not_repeated_at_the_speed_of_the_line() -> None:
             break
         desk.take(CancelAnswered(stop.client_order_id, waiting[-1], CancelRefused("market closed")))
     assert len(desk.cancels) <= 2
-    desk.beat(70)
+    desk.later(69)
+    desk.quote(10_000)
+    desk.beat(1)
     assert desk.cancels, "it is tried again later"
 
 

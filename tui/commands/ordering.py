@@ -121,6 +121,17 @@ def cancel(context: typer.Context, order_id: Annotated[str, typer.Argument(metav
     leave(trading.cancel(home_of(context), order_id, as_json=as_json))
 
 
+def settle(context: typer.Context,
+           order_id: Annotated[str, typer.Argument(metavar="ID", help="The disputed order's id.")],
+           as_what: Annotated[str, typer.Option("--as", help="What became of it: filled or canceled.")],
+           why: Annotated[str, typer.Option("--why", help="How you know; it is recorded.")],
+           as_json: Json = False) -> None:
+    """Say what became of an order that the venue both took and refused."""
+    from tui.commands import trading
+
+    leave(trading.settle(home_of(context), order_id, as_what, why, as_json=as_json))
+
+
 Clear = Annotated[list[str] | None, typer.Option(
     "--clear", help="Remove a part: stop, take-profit, trail, breakeven or max-hold; may be repeated.")]
 
@@ -251,5 +262,5 @@ def ack(context: typer.Context, alert: Annotated[str, typer.Argument(metavar="ID
     leave(trading.acknowledge(home_of(context), alert, as_json=as_json))
 
 
-COMMANDS = {one.__name__: one for one in (buy, sell, close, cancel, protect, approve, decline, panic, halt, reduce,
+COMMANDS = {one.__name__: one for one in (buy, sell, close, cancel, settle, protect, approve, decline, panic, halt, reduce,
                                           resume, ack, arm, disarm)}

@@ -15,6 +15,7 @@ from engine.inputs import (
     Decline,
     PlaceOrder,
     SetProtection,
+    SettleOrder,
 )
 from engine.orders import OrderKind, OrderStatus, Purpose
 from engine.service import OrderCard, OrderView, PositionView, ProposalView, Receipt, Refusal, Snapshot, StopHome
@@ -90,6 +91,13 @@ def protect(path: Path, change: SetProtection, *, as_json: bool) -> int:
 def cancel(path: Path, client_order_id: str, *, as_json: bool) -> int:
     """Cancel one order."""
     return _sent(path, CancelOrder(command_id(), client_order_id), as_json=as_json)
+
+
+def settle(path: Path, client_order_id: str, as_what: str, why: str, *, as_json: bool) -> int:
+    """Say what became of a disputed order."""
+    if as_what not in ("filled", "canceled"):
+        raise UsageError(f"--as {as_what}: give filled or canceled")
+    return _sent(path, SettleOrder(command_id(), client_order_id, as_what == "filled", why), as_json=as_json)
 
 
 def acknowledge(path: Path, alert_id: str, *, as_json: bool) -> int:

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from engine.inputs import AcknowledgeAlert, Reconcile
-from engine.orders import Side
+from engine.orders import OrderStatus, Side
 from engine.service import (
     AlertLevel,
     AlertView,
@@ -379,6 +379,15 @@ class Workstation(Screen[None]):
             self.app.push_screen(CancelDialog(order))
         elif order is not None:
             self.tell(f"✗ order {order.client_order_id} is {order.status.value}: nothing to cancel", "warn")
+
+    def action_settle(self) -> None:
+        from tui.screens.settle import SettleDialog
+
+        order = self._selected(OrdersPane, "an order", "3")
+        if order is not None and order.status is OrderStatus.DISPUTED:
+            self.app.push_screen(SettleDialog(order))
+        elif order is not None:
+            self.tell(f"✗ order {order.client_order_id} is {order.status.value}: nothing to settle", "warn")
 
     def action_card(self) -> None:
         self._open_card(declining=False)
