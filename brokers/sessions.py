@@ -5,7 +5,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from brokers.calendars import library
-from engine.trading_hours import ALWAYS_OPEN as ALWAYS
+from engine.instruments import ALWAYS_OPEN as ALWAYS
 from engine.trading_hours import NS_PER_DAY as NS_PER_DAY  # noqa: PLC0414 - offered beside the sessions it measures
 from engine.trading_hours import SessionBounds, day_of_utc
 from engine.units import NS_PER_SECOND, Nanoseconds

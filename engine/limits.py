@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 from engine.brakes import is_valued, losses, size_factor
 from engine.heat import CorrelatedHeat, bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of
 from engine.inputs import Limits
-from engine.instruments import Instrument
+from engine.instruments import ALWAYS_OPEN, Instrument
 from engine.market import Mark, MarketView
 from engine.orders import OrderIntent, Purpose
 from engine.service import CheckView
 from engine.state import State
 from engine.tail_risk import Tail, TailBook, in_minor, tail_book
+from engine.trading_hours import NS_PER_MINUTE, moment_text
 from engine.units import NS_PER_SECOND, Lots, Minor, Nanoseconds, Ticks
 from engine.valuation import (
     entry_orders,
@@ -335,6 +336,20 @@ def list_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> list[C
         checks.append(check("trading hours", within_hours(limits.trading_hours, local), f"{limits.trading_hours} {zone}",
                             f"{WEEKDAYS[local.weekday()]} {local:%H:%M}", "entries wait for the portfolio's trading hours"))
     return checks
+
+
+def close_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: OrderIntent) -> list[CheckView]:
+    """No entry that would have to leave again at once: the last minutes before the close belong to exits."""
+    minutes = state.portfolios[intent.portfolio].settings.limits.flat_before_close_minutes
+    instrument = state.instruments[intent.instrument_id]
+    if not minutes or instrument.session == ALWAYS_OPEN:
+        return []
+    session = market.session_bounds(instrument.session, at_ns)
+    early = at_ns < session.close_ns - minutes * NS_PER_MINUTE
+    return [check("time to the close", session.holds(at_ns) and early, f"more than {minutes} min",
+                  f"closes {moment_text(session.close_ns)}" if session.holds(at_ns) else "closed",
+                  f"{intent.portfolio} is flat {minutes} min before the close of {instrument.symbol}; entries wait for the next "
+                  "session")]
 
 
 def local_time(zone: str, at_ns: Nanoseconds) -> datetime:

@@ -15,6 +15,7 @@ from engine.limits import (
     Book,
     book_of,
     check,
+    close_checks,
     count_checks,
     list_checks,
     loss_checks,
@@ -56,6 +57,7 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     """Every check of an entry, in the order in which they are told."""
     instrument = state.instruments[intent.instrument_id]
     checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent), *list_checks(state, at_ns, intent),
+              *close_checks(state, market, at_ns, intent),
               *_size_checks(instrument, intent)]
     mark = market.marks.get(intent.instrument_id)
     limits = state.portfolios[intent.portfolio].settings.limits

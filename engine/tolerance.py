@@ -85,6 +85,9 @@ class Limits(msgspec.Struct, frozen=True):
     trading_hours: Annotated[str, Meta(
         pattern=HOURS_PATTERN, description="When entries are allowed, such as \"mon-fri 09:30-16:00\", in engine.new_day_zone; "
         "empty: always.")] = ""
+    flat_before_close_minutes: Annotated[int, Meta(
+        ge=0, le=1_440, description="Every position is closed this long before its market closes, half days included, and "
+        "nothing is entered after that; what was held over a close leaves at the open (0: off).")] = 0
     blacklist: Annotated[tuple[str, ...], Meta(description="Symbols that are never entered.")] = ()
     preferred_sectors: Annotated[tuple[str, ...], Meta(
         description="Where any are named, only symbols of these sectors are entered.")] = ()

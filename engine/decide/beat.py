@@ -5,9 +5,10 @@ from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
 from engine.orders import Order, OrderStatus, Purpose
-from engine.positions import exit_state, position_key
+from engine.positions import position_key
 from engine.protection import IN_FLIGHT, want_exit
 from engine.service import AlertLevel, ProposalStatus, StopHome
+from engine.session_exits import look_at_time_exits, rules_in_force
 from engine.turn import Turn
 from engine.units import Lots, seconds_to_ns
 
@@ -77,10 +78,8 @@ def _look_at_positions(turn: Turn) -> None:
     grace_ns = seconds_to_ns(turn.state.settings.venue_stop_grace_seconds)
     standing = _lots_at_level(turn)
     for position in list(turn.state.positions.values()):
-        hold_ns = position.plan.max_hold_ns
-        if hold_ns and turn.at_ns >= position.opened_at_ns + hold_ns:
-            want_exit(turn, position, "held for its maximum time")
-        elif position.touched_at_ns and turn.at_ns - position.touched_at_ns >= grace_ns:
+        look_at_time_exits(turn, position)
+        if position.touched_at_ns and turn.at_ns - position.touched_at_ns >= grace_ns:
             _grace_over(turn, position.key)
         home = turn.state.homes.get(position.key)
         if position.exit_reason or home is None or home.home is not StopHome.VENUE \
@@ -106,7 +105,7 @@ def _grace_over(turn: Turn, key: str) -> None:
     mark = turn.market.marks.get(position.instrument_id)
     if mark is None:
         return
-    rules = exit_state(position, turn.state.instruments[position.instrument_id])
+    rules = rules_in_force(turn, position)
     code = exit_on_price(rules, mark.bid_ticks, mark.ask_ticks, turn.at_ns)
     if code in (0, HOLD_OVER):
         turn.emit(LevelTouched(key, 0))

@@ -4,8 +4,9 @@ from engine.events import LevelTouched, StopMoved
 from engine.inputs import Bar, Quote
 from engine.kernel.exits import HOLD_OVER, NO_EXIT, STOP_HIT, exit_in_bar, exit_on_price, trailed
 from engine.orders import Purpose
-from engine.positions import Position, exit_state
+from engine.positions import Position
 from engine.protection import standing_lots, want_exit
+from engine.session_exits import rules_in_force
 from engine.turn import Turn
 from engine.units import Nanoseconds, Ticks
 from engine.watch import Watch, trail_step
@@ -28,8 +29,7 @@ def quote_seen(turn: Turn, quote: Quote) -> None:
         position = turn.state.positions[watch.key]
         if position.exit_reason and not position.exit_lots:
             continue
-        instrument = turn.state.instruments[quote.instrument_id]
-        rules = exit_state(position, instrument)
+        rules = rules_in_force(turn, position)
         code = exit_on_price(rules, quote.bid_ticks, quote.ask_ticks, turn.at_ns)
         price = quote.bid_ticks if watch.sign > 0 else quote.ask_ticks
         if code != NO_EXIT:
@@ -48,7 +48,7 @@ def bar_closed(turn: Turn, bar: Bar) -> None:
         position = turn.state.positions[watch.key]
         if (position.exit_reason and not position.exit_lots) or position.opened_at_ns > bar.open_ns:
             continue
-        rules = exit_state(position, turn.state.instruments[bar.instrument_id])
+        rules = rules_in_force(turn, position)
         low, high = (bar.close_ticks, bar.close_ticks) if quoted else (bar.low_ticks, bar.high_ticks)
         code, price = exit_in_bar(rules, bar.close_ticks if quoted else bar.open_ticks, high, low, bar.close_ticks,
                                   bar.open_ns, bar.close_ns)
