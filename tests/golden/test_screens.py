@@ -13,6 +13,7 @@ import pytest
 from engine.inputs import Connectivity, TradingState
 from engine.service import FlattenLine, FlattenView, Mode, Snapshot, StopHome
 from tests.tui.driving import Driver, driving
+from tests.tui.risk_book import crowded_book
 from tests.tui.views import NOW_NS, account, position, snapshot
 
 PICTURES = Path(__file__).parent / "screens"
@@ -26,6 +27,7 @@ FLATTEN_LINES = (FlattenLine("paper-1", "AAPL@SIM", 120, 0, 0.8, "closed"),
                  FlattenLine("paper-1", "TSLA@SIM", 10, 10, None, "waiting for the venue"))
 FLATTENING = snapshot(accounts=HALTED, flatten=FlattenView(NOW_NS, finished=False, flat=False, open_orders_left=1,
                                                            lines=FLATTEN_LINES, detail=""))
+CROWDED = snapshot(risks=(crowded_book(),))
 EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quotes=())
 
 
@@ -44,6 +46,9 @@ EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quo
     ("flatten-question", (80, 24), ("ctrl+x",), None, {}),
     ("flatten-progress", (80, 24), ("ctrl+x",), FLATTENING, {}),
     ("help-80x24", (80, 24), ("question_mark",), None, {}),
+    ("risk-80x24", (80, 24), ("r",), CROWDED, {}),
+    ("risk-correlation-80x24", (80, 24), ("r", "n", "n", "n", "n", "n"), CROWDED, {}),
+    ("risk-160x45", (160, 45), ("r",), CROWDED, {}),
     ("too-small", (50, 12), (), None, {}),
 ])
 async def test_screen(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,
