@@ -10,11 +10,11 @@ import numba  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-from engine.kernel import exits, fills, heat, indicators, rounding, sizing
+from engine.kernel import exits, fills, heat, indicators, rounding, sizing, weights
 
 pytestmark = pytest.mark.slow
 
-MODULES: list[ModuleType] = [rounding, exits, fills, sizing, heat, indicators]
+MODULES: list[ModuleType] = [rounding, exits, fills, sizing, heat, indicators, weights]
 
 
 def compiled(module: ModuleType) -> ModuleType:
@@ -129,16 +129,17 @@ def indicator_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]
 CASES: dict[str, Callable[[random.Random], Iterator[tuple[str, tuple[Any, ...]]]]] = {
     "exits": exit_cases, "fills": fill_cases, "sizing": sizing_cases, "heat": heat_cases, "rounding": rounding_cases,
     "indicators": indicator_cases}
-ARRAYS = {"atr_into", "latest_atr", "ema_into"}
+ARRAYS = {"indicators": {"atr_into", "latest_atr", "ema_into"}, "weights": {
+    "returns_into", "covariance", "equal_into", "inverse_volatility_into", "risk_parity_into", "bounded_into", "_cut_sum"}}
 
 
 def test_every_kernel_function_has_a_twin_that_is_tried() -> None:
     for module in MODULES:
         name = module.__name__.rpartition(".")[2]
-        tried = {function for function, _ in CASES[name](random.Random(0))}
+        tried = {function for function, _ in CASES[name](random.Random(0))} if name in CASES else set()
         own = {function for function, value in vars(module).items()
                if inspect.isfunction(value) and value.__module__ == module.__name__}
-        assert own == tried | (ARRAYS if name == "indicators" else set())
+        assert own == tried | ARRAYS.get(name, set())
 
 
 @pytest.mark.parametrize("name", list(CASES))
@@ -165,6 +166,30 @@ def test_indicators_over_arrays_are_equal_to_the_last_bit(twins: dict[str, Modul
         indicators.ema_into(close, n, plain)  # type: ignore[arg-type]
         twin.ema_into(close, n, fast)
         np.testing.assert_array_equal(plain, fast)
+
+
+def test_weights_over_arrays_are_equal_to_the_last_bit(twins: dict[str, ModuleType]) -> None:
+    rng, twin = np.random.default_rng(8), twins["weights"]
+    for count in (1, 2, 3, 7, 20):
+        closes = 100.0 * np.exp(rng.normal(0.0, 0.02, (count, 120)).cumsum(axis=1))
+        matrix, out = np.zeros(count * count), np.zeros((4, 2, count))
+        rows = np.zeros((2, count, 119))
+        for place in range(count):
+            weights.returns_into(closes[place], 0, 119, rows[0][place])  # type: ignore[arg-type]
+            twin.returns_into(closes[place], 0, 119, rows[1][place])
+        np.testing.assert_array_equal(rows[0], rows[1])
+        for one in range(count):
+            for other in range(count):
+                matrix[one * count + other] = weights.covariance(rows[0][one], rows[0][other], 119)  # type: ignore[arg-type]
+                assert matrix[one * count + other] == twin.covariance(rows[0][one], rows[0][other], 119)
+        least, most, total = rng.random(count) * 0.1 / count, 0.2 + rng.random(count), 0.95
+        for side, module in enumerate((weights, twin)):
+            module.equal_into(out[0][side])
+            assert module.inverse_volatility_into(np.sqrt(np.diagonal(matrix.reshape(count, count))), out[1][side])
+            assert module.risk_parity_into(matrix, count, out[2][side])
+            module.bounded_into(out[2][0], least, most, total, out[3][side])
+            assert module._cut_sum(out[2][0], least, most, 0.7) == weights._cut_sum(out[2][0], least, most, 0.7)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(out[:, 0], out[:, 1])
 
 
 def test_a_run_of_bars_leaves_the_same_position(twins: dict[str, ModuleType]) -> None:
