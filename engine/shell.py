@@ -62,7 +62,8 @@ class Shell:
         self._committed_seq = parts.state.seq
         self._checkpoint_seq = parts.state.seq
         self._halt_obeyed = ""
-        self.publisher = Publisher(snapshot(parts.state, self.loop.market, 0, version=0, mode=parts.mode, health=self._health()))
+        self.publisher = Publisher(snapshot(parts.state, self.loop.market, parts.state.at_ns, version=0, mode=parts.mode,
+                                            health=self._health()))
 
     # ---- the inbox -------------------------------------------------------------------------------------------------------
 
