@@ -83,7 +83,8 @@ class OrderIntent(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Tick fields are 0 where they do not apply. `parent_id` names the entry whose fills activate this order at a venue
     with native brackets; orders that share an `oco_group` reduce each other. `plan` is the exit plan that the position
-    gets with the entry's first fill; `decision_ticks` is the price seen when the order was decided.
+    gets with the entry's first fill; `decision_ticks` is the price seen when the order was decided. `approved_by` is who
+    approved what another had proposed.
     """
 
     client_order_id: str
@@ -106,6 +107,7 @@ class OrderIntent(msgspec.Struct, frozen=True, omit_defaults=True):
     plan: ExitPlan | None = None
     decision_ticks: Ticks = 0
     reason: str = ""
+    approved_by: str = ""
 
 
 class FillSource(StrEnum):

@@ -46,6 +46,8 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     `exit_reason` is why the engine wants out (empty: it does not), `exit_lots` how much (0: all),
     with the attempts made and when the next is due;
     `touched_at_ns` is when the price first reached a level that an order at the venue should have acted on.
+    For statistics only: what was decided by whom, all lots ever entered, the average prices of all entries and exits, and the
+    lowest and highest price seen, as far as events have told it.
     """
 
     portfolio: str
@@ -71,6 +73,12 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_attempts: int = 0
     exit_retry_at_ns: Nanoseconds = 0
     touched_at_ns: Nanoseconds = 0
+    decision: str = ""
+    entered_lots: Lots = 0
+    entered_ticks: float = 0.0
+    exited_ticks: float = 0.0
+    low_ticks: Ticks = 0
+    high_ticks: Ticks = 0
 
     @property
     def key(self) -> str:
@@ -84,7 +92,8 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
 class RoundTrip(msgspec.Struct, frozen=True):
     """A position from flat to flat, or the part of it that a reversal ended.
 
-    `lots` is all that was closed on the way, `realized_minor` is before `fees_minor`.
+    `lots` is all that was closed on the way, `realized_minor` is before `fees_minor`. `entry_ticks` and `exit_ticks` are average
+    prices, `low_ticks` and `high_ticks` the extremes seen meanwhile; all are 0 where they were recorded before these were kept.
     """
 
     portfolio: str
@@ -98,6 +107,36 @@ class RoundTrip(msgspec.Struct, frozen=True):
     fees_minor: Minor
     initial_risk_minor: Minor
     exit_reason: str
+    decision: str = ""
+    entry_ticks: float = 0.0
+    exit_ticks: float = 0.0
+    low_ticks: Ticks = 0
+    high_ticks: Ticks = 0
+
+
+def decision_of(intent: "OrderIntent | None") -> str:
+    """Who decided on an order: a person, a strategy, a rule of theirs, or a person who approved what another proposed."""
+    if intent is None or intent.strategy == EXTERNAL:
+        return "external"
+    if intent.approved_by:
+        return "approved proposal"
+    if intent.strategy in ("manual", "panic"):
+        return intent.strategy
+    return "alert" if intent.strategy.startswith("alert:") else "strategy"
+
+
+def seen(position: Position, low_ticks: Ticks, high_ticks: Ticks) -> Position:
+    """The position after prices between these two; 0 tells nothing."""
+    low = min(position.low_ticks or low_ticks, low_ticks) if low_ticks else position.low_ticks
+    high = max(position.high_ticks, high_ticks)
+    if (low, high) == (position.low_ticks, position.high_ticks):
+        return position
+    return msgspec.structs.replace(position, low_ticks=low, high_ticks=high)
+
+
+def _average(known: float, lots: Lots, ticks: Ticks, more: Lots) -> float:
+    """An average price with some more lots in it."""
+    return (known * lots + ticks * more) / (lots + more)
 
 
 def position_key(portfolio: str, instrument_id: str) -> str:
@@ -157,11 +196,11 @@ def fold_fill(position: Position | None, fill: "Fill", instrument: "Instrument",
     closed_lots = min(fill.last_lots, abs(position.lots))
     rest_lots = fill.last_lots - closed_lots
     if rest_lots == 0:
-        reduced = _reduced(position, closed_lots, paid_minor, fill.fee_minor)
+        reduced = _reduced(position, fill, closed_lots, paid_minor, fill.fee_minor)
         return (reduced, ()) if reduced.lots else (None, (_round_trip(reduced, position.sign, fill, intent),))
     closing_paid_minor = -instrument.signed_notional_minor(fill.last_ticks, -sign * closed_lots)
     closing_fee_minor = fill.fee_minor * closed_lots // fill.last_lots
-    ended = _reduced(position, closed_lots, closing_paid_minor, closing_fee_minor)
+    ended = _reduced(position, fill, closed_lots, closing_paid_minor, closing_fee_minor)
     reopened = _opened(fill, sign * rest_lots, paid_minor - closing_paid_minor, fill.fee_minor - closing_fee_minor,
                        instrument, intent, portfolio)
     return reopened, (_round_trip(ended, position.sign, fill, intent),)
@@ -185,7 +224,8 @@ def _opened(fill: "Fill", lots: Lots, cost_minor: Minor, fee_minor: Minor, instr
         portfolio=portfolio, account=fill.account, instrument_id=fill.instrument_id,
         strategy=EXTERNAL if intent is None else intent.strategy, lots=lots, cost_minor=cost_minor,
         opened_at_ns=fill.at_ns, opened_by=fill.client_order_id, fees_minor=fee_minor, best_ticks=fill.last_ticks,
-        entry_value=abs(lots) * fill.last_ticks)
+        entry_value=abs(lots) * fill.last_ticks, decision=decision_of(intent), entered_lots=abs(lots),
+        entered_ticks=float(fill.last_ticks), low_ticks=fill.last_ticks, high_ticks=fill.last_ticks)
     return _with_plan(bare, plan, fill, instrument)
 
 
@@ -212,8 +252,11 @@ def _grown(position: Position, fill: "Fill", paid_minor: Minor, instrument: "Ins
            intent: "OrderIntent | None") -> Position:
     """More of the same side: the plan and its stop stay, since a stop never retreats; only a bare position takes a plan."""
     added_lots = fill.side.sign * fill.last_lots
+    known_lots = position.entered_lots  # 0: recorded before entries were kept, and then for good
     grown = msgspec.structs.replace(
-        position, lots=position.lots + added_lots, cost_minor=position.cost_minor + paid_minor,
+        seen(position, fill.last_ticks, fill.last_ticks), entered_lots=known_lots + fill.last_lots if known_lots else 0,
+        entered_ticks=_average(position.entered_ticks, known_lots, fill.last_ticks, fill.last_lots) if known_lots else 0.0,
+        lots=position.lots + added_lots, cost_minor=position.cost_minor + paid_minor,
         fees_minor=position.fees_minor + fill.fee_minor,
         entry_value=position.entry_value + fill.last_lots * fill.last_ticks,
         initial_risk_minor=position.initial_risk_minor
@@ -223,11 +266,13 @@ def _grown(position: Position, fill: "Fill", paid_minor: Minor, instrument: "Ins
     return _with_plan(grown, intent.plan, fill, instrument)
 
 
-def _reduced(position: Position, closed_lots: Lots, paid_minor: Minor, fee_minor: Minor) -> Position:
+def _reduced(position: Position, fill: "Fill", closed_lots: Lots, paid_minor: Minor, fee_minor: Minor) -> Position:
     cost_minor = closed_cost_minor(position.cost_minor, position.lots, closed_lots)
     entry_value = closed_cost_minor(position.entry_value, position.lots, closed_lots)
     return msgspec.structs.replace(
-        position, lots=position.lots - position.sign * closed_lots, cost_minor=position.cost_minor - cost_minor,
+        seen(position, fill.last_ticks, fill.last_ticks),
+        exited_ticks=_average(position.exited_ticks, position.closed_lots, fill.last_ticks, closed_lots),
+        lots=position.lots - position.sign * closed_lots, cost_minor=position.cost_minor - cost_minor,
         entry_value=position.entry_value - entry_value,
         realized_minor=position.realized_minor - paid_minor - cost_minor, fees_minor=position.fees_minor + fee_minor,
         closed_lots=position.closed_lots + closed_lots)
@@ -239,4 +284,6 @@ def _round_trip(ended: Position, side: int, fill: "Fill", intent: "OrderIntent |
         portfolio=ended.portfolio, instrument_id=ended.instrument_id, strategy=ended.strategy, side=side,
         lots=ended.closed_lots, opened_at_ns=ended.opened_at_ns, closed_at_ns=fill.at_ns,
         realized_minor=ended.realized_minor, fees_minor=ended.fees_minor,
-        initial_risk_minor=ended.initial_risk_minor, exit_reason=reason)
+        initial_risk_minor=ended.initial_risk_minor, exit_reason=reason, decision=ended.decision,
+        entry_ticks=ended.entered_ticks, exit_ticks=ended.exited_ticks if ended.entered_ticks else 0.0,
+        low_ticks=ended.low_ticks if ended.entered_ticks else 0, high_ticks=ended.high_ticks if ended.entered_ticks else 0)

@@ -95,7 +95,8 @@ def approve(turn: Turn, command: Approve) -> None:
         return
     turn.emit(ProposalSettled(proposal.proposal_id, ProposalStatus.APPROVED, f"approved by {command.by}", command.by))
     cut = msgspec.structs.replace(found.card, clamps=proposal.card.clamps)
-    send_entry(turn, proposal.want, found._replace(card=cut), command.command_id)
+    intent = msgspec.structs.replace(found.intent, approved_by=command.by)
+    send_entry(turn, proposal.want, found._replace(card=cut, intent=intent), command.command_id)
 
 
 def _changed_since(turn: Turn, proposal: Proposal) -> Refusal | None:
