@@ -87,7 +87,7 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("back", "escape", "back", "back", "dialog", "One level back; never acts on an order.", 10, False, True),
     KeyEntry("send", "f5", "send", "send", "ticket", "Send the order whose checks are shown.", 20),
     KeyEntry("set_rule", "f5", "send", "set rule", "alert-rules", "Set the rule that the form says.", 20),
-    KeyEntry("risk_part", "n", "next_part", "next part", "risk", "Jump to the next part: heat, exposure, limits, correlation.", 20),
+    KeyEntry("risk_part", "n", "next_part", "next part", "risk", "The next part: heat, exposure, limits, correlation.", 20),
     KeyEntry("risk_portfolio", "p", "next_portfolio", "portfolio", "risk", "Show the next portfolio.", 21),
     KeyEntry("risk_up", "up,k", "scroll_by(-1)", "up", "risk", "One line up.", 0),
     KeyEntry("risk_down", "down,j", "scroll_by(1)", "down", "risk", "One line down.", 0),

@@ -127,7 +127,20 @@ def _risk_facts(view: RiskView) -> list[tuple[str, str]]:
         ("highest equity", high), ("losing streak", str(view.losing_streak)),
         ("exposure", f"gross {percent(view.gross_percent)}, net {percent(view.net_percent, signed=True)}"),
         ("order size", f"{percent(view.size_percent, 0)} of the usual"),
+        *_tail_facts(view),
     ]
+
+
+def _tail_facts(view: RiskView) -> list[tuple[str, str]]:
+    """A bad day, historical and normal, with its horizon and confidence."""
+    tail = view.tail
+    if tail is None:
+        return []
+    full = f"; {percent(tail.in_full_percent)} in full for want of bars" if tail.in_full_percent else ""
+    of_what = f"{tail.horizon_days:g} day, {tail.confidence_percent:g} %, {tail.returns} returns{full}"
+    var = f"{percent(tail.historical_var_percent)} historical, {percent(tail.normal_var_percent)} normal"
+    shortfall = f"{percent(tail.historical_shortfall_percent)} historical, {percent(tail.normal_shortfall_percent)} normal"
+    return [("value at risk", f"{var} ({of_what})"), ("expected shortfall", shortfall)]
 
 
 def _brake_row(view: RiskView, brake: BrakeView) -> list[str]:

@@ -3,28 +3,30 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from engine.service import RiskView, Snapshot
 from tui.formats import plain
+from tui.keymap import bindings_for
 from tui.screens.dialog import Dialog, button
-from tui.screens.risk_lines import risk_lines
+from tui.screens.risk_lines import WIDE, Part, risk_parts
 from tui.widgets.lines import ToneText
+
+WIDEST = 152
+FRAME = 6
 
 
 class RiskScreen(Dialog):
-    """Heat, exposure, limits and brakes of one portfolio; `p` shows the next."""
+    """Heat, exposure, a bad day, limits, brakes and correlation of one portfolio; as wide as there is room for two columns."""
 
+    SCOPE: ClassVar[str] = "risk"
     WIDTH: ClassVar[int] = 78
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_by(-1)", show=False), Binding("down,j", "scroll_by(1)", show=False),
-        Binding("pageup", "scroll_by(-10)", show=False), Binding("pagedown,space", "scroll_by(10)", show=False),
-        Binding("p", "next_portfolio", show=False), Binding("q,r", "back", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for("risk")
 
     def __init__(self, portfolio: str) -> None:
         super().__init__("Risk")
         self.portfolio = portfolio
+        self._parts: list[Part] = []
 
     def body(self) -> ComposeResult:
         yield ToneText(id="risk")
@@ -43,7 +45,20 @@ class RiskScreen(Dialog):
             self.query_one("#risk", ToneText).show([[("no portfolio is known yet", "muted")]])
             return
         self.title_with(f"Risk of {plain(view.portfolio)}: {plain(view.tolerance)}")
-        self.query_one("#risk", ToneText).show(risk_lines(view, self.WIDTH - 6))
+        self._parts = risk_parts(view, self._width - FRAME)
+        lines = [line for part in self._parts for line in [*part.lines, []]]
+        self.query_one("#risk", ToneText).show(lines[:-1])
+
+    @property
+    def _width(self) -> int:
+        room = self.app.size.width - 4
+        return min(WIDEST, room) if room >= WIDE + FRAME else self.WIDTH
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.query_one("#frame").styles.width = self._width
+        if self.app.snapshot is not None:
+            self.show_snapshot(self.app.snapshot)
 
     def _view(self, snapshot: Snapshot) -> RiskView | None:
         views = [view for view in snapshot.risks if view.portfolio == self.portfolio] or list(snapshot.risks)
@@ -62,3 +77,13 @@ class RiskScreen(Dialog):
 
     def action_scroll_by(self, lines: int) -> None:
         self.query_one("#body").scroll_relative(y=lines, animate=False)
+
+    def action_next_part(self) -> None:
+        """Show the next part at the top; after the last, the first."""
+        body, starts, line = self.query_one("#body"), [0], 0
+        for part in self._parts:
+            starts.append(line)
+            line += len(part.lines) + 1
+        below = [start for start in starts if start > body.scroll_y]
+        at_end = body.scroll_y >= body.max_scroll_y
+        body.scroll_to(y=0 if at_end or not below else below[0], animate=False)
