@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -35,6 +36,7 @@ MOST_PAGES = 200
 MOST_SINGLE_ASSETS = 30
 MOST_KNOWN_ORDERS = 20_000
 HISTORY_MARGIN_SECONDS = 2
+SKEW_WARNING_NS = 2 * NS_PER_SECOND
 
 
 class Incomplete(Exception):
@@ -56,12 +58,23 @@ class AccountReader:
         self._sender = sender
         self._fractions = fractions
         self.coins = CoinBook()
+        self.clock_skew_ns: Nanoseconds = 0
         self._client_ids: dict[str, str] = {}
         self._order_ids: dict[str, str] = {}
 
     @property
     def listing(self) -> Listing:
         return self._sender.listing
+
+    async def venue_ns(self) -> Nanoseconds:
+        """The venue's time, asked at the start and with every report; by how much it is ahead of ours is measured, to within
+        half the time that the question took. Raises `Incomplete`."""
+        asked_ns = time.time_ns()
+        venue_ns = nanoseconds_of(complete(await self._rest.get(WireClock, "/clock")).timestamp)
+        before_ns, self.clock_skew_ns = self.clock_skew_ns, venue_ns - (asked_ns + time.time_ns()) // 2
+        if abs(self.clock_skew_ns) > SKEW_WARNING_NS >= abs(before_ns):
+            log.warning("alpaca's clock and ours differ by %.1f s; set this computer's clock", self.clock_skew_ns / NS_PER_SECOND)
+        return venue_ns
 
     # ---- what can be traded ----
 
@@ -132,7 +145,7 @@ class AccountReader:
 
     async def _read_whole(self, since_ns: Nanoseconds, client_order_ids: Sequence[str], *, last_try: bool) -> VenueReport | None:
         """None where coins were traded while it was read, so that their balance is newer than the executions."""
-        clock = complete(await self._rest.get(WireClock, "/clock"))
+        venue_ns = await self.venue_ns()
         history = await self._history(since_ns)
         open_orders = await self._open_orders()
         reports = {order.client_order_id: order_report(order, self._sender, 0) for order in open_orders}
@@ -145,7 +158,7 @@ class AccountReader:
             return None
         fills = self._fills(executions, since_ns)
         return VenueReport(
-            account=self._sender.account, venue_time_ns=nanoseconds_of(clock.timestamp), fills=fills,
+            account=self._sender.account, venue_time_ns=venue_ns, fills=fills,
             open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(held),
             cash_minor=cash_minor(complete(account)), instruments=self.listing.instruments())
 
@@ -274,11 +287,11 @@ class AccountReader:
     async def start(self, symbols: Iterable[str]) -> list[str]:
         """List these symbols and whatever is held, and note how many coins there are to begin with; the names that the
         venue does not know. Raises `Incomplete`."""
-        clock = complete(await self._rest.get(WireClock, "/clock"))
+        venue_ns = await self.venue_ns()
         held = complete(await self._rest.get(list[WirePosition], "/positions"))
         unknown = await self.list_assets([*symbols, *(position.asset_id for position in held)])
         coins = [instrument for instrument in self.listing.instruments() if is_coin(instrument)]
-        self.coins.start({each.instrument_id: self._quantity(each, held) for each in coins}, nanoseconds_of(clock.timestamp))
+        self.coins.start({each.instrument_id: self._quantity(each, held) for each in coins}, venue_ns)
         return unknown
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from brokers.alpaca.wire import WireError
+from brokers.waiting import retry_after_seconds
 from engine.inputs import CancelAnswer, CancelRefused, Duplicate, NotSent, Refused, SubmitAnswer, Unanswered
 
 LONGEST_REASON = 200
@@ -98,11 +99,8 @@ def readable(text: str) -> str:
 
 
 def _retry_after(response: object) -> float:
-    headers = getattr(response, "headers", {})
-    try:
-        return min(max(float(headers.get("Retry-After", RETRY_AFTER_SECONDS)), 0.0), LONGEST_RETRY_AFTER_SECONDS)
-    except ValueError:
-        return RETRY_AFTER_SECONDS
+    asked = retry_after_seconds(str(getattr(response, "headers", {}).get("Retry-After", "")))
+    return RETRY_AFTER_SECONDS if asked is None else min(asked, LONGEST_RETRY_AFTER_SECONDS)
 
 
 def _could_not_connect(error: Exception) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +20,6 @@ from brokers.alpaca.streams import AccountSession, StreamKeeper
 from brokers.alpaca.wire import (
     WireAccount,
     WireCancel,
-    WireClock,
     WireFrame,
     WireOrder,
     WireTradeUpdate,
@@ -51,7 +49,6 @@ from engine.units import Nanoseconds
 log = logging.getLogger("quarterdeck.alpaca")
 
 STREAM_SECONDS = 20.0
-SKEW_WARNING_NS = 2_000_000_000
 CORRECTIONS = frozenset({"trade_bust", "trade_correct", "restated"})
 
 
@@ -69,7 +66,6 @@ class AlpacaBroker:
         self.paper = paper
         self.capabilities = VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False, idempotent_ids=True,
                                               trailing=not any("/" in symbol for symbol in symbols))
-        self.clock_skew_ns: Nanoseconds = 0
         self._key_source = key_source
         self._endpoints = endpoints or endpoints_of(paper=paper)
         self._symbols = tuple(symbols)
@@ -93,7 +89,6 @@ class AlpacaBroker:
         self._reader = AccountReader(self._rest, self._sender, fractions=self._fractions)
         try:
             await self._check_account(self._rest)
-            await self._measure_skew(self._rest)
             unknown = await self._reader.start(self._symbols)
         except Incomplete as error:
             await self.close()
@@ -126,6 +121,11 @@ class AlpacaBroker:
         return self._sender.listing.instruments()
 
     @property
+    def clock_skew_ns(self) -> Nanoseconds:
+        """By how much the venue's clock is ahead of ours, as last measured; 0 where it was not."""
+        return self._reader.clock_skew_ns if self._reader is not None else 0
+
+    @property
     def stream_messages(self) -> int:
         """How many messages of the account's stream were handled to the end since `connect`."""
         waiting = self._coin_fills.waiting if self._coin_fills is not None else 0
@@ -153,14 +153,6 @@ class AlpacaBroker:
             raise ConfigError(f"account {self.account} is kept in {readable(account.currency)}; only {CURRENCY} is supported")
         if account.trading_blocked or account.account_blocked:
             log.warning("alpaca account %s is blocked from trading (%s)", self.account, readable(account.status))
-
-    async def _measure_skew(self, rest: RestCalls) -> None:
-        """By how much the venue's clock is ahead of ours, to within half the time that the question took."""
-        asked_ns = time.time_ns()
-        clock = complete(await rest.get(WireClock, "/clock"))
-        self.clock_skew_ns = nanoseconds_of(clock.timestamp) - (asked_ns + time.time_ns()) // 2
-        if abs(self.clock_skew_ns) > SKEW_WARNING_NS:
-            log.warning("alpaca's clock and ours differ by %.1f s", self.clock_skew_ns / 1e9)
 
     async def _open_stream(self, sink: Callable[[VenueMessage], None]) -> None:
         assert self._reader is not None

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from brokers.ccxt_venue.answers import HeldBack, cause_of, is_a
 from brokers.ccxt_venue.profiles import VenueProfile, profile_of
+from brokers.waiting import retry_after_seconds
 from engine.errors import ConfigError, QuarterdeckError, VenueUnreachable
 
 type KeySource = Callable[[], tuple[str, str, str | None]]
@@ -18,6 +19,7 @@ HOLD_SECONDS = 2.0
 LONGEST_HOLD_SECONDS = 300.0
 CLOCK_FAIL_MS = 10_000
 ROOM_SECONDS = 0.05
+PING_MS = 10_000
 
 
 class Endpoints(NamedTuple):
@@ -188,7 +190,7 @@ class Session:
     def _note(self, error: Exception) -> None:
         if is_a(error, "RateLimitExceeded", "DDoSProtection"):
             headers = self._exchange.last_response_headers if self._exchange is not None else None
-            self._held_until = time.monotonic() + retry_after_seconds(headers)
+            self._held_until = time.monotonic() + hold_seconds(headers)
 
     @property
     def held(self) -> bool:
@@ -228,6 +230,8 @@ def configured(maker: Callable[[Any], Any], profile: VenueProfile, *, endpoints:
     exchange = maker({"enableRateLimit": True, "timeout": round(1_000 * endpoints.answer_seconds), "verbose": False, **pace})
     exchange.logger = logging.getLogger("quarterdeck.silent")  # ccxt logs request headers, which hold the key
     exchange.logger.disabled = True
+    # a stream is dead after two pings without an answer; some exchanges would be asked every three minutes only
+    exchange.streaming = {**exchange.streaming, "keepAlive": min(PING_MS, exchange.streaming.get("keepAlive") or PING_MS)}
     exchange.options = exchange.deep_extend(exchange.options, USUAL_OPTIONS, profile.options)
     if not profile.reads_currencies:
         exchange.has["fetchCurrencies"] = False
@@ -239,15 +243,10 @@ def configured(maker: Callable[[Any], Any], profile: VenueProfile, *, endpoints:
     return exchange
 
 
-def retry_after_seconds(headers: Mapping[str, str] | None) -> float:
+def hold_seconds(headers: Mapping[str, str] | None) -> float:
     """How long a venue asks us to wait; a default where it does not say, and never more than five minutes at once."""
-    for name, value in (headers or {}).items():
-        if name.lower() == "retry-after":
-            try:
-                return min(LONGEST_HOLD_SECONDS, max(0.0, float(value)))
-            except ValueError:
-                break
-    return HOLD_SECONDS
+    asked = next((retry_after_seconds(value) for name, value in (headers or {}).items() if name.lower() == "retry-after"), None)
+    return HOLD_SECONDS if asked is None else min(LONGEST_HOLD_SECONDS, asked)
 
 
 def redirected(addresses: Any, endpoints: Endpoints) -> Any:

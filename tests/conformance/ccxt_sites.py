@@ -14,7 +14,7 @@ from engine.units import Lots
 from tests.conformance.ccxt_server.backing import Backing
 from tests.conformance.ccxt_server.desks import EXCHANGES
 from tests.conformance.desk import ACCOUNT
-from tests.conformance.scripted_day import BY_HAND, ServedSite
+from tests.conformance.scripted_day import BY_HAND, RETRY_SOON, Loss, ServedSite
 
 
 class CcxtSite(ServedSite):
@@ -47,8 +47,8 @@ class CcxtSite(ServedSite):
         return self.venue.rest_url
 
     @classmethod
-    def parts_at(cls, url: str) -> tuple[Broker, MarketFeed, Clock]:
-        endpoints = Endpoints(url, url.replace("http", "ws", 1))
+    def parts_at(cls, url: str, answer_seconds: float) -> tuple[Broker, MarketFeed, Clock]:
+        endpoints = Endpoints(url, url.replace("http", "ws", 1), answer_seconds)
         broker = CcxtBroker(ACCOUNT, cls.name, EXCHANGES[cls.name].key_source, symbols=["BTC/USD"], endpoints=endpoints,
                             tuning=Tuning(venue="local", poll_seconds=0.05, rate_limit_ms=1))
 
@@ -58,13 +58,14 @@ class CcxtSite(ServedSite):
         return broker, CcxtFeed(cls.name, instruments=instruments, endpoints=endpoints, rate_limit_ms=1), SystemClock()
 
     def parts(self) -> tuple[Broker, MarketFeed, Clock]:
-        broker, feed, clock = self.parts_at(self.url)
+        broker, feed, clock = self.parts_at(self.url, self.answer_seconds)
         assert isinstance(broker, CcxtBroker)
         self.ccxt = broker
         return broker, feed, clock
 
-    def hang_next(self, *, after: bool) -> None:
-        self.backing.fail("POST", self.exchange.orders_path, acts=after, hangs=True)
+    def disturb_next(self, loss: Loss) -> None:
+        self.backing.fail("POST", self.exchange.orders_path, status=loss.status, acts=loss.arrives, hangs=loss.hangs,
+                          truncated=loss.truncated, again=loss.again, headers=RETRY_SOON)
 
     async def market(self, bid: Decimal, ask: Decimal, pieces: int) -> None:
         self.backing.quote(int(bid * 100), int(ask * 100), self.lots(pieces))
@@ -88,9 +89,6 @@ class CcxtSite(ServedSite):
 
     def sendings(self) -> int:
         return self.backing.calls("POST", self.exchange.orders_path)
-
-    def lose_next_answer(self, *, arrives: bool) -> None:
-        self.backing.fail("POST", self.exchange.orders_path, acts=arrives)
 
     def mute(self) -> None:
         for line in self.venue.lines:

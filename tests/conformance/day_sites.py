@@ -30,7 +30,7 @@ from engine.units import NS_PER_SECOND, Lots, Nanoseconds
 from tests.conformance.alpaca_server.account import share
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer, quote_message
 from tests.conformance.desk import ACCOUNT, COIN, START_NS
-from tests.conformance.scripted_day import BY_HAND, ServedSite, Site
+from tests.conformance.scripted_day import BY_HAND, RETRY_SOON, Loss, ServedSite, Site
 
 # ---- paper ---------------------------------------------------------------------------------------------------------------
 
@@ -202,9 +202,9 @@ class AlpacaSite(ServedSite):
         await self.server.close()
 
     @classmethod
-    def parts_at(cls, url: str) -> tuple[Broker, MarketFeed, Clock]:
+    def parts_at(cls, url: str, answer_seconds: float) -> tuple[Broker, MarketFeed, Clock]:
         stream = url.replace("http", "ws", 1)
-        endpoints = AlpacaEndpoints(url, url, f"{stream}/stream", stream)
+        endpoints = AlpacaEndpoints(url, url, f"{stream}/stream", stream, answer_seconds)
         broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=[cls.symbol], endpoints=endpoints)
         feed = AlpacaFeed(lambda: KEY, paper=True, instruments=broker.instruments, endpoints=endpoints)
         return broker, feed, SystemClock()
@@ -214,10 +214,12 @@ class AlpacaSite(ServedSite):
         return self.server.url
 
     def parts(self) -> tuple[Broker, MarketFeed, Clock]:
-        return self.parts_at(self.url)
+        return self.parts_at(self.url, self.answer_seconds)
 
-    def hang_next(self, *, after: bool) -> None:
-        self.server.fail_next("POST", self.orders_path, 0, after=after)
+    def disturb_next(self, loss: Loss) -> None:
+        status = 0 if loss.hangs else loss.status or -1
+        self.server.fail_next("POST", self.orders_path, status, after=loss.arrives, truncated=loss.truncated, again=loss.again,
+                              headers=RETRY_SOON)
 
     async def serve(self) -> None:
         await self.server.open()
@@ -245,9 +247,6 @@ class AlpacaSite(ServedSite):
 
     def sendings(self) -> int:
         return self.server.count("POST", self.orders_path)
-
-    def lose_next_answer(self, *, arrives: bool) -> None:
-        self.server.fail_next("POST", self.orders_path, -1, after=arrives)
 
     def mute(self) -> None:
         self.server.mute_events = True

@@ -18,7 +18,7 @@ SERVED_SITES = {site.name: site for site in _SITES}
 
 
 async def live_and_buy(site: type[ServedSite], url: str, journal: Path) -> None:
-    broker, feed, clock = site.parts_at(url)
+    broker, feed, clock = site.parts_at(url, site.answer_seconds)
     engine = Engine(EngineParts(
         clock=clock, journal=SqliteJournal(journal), engine_id="a1b2c3d4e", version="test", mode=Mode.PAPER,
         settings=settings_of(site.minor_exponent), brokers=(broker,), feed=feed))

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from decimal import Decimal
+from typing import NamedTuple
 
 from engine.apply import apply
 from engine.events import OrderFilled, ProtectionChanged, Recorded, decode
@@ -41,6 +42,7 @@ BEAT_EVERY_SECONDS = 0.05
 # A fill while nobody was there to see it is covered once it is seen; until then only the older stop stands.
 NOBODY_THERE = ("disconnect with a missed fill", "crash after the venue took it")
 BY_HAND = "by hand"
+RETRY_SOON = (("Retry-After", "1"),)
 LIMITS = Limits(collar_bps=2_000, duplicate_seconds=0, orders_per_minute=1_000)
 
 
@@ -300,8 +302,22 @@ class Site(ABC):
         await self.until(lambda: self.state.accounts[ACCOUNT].drifts == {}, "no difference left")
 
 
+class Loss(NamedTuple):
+    """What becomes of a request: whether the venue acts on it, and what comes back instead of its answer. With `status` 0 the
+    line is cut; `hangs` leaves it open without a word, `truncated` sends half of the answer, `again` is what the venue says
+    to the same request a second time."""
+
+    arrives: bool
+    status: int = 0
+    hangs: bool = False
+    truncated: bool = False
+    again: bool = False
+
+
 class ServedSite(Site):
-    """A site whose venue is a server, which processes can come and go at."""
+    """A site whose venue is a server, which processes can come and go at. `answer_seconds` is how long an answer may take."""
+
+    answer_seconds = 10.0
 
     @abstractmethod
     async def serve(self) -> None:
@@ -313,12 +329,15 @@ class ServedSite(Site):
 
     @classmethod
     @abstractmethod
-    def parts_at(cls, url: str) -> tuple[Broker, MarketFeed, Clock]:
+    def parts_at(cls, url: str, answer_seconds: float) -> tuple[Broker, MarketFeed, Clock]:
         """The adapter at a venue that is served there, by this process or another one."""
 
     @abstractmethod
-    def hang_next(self, *, after: bool) -> None:
-        """The next order never gets an answer, before or after the venue acted on it."""
+    def disturb_next(self, loss: Loss) -> None:
+        """The answer to the next order is lost in this way."""
+
+    def lose_next_answer(self, *, arrives: bool) -> None:
+        self.disturb_next(Loss(arrives))
 
 
 # ---- the day -------------------------------------------------------------------------------------------------------------
@@ -417,14 +436,14 @@ async def panic(site: Site) -> None:
 # ---- what the day showed -------------------------------------------------------------------------------------------------
 
 
-def assert_nothing_doubled(site: Site) -> None:
+def assert_nothing_doubled(site: Site, *, entries_lost: int = 0) -> None:
     """The venue took each of our orders once, nothing that we do not know, and executed none beyond its size."""
     taken = site.taken_ids()
     assert len(taken) == len(set(taken)), taken
     orders = [site.state.order(client_order_id) for client_order_id in taken]
     assert None not in orders, "the venue took an order that the journal does not know"
     entries = [order for order in orders if order is not None and order.intent.purpose is Purpose.ENTRY]
-    assert len(entries) == site._commands
+    assert len(entries) == site._commands - entries_lost
     assert all(order is not None and order.cum_lots <= order.intent.order_lots and not order.overfill_lots for order in orders)
 
 

@@ -270,6 +270,10 @@ async def test_the_clocks_are_compared(desk: AlpacaDesk) -> None:
     theirs_ns = desk.server.account.venue.cursor_ns
     await desk.broker.connect(desk.messages.append)
     assert abs(desk.broker.clock_skew_ns - (theirs_ns - ours_ns)) < 60 * 10 ** 9
+    before_ns = desk.broker.clock_skew_ns
+    desk.server.account.advance(3_600)
+    await desk.report()  # every report measures again
+    assert abs(desk.broker.clock_skew_ns - before_ns - 3_600 * 10 ** 9) < 60 * 10 ** 9
 
 
 def test_capabilities_are_those_of_what_is_traded() -> None:

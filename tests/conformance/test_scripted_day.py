@@ -15,7 +15,7 @@ from engine.service import StopHome
 from store.journal import SqliteJournal
 from tests.conformance.day_sites import PaperSite
 from tests.conformance.doomed_engine import SERVED_SITES
-from tests.conformance.scripted_day import DEADLINE_SECONDS, NOBODY_THERE, Site, assert_nothing_doubled, trading_day
+from tests.conformance.scripted_day import DEADLINE_SECONDS, NOBODY_THERE, Loss, Site, assert_nothing_doubled, trading_day
 
 VENUES = ["paper", *SERVED_SITES]
 
@@ -104,7 +104,7 @@ async def test_a_process_killed_while_its_order_is_at_the_venue_leaves_one_order
     site.phase = NOBODY_THERE[-1]
     await site.serve()
     await site.market(Decimal("99.90"), Decimal("100.10"), 0)
-    site.hang_next(after=filled)
+    site.disturb_next(Loss(filled, hangs=True))
     path = tmp_path / "journal.db"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.conformance.doomed_engine", venue, site.url, path)

@@ -53,7 +53,8 @@ def test_a_duplicate_is_told_from_other_faults_of_the_id(body: str, answer: obje
 
 
 @pytest.mark.parametrize(("header", "seconds"), [
-    ("2", 2.0), ("0.5", 0.5), ("soon", 5.0), ("-3", 0.0), ("9999", 60.0), (None, 5.0)])
+    ("2", 2.0), ("0.5", 0.5), ("soon", 5.0), ("-3", 0.0), ("9999", 60.0), (None, 5.0),
+    ("nan", 5.0), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0), ("Fri, 31 Dec 2100 23:59:59 GMT", 60.0)])
 def test_how_long_the_venue_asks_to_wait(header: str | None, seconds: float) -> None:
     headers = {} if header is None else {"Retry_After": header}
     fault = fault_of(api_error(429, "slow down", **headers))

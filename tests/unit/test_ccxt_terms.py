@@ -24,7 +24,7 @@ from brokers.ccxt_venue.profiles import (
     stop_param,
     stops_by_features,
 )
-from brokers.ccxt_venue.session import Endpoints, Session, configured, redirected, retry_after_seconds
+from brokers.ccxt_venue.session import Endpoints, Session, configured, hold_seconds, redirected
 from brokers.ccxt_venue.wire_ids import WireIds
 from engine.errors import InstrumentError
 from engine.inputs import Bar, MarketTrade, OrderReport, VenueCapabilities
@@ -341,7 +341,7 @@ def test_addresses_change_their_host_and_keep_their_path() -> None:
 @pytest.mark.parametrize(("headers", "seconds"), [
     ({"Retry-After": "7"}, 7.0), ({"retry-after": "99999"}, 300.0), ({"Retry-After": "soon"}, 2.0), ({}, 2.0), (None, 2.0)])
 def test_a_venues_wish_to_wait_is_bounded(headers: dict[str, str] | None, seconds: float) -> None:
-    assert retry_after_seconds(headers) == seconds
+    assert hold_seconds(headers) == seconds
 
 
 def test_every_exchange_is_throttled_by_ccxt_and_retries_nothing() -> None:

@@ -18,7 +18,8 @@ KEY = ("PKTESTKEYID", "a-very-secret-secret")
 class PlannedFault(NamedTuple):
     """What a request gets instead of its answer; `after` means that it is carried out first.
 
-    `status` 0 hangs until the server ends, -1 closes the connection without a word."""
+    `status` 0 hangs until the server ends, -1 closes the connection without a word. `truncated` sends half of the answer,
+    `again` what the venue says to the same request a second time."""
 
     method: str
     path: str
@@ -26,6 +27,8 @@ class PlannedFault(NamedTuple):
     body: str = '{"code": 50010000, "message": "internal server error occurred"}'
     headers: tuple[tuple[str, str], ...] = ()
     after: bool = False
+    truncated: bool = False
+    again: bool = False
 
 
 class AlpacaServer:
@@ -41,6 +44,7 @@ class AlpacaServer:
         self.hold_events = False
         self.mute_events = False
         self.refuse_streams = False
+        self.deaf = False
         self.listeners: list[web.WebSocketResponse] = []
         self.market_listeners: dict[web.WebSocketResponse, dict[str, list[str]]] = {}
         self.url = ""
@@ -133,7 +137,7 @@ class AlpacaServer:
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
         if self.refuse_streams:
             raise web.HTTPServiceUnavailable
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=not self.deaf)  # a deaf venue answers no ping
         await socket.prepare(request)
         authorized = False
         async for message in socket:
@@ -158,7 +162,7 @@ class AlpacaServer:
     async def _market_stream(self, request: web.Request) -> web.WebSocketResponse:
         if self.refuse_streams:
             raise web.HTTPServiceUnavailable
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=not self.deaf)  # a deaf venue answers no ping
         await socket.prepare(request)
         await socket.send_bytes(msgpack.packb([{"T": "success", "msg": "connected"}]))
         async for message in socket:
@@ -196,8 +200,11 @@ class AlpacaServer:
         if fault is None:
             return await handler(request)  # type: ignore[no-any-return]
         self.faults.remove(fault)
-        if fault.after:
-            await handler(request)
+        answer: Any = await handler(request) if fault.after else None
+        if fault.again:
+            return await handler(request)  # type: ignore[no-any-return]
+        if fault.truncated:
+            return web.Response(body=answer.body[:len(answer.body) // 2], content_type="application/json")
         if fault.status == 0:
             await self._ending.wait()
         if fault.status <= 0:

@@ -96,7 +96,8 @@ class Event(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What goes wrong with the next request that matches: before the venue acts, or after it did (`acts`)."""
+    """What goes wrong with the next request that matches: before the venue acts, or after it did (`acts`). Half of its answer
+    may come through (`truncated`), or what it answers to the same request a second time (`again`)."""
 
     method: str
     path: str
@@ -105,6 +106,8 @@ class Fault(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     acts: bool = False
     hangs: bool = False
+    truncated: bool = False
+    again: bool = False
 
 
 @dataclass
@@ -120,6 +123,7 @@ class Backing:
     deposits: dict[str, Decimal] = field(default_factory=dict)
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    forgets_numbers: bool = False
 
     def __post_init__(self) -> None:
         options = PaperOptions(initial_cash_minor=CASH_MINOR, reduce_only=False, bracket=False, oco=False, trailing=False)
@@ -255,8 +259,12 @@ class Backing:
         if fault is None:
             return await handler(request)  # type: ignore[no-any-return]
         self.faults.remove(fault)
-        if fault.acts:
-            await handler(request)
+        answer: Any = await handler(request) if fault.acts else None
+        if fault.again:
+            self.forgets_numbers = True
+            return await handler(request)  # type: ignore[no-any-return]
+        if fault.truncated:
+            return web.Response(body=answer.body[:len(answer.body) // 2], content_type="application/json")
         if fault.hangs:
             await self._stopped.wait()
         if fault.status:
@@ -312,6 +320,7 @@ class LocalVenue:
         self.lines: list[Line] = []
         self.market_lines: list[Line] = []
         self.refuses_streams = False
+        self.deaf = False
         self.app = web.Application(middlewares=[backing.middleware])
         self.routes()
         backing.listeners.append(self.on_event)
@@ -326,6 +335,12 @@ class LocalVenue:
 
     def on_quote(self) -> None:
         """The market moved: tell the market streams."""
+
+    async def accepted(self, request: web.Request) -> web.WebSocketResponse:
+        """A websocket; a deaf venue's answers no ping."""
+        socket = web.WebSocketResponse(autoping=not self.deaf)
+        await socket.prepare(request)
+        return socket
 
     @property
     def rest_url(self) -> str:

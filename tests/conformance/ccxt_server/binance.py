@@ -229,8 +229,7 @@ class BinanceVenue(LocalVenue):
     async def user_stream(self, request: web.Request) -> web.StreamResponse:
         if self.refuses_streams:
             return web.Response(status=503)
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
+        socket = await self.accepted(request)
         line = Line(socket)
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
@@ -269,8 +268,7 @@ class BinanceVenue(LocalVenue):
                 "O": order.placed_ms, "Z": f"{order.cost:.8f}", "Y": "0", "Q": "0"}
 
     async def market_stream(self, request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
+        socket = await self.accepted(request)
         line = Line(socket)
         self.market_lines.append(line)
         async for message in socket:

@@ -164,8 +164,7 @@ class CoinbaseVenue(LocalVenue):
     async def stream(self, request: web.Request) -> web.StreamResponse:
         if self.refuses_streams:
             return web.Response(status=503)
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
+        socket = await self.accepted(request)
         line = Line(socket)
         async for message in socket:
             if message.type is WSMsgType.TEXT:

@@ -87,8 +87,9 @@ class KrakenVenue(LocalVenue):
         signature = hmac.new(base64.b64decode(SECRET), request.path.encode() + digest, hashlib.sha512).digest()
         if base64.b64encode(signature).decode() != request.headers.get("API-Sign"):
             raise KrakenError("EAPI:Invalid signature")
-        if int(nonce) <= self._nonce:
+        if int(nonce) <= self._nonce and not self.backing.forgets_numbers:
             raise KrakenError("EAPI:Invalid nonce")
+        self.backing.forgets_numbers = False
         self._nonce = int(nonce)
         return params
 
@@ -173,8 +174,7 @@ class KrakenVenue(LocalVenue):
     async def stream(self, request: web.Request) -> web.StreamResponse:
         if self.refuses_streams:
             return web.Response(status=503)
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
+        socket = await self.accepted(request)
         line = Line(socket)
         line.send({"channel": "status", "type": "update", "data": [{"system": "online", "api_version": "v2"}]})
         async for message in socket:
@@ -187,6 +187,8 @@ class KrakenVenue(LocalVenue):
         return socket
 
     def _subscribe(self, line: Line, asked: dict[str, Any]) -> None:
+        if asked.get("method") == "ping" and not self.deaf:
+            line.send({"method": "pong", "req_id": asked.get("req_id")})
         if asked.get("method") != "subscribe":
             return
         params = asked["params"]

@@ -1,0 +1,115 @@
+"""An order whose answer is lost is found by our id and never doubled: each venue's adapter under the real engine, at each
+point of the exchange. The account's stream is silent meanwhile, so that nothing but the id can find it."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final
+
+import pytest
+
+from engine.inputs import Reconcile
+from engine.orders import OrderStatus
+from tests.conformance.doomed_engine import SERVED_SITES
+from tests.conformance.scripted_day import Loss, ServedSite, assert_nothing_doubled
+
+POINTS: Final = {
+    "the line breaks before the venue has it": Loss(arrives=False),
+    "a gateway answers 502 before the venue has it": Loss(arrives=False, status=502),
+    "the venue is asked too often, 429 with Retry-After": Loss(arrives=False, status=429),
+    "it never arrives and nobody says so": Loss(arrives=False, hangs=True),
+    "the line breaks after the venue took it": Loss(arrives=True),
+    "500 after the venue took it": Loss(arrives=True, status=500),
+    "half of the answer": Loss(arrives=True, truncated=True),
+    "the answer comes after the deadline": Loss(arrives=True, hangs=True),
+    "the venue took it and refuses the same id": Loss(arrives=True, again=True),
+}
+SHORT_SECONDS = 1.0
+
+
+async def a_resting_entry(site: ServedSite, loss: Loss) -> None:
+    """A limit order: it stands at the venue, or it was never there."""
+    site.disturb_next(loss)
+    entry = (await site.buy(10, "94", limit="99.50")).order_ids[0]
+    if not loss.arrives:
+        await never_there(site, entry)
+        return
+    await site.until(lambda: (order := site.state.order(entry)) is not None and order.status is OrderStatus.NEW, "finding it")
+    assert (site.sendings(), site.taken_ids()) == (1, [entry])
+    site.unmute()
+    await site.quote("99.20", "99.30")
+    await site.agree(10)
+
+
+async def an_entry_that_fills(site: ServedSite, loss: Loss) -> None:
+    """A market order: by the time it is looked for it is filled, and its position needs its stop."""
+    site.disturb_next(loss)
+    entry = (await site.buy(10, "95")).order_ids[0]
+    if not loss.arrives:
+        await never_there(site, entry)
+        return
+    await site.until(lambda: site.our_lots == site.lots(10), "finding its fill")
+    site.unmute()
+    await site.agree(10)
+    assert site.taken_ids().count(entry) == 1
+
+
+async def a_stop_that_moves(site: ServedSite, loss: Loss) -> None:
+    """The stop of a trail: found, or placed anew, and the position guarded throughout (`Site` looks all the time)."""
+    site.unmute()
+    await site.buy(10, "95", trail="5")
+    await site.agree(10)
+    site.mute()
+    site.disturb_next(loss)
+    sent = site.sendings()
+    await site.quote("102.00", "102.10")
+    await site.until(lambda: site.sendings() > sent, "the stop on its way")
+    site.unmute()
+    await site.until(lambda: site.position is not None and site.position.stop_ticks == site.ticks("97"), "the trail")
+    await site.agree(10)
+
+
+async def never_there(site: ServedSite, entry: str) -> None:
+    """Given up once the venue has shown no trace of it often enough; sent once."""
+    await site.until(lambda: (order := site.state.order(entry)) is not None and order.closed, "giving it up")
+    order = site.state.order(entry)
+    assert order is not None
+    assert (order.status, order.cum_lots) == (OrderStatus.REJECTED, 0)
+    assert (site.sendings(), site.taken_ids()) == (1, [])
+    site.unmute()
+    await site.running.send(Reconcile("now"))
+    await site.agree(0)
+
+
+type Scene = Callable[[ServedSite, Loss], Coroutine[Any, Any, None]]
+
+
+def scenes(venue: str, point: str) -> list[Scene]:
+    """What is tried there. An id whose order is filled is free again at some venues, so none is sent a second time to them."""
+    tried: list[Scene] = [a_resting_entry]
+    if not POINTS[point].again:
+        tried.append(an_entry_that_fills)
+    if SERVED_SITES[venue].stops_rest:
+        tried.append(a_stop_that_moves)
+    return tried
+
+
+TABLE: Final = [pytest.param(venue, point, scene, id=f"{venue}, {scene.__name__.replace('_', ' ')}: {point}")
+                for venue in SERVED_SITES for point in POINTS for scene in scenes(venue, point)]
+
+
+@pytest.fixture
+async def site(venue: str, point: str) -> AsyncIterator[ServedSite]:
+    site = SERVED_SITES[venue]()
+    if POINTS[point].hangs:
+        site.answer_seconds = SHORT_SECONDS
+    await site.open()
+    await site.quote("99.90", "100.10")
+    site.mute()
+    yield site
+    await site.close()
+
+
+@pytest.mark.parametrize(("venue", "point", "scene"), TABLE)
+async def test_it_is_found_or_given_up_and_never_doubled(site: ServedSite, point: str, scene: Scene) -> None:
+    site.phase = point
+    await scene(site, POINTS[point])
+    assert_nothing_doubled(site, entries_lost=0 if POINTS[point].arrives or scene is a_stop_that_moves else 1)
