@@ -103,11 +103,18 @@ class Gateway:
         now_ns = self._clock.now_ns()
         if now_ns - self._asked_at_ns.get(effect.client_order_id, -ASK_SPACING_NS) < ASK_SPACING_NS:
             return
-        self._asked_at_ns[effect.client_order_id] = now_ns
+        self._remember_asking(effect.client_order_id, now_ns)
         answer = await self._answered(self._brokers[effect.account].order(effect.client_order_id))
         if not isinstance(answer, Unanswered):
             self._asked_at_ns.pop(effect.client_order_id, None)
             self._deliver(answer)
+
+    def _remember_asking(self, client_order_id: str, now_ns: Nanoseconds) -> None:
+        """Only as long as it spaces anything: an order that is never answered must not stay for good."""
+        self._asked_at_ns.pop(client_order_id, None)
+        self._asked_at_ns[client_order_id] = now_ns
+        while now_ns - self._asked_at_ns[oldest := next(iter(self._asked_at_ns))] >= ASK_SPACING_NS:
+            del self._asked_at_ns[oldest]
 
     async def _ask_report(self, effect: AskReport) -> None:
         """One report of an account at a time; a question that came meanwhile is asked once more afterwards, since the

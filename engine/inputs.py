@@ -200,6 +200,13 @@ class ConnectionChanged(msgspec.Struct, frozen=True, tag=True):
     detail: str = ""
 
 
+class FeedChanged(msgspec.Struct, frozen=True, tag=True):
+    """Market data died, or the first price came after that."""
+
+    up: bool
+    detail: str = ""
+
+
 # ---- a person's commands -----------------------------------------------------------------------------------------------
 
 
@@ -496,7 +503,7 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
 
 
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
-                   | VenueReported | ReportFailed | ConnectionChanged | InstrumentsListed)
+                   | VenueReported | ReportFailed | ConnectionChanged | InstrumentsListed | FeedChanged)
 type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded | StrategyActed
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from engine.inputs import ConnectionChanged, EngineStopping, Input, TimeAdvanced
+from engine.inputs import ConnectionChanged, EngineStopping, FeedChanged, Input, MarketItem, TimeAdvanced
 from engine.ports import MarketFeed
 from engine.shell import WARM_BARS, Shell, log_failure
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -21,6 +21,7 @@ class LiveDrive:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._drained_ns: Nanoseconds = 0
+        self._priced = True
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Connect, reconcile, say `ready`, then run until the shell is stopping."""
@@ -61,17 +62,31 @@ class LiveDrive:
             self._shell.loop.market.warm(list(bars))
 
     async def _feed(self, feed: MarketFeed) -> None:
-        """A feed that dies is started again, ever more slowly; meanwhile its stale quotes block entries by themselves."""
+        """A feed that dies is told and started again, ever more slowly; meanwhile its stale quotes block entries by
+        themselves, and the protection ledger says what only the engine guarded."""
         wait_seconds = BEAT_SECONDS
-        while not self._shell.stopping:
+        while True:
             try:
-                await feed.run(self._shell.take_market)
+                await feed.run(self._take_price)
+                cause = "it ended by itself"
             except Exception as error:  # noqa: BLE001 - whatever ended it, prices are wanted again
                 log_failure(error)
-            else:
+                cause = type(error).__name__
+            if self._shell.stopping:
                 return
+            if self._priced:
+                wait_seconds = BEAT_SECONDS
+            self._priced = False
+            self._shell.deliver(FeedChanged(up=False, detail=f"{cause}; tried again in {wait_seconds:g} s"))
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(2 * wait_seconds, LONGEST_FEED_WAIT_SECONDS)
+
+    def _take_price(self, item: MarketItem) -> None:
+        """A price; the first after the feed had died says that it is back."""
+        if not self._priced:
+            self._priced = True
+            self._shell.deliver(FeedChanged(up=True))
+        self._shell.take_market(item)
 
     async def _beats(self) -> None:
         while True:
@@ -84,8 +99,7 @@ class LiveDrive:
 
     async def _before_beat(self) -> None:
         self._shell.obey_halt()
-        if self._shell.unwritable:
-            await self._shell.retry_journal()
+        self._shell.retry_journal_aside()
         for observer in self._shell.observers:
             observer.advance(self._shell.parts.clock.now_ns())
 

@@ -26,6 +26,7 @@ from engine.views import snapshot
 CHECKPOINT_ROWS = 5_000
 LOGGED_DEFECTS = 20
 LONGEST_BACKLOG = 20_000
+JOURNAL_SECONDS = 5.0
 WARM_BARS = 500
 STOPPED = "the engine has stopped"
 UNWRITABLE = "the journal cannot be written"
@@ -62,6 +63,7 @@ class Shell:
         self._committed_seq = parts.state.seq
         self._checkpoint_seq = parts.state.seq
         self._halt_obeyed = ""
+        self._retrying: asyncio.Task[None] | None = None
         self.publisher = Publisher(snapshot(parts.state, self.loop.market, parts.state.at_ns, version=0, mode=parts.mode,
                                             health=self._health()))
 
@@ -157,7 +159,7 @@ class Shell:
             return
         try:
             began = time.perf_counter()
-            await self.parts.journal.wait_durable()
+            await self._make_durable()
             self._commit_ms = 1_000 * (time.perf_counter() - began)
         except JournalUnwritable as error:
             self._degrade(error)
@@ -174,6 +176,17 @@ class Shell:
                 call.add_done_callback(self._calls.discard)
         self._maybe_checkpoint()
 
+    async def _make_durable(self) -> None:
+        """Wait for the disk, but not for ever: one that says nothing is as good as one that fails. Until a retry has gone
+        through nobody waits for it again, since every stop would wait too."""
+        if self.unwritable:
+            raise JournalUnwritable(self.unwritable)
+        try:
+            async with asyncio.timeout(JOURNAL_SECONDS):
+                await self.parts.journal.wait_durable()
+        except TimeoutError:
+            raise JournalUnwritable(f"the disk has not answered for {JOURNAL_SECONDS:g} s") from None
+
     def _has_new_rows(self) -> bool:
         return self.loop.state.seq != self._committed_seq
 
@@ -185,6 +198,11 @@ class Shell:
         self.commands.append(SetTradingState(f"journal-{self.loop.state.seq}", TradingState.HALTED, "",
                                               f"{UNWRITABLE}: {error}", "engine"))
         self.nudge()
+
+    def retry_journal_aside(self) -> None:
+        """Try the journal again while everything else goes on; one try at a time, since a disk that hangs answers none."""
+        if self.unwritable and (self._retrying is None or self._retrying.done()):
+            self._retrying = self.spawn(self.retry_journal())
 
     async def retry_journal(self) -> None:
         try:

@@ -39,6 +39,7 @@ from engine.inputs import (
     EnableStrategy,
     EngineStarted,
     EngineStopping,
+    FeedChanged,
     FillReported,
     Flatten,
     InstrumentsListed,
@@ -78,7 +79,7 @@ def _bar_closed(turn: Turn, bar: Bar) -> None:
 _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     EngineStarted: sessions.started, EngineStopping: sessions.stopping, TapeEnded: sessions.tape_ended,
     ConnectionChanged: sessions.connection_changed,
-    InstrumentsListed: sessions.instruments_listed,
+    InstrumentsListed: sessions.instruments_listed, FeedChanged: sessions.feed_changed,
     SubmitAnswered: venue.submit_answered, CancelAnswered: venue.cancel_answered,
     CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,
     FillReported: venue.fill_reported, VenueReported: venue.venue_reported, ReportFailed: venue.report_failed,

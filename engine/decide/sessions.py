@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from engine.decide import arming
 from engine.decide.withdrawals import withdraw_entries
 from engine.events import AccountOpened, ConnectivityChanged, InstrumentListed, SessionStarted
-from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, EngineStopping, InstrumentsListed, TapeEnded
+from engine.inputs import (
+    ConnectionChanged,
+    Connectivity,
+    EngineStarted,
+    EngineStopping,
+    FeedChanged,
+    InstrumentsListed,
+    TapeEnded,
+)
 from engine.instruments import Instrument
 from engine.orders import Purpose
 from engine.service import AlertLevel
@@ -49,6 +57,14 @@ def connection_changed(turn: Turn, change: ConnectionChanged) -> None:
         return
     turn.emit(ConnectivityChanged(change.account, Connectivity.RECONCILING, change.detail))
     turn.ask_report(change.account)
+
+
+def feed_changed(turn: Turn, change: FeedChanged) -> None:
+    """Prices stopped, or came back: a person should know before the quotes are stale."""
+    if change.up:
+        turn.alert(AlertLevel.INFO, "feed", "market data", "prices are back")
+    else:
+        turn.alert(AlertLevel.ERROR, "feed", "market data", f"no prices: {change.detail}; stops at the venue stand, others wait")
 
 
 def stopping(turn: Turn, _: EngineStopping) -> None:

@@ -341,9 +341,10 @@ class Shell:
     """A running engine: paper venue, hand-moved clock, hand-fed prices."""
 
     def __init__(self, *, journal: Journal | None = None, settings: Settings | None = None, state: State = BLANK,
-                 broker: PaperBroker | None = None, options: PaperOptions | None = None, **parts: Any) -> None:
+                 broker: PaperBroker | None = None, options: PaperOptions | None = None, feed: HandFeed | None = None,
+                 **parts: Any) -> None:
         self.clock = VirtualClock(max(START_NS, state.at_ns))
-        self.feed = HandFeed()
+        self.feed = feed or HandFeed()
         self.journal = journal or MemoryJournal()
         self.broker = broker or PaperBroker(ACCOUNT, None, options, (COIN, OTHER))
         self.submitted: list[OrderIntent] = []
