@@ -231,7 +231,9 @@ def configured(maker: Callable[[Any], Any], profile: VenueProfile, *, endpoints:
     exchange.logger = logging.getLogger("quarterdeck.silent")  # ccxt logs request headers, which hold the key
     exchange.logger.disabled = True
     # a stream is dead after two pings without an answer; some exchanges would be asked every three minutes only
-    exchange.streaming = {**exchange.streaming, "keepAlive": min(PING_MS, exchange.streaming.get("keepAlive") or PING_MS)}
+    streaming = getattr(exchange, "streaming", None)  # ccxt's blocking classes have none
+    if streaming is not None:
+        exchange.streaming = {**streaming, "keepAlive": min(PING_MS, streaming.get("keepAlive") or PING_MS)}
     exchange.options = exchange.deep_extend(exchange.options, USUAL_OPTIONS, profile.options)
     if not profile.reads_currencies:
         exchange.has["fetchCurrencies"] = False
