@@ -81,8 +81,10 @@ def test_a_bar_is_filled_as_far_as_the_limit_is_used() -> None:
 
 
 def test_a_card_tells_what_each_limit_took() -> None:
-    lines = money_lines(card(clamps=(ClampView("heat", Decimal(80), Decimal(50), "6.00%"),)))
-    assert any("80 → 50: heat, 6.00%" in "".join(text for text, _ in line) for line in lines)
+    lines = ["".join(text for text, _ in line) for line in money_lines(
+        card(clamps=(ClampView("heat", Decimal(80), Decimal(50), "6.00%"),)))]
+    at = next(place for place, line in enumerate(lines) if "80 → 50" in line)
+    assert lines[at + 1].strip() == "by heat, 6.00%"
 
 
 async def test_r_opens_the_risk_screen_and_it_stays_up_to_date() -> None:

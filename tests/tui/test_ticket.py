@@ -1,16 +1,18 @@
 """The ticket asks what the order would do, and sends only what was checked."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from engine.inputs import PlaceOrder, TrailSpec
+from engine.inputs import EdgeSpec, PlaceOrder, SizeSpec, TrailSpec
 from engine.orders import OrderKind, Side, TimeInForce
-from engine.service import Mode, Receipt, Refusal
+from engine.service import ClampView, Mode, Receipt, Refusal
 from tests.tui.driving import Driver, driving
 from tests.tui.views import CHECKS, FAILED_CHECK, card, snapshot
+from tui.widgets.lines import ToneText
 
-FIELD = {"symbol": "#symbol", "quantity": "#quantity", "risk": "#risk", "limit": "#limit", "trigger": "#trigger",
+FIELD = {"symbol": "#symbol", "quantity": "#quantity", "limit": "#limit", "trigger": "#trigger",
          "stop": "#stop", "target": "#target", "trail": "#trail", "breakeven": "#breakeven", "max_hold": "#max_hold"}
 
 
@@ -36,6 +38,38 @@ async def test_every_field_reaches_the_what_if_and_the_order() -> None:
             breakeven_at=Decimal("192"), max_hold_seconds=129_600, time_in_force=TimeInForce.GTC)
         assert driver.service.asked[-1] == order
         await driver.sees("✓ BUY 10 AAPL sent")
+
+
+@pytest.mark.parametrize(("turns", "text", "wanted"), [
+    (1, "50bp", {"risk_percent": Decimal("0.5")}), (1, "1%", {"risk_percent": Decimal(1)}),
+    (2, "1% 2", {"risk_percent": Decimal(1), "size": SizeSpec(atr=Decimal(2))}),
+    (3, "15%", {"size": SizeSpec(volatility_percent=Decimal(15))}),
+    (4, "0.55 1.5 80", {"size": SizeSpec(edge=EdgeSpec(Decimal("0.55"), Decimal("1.5"), 80))}),
+    (5, "", {"size": SizeSpec(largest=True)}),
+])
+async def test_every_way_of_sizing_is_chosen_in_the_ticket(turns: int, text: str, wanted: dict[str, Any]) -> None:
+    async with driving(size=(80, 24)) as driver:
+        clamp = ClampView("heat", None, Decimal("12.5"), "6.00%")
+        driver.service.preview = card(clamps=(clamp,))
+        await driver.press("b", *text, "tab", *(["right"] * turns))
+        await driver.sees("no bound → 12.5", "by heat, 6.00%")
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        await driver.press("f5")
+        await driver.until(lambda: driver.sent(PlaceOrder))
+        [order] = driver.sent(PlaceOrder)
+        assert {name: getattr(order, name) for name in ("quantity", "risk_percent", "size")} == {
+            "quantity": None, "risk_percent": None, "size": None, **wanted}
+
+
+@pytest.mark.parametrize(("turns", "text", "words"), [
+    (1, "", "type 1% or 50bp of equity"), (1, "150", "at most 100%"), (2, "1%", "how many average ranges"),
+    (3, "x", "must be a number above zero"), (4, "0.5 2", "a win rate, a payoff and a count"),
+])
+async def test_a_size_that_cannot_be_meant_is_told(turns: int, text: str, words: str) -> None:
+    async with driving(size=(160, 45)) as driver:
+        await driver.press("b", *text, "tab", *(["right"] * turns))
+        told = driver.app.screen.query_one("#preview-text", ToneText)
+        await driver.until(lambda: words in " ".join(" ".join(text for line in told.lines for text, _ in line).split()))
 
 
 async def test_the_preview_shows_worst_case_heat_and_checks() -> None:
@@ -64,11 +98,10 @@ async def test_a_refusal_of_the_what_if_is_told() -> None:
 
 @pytest.mark.parametrize(("texts", "words"), [
     ({"quantity": "ten"}, "'ten' is not a number"),
-    ({"quantity": "1", "risk": "1"}, "only one of"),
     ({"quantity": "0"}, "must be above zero"),
     ({"quantity": "1", "max_hold": "soon"}, "'soon' is not a span"),
     ({"quantity": "1", "trail": "%"}, "a number is missing"),
-    ({}, "type one, or a risk"),
+    ({}, "quantity: type how much"),
 ])
 async def test_a_wrong_entry_is_told_by_field_and_never_sent(texts: dict[str, str], words: str) -> None:
     async with driving() as driver:

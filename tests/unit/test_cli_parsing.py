@@ -39,6 +39,7 @@ def test_impossible_spans_are_refused(text: str) -> None:
 
 def test_numbers() -> None:
     assert positive("1_000.50", "quantity") == Decimal("1000.50")
-    assert percent_of("1%", "--risk") == Decimal(1)
+    assert [percent_of(text, "--risk") for text in ("1%", "1", "100bp", "100 bps")] == [Decimal(1)] * 4
+    assert percent_of("50bp", "--risk") == Decimal("0.5")
     with pytest.raises(UsageError, match="at most 100%"):
         percent_of("150", "--risk")

@@ -17,7 +17,7 @@ TakeProfit = Annotated[str | None, typer.Option("--take-profit", "--target", hel
 Trail = Annotated[str | None, typer.Option("--trail", help="Trailing stop: 2%, 50 (in price) or 1.5atr.")]
 Breakeven = Annotated[str | None, typer.Option("--breakeven", help="Move the stop to the entry once here.")]
 MaxHold = Annotated[str | None, typer.Option("--max-hold", help="Leave after this time: 90s, 45m, 2h, 3d.")]
-Risk = Annotated[str | None, typer.Option("--risk", help="Size by risk: this percent of equity, down to the stop.")]
+Risk = Annotated[str | None, typer.Option("--risk", help="Size by risk: 1% or 50bp of equity, down to the stop.")]
 Atr = Annotated[str | None, typer.Option("--atr", help="With --risk: over this many average ranges; also the stop.")]
 Volatility = Annotated[str | None, typer.Option("--volatility", help="Size by a yearly volatility, in percent of equity.")]
 Edge = Annotated[str | None, typer.Option("--edge", help="Size by an edge: win rate, payoff, round trips: 0.55,1.5,80.")]

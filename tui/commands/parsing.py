@@ -27,8 +27,10 @@ def maybe_positive(text: str | None, option: str) -> Decimal | None:
 
 
 def percent_of(text: str, option: str) -> Decimal:
-    """A percentage, `1%` or `1`; raises `UsageError` where it is not between 0 and 100."""
-    value = positive(text.removesuffix("%"), option)
+    """A percentage, `1%`, `1` or `100bp`; raises `UsageError` where it is not between 0 and 100."""
+    lowered = text.lower().strip()
+    in_bps = lowered.endswith(("bp", "bps"))
+    value = positive(lowered.removesuffix("%").removesuffix("s").removesuffix("bp").strip(), option) / (100 if in_bps else 1)
     if value > 100:
         raise UsageError(f"{option} {text}: must be at most 100%")
     return value
@@ -44,15 +46,15 @@ def trail_of(text: str) -> TrailSpec:
     return TrailSpec(price=positive(lowered, "--trail"))
 
 
-def edge_of(text: str) -> EdgeSpec:
+def edge_of(text: str, option: str = "--edge") -> EdgeSpec:
     """An edge, `0.55,1.5,80`: the share of round trips won, mean win over mean loss, how many; raises `UsageError`."""
-    parts = [part.strip() for part in text.split(",")]
+    parts = text.replace(",", " ").split()
     if len(parts) != 3 or not parts[2].isdigit():
-        raise UsageError(f"--edge {text}: must be a win rate, a payoff and a count, such as 0.55,1.5,80")
-    win_rate = positive(parts[0], "--edge")
+        raise UsageError(f"{option} {text}: must be a win rate, a payoff and a count, such as 0.55,1.5,80")
+    win_rate = positive(parts[0], option)
     if win_rate >= 1:
-        raise UsageError(f"--edge {text}: a win rate lies between 0 and 1")
-    return EdgeSpec(win_rate, positive(parts[1], "--edge"), int(parts[2]))
+        raise UsageError(f"{option} {text}: a win rate lies between 0 and 1")
+    return EdgeSpec(win_rate, positive(parts[1], option), int(parts[2]))
 
 
 def seconds_of(text: str, option: str) -> int:

@@ -43,8 +43,12 @@ def money_lines(card: OrderCard) -> list[Line]:
 
 def clamp_lines(card: OrderCard) -> list[Line]:
     """What each limit took off the size."""
-    return [_pair("cut", f"{number(clamp.before) if clamp.before is not None else 'no bound'} → {number(clamp.after)}: "
-                  f"{plain(clamp.limit)}, {plain(clamp.allowed)}", "warn") for clamp in card.clamps]
+    lines: list[Line] = []
+    for clamp in card.clamps:
+        before = number(clamp.before) if clamp.before is not None else "no bound"
+        lines.append(_pair("cut", f"{before} → {number(clamp.after)}", "warn"))
+        lines.append(_pair("", f"by {plain(clamp.limit)}, {plain(clamp.allowed)}", "warn"))
+    return lines
 
 
 def check_lines(checks: Sequence[CheckView], width: int, most: int = 99) -> list[Line]:

@@ -18,7 +18,7 @@ from tui.formats import age, number, plain
 from tui.keymap import bindings_for
 from tui.screens.card_lines import Line, check_lines, money_lines, refusal_lines, terms_lines
 from tui.screens.dialog import ConfirmDialog, Dialog, button
-from tui.screens.entries import number_entry, span_entry, trail_entry
+from tui.screens.entries import SIZES, number_entry, size_entry, span_entry, trail_entry
 from tui.widgets.background import start
 from tui.widgets.choice import Choice
 from tui.widgets.entry import Entry
@@ -28,7 +28,7 @@ ASK_AFTER_SECONDS = 0.15
 PREVIEW_WIDTH = 40
 KINDS = {kind.value.replace("_", " "): kind for kind in (OrderKind.MARKET, OrderKind.LIMIT, OrderKind.STOP,
                                                          OrderKind.STOP_LIMIT)}
-FIELDS = (("quantity", "quantity", "or risk below"), ("risk", "risk %", "% of equity + stop"), ("limit", "limit", ""),
+FIELDS = (("limit", "limit", ""),
           ("trigger", "trigger", "for stop orders"), ("stop", "stop loss", ""), ("target", "target", ""),
           ("trail", "trail", "2%  50  1.5atr"), ("breakeven", "breakeven", "stop to entry at"),
           ("max_hold", "max hold", "90m  2h  1d"))
@@ -61,6 +61,8 @@ class TicketDialog(Dialog):
                 yield from _field("side", Choice([side.value for side in Side], self._side.value, id="side"))
                 yield from _field("symbol", Entry(self._symbol, id="symbol", suggestions=symbols))
                 yield from _field("kind", Choice(list(KINDS), "market", id="kind"))
+                yield from _field("size", Entry(id="quantity", placeholder=SIZES["quantity"]))
+                yield from _field("size is", Choice(list(SIZES), "quantity", id="size"))
                 for field_id, label, hint in FIELDS:
                     yield from _field(label, Entry(id=field_id, placeholder=hint))
                 yield from _field("good for", Choice([each.value for each in TimeInForce], "gtc", id="time_in_force"))
@@ -94,6 +96,8 @@ class TicketDialog(Dialog):
         kind = KINDS[self._word("kind")]
         self.query_one("#limit", Input).disabled = kind not in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
         self.query_one("#trigger", Input).disabled = kind not in (OrderKind.STOP, OrderKind.STOP_LIMIT)
+        size = self.query_one("#quantity", Input)
+        size.placeholder, size.disabled = SIZES[self._word("size")], self._word("size") == "largest"
 
     @on(Input.Changed)
     def _typed(self) -> None:
@@ -112,14 +116,10 @@ class TicketDialog(Dialog):
     def order(self) -> PlaceOrder:
         """The order that the fields add up to. Raises `UsageError` naming the field."""
         kind = KINDS[self._word("kind")]
-        quantity, risk = number_entry(self._text("quantity"), "quantity"), number_entry(self._text("risk"), "risk %")
         symbol = self._text("symbol").strip().upper()
         if not symbol:
             raise UsageError("symbol: type what to trade")
-        if quantity is None and risk is None:
-            raise UsageError("quantity: type one, or a risk in percent of equity")
-        if quantity is not None and risk is not None:
-            raise UsageError("quantity or risk %: only one of the two")
+        size = size_entry(self._word("size"), self._text("quantity"))
         limited = kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
         triggered = kind in (OrderKind.STOP, OrderKind.STOP_LIMIT)
         limit = number_entry(self._text("limit"), "limit") if limited else None
@@ -130,7 +130,7 @@ class TicketDialog(Dialog):
             raise UsageError("trigger: type the price")
         return PlaceOrder(
             command_id="", symbol=symbol, side=Side(self._word("side")), portfolio=self._word("portfolio"),
-            quantity=quantity, risk_percent=risk, kind=kind, limit=limit, trigger=trigger,
+            quantity=size.quantity, risk_percent=size.risk_percent, size=size.size, kind=kind, limit=limit, trigger=trigger,
             stop=number_entry(self._text("stop"), "stop loss"), target=number_entry(self._text("target"), "target"),
             trail=trail_entry(self._text("trail"), "trail"),
             breakeven_at=number_entry(self._text("breakeven"), "breakeven"),
