@@ -17,8 +17,10 @@ from pydantic_core import ErrorDetails
 
 from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
+from engine.config_strategies import StrategyConfig, strategy_errors
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
+from engine.strategies.registry import Strategy
 
 CONFIG_FILE = "config.toml"
 SECRET_WORDS = ("api_key", "apikey", "api-key", "secret", "token", "password", "passphrase", "private_key")
@@ -158,6 +160,7 @@ class Config(Section):
     log: LogConfig = Field(default=LogConfig())
     account: tuple[AccountConfig, ...] = Field(default=(AccountConfig(),), strict=False)
     portfolio: tuple[PortfolioConfig, ...] = Field(default=(PortfolioConfig(),), strict=False)
+    strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False)
     sectors: dict[str, str] = Field(
         default={}, examples=['AAPL = "technology"'],
         description="The sector of each symbol, for the limits on sectors and for preferred_sectors.")
@@ -178,11 +181,13 @@ class Config(Section):
         on_market = account.kind == PAPER and self.market.source != SIMULATED
         return (self.account_named(self.market.source) if on_market else account).minor_exponent
 
-    def settings(self) -> Settings:
-        """What the engine needs of the configuration."""
+    def settings(self, user_strategies: Mapping[str, Strategy] | None = None) -> Settings:
+        """What the engine needs of the configuration; raises `ConfigError` for a strategy whose rule is not known."""
+        own = user_strategies or {}
         return Settings(
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
             sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
+            strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies),
         )
 
     def _portfolio_settings(self, portfolio: PortfolioConfig) -> PortfolioSettings:
@@ -320,6 +325,7 @@ def _broken_references(config: Config) -> Iterator[str]:
     yield from _doubled("account", names)
     yield from _doubled("portfolio", [portfolio.name for portfolio in config.portfolio])
     yield from account_errors(config.account, config.market.source)
+    yield from strategy_errors(config.strategies, [portfolio.name for portfolio in config.portfolio])
     taken: dict[str, str] = {}
     for index, portfolio in enumerate(config.portfolio):
         where = f'portfolio[{index}].account = "{portfolio.account}"'

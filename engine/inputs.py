@@ -227,14 +227,16 @@ class EdgeSpec(msgspec.Struct, frozen=True):
 
 
 class SizeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A size that is not a plain quantity: one of a yearly volatility in percent of equity, an edge, or all that the limits
-    allow. `atr` goes with `risk_percent`: the risk is measured over that many average true ranges at least, which is also the
-    stop where none is given."""
+    """A size that is not a plain quantity: a notional or a yearly volatility in percent of equity, an edge, or all that the
+    limits allow. `atr` goes with `risk_percent`: the risk is measured over that many average true ranges at least, which is
+    also the stop where none is given."""
 
     volatility_percent: Decimal | None = None
     edge: EdgeSpec | None = None
     largest: bool = False
     atr: Decimal | None = None
+    up_to: Decimal | None = None
+    share_percent: Decimal | None = None
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -441,7 +443,7 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
                 | SetLimit | AcknowledgeAlert | SettleOrder | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
-                | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | EnableStrategy)
+                | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | EnableStrategy | Rebalance)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class LiveDrive:
             except Exception as error:  # noqa: BLE001 - without history there is no ATR yet, and that says so itself
                 log_failure(error)
                 continue
-            self._shell.loop.market.warm(list(bars))
+            self._shell.loop.warm(bars)
 
     async def _feed(self, feed: MarketFeed) -> None:
         """A feed that dies is told and started again, ever more slowly; meanwhile its stale quotes block entries by

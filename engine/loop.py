@@ -7,9 +7,11 @@ ours changes nothing: the input is dropped, `on_defect` is told, and the stops o
 from collections.abc import Callable, Sequence
 
 from engine.decide import decide
+from engine.decide.marks import follow
+from engine.desk import Desk
 from engine.effects import Answer, Effect
 from engine.events import encode
-from engine.inputs import Bar, Input, MarketTrade, Quote
+from engine.inputs import Bar, Input, MarketItem, MarketTrade, Quote
 from engine.market import MarketView
 from engine.ports import Journal, JournalRow
 from engine.service import Receipt, Refusal
@@ -19,17 +21,20 @@ from engine.units import Nanoseconds
 
 
 class Loop:
-    """Owns the state and the picture of the market."""
+    """Owns the state, the picture of the market, and the desk at which strategies look at it."""
 
     def __init__(self, state: State, market: MarketView, journal: Journal,
-                 on_defect: Callable[[Input, Exception], None]) -> None:
+                 on_defect: Callable[[Input, Exception], None], desk: Desk | None = None) -> None:
         self.state = state
+        self.desk = desk or Desk()
         self.market = market
         self.defects = 0
         self._journal = journal
         self._on_defect = on_defect
         self.inputs_taken = 0
         self.last_at_ns: Nanoseconds = state.at_ns
+        for position in state.positions.values():
+            follow(market, position)
 
     def take(self, at_ns: Nanoseconds, taken: Input) -> Sequence[Effect]:
         """Decide on one input at a time that never runs backwards; what it asks of the world is returned."""
@@ -41,6 +46,24 @@ class Loop:
         kind = type(taken)
         if (kind is Quote or kind is MarketTrade or kind is Bar) and not self.market.see(taken, at_ns):  # type: ignore[arg-type]
             return ()
+        effects = self._decide(at_ns, taken)
+        if kind is Bar and not self.desk.idle:
+            for wanted in self.desk.bar_closed(taken, self.state, self.market):  # type: ignore[arg-type]
+                effects = (*effects, *self._decide(at_ns, wanted))
+        return effects
+
+    def remember(self, item: MarketItem, at_ns: Nanoseconds) -> None:
+        """An item of a tape from before the point at which a run goes on: seen, not decided on."""
+        if self.market.see(item, at_ns) and type(item) is Bar:
+            self.desk.history(item)
+
+    def warm(self, bars: Sequence[Bar]) -> None:
+        """Closed bars of one instrument from before those seen so far, oldest first."""
+        self.market.warm(list(bars))
+        if bars:
+            self.desk.forget(bars[0].instrument_id)
+
+    def _decide(self, at_ns: Nanoseconds, taken: Input) -> Sequence[Effect]:
         try:
             decision = decide(self.state, Stamped(at_ns, taken, self.market))
             rows = _rows(decision) if decision.events else []

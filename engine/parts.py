@@ -1,7 +1,7 @@
 """What a run of the engine is made of."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from engine.inputs import Command, Settings
@@ -9,6 +9,7 @@ from engine.market import NS_PER_DAY
 from engine.ports import Broker, Clock, Journal, MarketFeed, Notifier, Tape
 from engine.service import Mode
 from engine.state import State
+from engine.strategies.registry import Strategy
 from engine.trading_hours import SessionLookup, only_always_open
 from engine.units import Nanoseconds
 
@@ -40,5 +41,6 @@ class EngineParts(NamedTuple):
     notifier: Notifier | None = None
     checkpoint: Callable[[State], None] | None = None
     halted_elsewhere: Callable[[], str] | None = None
+    user_strategies: Mapping[str, Strategy] = {}
     day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY
     sessions: SessionLookup = only_always_open

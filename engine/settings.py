@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.strategy_state import StrategySettings
+from engine.targets import TargetSettings
 from engine.tolerance import Limits, RiskTolerance
 
 
@@ -25,6 +26,7 @@ class PortfolioSettings(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     live: bool = False
     tolerance: RiskTolerance = RiskTolerance.MODERATE
+    targets: TargetSettings | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from engine.desk import Desk
 from engine.effects import Answer, Effect, SubmitOrders
 from engine.errors import EngineUnreachable, JournalUnwritable
 from engine.gateway import Gateway
@@ -43,7 +44,8 @@ class Shell:
 
     def __init__(self, parts: EngineParts) -> None:
         self.parts = parts
-        self.loop = Loop(parts.state, MarketView(parts.day_number, parts.sessions), parts.journal, self._on_defect)
+        self.loop = Loop(parts.state, MarketView(parts.day_number, parts.sessions), parts.journal, self._on_defect,
+                         Desk(parts.settings.strategies, parts.user_strategies))
         self.observers = tuple(broker for broker in parts.brokers if isinstance(broker, MarketObserver))
         self.commands: deque[Command] = deque()
         self.venue: deque[Input] = deque()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from engine.correlation import RETURN_BARS, returns_of
 from engine.inputs import EdgeSpec, PlaceOrder
 from engine.instruments import ALWAYS_OPEN, Instrument
+from engine.kernel.rounding import scaled_down
 from engine.kernel.sizing import kelly_bps, lots_for_notional, lots_for_risk
 from engine.limits import BPS, Book, SizeCheck, book_of, size_checks
 from engine.market import MarketView
@@ -37,7 +38,7 @@ def ways(want: PlaceOrder) -> int:
     size = want.size
     named: tuple[object, ...] = (want.quantity, want.risk_percent)
     if size is not None:
-        named += (size.volatility_percent, size.edge, size.largest or None)
+        named += (size.volatility_percent, size.edge, size.largest or None, size.share_percent)
     return sum(1 for one in named if one is not None)
 
 
@@ -78,6 +79,8 @@ def _asked(book: Book, market: MarketView, want: PlaceOrder) -> Lots | Refusal:
     if size is not None and size.edge is not None:
         part = _edge_bps(size.edge, book.limits.kelly_fraction)
         return part if isinstance(part, Refusal) else _by_risk(book, market, want, part)
+    if size is not None and size.share_percent is not None:
+        return _by_share(book, _bps(size.share_percent))
     if size is not None and size.volatility_percent is not None:
         return _by_volatility(book, market, _bps(size.volatility_percent))
     return UNBOUNDED
@@ -101,6 +104,12 @@ def _by_risk(book: Book, market: MarketView, want: PlaceOrder, risk_bps: int) ->
             return distance
         stop = min(stop, max(1, entry - distance)) if sign > 0 else max(stop, entry + distance)
     return lots_for_risk(book.equity_minor, risk_bps, entry, stop, instrument.value_num, instrument.value_den, UNBOUNDED)
+
+
+def _by_share(book: Book, share_bps: int) -> Lots:
+    """A part of equity as notional."""
+    notional_minor = scaled_down(max(0, book.equity_minor), share_bps, BPS)
+    return lots_for_notional(notional_minor, book.entry_ticks, book.instrument.value_num, book.instrument.value_den, UNBOUNDED)
 
 
 def _edge_bps(edge: EdgeSpec, part: float) -> int | Refusal:
@@ -145,6 +154,8 @@ def told_size(want: PlaceOrder) -> str:
         return f"{want.risk_percent:f}% risk"
     if want.size is not None and want.size.volatility_percent is not None:
         return f"a volatility of {want.size.volatility_percent:f} %"
+    if want.size is not None and want.size.share_percent is not None:
+        return f"a share of {want.size.share_percent:f} %"
     return "all that the limits allow" if want.size is not None and want.size.largest else "that edge"
 
 

@@ -15,6 +15,8 @@ from engine.instruments import Instrument
 from engine.orders import Fill, Order, Purpose
 from engine.positions import Position, RoundTrip, position_key
 from engine.service import AlertLevel, BrakeLevel, FlattenLine, StopHome
+from engine.strategy_state import StrategyState
+from engine.targets import RebalanceRun
 from engine.units import Lots, Minor, Nanoseconds
 from engine.watch import Watch
 
@@ -201,6 +203,7 @@ class State(msgspec.Struct, frozen=True):
         """An order of ours or an external one, open or lately closed."""
         return self.orders.get(client_order_id) or self.closed.get(client_order_id)
 
+    strategies: dict[str, StrategyState] = {}
     def position(self, portfolio: str, instrument_id: str) -> Position | None:
         return self.positions.get(position_key(portfolio, instrument_id))
 

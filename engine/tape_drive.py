@@ -36,7 +36,7 @@ class TapeDrive:
         """Go on where the journal and the venue stand, to the end of the tape or until the shell is stopping."""
         shell, tape, clock = self._shell, self._tape, self._clock
         for instrument in tape.instruments():
-            shell.loop.market.warm(list(tape.history(instrument.instrument_id, WARM_BARS)))
+            shell.loop.warm(tape.history(instrument.instrument_id, WARM_BARS))
         resume_ns = max([shell.loop.state.at_ns, *(observer.cursor_ns for observer in shell.observers)])
         connected = False
         stamp = 0
@@ -75,7 +75,7 @@ class TapeDrive:
         """An item from before the point of resumption: seen, not acted on; the venue itself ignores what it knows."""
         for observer in self._shell.observers:
             observer.see(item, stamp)
-        self._shell.loop.market.see(item, stamp)
+        self._shell.loop.remember(item, stamp)
 
     async def _show(self, item: MarketItem, stamp: Nanoseconds) -> None:
         for observer in self._shell.observers:

@@ -129,7 +129,8 @@ class RecordedTape:
 
 
 class MergedTape:
-    """Several tapes as one, by time; items of the same time keep the order of the tapes. Raises `TapeError` where two
+    """Several tapes as one, by time; at the same time bars that close come before quotes that open, each in the order of the
+    tapes: what is wanted after a bar meets the next open whichever tape is named first. Raises `TapeError` where two
     tapes disagree on an instrument."""
 
     def __init__(self, tapes: Sequence[RecordedTape]) -> None:
@@ -150,7 +151,7 @@ class MergedTape:
     def items(self) -> Iterator[MarketItem]:
         if len(self._tapes) == 1:
             return self._tapes[0].items()
-        return heapq.merge(*(tape.items() for tape in self._tapes), key=item_time_ns)
+        return heapq.merge(*(tape.items() for tape in self._tapes), key=_moment)
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         bars = [bar for tape in self._tapes for bar in tape.history(instrument_id, limit)]
@@ -178,6 +179,10 @@ def open_tape(path: Path | str, *, on_bad: str = "refuse",  # noqa: PLR0913 - al
 def item_time_ns(item: MarketItem) -> Nanoseconds:
     """When an item becomes known."""
     return item.close_ns if isinstance(item, Bar) else item.at_ns
+
+
+def _moment(item: MarketItem) -> tuple[Nanoseconds, bool]:
+    return (item.close_ns, False) if isinstance(item, Bar) else (item.at_ns, True)
 
 
 @lru_cache(maxsize=32_768)

@@ -12,6 +12,8 @@ may be read. What a rule keeps from bar to bar it keeps in `memory`.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.kernel.rounding import scaled_down
+
 NOTHING = 0
 ENTER = 1
 LEAVE = 2
@@ -69,3 +71,42 @@ def no_want() -> RuleWant:
 
 def leave_all() -> RuleWant:
     return RuleWant(LEAVE, 0, BY_RISK, 10_000, 0, 0, 0, 0)
+
+
+def flat() -> Held:
+    return Held(0, 0, 0, 0, 0)
+
+
+# ---- baskets -------------------------------------------------------------------------------------------------------------
+#
+#     weights(params, memory, columns, places, seen, held, out) -> memory
+#
+# `columns`, `places` and `held` are tuples in the order of the basket's instruments; it is asked once for each moment at which
+# every one of them has a bar that closes then, after the last of these bars. `seen` is the least number of bars known of any.
+# `out` receives a target for each instrument in hundredths of a percent of equity, signed; what is left at KEEP stays as it is.
+
+KEEP = -(1 << 31)
+
+
+def weight_want(target_bps: int, now_bps: int, band_bps: int, stop_ticks: int) -> RuleWant:
+    """What brings a holding to its target weight: leave, leave a part, add, or nothing where it is within `band_bps` of it.
+
+    A change of side leaves first; the next moment then enters the other one.
+    """
+    if target_bps == KEEP or abs(target_bps - now_bps) <= (band_bps if target_bps != 0 else 0):
+        return no_want()
+    if target_bps == 0 or target_bps * now_bps < 0:
+        return leave_all() if now_bps != 0 else no_want()
+    more_bps = abs(target_bps) - abs(now_bps)
+    if more_bps < 0:
+        return RuleWant(LEAVE, 0, BY_RISK, max(1, -more_bps * 10_000 // abs(now_bps)), 0, 0, 0, 0)
+    return RuleWant(ENTER, 1 if target_bps > 0 else -1, BY_SHARE, more_bps, stop_ticks, 0, 0, 0)
+
+
+def weight_bps(lots: int, price_ticks: int, value_num: int, value_den: int, equity_minor: int) -> int:
+    """A holding's worth in hundredths of a percent of equity, signed, rounded toward zero; 0 without equity."""
+    if equity_minor <= 0 or lots == 0:
+        return 0
+    worth_minor = abs(lots) * price_ticks * value_num // value_den
+    part = scaled_down(worth_minor, 10_000, equity_minor)
+    return part if lots > 0 else -part

@@ -4,10 +4,12 @@ Source of the means and of the range: Appel (exponential moving average, alpha 2
 Technical Trading Systems (1978), both started with their first value.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.kernel.indicators import atr_step, ema_step, true_range
-from engine.kernel.wants import BY_RISK, ENTER, BarColumns, Held, RuleWant, leave_all, no_want
+from engine.kernel.wants import BY_RISK, ENTER, LEAVE, BarColumns, Held, RuleWant, leave_all, no_want
+from engine.strategies.registry import Bound
 
 
 class Params(NamedTuple):
@@ -22,6 +24,14 @@ class Params(NamedTuple):
     warmup_bars: int = 100
     shorts: int = 0
     leave_on_cross: int = 0
+
+
+BOUNDS = {
+    "fast_bars": Bound(1, 1_000), "slow_bars": Bound(2, 2_000), "atr_bars": Bound(1, 1_000), "stop_atr": Bound(0.1, 50.0),
+    "target_atr": Bound(0.0, 100.0), "risk_bps": Bound(1, 1_000), "warmup_bars": Bound(2, 2_000), "shorts": Bound(0, 1),
+    "leave_on_cross": Bound(0, 1),
+}
+KEPT: tuple[str, ...] = ()
 
 
 class Memory(NamedTuple):
@@ -52,3 +62,20 @@ def rule(p: Params, m: Memory, bars: BarColumns, place: int, seen: int, held: He
     trail_ticks = max(1, round(p.stop_atr * atr))
     target_ticks = max(0, close + sign * round(p.target_atr * atr)) if p.target_atr > 0.0 else 0
     return after, RuleWant(ENTER, sign, BY_RISK, p.risk_bps, 0, target_ticks, trail_ticks, 0)
+
+
+def warmup(p: Params) -> int:
+    return p.warmup_bars
+
+
+def problem(p: Params) -> str:
+    return "" if p.fast_bars < p.slow_bars else f"fast_bars = {p.fast_bars}: must be below slow_bars = {p.slow_bars}"
+
+
+def explain(p: Params, m: Memory, want: RuleWant, price: Callable[[float], str]) -> str:
+    """The crossing and what it is answered with, in words."""
+    where = "above" if m.above else "below"
+    crossed = f"EMA {p.fast_bars} ({price(m.fast)}) crossed {where} EMA {p.slow_bars} ({price(m.slow)})"
+    if want.act == LEAVE:
+        return f"{crossed}: leave"
+    return f"{crossed}; trail {price(want.trail_ticks)}, {p.stop_atr:g} ranges of {price(m.atr)}"

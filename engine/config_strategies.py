@@ -1,0 +1,64 @@
+"""The strategies in the configuration file: a rule with its parameters, on which symbols of which portfolio."""
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from engine.config_accounts import NAME_PATTERN
+from engine.config_limits import Section
+from engine.errors import ConfigError
+from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
+from engine.strategy_state import StrategySettings
+
+RULE_PATTERN = r"^[a-z][a-z0-9_]{0,47}$"
+
+
+class StrategyConfig(Section):
+    """A strategy: what a rule wants after each closed bar goes the way of every order, through the same checks."""
+
+    name: str = Field(pattern=NAME_PATTERN, description="How orders, positions and the journal name the strategy.")
+    rule: str = Field(
+        pattern=RULE_PATTERN,
+        description="A built-in rule (`quarterdeck strategies rules` lists them), or NAME of strategies/NAME.py in the home.")
+    portfolio: str = Field(default="main", description="The portfolio that it trades in, by name.")
+    symbols: tuple[str, ...] = Field(strict=False, min_length=1, max_length=1_000, description="What it trades.")
+    params: dict[str, int | float | bool] = Field(default={}, description="The rule's parameters; the others have defaults.")
+    enabled: bool = Field(default=True, description="Whether it runs; `quarterdeck strategies enable` can say otherwise.")
+
+    def settings(self, strategy: Strategy | None = None) -> StrategySettings:
+        """What the engine needs of it; a rule that is no part of the program is given. Raises `ConfigError`."""
+        known = strategy or built_in(self.rule)
+        params = params_of(known, self.params)
+        return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, params._asdict(), self.enabled,
+                                known.warmup(params))
+
+
+def strategy_errors(strategies: Sequence[StrategyConfig], portfolios: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the strategies, one line each; rules of the home's own are looked at when they are loaded."""
+    taken: dict[tuple[str, str], str] = {}
+    names: dict[str, None] = {}
+    for index, one in enumerate(strategies):
+        where = f"strategies[{index}]"
+        if one.name in names:
+            yield f'{where}.name = "{one.name}": the name is already taken; names must differ'
+        names[one.name] = None
+        if one.portfolio not in portfolios:
+            yield f'{where}.portfolio = "{one.portfolio}": no such portfolio; there is: {", ".join(portfolios)}'
+        for symbol in one.symbols:
+            other = taken.setdefault((one.portfolio, symbol.upper()), one.name)
+            if other != one.name:
+                yield (f'{where}.symbols: "{symbol}" is traded by "{other}" in "{one.portfolio}" already; one strategy for '
+                       "each symbol of a portfolio")
+        if one.rule in BUILT_IN:
+            yield from _rule_errors(where, one)
+
+
+def _rule_errors(where: str, one: StrategyConfig) -> Iterator[str]:
+    try:
+        one.settings()
+    except ConfigError as error:
+        yield f"{where}.params: {error}"
+    least, most = built_in(one.rule).instruments
+    if not least <= len(one.symbols) <= most:
+        wanted = f"{least}" if least == most else f"{least} to {most}"
+        yield f"{where}.symbols: {one.rule} trades {wanted} symbols, here are {len(one.symbols)}"

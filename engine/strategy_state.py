@@ -1,0 +1,51 @@
+"""What is configured of a strategy, and what is journaled of it: whether it runs, what it last wanted, what it must keep."""
+
+import msgspec
+
+from engine.units import Nanoseconds
+
+type Number = int | float
+
+
+class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A strategy as configured: a rule with its parameters on some symbols of one portfolio.
+
+    `params` holds every parameter, defaults included; `warmup_bars` is how many bars the rule sees before it may want.
+    """
+
+    name: str
+    rule: str
+    portfolio: str
+    symbols: tuple[str, ...]
+    params: dict[str, Number] = {}
+    enabled: bool = True
+    warmup_bars: int = 0
+
+
+class StrategyPlace(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A strategy on one instrument, or on its whole basket (instrument id ""): the newest bar that it acted on, what a start
+    cannot find out from history, and its last want with the reason why nothing came of it."""
+
+    acted_ns: Nanoseconds
+    memory: dict[str, Number] = {}
+    want: str = ""
+    want_at_ns: Nanoseconds = 0
+    refusal: str = ""
+
+
+class StrategyState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a strategy did so far; `switched` is None while the configuration says whether it runs."""
+
+    places: dict[str, StrategyPlace] = {}
+    switched: bool | None = None
+    switched_by: str = ""
+    switch_reason: str = ""
+    switched_at_ns: Nanoseconds = 0
+
+    def runs(self, settings: StrategySettings) -> bool:
+        return settings.enabled if self.switched is None else self.switched
+
+
+def command_id_of(strategy: str, instrument_id: str, close_ns: Nanoseconds) -> str:
+    """The id of what a strategy asks for at a bar's close: the same after every restart."""
+    return f"{strategy}:{instrument_id}:{close_ns}"
