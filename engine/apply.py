@@ -52,7 +52,7 @@ from engine.events import (
 )
 from engine.inputs import Connectivity
 from engine.orders import Fill, FillSource, Order, Purpose, Side
-from engine.positions import Position, cash_delta_minor, fold_fill, position_key
+from engine.positions import Position, cash_delta_minor, fold_fill, position_key, seen
 from engine.service import ProposalStatus, StopHome
 from engine.state import (
     KEPT_ALERTS,
@@ -254,7 +254,7 @@ def _order_filled(state: State, event: OrderFilled, _: Recorded) -> Changes:
     purpose = order.intent.purpose if order else Purpose.ENTRY
     changes["recent_fills"] = (*state.recent_fills[-KEPT_FILLS + 1:], SettledFill(counted, event.portfolio, purpose))
     changes |= _position_changes(state, counted, event.portfolio, order, cash_delta_minor(
-        counted, state.instruments[counted.instrument_id]))
+        counted, state.instruments[counted.instrument_id]), (event.low_ticks, event.high_ticks))
     account = state.accounts[fill.account]
     changes["accounts"] = {**state.accounts, fill.account: replace(
         account, cash_minor=account.cash_minor + cash_delta_minor(counted, state.instruments[fill.instrument_id]),
@@ -283,9 +283,10 @@ def _seen(state: State, fill: Fill) -> dict[str, dict[str, int]]:
     return chunks
 
 
-def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | None, cash_delta: int) -> Changes:
+def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | None, cash_delta: int,
+                      reach: tuple[int, int] = (0, 0)) -> Changes:
     key = position_key(portfolio, fill.instrument_id)
-    before = state.positions.get(key)
+    before = seen(state.positions[key], *reach) if key in state.positions else None
     instrument = state.instruments[fill.instrument_id]
     after, trips = fold_fill(before, fill, instrument, order.intent if order else None, portfolio)
     if after and after.exit_lots and order and order.intent.purpose is Purpose.EXIT:

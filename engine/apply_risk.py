@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from engine.events import BrakeReleased, BrakeSet, DayRolled, Event, HighWaterRaised, LimitChanged, Recorded
+from engine.events import BrakeReleased, BrakeSet, DayRolled, EquityMarked, Event, HighWaterRaised, LimitChanged, Recorded
 from engine.inputs import PortfolioSettings
-from engine.positions import RoundTrip
+from engine.positions import RoundTrip, seen
 from engine.service import BrakeLevel
 from engine.state import Brake, Changes, LimitChange, PortfolioState, State
 from engine.tolerance import set_limit
@@ -75,6 +75,17 @@ def _limit_changed(state: State, event: LimitChanged, recorded: Recorded) -> Cha
     return {"portfolios": {**state.portfolios, event.portfolio: configured(replace(known, limit_changes=changed), chosen)}}
 
 
+def _equity_marked(state: State, event: EquityMarked, recorded: Recorded) -> Changes:
+    portfolios = {name: replace(known, marked_equity_minor=event.equity_minor.get(name, known.marked_equity_minor),
+                                marked_gross_minor=event.gross_minor.get(name, known.marked_gross_minor))
+                  for name, known in state.portfolios.items()}
+    changes: Changes = {"marked_at_ns": recorded.at_ns, "portfolios": portfolios}
+    if event.reaches:
+        changes["positions"] = {key: seen(position, *event.reaches[key]) if key in event.reaches else position
+                                for key, position in state.positions.items()}
+    return changes
+
+
 def _high_water_raised(state: State, event: HighWaterRaised, _: Recorded) -> Changes:
     return _portfolio_changes(state, event.portfolio, high_water_minor=event.equity_minor)
 
@@ -105,5 +116,5 @@ def _brake_released(state: State, event: BrakeReleased, recorded: Recorded) -> C
 
 HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     DayRolled: _day_rolled, LimitChanged: _limit_changed, HighWaterRaised: _high_water_raised, BrakeSet: _brake_set,
-    BrakeReleased: _brake_released,
+    BrakeReleased: _brake_released, EquityMarked: _equity_marked,
 }

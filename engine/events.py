@@ -98,10 +98,13 @@ class OrderAcked(Event, frozen=True, omit_defaults=True):
 
 
 class OrderFilled(Event, frozen=True, omit_defaults=True):
-    """A fill, folded into its order and its position in one step."""
+    """A fill, folded into its order and its position in one step; with the lowest and highest price that the position had seen
+    until then (0: none)."""
 
     fill: Fill
     portfolio: str
+    low_ticks: Ticks = 0
+    high_ticks: Ticks = 0
 
 
 class CancelRequested(Event, frozen=True, omit_defaults=True):
@@ -345,6 +348,15 @@ class LimitChanged(Event, frozen=True, omit_defaults=True):
     command_id: str = ""
 
 
+class EquityMarked(Event, frozen=True, omit_defaults=True):
+    """What portfolios are worth and the size of what they hold, now and then; `reaches` are the lowest and highest price that
+    open positions have seen, by their keys."""
+
+    equity_minor: dict[str, Minor]
+    gross_minor: dict[str, Minor]
+    reaches: dict[str, tuple[Ticks, Ticks]] = {}
+
+
 class HighWaterRaised(Event, frozen=True, omit_defaults=True):
     """A new highest equity; recorded by steps, not with every tick."""
 
@@ -485,7 +497,7 @@ type AnyEvent = (
     | PositionAdjusted | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
     | FlattenProgressed | FlattenFinished | Armed | Disarmed | AccountOpened
-    | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased
+    | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
     | StrategyActed | StrategySwitched
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
 )

@@ -13,7 +13,7 @@ from engine.events import (
 )
 from engine.inputs import OrderMissing, OrderReport
 from engine.orders import TERMINAL, ClosedAs, Fill, Order, OrderIntent, OrderStatus, Purpose, TimeInForce
-from engine.positions import EXTERNAL
+from engine.positions import EXTERNAL, position_key
 from engine.protection import LONGEST_BACKOFF_SECONDS, want_exit
 from engine.risk import approve_resend
 from engine.service import AlertLevel, Refusal
@@ -165,7 +165,15 @@ def fold_fill(turn: Turn, fill: Fill) -> bool:
                    f"{fill.side} {fill.last_lots} lots of {fill.instrument_id} filled for an order that is not ours")
     portfolio = order.intent.portfolio if order else account.portfolio
     late = order is not None and order.status in TERMINAL
-    turn.emit(OrderFilled(fill, portfolio))
+    key = position_key(portfolio, fill.instrument_id)
+    low_ticks, high_ticks = turn.market.reach(key, fill.instrument_id) or (0, 0)
+    turn.emit(OrderFilled(fill, portfolio, low_ticks, high_ticks))
+    position = turn.state.positions.get(key)
+    if position is None:
+        turn.market.forget(key, fill.instrument_id)
+    else:
+        turn.market.follow(key, fill.instrument_id, position.sign, position.opened_at_ns,
+                           (position.low_ticks, position.high_ticks))
     _after_fill(turn, fill, portfolio, late=late)
     return True
 

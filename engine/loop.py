@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from engine.decide import decide
 from engine.decide.marks import follow
+from engine.decide.marks import follow
 from engine.desk import Desk
 from engine.effects import Answer, Effect
 from engine.events import encode
@@ -33,6 +34,8 @@ class Loop:
         self._on_defect = on_defect
         self.inputs_taken = 0
         self.last_at_ns: Nanoseconds = state.at_ns
+        for position in state.positions.values():
+            follow(market, position)
         for position in state.positions.values():
             follow(market, position)
 

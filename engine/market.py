@@ -25,6 +25,19 @@ NS_PER_DAY = 86_400 * NS_PER_SECOND
 DAY_LOOK_NS = 900 * NS_PER_SECOND  # midnight of every zone falls on a quarter of an hour
 
 
+class Reach:
+    """The lowest and highest price at which a position could have left since it was opened."""
+
+    __slots__ = ("high", "low", "sign", "since_ns")
+
+    def __init__(self, sign: int, since_ns: Nanoseconds, low: Ticks, high: Ticks) -> None:
+        self.sign, self.since_ns, self.low, self.high = sign, since_ns, low, high
+
+    def stretch(self, low: Ticks, high: Ticks) -> None:
+        self.low = min(self.low or low, low)
+        self.high = max(self.high, high)
+
+
 class Mark(NamedTuple):
     """The newest price of an instrument; `at_ns` is when the engine received it."""
 
@@ -60,6 +73,7 @@ class MarketView:
         self.rejected_items = 0
         self._suspects: dict[str, Quote] = {}
         self._bars: dict[str, deque[Bar]] = {}
+        self._reaches: dict[str, dict[str, Reach]] = {}
         self._memory: dict[Hashable, tuple[Hashable, object]] = {}
         self._atr: dict[str, tuple[int, float]] = {}
         self._day = 0
@@ -95,6 +109,12 @@ class MarketView:
         last = known.last_ticks if known and bid <= known.last_ticks <= ask else (bid + ask) // 2
         self.marks[quote.instrument_id] = Mark(bid, ask, last, at_ns)
         self._quoted_ns[quote.instrument_id] = quote.at_ns
+        reaches = self._reaches.get(quote.instrument_id)
+        if reaches:
+            for reach in reaches.values():
+                if quote.at_ns >= reach.since_ns:
+                    price = bid if reach.sign > 0 else ask
+                    reach.stretch(price, price)
         return True
 
     def _is_lone_jump(self, quote: Quote, known: Mark, at_ns: Nanoseconds) -> bool:
@@ -136,7 +156,28 @@ class MarketView:
             bid = max(1, bar.close_ticks - half)
             self.marks[bar.instrument_id] = Mark(bid, bar.close_ticks + half, bar.close_ticks, at_ns)
         self._open_day(bar.instrument_id, bar.close_ticks)
+        for reach in self._reaches.get(bar.instrument_id, {}).values():
+            if bar.open_ns + SAME_MOMENT_NS >= reach.since_ns and not self.quoted_inside(bar):
+                reach.stretch(bar.low_ticks, bar.high_ticks)
+            elif bar.close_ns >= reach.since_ns:
+                reach.stretch(bar.close_ticks, bar.close_ticks)
         return True
+
+    def follow(self, key: str, instrument_id: str, sign: int, since_ns: Nanoseconds, known: tuple[Ticks, Ticks]) -> None:
+        """Keep the extremes of a position from its opening on; one that is kept already goes on."""
+        reaches = self._reaches.setdefault(instrument_id, {})
+        kept = reaches.get(key)
+        if kept is None or (kept.sign, kept.since_ns) != (sign, since_ns):
+            reaches[key] = Reach(sign, since_ns, *known)
+
+    def forget(self, key: str, instrument_id: str) -> None:
+        """A position is gone: its extremes are kept no longer."""
+        self._reaches.get(instrument_id, {}).pop(key, None)
+
+    def reach(self, key: str, instrument_id: str) -> tuple[Ticks, Ticks] | None:
+        """The lowest and highest price that a position has seen; None where nothing was kept."""
+        kept = self._reaches.get(instrument_id, {}).get(key)
+        return (kept.low, kept.high) if kept is not None and kept.low else None
 
     def quoted_inside(self, bar: Bar) -> bool:
         """Whether quotes from inside the bar were judged already, so that its range says nothing new of the exits."""

@@ -81,6 +81,8 @@ class PortfolioState(msgspec.Struct, frozen=True):
     brakes: dict[str, Brake] = {}
     configured_limits: Limits = Limits()
     limit_changes: dict[str, LimitChange] = {}
+    marked_equity_minor: Minor | None = None
+    marked_gross_minor: Minor | None = None
 
     @property
     def braked(self) -> bool:
@@ -195,6 +197,7 @@ class State(msgspec.Struct, frozen=True):
     day: int = -1
     week: int = -1
     session_at_ns: Nanoseconds = 0
+    marked_at_ns: Nanoseconds = 0
     alert_rules: dict[str, AlertRuleState] = {}
     alert_index: dict[str, tuple[str, ...]] = {}
     alert_timed: tuple[str, ...] = ()

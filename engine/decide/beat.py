@@ -1,6 +1,6 @@
 """What time alone brings: deadlines, second looks, retries. The loop beats about once a second; every step is idempotent."""
 
-from engine.decide import alerts, arming, brakes, flatten
+from engine.decide import alerts, arming, brakes, flatten, marks
 from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
@@ -17,6 +17,7 @@ ASKED_AGAIN = IN_FLIGHT | {OrderStatus.PENDING_CANCEL, OrderStatus.DISPUTED}
 
 def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     """Look at every deadline once."""
+    day = turn.state.day
     brakes.roll_day(turn)
     brakes.look_at_losses(turn)
     _expire_proposals(turn)
@@ -27,6 +28,7 @@ def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     _look_at_positions(turn)
     alerts.beat(turn)
     flatten.beat(turn, turn.at_ns)
+    marks.mark_equity(turn, at_once=turn.state.day != day)
 
 
 def _expire_proposals(turn: Turn) -> None:

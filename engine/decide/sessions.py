@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from engine.decide import arming
+from engine.decide import arming, marks
 from engine.decide.withdrawals import withdraw_entries
 from engine.events import AccountOpened, ConnectivityChanged, InstrumentListed, SessionStarted
 from engine.inputs import (
@@ -73,11 +73,13 @@ def stopping(turn: Turn, _: EngineStopping) -> None:
     for order in list(turn.state.orders.values()):
         if order.intent.purpose is Purpose.ENTRY and not order.external and order.client_order_id not in guarded:
             turn.cancel(order, "the engine stops, and nothing at the venue would protect the fill")
+    marks.mark_equity(turn, at_once=True)
 
 
 def tape_ended(turn: Turn, _: TapeEnded) -> None:
     """Nothing more will come: entries that still wait are withdrawn; positions keep their protection and last price."""
     withdraw_entries(turn, "", "the tape has ended")
+    marks.mark_equity(turn, at_once=True)
 
 
 def touch_account(turn: Turn, account: str) -> None:

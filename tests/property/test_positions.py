@@ -106,7 +106,8 @@ def test_partial_closes_realize_their_share_and_one_round_trip_ends_it() -> None
     assert position is None
     assert trips == (RoundTrip(portfolio="main", instrument_id="AAPL@paper", strategy="breakout", side=1, lots=10,
                                opened_at_ns=1, closed_at_ns=3, realized_minor=-1_000, fees_minor=12,
-                               initial_risk_minor=5_000, exit_reason="stop"),)
+                               initial_risk_minor=5_000, exit_reason="stop", decision="strategy", entry_ticks=10_000.0,
+                               exit_ticks=9_900.0, low_ticks=9_500, high_ticks=10_500),)
 
 
 def test_a_reversal_ends_one_position_and_opens_the_rest_on_the_other_side() -> None:
