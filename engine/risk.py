@@ -158,6 +158,7 @@ def _exit_level_checks(state: State, instrument: Instrument, intent: OrderIntent
     if stop:
         checks.append(check("stop side", (near - stop) * sign > 0, f"{below} {instrument.price(near)}",
                             instrument.price(stop), f"a stop of a {'long' if sign > 0 else 'short'} belongs {below} the market"))
+    checks.append(_one_stop_check(state, instrument, intent, stop))
     if plan and plan.target_ticks:
         checks.append(check("target side", (plan.target_ticks - entry) * sign > 0, f"{above} {instrument.price(entry)}",
                             instrument.price(plan.target_ticks),
@@ -167,6 +168,22 @@ def _exit_level_checks(state: State, instrument: Instrument, intent: OrderIntent
                             f"{above} {instrument.price(entry)}", instrument.price(plan.breakeven_at_ticks),
                             f"breakeven of a {'long' if sign > 0 else 'short'} is reached {above} the entry"))
     return checks
+
+
+def _one_stop_check(state: State, instrument: Instrument, intent: OrderIntent, stop: Ticks) -> CheckView:
+    """Entries that work side by side end in one position, under the stop of whichever fills first: what the others risk is
+    known only where all of them would start with the same stop. What is taken at once joins the stop that is in force."""
+    sign = intent.side.sign
+    others = [first_stop_ticks(order.intent.plan, sign, worst_entry_ticks(order.intent, order.intent.decision_ticks))
+              for order in state.orders_in(intent.portfolio, intent.instrument_id)
+              if order.intent.purpose is Purpose.ENTRY and order.intent.side is intent.side and not order.external]
+    held = state.position(intent.portfolio, intent.instrument_id)
+    joins = intent.kind is OrderKind.MARKET and held is not None and held.sign == sign and bool(held.stop_ticks)
+    differing = next((other for other in others if other != stop), stop)
+    return check("one stop", joins or differing == stop, instrument.price(differing) if differing else "no stop",
+                 instrument.price(stop) if stop else "no stop",
+                 f"another {intent.side} of {instrument.symbol} works with {'the stop ' if differing else 'no stop'}"
+                 f"{instrument.price(differing) if differing else ''}: both will share one; name the same, or cancel that order")
 
 
 def _flow_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> list[CheckView]:

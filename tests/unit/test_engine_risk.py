@@ -30,7 +30,7 @@ Setup = Callable[[], tuple[Desk, dict[str, Any]]]
 
 CHECKS = {
     "instrument", "trading state", "automation", "connection", "drift", "minimum quantity", "maximum quantity", "stale quote",
-    "price collar", "stop required", "stop side", "target side", "duplicate", "order rate", "minimum notional",
+    "price collar", "stop required", "stop side", "one stop", "target side", "duplicate", "order rate", "minimum notional",
     "order notional", "position share", "buying power", "heat", "trigger side", "breakeven side", "arming"}
 LIMIT_CHECKS = {"spread", "risk per order", "daily notional", "orders a day"}  # rows of test_engine_limits
 
@@ -117,6 +117,13 @@ def held(lots: int, **limits: Any) -> Desk:
     return desk
 
 
+def beside_another(stop: str) -> Desk:
+    """A desk with a buy of COIN that waits below the market, with a stop."""
+    desk = loose()
+    assert desk.do(bought("other", 3, stop, kind=OrderKind.LIMIT, limit=Decimal(99))).accepted
+    return desk
+
+
 # name of the check; a desk and want just within the limit; one just beyond it; the limit and the value that are told
 TABLE: list[tuple[str, Setup, Setup, str, str]] = [
     ("instrument", lambda: (listed(), {}), lambda: (listed(tradable=False), {}), "tradable", "not tradable"),
@@ -156,6 +163,7 @@ TABLE: list[tuple[str, Setup, Setup, str, str]] = [
     ("stop side", lambda: (loose(), {"stop": "99.99"}), lambda: (loose(), {"stop": "100"}), "below 100.00", "100.00"),
     ("stop side", lambda: (loose(), {"side": Side.SELL, "stop": "100.01"}),
      lambda: (loose(), {"side": Side.SELL, "stop": "100"}), "above 100.00", "100.00"),
+    ("one stop", lambda: (beside_another("95"), {"stop": "95"}), lambda: (beside_another("95"), {"stop": "94"}), "95.00", "94.00"),
     ("target side", lambda: (loose(), {"target": Decimal("100.01")}), lambda: (loose(), {"target": Decimal(100)}),
      "above 100.00", "100.00"),
     ("target side", lambda: (loose(), {"side": Side.SELL, "stop": "105", "target": Decimal("99.99")}),
