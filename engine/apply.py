@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from engine import apply_alerts, apply_risk, apply_strategies
+from engine import apply_alerts, apply_risk, apply_schedule, apply_strategies
 from engine import orders as order_facts
 from engine.events import (
     AccountOpened,
@@ -117,7 +117,7 @@ def _session_started(state: State, event: SessionStarted, recorded: Recorded) ->
     homes = {key: Home(StopHome.NONE, recorded.at_ns, "the engine was not running") if _engine_held(state, key) else home
              for key, home in state.homes.items()}
     return {"engine_id": event.engine_id, "session_seq": recorded.seq, "version": event.version,
-            "settings": settings, "portfolios": portfolios,
+            "settings": settings, "portfolios": portfolios, "keeps_schedule": event.keeps_schedule,
             "accounts": accounts, "orders": in_flight, "positions": bared, "watches": watches, "homes": homes,
             "session_at_ns": recorded.at_ns}
 
@@ -478,6 +478,10 @@ def _flatten_finished(state: State, event: FlattenFinished, _: Recorded) -> Chan
     return {"flatten": replace(flatten, finished=True, flat=event.flat, detail=event.detail)} if flatten else {}
 
 
+def _of_schedule(fold: apply_schedule.Fold) -> Callable[[State, Any, Recorded], Changes]:
+    return lambda state, event, recorded: {"jobs": fold(state.jobs, event, recorded.at_ns)}
+
+
 _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     SessionStarted: _session_started, InstrumentListed: _instrument_listed, ConnectivityChanged: _connectivity_changed,
     OrderIntended: _order_intended, OrderResent: _order_resent, OrderDenied: _order_denied,
@@ -491,5 +495,6 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     TradingStateChanged: _trading_state_changed, AlertRaised: _alert_raised, AlertAcknowledged: _alert_acknowledged,
     FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
     Armed: _armed, Disarmed: _disarmed, AccountOpened: _account_opened,
+    **{kind: _of_schedule(fold) for kind, fold in apply_schedule.FOLDS.items()},
     **apply_alerts.HANDLERS, **apply_risk.HANDLERS, **apply_strategies.HANDLERS,
 }

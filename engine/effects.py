@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from engine.risk import RiskApproved
+from engine.schedule_words import Job
 from engine.service import AlertLevel, Receipt
 from engine.units import Nanoseconds
 
@@ -52,10 +53,17 @@ class Notify(NamedTuple):
     text: str
 
 
+class PerformJob(NamedTuple):
+    """Run a job of the schedule outside of the core; its end comes back as `JobEnded`."""
+
+    job: Job
+    run_id: str
+
+
 class Answer(NamedTuple):
     """The receipt of a command, given once what it caused is durable."""
 
     receipt: Receipt
 
 
-type Effect = SubmitOrders | SendCancel | SendCancelAll | AskOrder | AskReport | Notify | Answer
+type Effect = SubmitOrders | SendCancel | SendCancelAll | AskOrder | AskReport | Notify | PerformJob | Answer

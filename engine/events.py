@@ -11,16 +11,14 @@ import msgspec
 
 from engine.alert_rules import AlertRule
 from engine.errors import JournalDamaged
+from engine.event_base import Event as Event  # noqa: PLC0414 - offered here, with the events
 from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderIntent
 from engine.positions import ExitPlan
+from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
 from engine.service import AlertLevel, BrakeLevel, ClampView, FlattenLine, OrderCard, ProposalStatus, StopHome
 from engine.units import Lots, Minor, Nanoseconds, Ticks
-
-
-class Event(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Base of every event; it exists so that a function can say that it takes one."""
 
 
 # ---- sessions and instruments ---------------------------------------------------------------------------------------
@@ -35,6 +33,7 @@ class SessionStarted(Event, frozen=True, omit_defaults=True):
     capabilities: dict[str, VenueCapabilities]
     offline_since_ns: Nanoseconds = 0
     listed: dict[str, tuple[str, ...]] = {}
+    keeps_schedule: bool = False
 
 
 class InstrumentListed(Event, frozen=True, omit_defaults=True):
@@ -500,6 +499,7 @@ type AnyEvent = (
     | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
     | StrategyActed | StrategySwitched
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
+    | JobPlanned | JobDropped | JobStarted | JobFinished | JobMissed | JobPaused
 )
 
 KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}

@@ -9,6 +9,9 @@ import msgspec
 from engine.alert_rules import AlertRule
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
+from engine.schedule_words import JobEnded as JobEnded  # noqa: PLC0414 - inputs like the others
+from engine.schedule_words import PauseJob as PauseJob  # noqa: PLC0414
+from engine.schedule_words import RunJob as RunJob  # noqa: PLC0414
 from engine.settings import AutomationLevel as AutomationLevel  # noqa: PLC0414 - offered here, with what is told at the start
 from engine.settings import PortfolioSettings as PortfolioSettings  # noqa: PLC0414
 from engine.settings import Settings as Settings  # noqa: PLC0414
@@ -443,7 +446,8 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
                 | SetLimit | AcknowledgeAlert | SettleOrder | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
-                | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | EnableStrategy | Rebalance)
+                | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | RunJob | PauseJob
+                | EnableStrategy | Rebalance)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
 
@@ -482,6 +486,7 @@ class EngineStarted(msgspec.Struct, frozen=True, tag=True):
     instruments: tuple[Instrument, ...]
     capabilities: dict[str, VenueCapabilities]
     listed: dict[str, tuple[str, ...]] = {}
+    keeps_schedule: bool = False
 
 
 class InstrumentsListed(msgspec.Struct, frozen=True, tag=True):
@@ -505,7 +510,7 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
 
 
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
-                   | VenueReported | ReportFailed | ConnectionChanged | InstrumentsListed | FeedChanged)
+                   | VenueReported | ReportFailed | ConnectionChanged | JobEnded | InstrumentsListed | FeedChanged)
 type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded | StrategyActed
 
 

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from engine.inputs import Command, Settings
 from engine.market import NS_PER_DAY
 from engine.ports import Broker, Clock, Journal, MarketFeed, Notifier, Tape
+from engine.schedule_words import Job, JobKind
 from engine.service import Mode
 from engine.state import State
 from engine.strategies.registry import Strategy
@@ -21,7 +23,8 @@ class EngineParts(NamedTuple):
     With `ready_when_warm` false the engine is ready before the feed's history has come. `checkpoint` is handed the state
     now and then, once it is durable, to save it as a snapshot.
     `halted_elsewhere` says why another process halted this home, or nothing; it is asked every second. `sessions` tells when
-    each market trades, at every venue alike.
+    each market trades, at every venue alike. Where it `keeps_schedule`, jobs start when they are due; `job_runners` do those
+    that the core cannot, each in a thread of its own, and say in a line what they did or raise `QuarterdeckError`.
     """
 
     clock: Clock
@@ -44,3 +47,5 @@ class EngineParts(NamedTuple):
     user_strategies: Mapping[str, Strategy] = {}
     day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY
     sessions: SessionLookup = only_always_open
+    keeps_schedule: bool = False
+    job_runners: Mapping[JobKind, Callable[[Job], str]] = MappingProxyType({})

@@ -14,7 +14,7 @@ import msgspec
 from engine.inputs import AutomationLevel, Bar, Command, Connectivity, Limits, PlaceOrder, TradingState
 from engine.orders import OrderKind, OrderStatus, Purpose, Side, TimeInForce
 
-# What a portfolio risks, in words of its own, offered here with the others.
+# What a portfolio risks, and the schedule, in words of their own, offered here with the others.
 from engine.risk_words import BrakeLevel as BrakeLevel  # noqa: PLC0414
 from engine.risk_words import BrakeView as BrakeView  # noqa: PLC0414
 from engine.risk_words import CorrelationView as CorrelationView  # noqa: PLC0414
@@ -23,6 +23,7 @@ from engine.risk_words import LimitView as LimitView  # noqa: PLC0414
 from engine.risk_words import RiskView as RiskView  # noqa: PLC0414
 from engine.risk_words import ShareView as ShareView  # noqa: PLC0414
 from engine.risk_words import TailView as TailView  # noqa: PLC0414
+from engine.schedule_words import JobView as JobView  # noqa: PLC0414
 
 
 class Mode(StrEnum):
@@ -374,6 +375,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     health: HealthView
     alert_rules: tuple[AlertRuleView, ...] = ()
     risks: tuple[RiskView, ...] = ()
+    jobs: tuple[JobView, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):

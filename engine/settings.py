@@ -6,6 +6,7 @@ import msgspec
 
 from engine.strategy_state import StrategySettings
 from engine.targets import TargetSettings
+from engine.schedule_words import Job
 from engine.tolerance import Limits, RiskTolerance
 
 
@@ -45,4 +46,5 @@ class Settings(msgspec.Struct, frozen=True):
     new_day_zone: str = "UTC"
     sectors: dict[str, str] = {}
     buckets: dict[str, str] = {}
+    jobs: tuple[Job, ...] = ()
     strategies: tuple[StrategySettings, ...] = ()

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from engine.desk import Desk
-from engine.effects import Answer, Effect, SubmitOrders
+from engine.effects import Answer, Effect, PerformJob, SubmitOrders
 from engine.errors import EngineUnreachable, JournalUnwritable
 from engine.gateway import Gateway
 from engine.inputs import Command, ConnectionChanged, EngineStarted, Input, MarketItem, Quote, SetTradingState, TradingState
+from engine.job_runner import JobRunner
 from engine.loop import Loop
 from engine.market import MarketView
 from engine.parts import EngineParts
@@ -56,6 +57,7 @@ class Shell:
         self.unwritable = ""
         self.tape_position = ""
         self._gateway = Gateway({broker.account: broker for broker in parts.brokers}, parts.clock, self.deliver, parts.notifier)
+        self._jobs = JobRunner(parts.job_runners, self.deliver)
         self._waiting: dict[str, list[asyncio.Future[Receipt]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: set[asyncio.Task[None]] = set()
@@ -118,7 +120,7 @@ class Shell:
         listed = {account: tuple(one.instrument_id for one in listing) for account, listing in listings.items()}
         capabilities = {broker.account: broker.capabilities for broker in self.parts.brokers}
         started = EngineStarted(self.parts.engine_id, self.parts.version, self.parts.settings,
-                                tuple(instruments.values()), capabilities, listed)
+                                tuple(instruments.values()), capabilities, listed, self.parts.keeps_schedule)
         await self.process([(at_ns, started)])
         for broker in self.parts.brokers:
             await self.process([(at_ns, ConnectionChanged(broker.account, up=True))])
@@ -169,6 +171,8 @@ class Shell:
         for effect in effects:
             if isinstance(effect, Answer):
                 self._answer(effect.receipt)
+            elif isinstance(effect, PerformJob):
+                self._perform_job(effect)
             elif isinstance(effect, SubmitOrders) and self.unwritable and not effect.reduces:
                 self._gateway.withhold(effect, UNWRITABLE)
             elif self.parts.tape is not None:
@@ -188,6 +192,12 @@ class Shell:
                 await self.parts.journal.wait_durable()
         except TimeoutError:
             raise JournalUnwritable(f"the disk has not answered for {JOURNAL_SECONDS:g} s") from None
+
+    def _perform_job(self, effect: PerformJob) -> None:
+        if self.unwritable:
+            self._jobs.withhold(effect, UNWRITABLE)
+        else:
+            self.spawn(self._jobs.perform(effect))
 
     def _has_new_rows(self) -> bool:
         return self.loop.state.seq != self._committed_seq

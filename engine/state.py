@@ -14,6 +14,7 @@ from engine.inputs import Connectivity, Limits, PortfolioSettings, Settings, Tra
 from engine.instruments import Instrument
 from engine.orders import Fill, Order, Purpose
 from engine.positions import Position, RoundTrip, position_key
+from engine.schedule import JobState
 from engine.service import AlertLevel, BrakeLevel, FlattenLine, StopHome
 from engine.strategy_state import StrategyState
 from engine.targets import RebalanceRun
@@ -201,6 +202,8 @@ class State(msgspec.Struct, frozen=True):
     alert_rules: dict[str, AlertRuleState] = {}
     alert_index: dict[str, tuple[str, ...]] = {}
     alert_timed: tuple[str, ...] = ()
+    jobs: dict[str, JobState] = {}
+    keeps_schedule: bool = False
 
     def order(self, client_order_id: str) -> Order | None:
         """An order of ours or an external one, open or lately closed."""

@@ -11,6 +11,7 @@ from engine.market import MarketView
 from engine.orders import Order
 from engine.positions import Position, entry_ticks
 from engine.risk_views import risk_views
+from engine.schedule_views import job_views
 from engine.service import (
     AccountView,
     AlertView,
@@ -58,7 +59,7 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         proposals=proposal_views(state, at_ns), alerts=alert_views(state), alert_rules=rule_views(state, market),
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
         flatten=flatten_view(state), health=health,
-        risks=risk_views(state, market, at_ns))
+        jobs=job_views(state, at_ns), risks=risk_views(state, market, at_ns))
 
 
 def decimals(step: Decimal) -> int:

@@ -16,6 +16,7 @@ from engine.decide import (
     limit_changes,
     prices,
     proposals,
+    schedule,
     sessions,
     strategies,
     trading_state,
@@ -43,15 +44,18 @@ from engine.inputs import (
     FillReported,
     Flatten,
     InstrumentsListed,
+    JobEnded,
     MarketTrade,
     OrderMissing,
     OrderReport,
+    PauseJob,
     PlaceOrder,
     Quote,
     ReadAlertRule,
     Reconcile,
     RemoveAlertRule,
     ReportFailed,
+    RunJob,
     SetAlertRule,
     SetLimit,
     SetProtection,
@@ -78,7 +82,7 @@ def _bar_closed(turn: Turn, bar: Bar) -> None:
 
 _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     EngineStarted: sessions.started, EngineStopping: sessions.stopping, TapeEnded: sessions.tape_ended,
-    ConnectionChanged: sessions.connection_changed,
+    ConnectionChanged: sessions.connection_changed, JobEnded: schedule.ended,
     InstrumentsListed: sessions.instruments_listed, FeedChanged: sessions.feed_changed,
     SubmitAnswered: venue.submit_answered, CancelAnswered: venue.cancel_answered,
     CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,
@@ -94,6 +98,7 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     SettleOrder: commands.settle_order, AcceptDrift: commands.accept_drift, Reconcile: commands.reconcile_now,
     ArmAccount: arming.arm, DisarmAccount: arming.disarm,
     SetAlertRule: alerts.set_rule, RemoveAlertRule: alerts.remove_rule, EnableAlertRule: alerts.enable_rule,
+    RunJob: schedule.run_now, PauseJob: schedule.pause,
     ReadAlertRule: alerts.read_rule, EnableStrategy: strategies.enable,
 }
 

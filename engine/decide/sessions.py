@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from engine.decide import arming, marks
+from engine.decide import arming, marks, schedule
 from engine.decide.withdrawals import withdraw_entries
 from engine.events import AccountOpened, ConnectivityChanged, InstrumentListed, SessionStarted
 from engine.inputs import (
@@ -24,9 +24,10 @@ def started(turn: Turn, start: EngineStarted) -> None:
     """Record the run's settings; what was in flight is unknown until each venue has reported."""
     before_ns = turn.state.at_ns
     turn.emit(SessionStarted(start.engine_id, start.version, start.settings, start.capabilities, before_ns,
-                            start.listed))
+                            start.listed, start.keeps_schedule))
     _list_instruments(turn, start.instruments)
     arming.end_what_is_over(turn)
+    schedule.started(turn)
 
 
 def instruments_listed(turn: Turn, listing: InstrumentsListed) -> None:
