@@ -65,12 +65,14 @@ class PatientBroker:
 
     def __init__(self, inner: Broker, currency: str, minor_exponent: int,
                  first_wait_seconds: float = FIRST_WAIT_SECONDS) -> None:
-        """`currency` and `minor_exponent` are the account's money, which all that is listed must be paid in."""
+        """`currency` and `minor_exponent` are the account's money, which all that is listed must be paid in. `failure` is why
+        it is not open, once it was tried."""
         self.inner = inner
         self.account = inner.account
         self.capabilities = inner.capabilities
         self.listing: tuple[Instrument, ...] = ()
         self.opened = asyncio.Event()
+        self.failure: VenueUnreachable | None = None
         self.on_opened: list[Callable[[tuple[Instrument, ...]], None]] = []
         self._money = (currency, minor_exponent)
         self._first_wait_seconds = first_wait_seconds
@@ -82,6 +84,7 @@ class PatientBroker:
         try:
             await self._open(sink)
         except VenueUnreachable as error:
+            self.failure = error
             _log.warning("account %s: %s", self.account, error)
             sink(ConnectionChanged(self.account, up=False, detail=str(error)))
             self._trying = asyncio.create_task(self._keep_trying(sink))
@@ -96,7 +99,7 @@ class PatientBroker:
                 await self.inner.close()
                 raise ConfigError(f"account {self.account}: {one.symbol} is paid in {one.quote_currency} of {one.minor_exponent} "
                                   f"decimals, the account is kept in {self._money[0]} of {self._money[1]}")
-        self.capabilities, self.listing = self.inner.capabilities, listing
+        self.capabilities, self.listing, self.failure = self.inner.capabilities, listing, None
         self.opened.set()
         for tell in self.on_opened:
             tell(listing)

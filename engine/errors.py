@@ -66,5 +66,11 @@ class VenueUnreachable(QuarterdeckError):
     exit_status = 3
 
 
+class KeyRefused(VenueUnreachable):
+    """The venue is there, and does not accept the key or what the key may do; without another one nothing can be known."""
+
+    exit_status = 1
+
+
 class InvariantBroken(QuarterdeckError):
     """Our own code did what it must never do."""

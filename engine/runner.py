@@ -26,6 +26,7 @@ class Engine:
         self.finished = threading.Event()
         self.ready = threading.Event()
         self.failure: str | None = None
+        self._cause: QuarterdeckError | None = None
         self._shell = Shell(parts)
         self._aio: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -39,7 +40,7 @@ class Engine:
         self._thread.start()
         self.ready.wait(wait_seconds)
         if self.failure is not None:
-            raise QuarterdeckError(self.failure)
+            raise self._cause or QuarterdeckError(self.failure)
 
     def stop(self) -> None:
         """Ask for a clean end; positions keep the protection that rests at the venue."""
@@ -54,7 +55,7 @@ class Engine:
         try:
             asyncio.run(self.run())
         except QuarterdeckError as error:
-            self.failure = str(error)
+            self.failure, self._cause = str(error), error
         except Exception as error:  # noqa: BLE001 - told to the person in one line; the log has the rest
             self.failure = f"the engine stopped: {type(error).__name__}: {error}"
             log_failure(error)

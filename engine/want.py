@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.heat import bucket_heat, bucket_of, correlated_heat, heat_lines
-from engine.inputs import PlaceOrder, TrailSpec
+from engine.inputs import Connectivity, PlaceOrder, TrailSpec
 from engine.instruments import Instrument
 from engine.limits import BPS
 from engine.market import MarketView
@@ -52,6 +52,10 @@ def resolve(state: State, symbol: str, portfolio: str) -> Instrument | Refusal:
     for instrument in listing:
         if instrument.is_called(wanted):
             return instrument
+    account = state.account_of(portfolio)
+    if not account.listed and account.connectivity is not Connectivity.LIVE:
+        return Refusal("connection", "live", account.connectivity,
+                       f"{account.account} is {account.connectivity} ({account.connectivity_detail}); what it lists is not known")
     near = [instrument.symbol for instrument in listing if instrument.symbol.upper().startswith(wanted[:2])]
     hint = f"; did you mean {', '.join(near[:3])}?" if near else ""
     return Refusal("instrument", f"{len(listing)} listed", symbol, f"{symbol!r} is not listed at this venue{hint}")

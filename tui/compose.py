@@ -17,15 +17,17 @@ from brokers.market.recorded import item_time_ns
 from brokers.market.simulated import DEFAULT_TWELVE, SimulatedFeed, SimulatedMarket
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
+from brokers.patient import PatientBroker
 from brokers.sessions import session_bounds
 from engine.clocks import SystemClock
 from engine.config import Config, load_config
 from engine.config_accounts import SIMULATED, AccountConfig
-from engine.errors import ConfigError
+from engine.errors import ConfigError, VenueUnreachable
 from engine.inputs import Bar, Connectivity, SetTradingState, TradingState, Unanswered
 from engine.instruments import Instrument
 from engine.market import NS_PER_DAY
 from engine.parts import EngineParts
+from engine.ports import Broker
 from engine.runner import Engine
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -37,6 +39,7 @@ from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
 from tui.compose_venues import RealVenues, merged_feed, real_venues, require_same_money
 from tui.folding import restored_state
+from tui.logs import quiet_log
 from tui.running_engine import STOP_SECONDS, Checkpoints, EngineLink, RunningEngine, obey_flag
 from tui.version import VERSION
 
@@ -206,16 +209,31 @@ def _journal_failed(error: Exception) -> None:
 
 
 @contextmanager
-def short_engine(home: Home) -> Iterator[EngineLink]:
-    """An engine for one command: on the home, fully journaled, ended with the block."""
+def short_engine(home: Home, portfolio: str = "") -> Iterator[EngineLink]:
+    """An engine for one command: on the home, fully journaled, ended with the block. What it has to say goes to the home's log,
+    since a command says one line. Raises `VenueUnreachable` where the account of a named portfolio cannot be opened."""
     config = load_config(home.config)
-    with open_engine(home, config, serve=False, warm_bars=COMMAND_WARM_BARS) as running:
+    with quiet_log(home.logs), open_engine(home, config, serve=False, warm_bars=COMMAND_WARM_BARS) as running:
+        _require_open(running, config, portfolio)
         flag = read_halt(home)
         if flag is not None:
             obey_flag(running.link, flag.cause, flag.by)
             clear_halt(home)
         _await_market(running.link)
         yield running.link
+
+
+def _require_open(running: RunningEngine, config: Config, portfolio: str) -> None:
+    """Raise why the account of a portfolio could not be opened, if it could not."""
+    account = next((one.account for one in config.portfolio if one.name == portfolio), "")
+    for broker in running.engine.parts.brokers:
+        failure = _failure_of(broker)
+        if broker.account == account and failure is not None:
+            raise failure
+
+
+def _failure_of(broker: Broker) -> VenueUnreachable | None:
+    return broker.failure if isinstance(broker, PatientBroker) else None
 
 
 @contextmanager
@@ -253,11 +271,12 @@ def _config_in_need(home: Home) -> Config:
 
 
 def _await_market(link: EngineLink) -> None:
-    """Return once the venue is reconciled and every open instrument has a price, or after a bounded wait."""
+    """Return once every venue that could be opened is reconciled and every open market priced, or after a bounded wait."""
+    shut = {broker.account for broker in link.engine.parts.brokers if _failure_of(broker) is not None}
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and not link.engine.finished.is_set():
         view = link.snapshot_now()
-        reconciled = all(account.connectivity is Connectivity.LIVE for account in view.accounts)
+        reconciled = all(account.connectivity is Connectivity.LIVE or account.account in shut for account in view.accounts)
         priced = all(quote.bid is not None or not quote.session_open for quote in view.quotes)
         if view.accounts and reconciled and priced:
             return

@@ -3,6 +3,8 @@
 import logging
 import logging.handlers
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,24 @@ if TYPE_CHECKING:
 
 LOG_FILE = "engine.log"
 SCREEN_LOG_FILE = "screen.log"
+COMMAND_LOG_FILE = "commands.log"
 MEGABYTE = 1 << 20
+
+
+@contextmanager
+def quiet_log(folder: Path) -> Iterator[None]:
+    """Keep what the program logs out of a command's own lines: it goes to a file of the home, where there is one."""
+    logger, handler = logging.getLogger("quarterdeck"), logging.handlers.RotatingFileHandler(
+        folder / COMMAND_LOG_FILE, maxBytes=MEGABYTE, backupCount=1, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+        handler.close()
 
 
 def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int, *, file_name: str = LOG_FILE,

@@ -11,6 +11,7 @@ is unanswered.
 | any other exception: no answer in time, a broken connection | Unanswered | Unanswered | Unanswered |
 """
 
+import ssl
 from enum import Enum
 from typing import NamedTuple
 
@@ -64,6 +65,9 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, APIError):
         return _of_status(error)
     name = type(error).__name__
+    invalid = _certificate_fault(error)
+    if invalid:
+        return Fault(Outcome.NOT_SENT, f"the venue's certificate is not valid: {invalid}")
     if name in NEVER_SENT or _could_not_connect(error):
         return Fault(Outcome.NOT_SENT, f"no connection to the venue ({name})")
     if isinstance(error, msgspec.MsgspecError | ValueError | KeyError | ArithmeticError):
@@ -108,6 +112,13 @@ def _could_not_connect(error: Exception) -> bool:
     if type(error).__name__ != "ConnectionError" or not error.args:
         return False
     return type(getattr(error.args[0], "reason", None)).__name__ in NO_CONNECTION
+
+
+def _certificate_fault(error: Exception) -> str:
+    """What is wrong with the venue's certificate, where that ended the handshake, before anything was sent."""
+    wrapped = getattr(error.args[0] if error.args else None, "reason", None)
+    inner = wrapped.args[0] if isinstance(wrapped, Exception) and wrapped.args else None
+    return inner.verify_message if isinstance(inner, ssl.SSLCertVerificationError) else ""
 
 
 def submit_answer(fault: Fault) -> SubmitAnswer:

@@ -25,7 +25,7 @@ from brokers.alpaca.wire import (
     WireTradeUpdate,
     nanoseconds_of,
 )
-from engine.errors import ConfigError, QuarterdeckError, VenueUnreachable
+from engine.errors import ConfigError, KeyRefused, QuarterdeckError, VenueUnreachable
 from engine.inputs import (
     Accepted,
     CancelAnswer,
@@ -81,8 +81,8 @@ class AlpacaBroker:
     # ---- life ----
 
     async def connect(self, sink: Callable[[VenueMessage], None]) -> tuple[Instrument, ...]:
-        """Open the account. Raises `VenueUnreachable` where the venue, its stream or the key does not work, and `ConfigError`
-        for a symbol that the venue does not know or that is not quoted in dollars."""
+        """Open the account. Raises `VenueUnreachable` where the venue or its stream does not work, `KeyRefused`, and
+        `ConfigError` for a symbol that the venue does not know or that is not quoted in dollars."""
         await self.close()
         client = await asyncio.to_thread(self._new_client)
         self._rest = RestCalls(client, self._pace)
@@ -93,7 +93,7 @@ class AlpacaBroker:
         except Incomplete as error:
             await self.close()
             raise self._unreachable(str(error)) from error
-        except ConfigError:
+        except QuarterdeckError:
             await self.close()
             raise
         wrong = [symbol for symbol in self._symbols if symbol in unknown or self._sender.listing.named(symbol) is None]
@@ -147,7 +147,9 @@ class AlpacaBroker:
     async def _check_account(self, rest: RestCalls) -> None:
         found = await rest.get(WireAccount, "/account")
         if isinstance(found, Fault) and found.outcome is Outcome.REFUSED:
-            raise Incomplete(f"the venue refused the key ({found.cause}); store a valid one with `quarterdeck keys set`")
+            kind = "paper" if self.paper else "live"
+            raise KeyRefused(f"account {self.account}: Alpaca refuses the key ({found.cause}); store one of its {kind} venue "
+                             f"with `quarterdeck keys set {self.account}`")
         account = complete(found)
         if account.currency != CURRENCY:
             raise ConfigError(f"account {self.account} is kept in {readable(account.currency)}; only {CURRENCY} is supported")
@@ -177,7 +179,8 @@ class AlpacaBroker:
             raise self._unreachable(f"its stream did not open ({failure or 'no answer'})") from None
 
     def _unreachable(self, cause: str) -> VenueUnreachable:
-        return VenueUnreachable(f"account {self.account} at {self._endpoints.trading_url} cannot be opened: {cause}")
+        return VenueUnreachable(f"account {self.account} at {self._endpoints.trading_url} cannot be reached: {cause}; check "
+                                "the network and the address")
 
     # ---- orders ----
 

@@ -8,11 +8,11 @@ from brokers.alpaca.pace import RequestPace
 from brokers.alpaca.rest import RestCalls
 from brokers.alpaca.wire import WireAccount
 from brokers.key_rights import KeyRights
-from engine.errors import QuarterdeckError, VenueUnreachable
+from engine.errors import KeyRefused, VenueUnreachable
 
 
 async def key_rights(account: str, key_source: KeySource, endpoints: AlpacaEndpoints, *, paper: bool) -> KeyRights:
-    """Ask for the account that the key opens. Raises `VenueUnreachable`, or `QuarterdeckError` where the key is not known."""
+    """Ask for the account that the key opens. Raises `VenueUnreachable`, or `KeyRefused`."""
 
     def new_client() -> object:
         from brokers.alpaca.sdk import trading_client
@@ -27,8 +27,8 @@ async def key_rights(account: str, key_source: KeySource, endpoints: AlpacaEndpo
     if isinstance(found, Fault):
         if found.outcome is Outcome.REFUSED:
             kind = "paper" if paper else "live"
-            raise QuarterdeckError(f"account {account}: Alpaca refuses the key ({found.cause}); it needs one of its {kind} venue")
-        raise VenueUnreachable(f"account {account}: Alpaca does not answer: {found.cause}")
+            raise KeyRefused(f"account {account}: Alpaca refuses the key ({found.cause}); it needs one of its {kind} venue")
+        raise VenueUnreachable(f"account {account}: Alpaca at {endpoints.trading_url} does not answer: {found.cause}")
     blocked = found.trading_blocked or found.account_blocked or found.status not in ("", "ACTIVE")
     notes = (f"the account is {found.status or 'open'}, in {found.currency}",)
     return KeyRights(may_trade=not blocked, may_withdraw=None, notes=notes)

@@ -6,6 +6,8 @@ ancestor. The table is by name, so that reading it loads nothing.
 """
 
 import re
+import ssl
+from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
@@ -43,6 +45,8 @@ OUTCOMES: Final = {
 }
 
 NEVER_CONNECTED: Final = frozenset({"ClientConnectorError", "ConnectionTimeoutError", "gaierror", "ConnectionRefusedError"})
+
+_OS_ERRORS: Final = {"ConnectionRefusedError": "refused", "gaierror": "no such host", "ConnectionTimeoutError": "timed out"}
 
 _DUPLICATE: Final = re.compile(
     r"duplicate (order sent|cl_?ord_?id|client ?_?order ?_?id)|client ?_?order ?_?id.{0,20}already", re.IGNORECASE)
@@ -87,12 +91,7 @@ def is_a(error: BaseException, *names: str) -> bool:
 
 def never_connected(error: BaseException) -> bool:
     """Whether no connection was made, so that nothing can have left us."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if any(kind.__name__ in NEVER_CONNECTED for kind in type(cause).__mro__):
-            return True
-        cause = cause.__cause__
-    return False
+    return any(kind.__name__ in NEVER_CONNECTED for cause in _causes(error) for kind in type(cause).__mro__)
 
 
 def reason_of(error: BaseException) -> str:
@@ -110,5 +109,24 @@ def code_of(error: BaseException) -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """Why there was no answer: the class and the venue's words."""
+    """Why there was no answer: the class and the venue's words, or what kept a connection from being made."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not valid: {cause.verify_message}"
+    if never_connected(error):
+        return f"no connection ({_OS_ERRORS.get(type(_innermost(error)).__name__, 'nobody answers')})"
     return f"{type(error).__name__}: {reason_of(error)}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what led to it; aiohttp keeps the operating system's as an attribute."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        inner = getattr(cause, "certificate_error", None) or getattr(cause, "os_error", None)
+        cause = inner if isinstance(inner, BaseException) else cause.__cause__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    *_, last = _causes(error)
+    return last

@@ -19,7 +19,7 @@ from brokers.ccxt_venue.numbers import NS_PER_MS, exact
 from brokers.ccxt_venue.order_terms import OrderRequest, refusal_of, request_of
 from brokers.ccxt_venue.profiles import Sweep, capabilities_of, profile_of, stop_param
 from brokers.ccxt_venue.session import VENUES_OWN, Endpoints, KeySource, Session
-from engine.errors import VenueUnreachable
+from engine.errors import KeyRefused, VenueUnreachable
 from engine.inputs import (
     Accepted,
     CancelAnswer,
@@ -93,7 +93,7 @@ class CcxtBroker:
     # ---- life ----
 
     async def connect(self, sink: Callable[[VenueMessage], None]) -> tuple[Instrument, ...]:
-        """Open the account; raises `VenueUnreachable`, `ConfigError` for an unknown exchange or sandbox, and
+        """Open the account; raises `VenueUnreachable`, `KeyRefused`, `ConfigError` for an unknown exchange or sandbox, and
         `InstrumentError` for symbols that cannot be traded here."""
         await self.close()
         await self._session.open()
@@ -102,9 +102,11 @@ class CcxtBroker:
         except BaseException as error:
             cause = self._session.clean(cause_of(error))
             await self.close()
+            if is_a(error, "AuthenticationError"):
+                raise KeyRefused(f"account {self.account}: {self.exchange_id} refuses the key ({cause}); look at its permissions "
+                                 f"there, or store another with `quarterdeck keys set {self.account}`") from None
             if type(error).__module__.startswith("ccxt"):
-                raise VenueUnreachable(f"{self.exchange_id} did not open the account ({cause}); check the key and its "
-                                       "permissions") from None
+                raise VenueUnreachable(f"account {self.account}: {self.exchange_id} did not open it ({cause})") from None
             raise
 
     async def _start(self, sink: Callable[[VenueMessage], None]) -> tuple[Instrument, ...]:

@@ -6,14 +6,14 @@ from typing import Any, Final
 from brokers.ccxt_venue.answers import cause_of, is_a
 from brokers.ccxt_venue.session import Endpoints, KeySource, Session
 from brokers.key_rights import KeyRights
-from engine.errors import QuarterdeckError, VenueUnreachable
+from engine.errors import KeyRefused, VenueUnreachable
 
 
 async def key_rights(account: str, exchange_id: str, key_source: KeySource, *, endpoints: Endpoints, sandbox: bool) -> KeyRights:
     """Ask what the key may do, or at least that it opens the account.
 
-    Raises `ConfigError` for an exchange or a sandbox that does not exist, `VenueUnreachable`, and `QuarterdeckError` where the
-    exchange does not know the key.
+    Raises `ConfigError` for an exchange or a sandbox that does not exist, `VenueUnreachable`, and `KeyRefused` where the exchange
+    does not know the key.
     """
     session = Session(exchange_id, key_source, endpoints=endpoints, sandbox=sandbox)
     await session.open()
@@ -21,11 +21,11 @@ async def key_rights(account: str, exchange_id: str, key_source: KeySource, *, e
         return await _asked(session) or await _opened(session)
     except Exception as error:  # noqa: BLE001 - the table of ccxt's classes is too wide; the text is cleaned of the key
         told = session.clean(cause_of(error))
-        refused = is_a(error, "AuthenticationError", "PermissionDenied")
+        refused = is_a(error, "AuthenticationError")
     finally:
         await session.close()
     if refused:
-        raise QuarterdeckError(f"account {account}: {exchange_id} refuses the key ({told})") from None
+        raise KeyRefused(f"account {account}: {exchange_id} refuses the key ({told})") from None
     raise VenueUnreachable(f"account {account}: {exchange_id} does not answer ({told})") from None
 
 

@@ -89,8 +89,8 @@ class Session:
             cause = self.clean(cause_of(error))
             await self.close()
             if isinstance(error, Exception) and not isinstance(error, QuarterdeckError):
-                raise VenueUnreachable(f"{self.exchange_id} cannot be reached ({cause}); "
-                                       "check the network, the key and its permissions") from None
+                raise VenueUnreachable(f"{self.exchange_id} cannot be reached: {cause}; "
+                                       "check the network and the address") from None
             raise
 
     def _made(self, maker: Callable[[Any], Any]) -> Any:

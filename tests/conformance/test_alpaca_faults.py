@@ -12,7 +12,7 @@ import pytest
 from brokers.alpaca.broker import AlpacaBroker
 from brokers.alpaca.endpoints import AlpacaEndpoints
 from brokers.alpaca.pace import RequestPace
-from engine.errors import ConfigError, VenueUnreachable
+from engine.errors import ConfigError, KeyRefused, VenueUnreachable
 from engine.inputs import Accepted, CancelRefused, Duplicate, NotSent, OrderMissing, OrderReport, Refused, Unanswered, VenueReport
 from engine.orders import OrderKind, Purpose, Side
 from tests.conformance.alpaca_desk import AlpacaDesk, endpoints_at
@@ -231,7 +231,7 @@ async def test_a_wrong_key_is_told_without_showing_it(desk: AlpacaDesk, caplog: 
     caplog.set_level(logging.DEBUG)
     broker = AlpacaBroker(ACCOUNT, lambda: ("PKWRONG", "the-wrong-secret"), paper=True, symbols=["AAPL"],
                           endpoints=endpoints_at(desk.server))
-    with pytest.raises(VenueUnreachable, match="refused the key") as raised:
+    with pytest.raises(KeyRefused, match="refuses the key") as raised:
         await broker.connect(desk.messages.append)
     shown = f"{raised.value} {broker!r} {vars(broker)} {caplog.text}"
     assert "the-wrong-secret" not in shown

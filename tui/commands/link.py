@@ -84,8 +84,9 @@ def look(path: Path) -> Looked:
 
 
 @contextmanager
-def engine_link(path: Path) -> Iterator[Link]:
-    """An engine to give commands to: the running one, else a short one that ends with the block."""
+def engine_link(path: Path, portfolio: str = "") -> Iterator[Link]:
+    """An engine to give commands to: the running one, else a short one that ends with the block. Raises `VenueUnreachable`
+    where that one cannot open the account of a named portfolio."""
     from store.home import open_home
 
     home = open_home(path)
@@ -98,5 +99,5 @@ def engine_link(path: Path) -> Iterator[Link]:
         return
     from tui.compose import short_engine
 
-    with short_engine(home) as link:
+    with short_engine(home, portfolio) as link:
         yield link

@@ -5,7 +5,7 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from engine.errors import UsageError
+from engine.errors import UsageError, VenueUnreachable
 from engine.inputs import (
     AcknowledgeAlert,
     Approve,
@@ -34,7 +34,7 @@ BAD_ENDS = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED, OrderStatus.DISP
 
 def place(path: Path, order: PlaceOrder, *, what_if: bool, as_json: bool) -> int:
     """Send an order, or with `what_if` print its checks and its effect; the exit status."""
-    with engine_link(path) as link:
+    with engine_link(path, order.portfolio) as link:
         if what_if:
             return _show_what_if(link.what_if_now(order), as_json=as_json)
         receipt = link.send_now(order)
@@ -50,7 +50,7 @@ def order_kind(limit: Decimal | None, trigger: Decimal | None) -> OrderKind:
 
 def close(path: Path, symbol: str, portfolio: str, quantity: Decimal | None, *, as_json: bool) -> int:
     """Close a position or part of it at market, and say what is left once the exit has come to its end."""
-    with engine_link(path) as link:
+    with engine_link(path, portfolio) as link:
         held = _held(link.snapshot_now(), symbol, portfolio)
         receipt = link.send_now(ClosePosition(command_id(), symbol, portfolio, quantity))
         if not receipt.accepted:
@@ -85,7 +85,7 @@ def _left_after_exit(link: Link, symbol: str, portfolio: str, held: Decimal) -> 
 
 def protect(path: Path, change: SetProtection, *, as_json: bool) -> int:
     """Change a position's exit plan."""
-    return _sent(path, change, as_json=as_json)
+    return _sent(path, change, as_json=as_json, portfolio=change.portfolio)
 
 
 def cancel(path: Path, client_order_id: str, *, as_json: bool) -> int:
@@ -136,8 +136,8 @@ def decline(path: Path, proposal_id: str, reason: str, *, as_json: bool) -> int:
     return _sent(path, Decline(command_id(), proposal_id, reason), as_json=as_json)
 
 
-def _sent(path: Path, command: Command, *, as_json: bool) -> int:
-    with engine_link(path) as link:
+def _sent(path: Path, command: Command, *, as_json: bool, portfolio: str = "") -> int:
+    with engine_link(path, portfolio) as link:
         return _report(link, link.send_now(command), as_json=as_json)
 
 
@@ -151,7 +151,7 @@ def _show_what_if(answer: OrderCard | Refusal, *, as_json: bool) -> int:
         if as_json:
             print_json({"passed": False, "refusal": answer})
         print_error(refusal_line(answer))
-        return 1
+        return _status_of(answer)
     if as_json:
         print_json({"passed": answer.passed, "card": answer})
     else:
@@ -205,7 +205,7 @@ def _report(link: Link, receipt: Receipt, *, as_json: bool) -> int:
         print_json({"accepted": receipt.accepted, "receipt": receipt, "orders": orders})
     if receipt.refusal is not None or not receipt.accepted:
         print_error(refusal_line(receipt.refusal) if receipt.refusal else f"refused: {receipt.text}")
-        return 1
+        return _status_of(receipt.refusal)
     if not as_json:
         _print_outcome(receipt, orders)
         _print_protection(link.snapshot_now(), orders)
@@ -213,6 +213,11 @@ def _report(link: Link, receipt: Receipt, *, as_json: bool) -> int:
     for order in bad:
         print_error(f"{order.client_order_id}: {order.status.value}: {order.reason or 'the venue gave no reason'}")
     return 1 if bad else 0
+
+
+def _status_of(refusal: Refusal | None) -> int:
+    """The exit status of a refusal: a venue that is out of reach has not refused anything."""
+    return VenueUnreachable.exit_status if refusal is not None and refusal.check == "connection" else 1
 
 
 def _print_outcome(receipt: Receipt, orders: list[OrderView]) -> None:
