@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from engine import apply_alerts, apply_risk, apply_schedule, apply_strategies
+from engine import apply_alerts, apply_risk, apply_schedule, apply_strategies, apply_targets
 from engine import orders as order_facts
 from engine.events import (
     AccountOpened,
@@ -496,5 +496,5 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
     Armed: _armed, Disarmed: _disarmed, AccountOpened: _account_opened,
     **{kind: _of_schedule(fold) for kind, fold in apply_schedule.FOLDS.items()},
-    **apply_alerts.HANDLERS, **apply_risk.HANDLERS, **apply_strategies.HANDLERS,
+    **apply_alerts.HANDLERS, **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS,
 }

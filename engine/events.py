@@ -18,6 +18,7 @@ from engine.orders import ClosedAs, Fill, OrderIntent
 from engine.positions import ExitPlan
 from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
 from engine.service import AlertLevel, BrakeLevel, ClampView, FlattenLine, OrderCard, ProposalStatus, StopHome
+from engine.target_events import RebalanceEnded, RebalanceStarted
 from engine.units import Lots, Minor, Nanoseconds, Ticks
 
 
@@ -497,7 +498,7 @@ type AnyEvent = (
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
     | FlattenProgressed | FlattenFinished | Armed | Disarmed | AccountOpened
     | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
-    | StrategyActed | StrategySwitched
+    | StrategyActed | StrategySwitched | RebalanceStarted | RebalanceEnded
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
     | JobPlanned | JobDropped | JobStarted | JobFinished | JobMissed | JobPaused
 )

@@ -15,6 +15,7 @@ from engine.schedule_words import RunJob as RunJob  # noqa: PLC0414
 from engine.settings import AutomationLevel as AutomationLevel  # noqa: PLC0414 - offered here, with what is told at the start
 from engine.settings import PortfolioSettings as PortfolioSettings  # noqa: PLC0414
 from engine.settings import Settings as Settings  # noqa: PLC0414
+from engine.targets import Rebalance as Rebalance  # noqa: PLC0414 - a command like the others
 from engine.tolerance import Limits as Limits  # noqa: PLC0414
 from engine.tolerance import RiskTolerance as RiskTolerance  # noqa: PLC0414
 from engine.units import Lots, Minor, Nanoseconds, Ticks

@@ -15,7 +15,7 @@ from engine.market import MarketView
 from engine.orders import OrderIntent
 from engine.service import ClampView, Refusal
 from engine.state import State
-from engine.units import NS_PER_SECOND, Lots, Ticks
+from engine.units import NS_PER_SECOND, Lots, Ticks, steps_down
 from engine.valuation import entry_stop_ticks
 
 PERCENT_BPS = 100
@@ -38,7 +38,7 @@ def ways(want: PlaceOrder) -> int:
     size = want.size
     named: tuple[object, ...] = (want.quantity, want.risk_percent)
     if size is not None:
-        named += (size.volatility_percent, size.edge, size.largest or None, size.share_percent)
+        named += (size.volatility_percent, size.edge, size.largest or None, size.share_percent, size.up_to)
     return sum(1 for one in named if one is not None)
 
 
@@ -76,6 +76,9 @@ def _asked(book: Book, market: MarketView, want: PlaceOrder) -> Lots | Refusal:
     if want.risk_percent is not None:
         return _by_risk(book, market, want, _bps(want.risk_percent))
     size = want.size
+    if size is not None and size.up_to is not None:
+        instrument = book.instrument
+        return min(instrument.max_lots, steps_down(size.up_to, instrument.lot_size)) if size.up_to.is_finite() else 0
     if size is not None and size.edge is not None:
         part = _edge_bps(size.edge, book.limits.kelly_fraction)
         return part if isinstance(part, Refusal) else _by_risk(book, market, want, part)
@@ -156,6 +159,8 @@ def told_size(want: PlaceOrder) -> str:
         return f"a volatility of {want.size.volatility_percent:f} %"
     if want.size is not None and want.size.share_percent is not None:
         return f"a share of {want.size.share_percent:f} %"
+    if want.size is not None and want.size.up_to is not None:
+        return f"up to {want.size.up_to:f}"
     return "all that the limits allow" if want.size is not None and want.size.largest else "that edge"
 
 

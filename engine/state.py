@@ -63,6 +63,7 @@ class PortfolioState(msgspec.Struct, frozen=True):
     Losses are measured from the equities of the day's and the week's beginning and from the high-water mark; all three move
     with deposits and withdrawals, which are no result. `settings.limits` are the limits in force, `configured_limits` those
     of the configuration, `limit_changes` what was changed since. The counts of the day are of entries sent.
+    `rebalance` is the newest run toward its targets.
     """
 
     settings: PortfolioSettings
@@ -82,6 +83,7 @@ class PortfolioState(msgspec.Struct, frozen=True):
     brakes: dict[str, Brake] = {}
     configured_limits: Limits = Limits()
     limit_changes: dict[str, LimitChange] = {}
+    rebalance: RebalanceRun | None = None
     marked_equity_minor: Minor | None = None
     marked_gross_minor: Minor | None = None
 

@@ -16,6 +16,7 @@ from engine.decide import (
     limit_changes,
     prices,
     proposals,
+    rebalance,
     schedule,
     sessions,
     strategies,
@@ -52,6 +53,7 @@ from engine.inputs import (
     PlaceOrder,
     Quote,
     ReadAlertRule,
+    Rebalance,
     Reconcile,
     RemoveAlertRule,
     ReportFailed,
@@ -99,7 +101,7 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     ArmAccount: arming.arm, DisarmAccount: arming.disarm,
     SetAlertRule: alerts.set_rule, RemoveAlertRule: alerts.remove_rule, EnableAlertRule: alerts.enable_rule,
     RunJob: schedule.run_now, PauseJob: schedule.pause,
-    ReadAlertRule: alerts.read_rule, EnableStrategy: strategies.enable,
+    ReadAlertRule: alerts.read_rule, Rebalance: rebalance.start, EnableStrategy: strategies.enable,
 }
 
 

@@ -1,6 +1,6 @@
 """What time alone brings: deadlines, second looks, retries. The loop beats about once a second; every step is idempotent."""
 
-from engine.decide import alerts, arming, brakes, flatten, marks, schedule
+from engine.decide import alerts, arming, brakes, flatten, marks, rebalance, schedule
 from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
@@ -28,6 +28,7 @@ def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     _look_at_positions(turn)
     alerts.beat(turn)
     schedule.beat(turn)
+    rebalance.beat(turn)
     flatten.beat(turn, turn.at_ns)
     marks.mark_equity(turn, at_once=turn.state.day != day)
 

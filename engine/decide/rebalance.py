@@ -1,0 +1,188 @@
+"""A portfolio is brought back to its targets, as one recorded run: reductions at once, entries once these are done.
+
+What is bought is found anew when its time has come, from what is held and wanted then, and never more than was decided at the
+start; each order has an id of the run and its instrument. So a run that a crash has cut goes on, and nothing is done twice.
+"""
+
+from decimal import Decimal
+
+from engine.construction import Line, Plan, Split, plan_for, plan_of
+from engine.decide import commands, proposals
+from engine.decide.sending import describe, send_entry
+from engine.effects import Answer
+from engine.events import CommandDone
+from engine.inputs import AutomationLevel, ClosePosition, Connectivity, PlaceOrder, Rebalance, SizeSpec, TradingState, TrailSpec
+from engine.orders import Side
+from engine.service import AlertLevel, Refusal
+from engine.target_events import RebalanceEnded, RebalanceStarted
+from engine.targets import REBALANCE, RebalanceLine, RebalanceRun, TargetSettings
+from engine.turn import Turn
+from engine.units import NS_PER_SECOND
+from engine.want import assess
+
+PATIENCE_NS = 900 * NS_PER_SECOND
+PERCENT = 100
+
+
+def start(turn: Turn, command: Rebalance) -> None:
+    """Begin a run, unless everything is within its bands or something stands in the way."""
+    plan = plan_of(turn.state, turn.market, turn.at_ns, command.portfolio)
+    refusal = plan if isinstance(plan, Refusal) else _obstacle(turn, command.portfolio)
+    if refusal is not None or isinstance(plan, Refusal):
+        assert refusal is not None
+        turn.refuse(command.command_id, f"rebalance {command.portfolio}", refusal)
+        return
+    if not plan.is_due:
+        text = f"{command.portfolio}: nothing to do{_held_back(plan)}"
+        turn.emit(CommandDone(command.command_id, text))
+        turn.accept(command.command_id, text)
+        return
+    automation = turn.state.portfolios[command.portfolio].settings.automation
+    asks = command.scheduled and automation is not AutomationLevel.AUTO_EXECUTE
+    lines = tuple(RebalanceLine(line.instrument.instrument_id, line.target_fraction, line.actual_fraction, line.change_lots)
+                  for line in plan.lines if line.change_lots)
+    turn.emit(RebalanceStarted(command.portfolio, command.by, asks, lines, command.command_id))
+    sold = [line.instrument.symbol for line in plan.lines if line.change_lots < 0 and _reduce(turn, command, line)]
+    if asks and sold:
+        turn.alert(AlertLevel.INFO, REBALANCE, command.portfolio, f"reduces {', '.join(sold)} to the targets")
+    _go_on(turn, command.portfolio)
+    run = turn.state.portfolios[command.portfolio].rebalance
+    assert run is not None
+    reducing = f"reducing {', '.join(sold)}" if sold else ""
+    turn.accept(command.command_id, f"{command.portfolio}: " + (run.outcome or f"{reducing}; what is short is bought after that"))
+
+
+def _obstacle(turn: Turn, portfolio: str) -> Refusal | None:
+    """Why nothing can begin now."""
+    known = turn.state.portfolios[portfolio]
+    account = turn.state.account_of(portfolio)
+    trading_state = turn.state.effective_state(portfolio)
+    if known.rebalance is not None and known.rebalance.at_work:
+        return Refusal("rebalance", "none at work", known.rebalance.run_id, f"{portfolio} is being rebalanced already")
+    if known.settings.automation is AutomationLevel.MONITOR_ONLY:
+        return Refusal("automation", "suggest_only or higher", known.settings.automation,
+                       f"{portfolio} only monitors; change its automation level to trade")
+    if trading_state is TradingState.HALTED or turn.state.flattening(portfolio):
+        return Refusal("trading state", "ACTIVE or REDUCING", trading_state, f"{portfolio} is {trading_state}; resume first")
+    if account.connectivity is not Connectivity.LIVE or not account.funded:
+        return Refusal("connection", "live", account.connectivity,
+                       f"{account.account} is {account.connectivity} ({account.connectivity_detail}); wait until it is live")
+    return None
+
+
+def _held_back(plan: Plan) -> str:
+    notes = [f"{line.instrument.symbol} {line.note}" for line in plan.lines if line.note]
+    return f" ({'; '.join(notes)})" if notes else ", everything is within its bands"
+
+
+def _reduce(turn: Turn, command: Rebalance, line: Line) -> bool:
+    """Close the part of a position that is too much; whether that was taken up."""
+    before = len(turn.effects)
+    instrument = line.instrument
+    commands.close_position(turn, ClosePosition(
+        _order_id(command.command_id, instrument.instrument_id), instrument.instrument_id, command.portfolio,
+        instrument.quantity(-line.change_lots), REBALANCE))
+    answers = [effect.receipt for effect in turn.effects[before:] if isinstance(effect, Answer)]
+    turn.effects[before:] = [effect for effect in turn.effects[before:] if not isinstance(effect, Answer)]
+    return all(receipt.accepted for receipt in answers)
+
+
+def _order_id(run_id: str, instrument_id: str) -> str:
+    return f"{run_id}:{instrument_id}"
+
+
+# ---- the second half -------------------------------------------------------------------------------------------------------
+
+
+def beat(turn: Turn) -> None:
+    """Go on with every run that is at work."""
+    for name, portfolio in turn.state.portfolios.items():
+        if portfolio.rebalance is not None and portfolio.rebalance.at_work:
+            _go_on(turn, name)
+
+
+def _go_on(turn: Turn, portfolio: str) -> None:
+    """Buy once everything that had to be reduced is, or end where that cannot be."""
+    run, settings = turn.state.portfolios[portfolio].rebalance, turn.state.portfolios[portfolio].settings
+    assert run is not None
+    if settings.targets is None:
+        _end(turn, portfolio, "the targets are gone from the configuration")
+        return
+    if turn.state.effective_state(portfolio) is TradingState.HALTED or turn.state.flattening(portfolio):
+        _end(turn, portfolio, "trading was halted: nothing more was bought")
+        return
+    cause = _waits(turn, portfolio, run)
+    if not cause:
+        _buy(turn, portfolio, run, settings.targets)
+    elif turn.at_ns - run.started_at_ns >= PATIENCE_NS:
+        _end(turn, portfolio, f"given up after {PATIENCE_NS // NS_PER_SECOND // 60} min: {cause}")
+
+
+def _waits(turn: Turn, portfolio: str, run: RebalanceRun) -> str:
+    """What must be over before anything is bought; empty where nothing is left to wait for."""
+    positions = [turn.state.position(portfolio, line.instrument_id) for line in run.lines if line.change_lots < 0]
+    leaving = [turn.state.instruments[one.instrument_id].symbol for one in positions if one is not None and one.exit_reason]
+    if leaving:
+        return f"{', '.join(leaving)} not reduced yet"
+    account = turn.state.account_of(portfolio)
+    if any(line.change_lots > 0 for line in run.lines) and account.connectivity is not Connectivity.LIVE:
+        return f"{account.account} is {account.connectivity}"
+    return ""
+
+
+def _buy(turn: Turn, portfolio: str, run: RebalanceRun, targets: TargetSettings) -> None:
+    """Everything that is short, in one decision, which also ends the run."""
+    decided = {line.instrument_id: line.change_lots for line in run.lines if line.change_lots > 0}
+    weights = {line.instrument_id: line.target_fraction for line in run.lines if line.instrument_id in decided}
+    plan = plan_for(turn.state, turn.market, turn.at_ns, portfolio, Split(weights, 0))
+    if isinstance(plan, Refusal):
+        _end(turn, portfolio, plan.message)
+        return
+    done: list[str] = []
+    failed: list[str] = []
+    for line in plan.lines:
+        lots = min(line.change_lots, decided[line.instrument.instrument_id])
+        if lots <= 0:
+            failed += [f"{line.instrument.symbol} {line.note}"] if line.note else []
+            continue
+        refusal = _enter(turn, _want(portfolio, run, targets, line._replace(change_lots=lots)), asks=run.asks)
+        done += [line.instrument.symbol] if refusal is None else []
+        failed += [f"{line.instrument.symbol}: {refusal.message}"] if refusal is not None else []
+    reduced = [turn.state.instruments[line.instrument_id].symbol for line in run.lines if line.change_lots < 0]
+    told = [f"reduced {', '.join(reduced)}"] if reduced else []
+    told += [f"{'asked for' if run.asks else 'bought'} {', '.join(done)}"] if done else []
+    _end(turn, portfolio, "; ".join(told) or "nothing was bought", "; ".join(failed))
+
+
+def _want(portfolio: str, run: RebalanceRun, targets: TargetSettings, line: Line) -> PlaceOrder:
+    """An entry with the stop that the targets give it, cut to what every limit allows."""
+    instrument = line.instrument
+    away = Decimal(repr(targets.stop_fraction))
+    fixed = instrument.price(line.price_ticks) * (1 - away) if away and not targets.stop_trails else None
+    trail = TrailSpec(percent=away * PERCENT) if away and targets.stop_trails else None
+    return PlaceOrder(
+        _order_id(run.run_id, instrument.instrument_id), instrument.symbol, Side.BUY, portfolio, stop=fixed, trail=trail,
+        size=SizeSpec(up_to=instrument.quantity(line.change_lots)), origin=REBALANCE, by=run.by,
+        rationale=f"{line.actual_fraction:.1%} of the portfolio, its target is {line.target_fraction:.1%}")
+
+
+def _enter(turn: Turn, want: PlaceOrder, *, asks: bool) -> Refusal | None:
+    """Send or propose an entry; why that failed. Nobody waits for its receipt."""
+    before = len(turn.effects)
+    found = assess(turn.state, turn.market, turn.at_ns, want)
+    if isinstance(found, Refusal):
+        turn.refuse(want.command_id, describe(want), found)
+    elif asks:
+        proposals.propose(turn, want, found)
+    else:
+        send_entry(turn, want, found, want.command_id)
+    answers = [effect.receipt for effect in turn.effects[before:] if isinstance(effect, Answer)]
+    turn.effects[before:] = [effect for effect in turn.effects[before:] if not isinstance(effect, Answer)]
+    return next((receipt.refusal for receipt in answers if receipt.refusal is not None), None)
+
+
+def _end(turn: Turn, portfolio: str, outcome: str, failed: str = "") -> None:
+    """Record the end of a run, and tell a person what it could not do."""
+    turn.emit(RebalanceEnded(portfolio, f"{outcome}; not done: {failed}" if failed else outcome))
+    if failed:
+        turn.alert(AlertLevel.WARN, REBALANCE, portfolio, f"not done: {failed}")
