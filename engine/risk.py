@@ -26,6 +26,7 @@ from engine.market import MarketView
 from engine.orders import Order, OrderIntent, OrderKind, Purpose
 from engine.service import CheckView, Refusal
 from engine.state import State
+from engine.trading_hours import moment_text
 from engine.units import NS_PER_SECOND, Lots, Nanoseconds, Ticks, seconds_to_ns
 from engine.valuation import (
     first_stop_ticks,
@@ -65,7 +66,7 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     fresh = age_seconds is not None and age_seconds <= limits.stale_quote_seconds
     checks.append(check("stale quote", fresh, f"{limits.stale_quote_seconds:g} s",
                         "no quote" if age_seconds is None else f"{age_seconds:.1f} s",
-                        f"{instrument.symbol} has no quote fresh enough to trade on; wait for one"))
+                        _why_no_quote(market, instrument, at_ns)))
     if mark is None:
         return tuple(checks)
     taking = mark.take_ticks(intent.side.sign)
@@ -77,6 +78,13 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     checks += count_checks(state, intent.portfolio)
     checks += _money_checks(book_of(state, market, intent, entry), intent.order_lots)
     return tuple(checks)
+
+
+def _why_no_quote(market: MarketView, instrument: Instrument, at_ns: Nanoseconds) -> str:
+    if market.session_open(instrument.session, at_ns):
+        return f"{instrument.symbol} has no quote fresh enough to trade on; wait for one"
+    opens_ns = market.session_bounds(instrument.session, at_ns).open_ns
+    return f"the market of {instrument.symbol} is closed until {moment_text(opens_ns)}; wait for its first quote"
 
 
 def _standing_checks(state: State, intent: OrderIntent) -> list[CheckView]:
