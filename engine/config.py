@@ -17,9 +17,11 @@ from pydantic_core import ErrorDetails
 
 from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
+from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import StrategyConfig, strategy_errors
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
+from engine.schedule_words import Job
 from engine.strategies.registry import Strategy
 
 CONFIG_FILE = "config.toml"
@@ -87,6 +89,12 @@ class KeysConfig(Section):
         default="keyring", description="keyring: the platform's own; file: an encrypted file, for a server without one.")
     file: str = Field(
         default="", description="The encrypted file; else keys.age in the home. Its passphrase is asked, or comes from systemd.")
+
+
+class BackupConfig(Section):
+    """Backups that the schedule makes, in backups/scheduled of the home; those made by hand are never removed."""
+
+    kept: int = Field(default=14, ge=1, le=10_000, description="How many scheduled backups are kept; older ones are removed.")
 
 
 class EngineConfig(Section):
@@ -161,6 +169,8 @@ class Config(Section):
     account: tuple[AccountConfig, ...] = Field(default=(AccountConfig(),), strict=False)
     portfolio: tuple[PortfolioConfig, ...] = Field(default=(PortfolioConfig(),), strict=False)
     strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False)
+    backup: BackupConfig = Field(default=BackupConfig())
+    job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
     sectors: dict[str, str] = Field(
         default={}, examples=['AAPL = "technology"'],
         description="The sector of each symbol, for the limits on sectors and for preferred_sectors.")
@@ -188,7 +198,13 @@ class Config(Section):
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
             sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
             strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies),
+            jobs=self.jobs(),
         )
+
+    def jobs(self) -> tuple[Job, ...]:
+        """The schedule, a job for each portfolio where it is about one."""
+        names = [portfolio.name for portfolio in self.portfolio]
+        return tuple(job for one in self.job for job in one.jobs(names))
 
     def _portfolio_settings(self, portfolio: PortfolioConfig) -> PortfolioSettings:
         account = self.account_named(portfolio.account)
@@ -326,6 +342,7 @@ def _broken_references(config: Config) -> Iterator[str]:
     yield from _doubled("portfolio", [portfolio.name for portfolio in config.portfolio])
     yield from account_errors(config.account, config.market.source)
     yield from strategy_errors(config.strategies, [portfolio.name for portfolio in config.portfolio])
+    yield from job_errors(config.job, [portfolio.name for portfolio in config.portfolio])
     taken: dict[str, str] = {}
     for index, portfolio in enumerate(config.portfolio):
         where = f'portfolio[{index}].account = "{portfolio.account}"'

@@ -1,6 +1,7 @@
 """Backups that were read back: the databases by SQLite's own backup, the chain proved in the copy."""
 
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -13,6 +14,9 @@ from store.database import cause_of, open_reader
 from store.home import Home, open_home
 from store.migrations import header_version, require_known
 from store.verify import VerifyReport, verify
+
+SCHEDULED = "scheduled"
+BACKUP_NAME = re.compile(r"quarterdeck-\d{8}T\d{6}Z")
 
 
 class BackupReport(NamedTuple):
@@ -59,6 +63,17 @@ def backup(home: Home, target: Path, at_ns: int) -> BackupReport:
     finally:
         shutil.rmtree(half, ignore_errors=True)
     return BackupReport(folder, files, report._replace(path=folder / home.journal.name))
+
+
+def scheduled_backup(home: Home, kept: int, at_ns: int) -> str:
+    """A backup in the folder of the schedule's own, where the newest `kept` stay; what was done, in one line."""
+    folder = home.backups / SCHEDULED
+    report = backup(home, folder, at_ns)
+    old = sorted(found for found in folder.iterdir() if BACKUP_NAME.fullmatch(found.name))[:-kept]
+    for found in old:
+        shutil.rmtree(found, ignore_errors=True)
+    removed = f", {len(old)} older removed" if old else ""
+    return f"{report.folder.name}: {report.journal.rows} journal rows verified{removed}"
 
 
 def restore(folder: Path, home_path: Path, *, replace: bool = False) -> RestoreReport:

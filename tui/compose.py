@@ -18,7 +18,7 @@ from brokers.market.simulated import DEFAULT_TWELVE, SimulatedFeed, SimulatedMar
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from brokers.patient import PatientBroker
-from brokers.sessions import session_bounds
+from brokers.sessions import known_session, session_bounds
 from engine.clocks import SystemClock
 from engine.config import Config, load_config
 from engine.config_accounts import SIMULATED, AccountConfig
@@ -29,8 +29,10 @@ from engine.market import NS_PER_DAY
 from engine.parts import EngineParts
 from engine.ports import Broker
 from engine.runner import Engine
+from engine.schedule_words import Job, JobKind
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
+from store.backup import scheduled_backup
 from store.halt_flag import clear_halt, read_halt
 from store.home import Home
 from store.journal import SqliteJournal
@@ -167,7 +169,9 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     halted = (SetTradingState(command_id(), TradingState.HALTED, "", flag.cause, flag.by),) if flag else ()
     checkpoints = Checkpoints(home)
     try:
+        require_known_calendars(config.jobs())
         parts = engine_parts(home, config, real, journal, state, warm_bars)._replace(
+            keeps_schedule=serve, job_runners=job_runners(home, config),
             startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home))
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, real.release)
     except BaseException:
@@ -178,6 +182,19 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         raise
     started(running, on_stop or running.engine.stop, serve=serve)
     return running
+
+
+def job_runners(home: Home, config: Config) -> dict[JobKind, Callable[[Job], str]]:
+    """What does the jobs that the core cannot do."""
+    return {JobKind.BACKUP: lambda _: scheduled_backup(home, config.backup.kept, time.time_ns())}
+
+
+def require_known_calendars(jobs: Sequence[Job]) -> None:
+    """Raise `ConfigError` where a job goes by a calendar that nobody has."""
+    for job in jobs:
+        if not known_session(job.calendar):
+            raise ConfigError(f'job "{job.job_id}": calendar = "{job.calendar}": no exchange of that code is known; '
+                              'such as "XNYS", "XLON", "XTKS"')
 
 
 def started(running: RunningEngine, on_stop: Callable[[], None], *, serve: bool) -> None:

@@ -52,7 +52,7 @@ def test_unreadable_file_is_one_line(tmp_path: Path) -> None:
 def test_defaults_are_those_of_the_engine() -> None:
     made = Config().settings()
     assert made.portfolios[0].limits == Limits()
-    assert made == Settings(portfolios=made.portfolios)
+    assert made == Settings(portfolios=made.portfolios, jobs=made.jobs)
 
 
 @pytest.mark.parametrize(
