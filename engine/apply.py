@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from engine import apply_alerts, apply_risk, apply_schedule, apply_strategies, apply_targets
+from engine import apply_alerts, apply_parents, apply_risk, apply_schedule, apply_strategies, apply_targets
 from engine import orders as order_facts
 from engine.events import (
     AccountOpened,
@@ -74,6 +74,7 @@ from engine.state import (
     day_chunk,
     newest,
 )
+from engine.units import seconds_to_ns
 from engine.valuation import worst_entry_ticks
 from engine.watch import Watch, watch_of
 
@@ -140,8 +141,19 @@ def _account_opened(state: State, event: AccountOpened, _: Recorded) -> Changes:
     return _account_changes(state, event.account, listed=event.listed, capabilities=event.capabilities)
 
 
-def _connectivity_changed(state: State, event: ConnectivityChanged, _: Recorded) -> Changes:
-    return _account_changes(state, event.account, connectivity=event.connectivity, connectivity_detail=event.detail)
+def _connectivity_changed(state: State, event: ConnectivityChanged, recorded: Recorded) -> Changes:
+    known = state.accounts.get(event.account)
+    if known is None:
+        return {}
+    down_ns, before_ns = known.down_since_ns, known.withdraw_before_ns
+    if event.connectivity is Connectivity.DOWN:
+        down_ns = down_ns or recorded.at_ns
+    elif event.connectivity is Connectivity.LIVE and down_ns:
+        grace_ns = seconds_to_ns(state.settings.cancel_on_disconnect_seconds)
+        before_ns = recorded.at_ns if grace_ns and recorded.at_ns - down_ns >= grace_ns else before_ns
+        down_ns = 0
+    return _account_changes(state, event.account, connectivity=event.connectivity, connectivity_detail=event.detail,
+                            down_since_ns=down_ns, withdraw_before_ns=before_ns)
 
 
 def _account_changes(state: State, account: str, **fields: Any) -> Changes:
@@ -253,6 +265,7 @@ def _order_filled(state: State, event: OrderFilled, _: Recorded) -> Changes:
         return changes
     purpose = order.intent.purpose if order else Purpose.ENTRY
     changes["recent_fills"] = (*state.recent_fills[-KEPT_FILLS + 1:], SettledFill(counted, event.portfolio, purpose))
+    changes["parents"] = apply_parents.filled(state.parents, order, counted.last_lots)
     changes |= _position_changes(state, counted, event.portfolio, order, cash_delta_minor(
         counted, state.instruments[counted.instrument_id]), (event.low_ticks, event.high_ticks))
     account = state.accounts[fill.account]
@@ -482,6 +495,10 @@ def _of_schedule(fold: apply_schedule.Fold) -> Callable[[State, Any, Recorded], 
     return lambda state, event, recorded: {"jobs": fold(state.jobs, event, recorded.at_ns)}
 
 
+def _of_parents(fold: apply_parents.Fold) -> Callable[[State, Any, Recorded], Changes]:
+    return lambda state, event, recorded: {"parents": fold(state.parents, event, recorded.at_ns)}
+
+
 _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     SessionStarted: _session_started, InstrumentListed: _instrument_listed, ConnectivityChanged: _connectivity_changed,
     OrderIntended: _order_intended, OrderResent: _order_resent, OrderDenied: _order_denied,
@@ -496,5 +513,6 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     FlattenStarted: _flatten_started, FlattenProgressed: _flatten_progressed, FlattenFinished: _flatten_finished,
     Armed: _armed, Disarmed: _disarmed, AccountOpened: _account_opened,
     **{kind: _of_schedule(fold) for kind, fold in apply_schedule.FOLDS.items()},
+    **{kind: _of_parents(fold) for kind, fold in apply_parents.FOLDS.items()},
     **apply_alerts.HANDLERS, **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS,
 }

@@ -15,12 +15,12 @@ from engine.event_base import Event as Event  # noqa: PLC0414 - offered here, wi
 from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderIntent
+from engine.parent_events import ParentAccepted, ParentEnded, ParentSliced
 from engine.positions import ExitPlan
 from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
 from engine.service import AlertLevel, BrakeLevel, ClampView, FlattenLine, OrderCard, ProposalStatus, StopHome
 from engine.target_events import RebalanceEnded, RebalanceStarted
 from engine.units import Lots, Minor, Nanoseconds, Ticks
-
 
 # ---- sessions and instruments ---------------------------------------------------------------------------------------
 
@@ -498,6 +498,7 @@ type AnyEvent = (
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
     | FlattenProgressed | FlattenFinished | Armed | Disarmed | AccountOpened
     | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
+    | ParentAccepted | ParentSliced | ParentEnded
     | StrategyActed | StrategySwitched | RebalanceStarted | RebalanceEnded
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
     | JobPlanned | JobDropped | JobStarted | JobFinished | JobMissed | JobPaused

@@ -9,6 +9,7 @@ import msgspec
 from engine.alert_rules import AlertRule
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
+from engine.parents import OverTime
 from engine.schedule_words import JobEnded as JobEnded  # noqa: PLC0414 - inputs like the others
 from engine.schedule_words import PauseJob as PauseJob  # noqa: PLC0414
 from engine.schedule_words import RunJob as RunJob  # noqa: PLC0414
@@ -238,16 +239,17 @@ class SizeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     volatility_percent: Decimal | None = None
     edge: EdgeSpec | None = None
     largest: bool = False
-    atr: Decimal | None = None
     up_to: Decimal | None = None
     share_percent: Decimal | None = None
+    atr: Decimal | None = None
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """An order by hand or by a strategy; with exits it is a bracket.
 
     Exactly one of `quantity`, `risk_percent` (of equity, with a stop) and a way of `size`. `origin` is "manual" or a
-    strategy's name; only a strategy's order, or one with `propose`, becomes a pending trade under suggest_only.
+    strategy's name; only a strategy's order, or one with `propose`, becomes a pending trade under suggest_only. With `over` it is
+    worked off in slices.
     """
 
     command_id: str
@@ -270,6 +272,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     rationale: str = ""
     by: str = "user"
     size: SizeSpec | None = None
+    over: OverTime | None = None
 
 
 class CancelOrder(msgspec.Struct, frozen=True, tag=True):

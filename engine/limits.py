@@ -15,7 +15,7 @@ from engine.heat import CorrelatedHeat, bucket_heat, bucket_of, correlated_heat,
 from engine.inputs import Limits
 from engine.instruments import ALWAYS_OPEN, Instrument
 from engine.market import Mark, MarketView
-from engine.orders import OrderIntent, Purpose
+from engine.orders import OrderIntent
 from engine.service import CheckView
 from engine.state import State
 from engine.tail_risk import Tail, TailBook, in_minor, tail_book
@@ -110,8 +110,8 @@ def book_of(state: State, market: MarketView, intent: OrderIntent, entry: Ticks)
     bucket = bucket_of(state.settings, instrument)
     held = state.position(intent.portfolio, intent.instrument_id)
     same_side = abs(held.lots) if held and held.sign == intent.side.sign else 0
-    same_side += sum(order.leaves_lots for order in state.orders_in(intent.portfolio, intent.instrument_id)
-                     if order.intent.purpose is Purpose.ENTRY and order.intent.side is intent.side)
+    same_side += sum(order.leaves_lots for order in entry_orders(state, intent.portfolio)
+                     if order.intent.instrument_id == intent.instrument_id and order.intent.side is intent.side)
     equity = equity_minor(state, market, intent.portfolio)
     return Book(
         state=state, intent=intent, instrument=instrument, limits=limits, currency=portfolio.settings.currency,

@@ -84,7 +84,7 @@ class OrderIntent(msgspec.Struct, frozen=True, omit_defaults=True):
     Tick fields are 0 where they do not apply. `parent_id` names the entry whose fills activate this order at a venue
     with native brackets; orders that share an `oco_group` reduce each other. `plan` is the exit plan that the position
     gets with the entry's first fill; `decision_ticks` is the price seen when the order was decided. `approved_by` is who
-    approved what another had proposed.
+    approved what another had proposed, `slice_of` the order over time that this one is a part of.
     """
 
     client_order_id: str
@@ -108,6 +108,7 @@ class OrderIntent(msgspec.Struct, frozen=True, omit_defaults=True):
     decision_ticks: Ticks = 0
     reason: str = ""
     approved_by: str = ""
+    slice_of: str = ""
 
 
 class FillSource(StrEnum):

@@ -13,6 +13,7 @@ from engine.events import Proposal
 from engine.inputs import Connectivity, Limits, PortfolioSettings, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
 from engine.orders import Fill, Order, Purpose
+from engine.parents import Parent
 from engine.positions import Position, RoundTrip, position_key
 from engine.schedule import JobState
 from engine.service import AlertLevel, BrakeLevel, FlattenLine, StopHome
@@ -89,8 +90,8 @@ class PortfolioState(msgspec.Struct, frozen=True):
 
     @property
     def braked(self) -> bool:
-        """Whether any brake is on, if only for smaller orders."""
-        return any(brake.level is not BrakeLevel.NONE for brake in self.brakes.values())
+        """Whether any brake of the whole portfolio is on, if only for smaller orders."""
+        return any(brake.level not in (BrakeLevel.NONE, BrakeLevel.STOPPED) for brake in self.brakes.values())
 
 
 class Drift(msgspec.Struct, frozen=True):
@@ -104,7 +105,9 @@ class Drift(msgspec.Struct, frozen=True):
 
 class AccountState(msgspec.Struct, frozen=True):
     """One account at one venue, as its reports say; `listed` are the instruments that it trades, empty for all.
-    `unstreamed` are the signed lots of what is held that no stream told us of: reports did, or the venue's word."""
+    `down_since_ns` is when the connection was lost (0: it is there), `withdraw_before_ns` when it came back after it had been
+    gone for too long: entries from before then are withdrawn. `unstreamed` are the signed lots of what is held that no stream
+    told us of: reports did, or the venue's word."""
 
     account: str
     portfolio: str
@@ -120,6 +123,8 @@ class AccountState(msgspec.Struct, frozen=True):
     armed_until_ns: Nanoseconds = 0
     armed_by: str = ""
     armed_digest: str = ""
+    down_since_ns: Nanoseconds = 0
+    withdraw_before_ns: Nanoseconds = 0
     listed: tuple[str, ...] = ()
     unstreamed: dict[str, Lots] = {}
 
@@ -206,12 +211,13 @@ class State(msgspec.Struct, frozen=True):
     alert_timed: tuple[str, ...] = ()
     jobs: dict[str, JobState] = {}
     keeps_schedule: bool = False
+    strategies: dict[str, StrategyState] = {}
+    parents: dict[str, Parent] = {}
 
     def order(self, client_order_id: str) -> Order | None:
         """An order of ours or an external one, open or lately closed."""
         return self.orders.get(client_order_id) or self.closed.get(client_order_id)
 
-    strategies: dict[str, StrategyState] = {}
     def position(self, portfolio: str, instrument_id: str) -> Position | None:
         return self.positions.get(position_key(portfolio, instrument_id))
 
@@ -247,7 +253,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
-_BRAKED = {BrakeLevel.NONE: TradingState.ACTIVE, BrakeLevel.SMALLER: TradingState.ACTIVE,
+_BRAKED = {BrakeLevel.NONE: TradingState.ACTIVE, BrakeLevel.STOPPED: TradingState.ACTIVE, BrakeLevel.SMALLER: TradingState.ACTIVE,
            BrakeLevel.REDUCING: TradingState.REDUCING, BrakeLevel.HALTED: TradingState.HALTED}
 
 

@@ -4,6 +4,7 @@ from engine.kernel.exits import tighter_stop, trail_level
 from engine.kernel.heat import open_risk_minor, order_risk_minor
 from engine.market import MarketView
 from engine.orders import Order, OrderIntent, OrderKind, Purpose
+from engine.parents import Parent
 from engine.positions import ExitPlan, Position, entry_ticks
 from engine.state import State
 from engine.units import Lots, Minor, Ticks
@@ -46,9 +47,18 @@ def gross_minor(state: State, market: MarketView, portfolio: str) -> Minor:
 
 
 def entry_orders(state: State, portfolio: str) -> list[Order]:
-    """Entries that may still execute, UNKNOWN ones too, external ones by their own word."""
-    return [order for order in state.orders.values()
-            if order.intent.portfolio == portfolio and order.intent.purpose is Purpose.ENTRY]
+    """Entries that may still execute, UNKNOWN ones too, external ones by their own word; and what orders over time have not
+    sent yet, as one order each."""
+    entries = [order for order in state.orders.values()
+               if order.intent.portfolio == portfolio and order.intent.purpose is Purpose.ENTRY]
+    return entries + [unsent_order(state, parent) for parent in state.parents.values()
+                      if parent.works and not parent.from_lots and parent.intent.portfolio == portfolio]
+
+
+def unsent_order(state: State, parent: Parent) -> Order:
+    """What an order over time has neither filled nor at work, as one working order."""
+    working_lots = sum(order.leaves_lots for order in state.orders.values() if order.intent.slice_of == parent.parent_id)
+    return parent.as_order(parent.unsent_lots(working_lots))
 
 
 def worst_entry_ticks(intent: OrderIntent, taking: Ticks) -> Ticks:

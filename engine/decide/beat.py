@@ -1,6 +1,7 @@
 """What time alone brings: deadlines, second looks, retries. The loop beats about once a second; every step is idempotent."""
 
-from engine.decide import alerts, arming, brakes, flatten, marks, rebalance, schedule
+from engine.decide import alerts, arming, brakes, flatten, marks, parents, rebalance, schedule
+from engine.decide.withdrawals import withdraw_after_silence
 from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
@@ -23,10 +24,12 @@ def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     _expire_proposals(turn)
     arming.end_what_is_over(turn)
     _withdraw_what_slipped_through(turn)
+    withdraw_after_silence(turn)
     _ask_about_orders(turn)
     _ask_for_reports(turn)
     _look_at_positions(turn)
     alerts.beat(turn)
+    parents.beat(turn)
     schedule.beat(turn)
     rebalance.beat(turn)
     flatten.beat(turn, turn.at_ns)

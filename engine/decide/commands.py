@@ -1,5 +1,6 @@
 """A person's commands on what exists: cancel, close, protect, halt, resume, acknowledge, accept, look again."""
 
+from engine.decide import parents
 from engine.events import AlertAcknowledged, CommandDone, DriftCleared, OrderSettled, PlanSet
 from engine.inputs import (
     AcceptDrift,
@@ -23,7 +24,11 @@ from engine.want import changed_plan, exact_lots, plan_of, resolve
 
 
 def cancel_order(turn: Turn, command: CancelOrder) -> None:
-    """Cancel an entry or a foreign order; protection is changed through its plan, never pulled away."""
+    """Cancel an entry, an order over time or a foreign order; protection is changed through its plan, never pulled away."""
+    parent = turn.state.parents.get(command.client_order_id)
+    if parent is not None and parent.works:
+        parents.cancel(turn, parent, command)
+        return
     order = turn.state.order(command.client_order_id)
     refusal = _uncancelable(order, command.client_order_id)
     if refusal is not None or order is None:

@@ -1,7 +1,7 @@
 """Orders by hand and by strategies: assessed, then sent, turned into a pending trade, or refused with the reason."""
 
-from engine.decide import commands, proposals
-from engine.decide.sending import describe, send_entry
+from engine.decide import commands, parents, proposals
+from engine.decide.sending import describe
 from engine.inputs import AutomationLevel, ClosePosition, PlaceOrder
 from engine.instruments import Instrument
 from engine.orders import OrderKind
@@ -28,7 +28,7 @@ def place_order(turn: Turn, want: PlaceOrder) -> None:
     if needs_approval(turn, want):
         proposals.propose(turn, want, found)
         return
-    send_entry(turn, want, found, want.command_id)
+    parents.send(turn, want, found, want.command_id)
 
 
 def needs_approval(turn: Turn, want: PlaceOrder) -> bool:
@@ -57,5 +57,8 @@ def _reduce(turn: Turn, want: PlaceOrder, instrument: Instrument, held: Position
         turn.refuse(want.command_id, describe(want), Refusal(
             "reduces", str(instrument.quantity(abs(held.lots))), str(want.quantity),
             f"only {instrument.quantity(abs(held.lots))} {want.symbol} is held; close it first, then open the other side"))
+        return
+    if want.over is not None:
+        parents.accept_exit(turn, want, held, lots)
         return
     commands.close_position(turn, ClosePosition(want.command_id, want.symbol, want.portfolio, want.quantity, want.by))

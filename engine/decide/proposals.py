@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import msgspec
 
-from engine.decide.sending import send_entry
+from engine.decide.parents import send
 from engine.events import Proposal, ProposalRaised, ProposalSettled
 from engine.inputs import Approve, Decline, PlaceOrder, TrailSpec
 from engine.instruments import Instrument
@@ -96,7 +96,7 @@ def approve(turn: Turn, command: Approve) -> None:
     turn.emit(ProposalSettled(proposal.proposal_id, ProposalStatus.APPROVED, f"approved by {command.by}", command.by))
     cut = msgspec.structs.replace(found.card, clamps=proposal.card.clamps)
     intent = msgspec.structs.replace(found.intent, approved_by=command.by)
-    send_entry(turn, proposal.want, found._replace(card=cut, intent=intent), command.command_id)
+    send(turn, proposal.want, found._replace(card=cut, intent=intent), command.command_id)
 
 
 def _changed_since(turn: Turn, proposal: Proposal) -> Refusal | None:

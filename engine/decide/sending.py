@@ -37,7 +37,8 @@ def bracket_children(turn: Turn, entry: OrderIntent) -> tuple[OrderIntent, ...]:
         return ()
     common = {"purpose": Purpose.STOP, "side": entry.side.opposite, "limit_ticks": 0, "trigger_ticks": plan.stop_ticks,
               "kind": OrderKind.STOP, "reduce_only": True, "parent_id": entry.client_order_id,
-              "oco_group": entry.client_order_id, "plan": None, "time_in_force": TimeInForce.GTC, "reason": "stop of the bracket"}
+              "oco_group": entry.client_order_id, "plan": None, "slice_of": "",
+              "time_in_force": TimeInForce.GTC, "reason": "stop of the bracket"}
     base = entry.client_order_id
     children = [replace_intent(entry, **{**common, "client_order_id": f"{base}-s"})]
     if plan.target_ticks and can.oco:
