@@ -1,0 +1,94 @@
+"""Compiles a pass with the rule that it runs, from the very functions that are interpreted elsewhere.
+
+What is compiled is kept on disk, in a folder named by a hash of every source that goes into it and of the compiler's version:
+a changed rule never runs a stale binary. Nothing here is imported before a backtest asks for it.
+"""
+
+import dis
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+FORMAT = "1"
+
+
+def source_of(function: Callable[..., Any]) -> str:
+    """The text of a function's module, which is what a hash has to cover: constants and called functions stand there too."""
+    module = sys.modules.get(function.__module__)
+    return inspect.getsource(module) if module is not None else inspect.getsource(function)
+
+
+def functions_reached(function: FunctionType, replaced: Mapping[str, FunctionType], found: dict[int, FunctionType]) -> None:
+    """Every plain function that a function calls by a global name, itself included."""
+    if id(function) in found:
+        return
+    found[id(function)] = function
+    for name in _names(function):
+        called = replaced.get(name, function.__globals__.get(name))
+        if isinstance(called, FunctionType):
+            functions_reached(called, replaced, found)
+
+
+def _names(function: FunctionType) -> list[str]:
+    """The global names that a function's code reads, each once, in the order of the code."""
+    found = [one.argval for one in dis.get_instructions(function) if one.opname == "LOAD_GLOBAL"]
+    return list(dict.fromkeys(found))
+
+
+def stamp_of(functions: Mapping[int, FunctionType], entry: str) -> str:
+    """What names the folder of a compiled pass."""
+    import numba
+
+    digest = hashlib.blake2b(f"{FORMAT}|{entry}|{numba.__version__}|{sys.version_info[:3]}".encode(), digest_size=12)
+    for name, text in sorted({(one.__module__, source_of(one)) for one in functions.values()}):
+        digest.update(f"{name}\0{text}\0".encode())
+    return digest.hexdigest()
+
+
+def compiled(entry: Callable[..., Any], replaced: Mapping[str, Callable[..., Any]], folder: Path | None) -> Any:
+    """`entry` compiled, with some of the names that it calls replaced; kept below `folder`, None keeps nothing."""
+    return _compiled(entry, tuple(sorted(replaced.items(), key=lambda item: item[0])), folder)
+
+
+@lru_cache(maxsize=64)
+def _compiled(entry: FunctionType, replaced: tuple[tuple[str, FunctionType], ...], folder: Path | None) -> Any:
+    import numba
+    from numba.core import config
+
+    names = dict(replaced)
+    functions: dict[int, FunctionType] = {}
+    functions_reached(entry, names, functions)
+    before = config.CACHE_DIR
+    if folder is not None:
+        place = folder / stamp_of(functions, "|".join([entry.__qualname__, *(f"{k}={v.__module__}.{v.__qualname__}"
+                                                                           for k, v in names.items())]))
+        place.mkdir(parents=True, exist_ok=True)
+        config.CACHE_DIR = str(place)
+    try:
+        return _twin(entry, names, {}, cache=folder is not None, jit=numba.njit)
+    finally:
+        config.CACHE_DIR = before
+
+
+def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: dict[int, Any], *, cache: bool,
+          jit: Callable[..., Any]) -> Any:
+    """The compiled twin of a function: its code over a namespace in which every function is a compiled twin."""
+    known = made.get(id(function))
+    if known is not None:
+        return known
+    namespace = dict(function.__globals__)
+    for name in _names(function):
+        called = replaced.get(name, namespace.get(name))
+        if isinstance(called, FunctionType):
+            namespace[name] = _twin(called, replaced, made, cache=False, jit=jit)
+    twin = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
+    twin.__module__ = function.__module__
+    twin.__qualname__ = function.__qualname__
+    inner = {} if cache else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    made[id(function)] = jit(cache=cache, error_model="numpy", nogil=True, **inner)(twin)
+    return made[id(function)]
