@@ -17,7 +17,7 @@ from engine.valuation import equity_minor, is_priced, portfolio_positions
 
 HIGH_WATER_PARTS = 1_000
 EPOCH_MONDAY = 4
-STRICTNESS = {BrakeLevel.NONE: 0, BrakeLevel.SMALLER: 1, BrakeLevel.REDUCING: 2, BrakeLevel.HALTED: 3}
+STRICTNESS = {BrakeLevel.NONE: 0, BrakeLevel.STOPPED: 0, BrakeLevel.SMALLER: 1, BrakeLevel.REDUCING: 2, BrakeLevel.HALTED: 3}
 _LIMITS = {DAY_LOSS: "max_day_loss_fraction", WEEK_LOSS: "max_week_loss_fraction", DRAWDOWN: "max_drawdown_fraction"}
 
 

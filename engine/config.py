@@ -120,6 +120,9 @@ class EngineConfig(Section):
     flatten_deadline_seconds: float = Field(
         default=_SETTINGS.flatten_deadline_seconds, ge=5, le=3600,
         description="Flattening reports what is left after this time; it is not given up while the engine runs.")
+    cancel_on_disconnect_seconds: float = Field(
+        default=_SETTINGS.cancel_on_disconnect_seconds, ge=0, le=86_400,
+        description="Entries of an account that was out of reach for this time are withdrawn; stops stay (0: off).")
     trail_step_fraction: float = Field(
         default=_SETTINGS.trail_step_fraction, ge=0, le=1,
         description="A trailing stop at the venue is moved once the level rose by this part of the trailing distance.")

@@ -24,6 +24,8 @@ from engine.limits import (
 )
 from engine.market import MarketView
 from engine.orders import Order, OrderIntent, OrderKind, Purpose
+from engine.repeats import repeat_check
+from engine.self_match import self_match_check
 from engine.service import CheckView, Refusal
 from engine.state import State
 from engine.trading_hours import moment_text
@@ -72,10 +74,13 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     taking = mark.take_ticks(intent.side.sign)
     entry = worst_entry_ticks(intent, taking)
     checks += _price_checks(state, instrument, intent, mark.bid_ticks, mark.ask_ticks, entry)
+    checks.append(self_match_check(state, intent, max(entry, taking) if intent.side.sign > 0 else min(entry, taking)))
     checks += market_checks(state, instrument, intent, mark, entry)
     checks += loss_checks(state, market, intent.portfolio)
     checks += _flow_checks(state, at_ns, intent)
     checks += count_checks(state, intent.portfolio)
+    repeated = repeat_check(state, at_ns, intent)
+    checks += [repeated] if repeated else []
     checks += _money_checks(book_of(state, market, intent, entry), intent.order_lots)
     return tuple(checks)
 

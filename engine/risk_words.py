@@ -7,9 +7,11 @@ import msgspec
 
 
 class BrakeLevel(StrEnum):
-    """What a brake allows: orders of the usual size, smaller ones, reductions only, or nothing until a person acts."""
+    """What a brake allows: orders of the usual size, smaller ones, reductions only, or nothing until a person acts.
+    STOPPED holds one strategy back and leaves the portfolio as it is."""
 
     NONE = "NONE"
+    STOPPED = "STOPPED"
     SMALLER = "SMALLER"
     REDUCING = "REDUCING"
     HALTED = "HALTED"

@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True):
     proposal_seconds: float = 120.0
     proposal_band_bps: int = 50
     flatten_deadline_seconds: float = 120.0
+    cancel_on_disconnect_seconds: float = 60.0
     trail_step_fraction: float = 0.05
     gap_allowance_bps: int = 0
     new_day_zone: str = "UTC"

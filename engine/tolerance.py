@@ -73,6 +73,11 @@ class Limits(msgspec.Struct, frozen=True):
         ge=1, le=10_000, description="Entries a minute; exits are never held back.")] = 60
     duplicate_seconds: Annotated[float, Meta(
         ge=0, le=3600, description="The same order again within this time is refused.")] = 10.0
+    max_repeated_executions: Annotated[int, Meta(
+        ge=0, le=200,
+        description="Times a strategy may enter one way unapproved before a person must let it go on (0: off).")] = 20
+    repeat_seconds: Annotated[float, Meta(
+        gt=0, le=86_400, description="The time within which those executions count.")] = 3_600.0
     # the market
     collar_bps: Annotated[int, Meta(
         ge=1, le=10_000, description="A price may be this many hundredths of a percent away from the market.")] = 500
@@ -125,14 +130,16 @@ PRESETS: dict[RiskTolerance, Limits] = {
         max_position_fraction=0.15, max_gross_fraction=0.8, max_net_fraction=0.8, max_sector_fraction=0.3,
         max_bucket_fraction=0.3, max_heat_fraction=0.03, max_bucket_heat_fraction=0.015, max_correlated_heat_fraction=0.02,
         max_value_at_risk_fraction=0.05, max_expected_shortfall_fraction=0.08,
-        max_daily_notional_fraction=1.0, max_orders_per_day=50, orders_per_minute=10, collar_bps=200, max_spread_bps=50,
+        max_daily_notional_fraction=1.0, max_orders_per_day=50, orders_per_minute=10, max_repeated_executions=5,
+        collar_bps=200, max_spread_bps=50,
         max_daily_volume_fraction=0.01, max_day_loss_fraction=0.015, max_week_loss_fraction=0.03, max_drawdown_fraction=0.08,
         max_losing_streak=3, cooldown_seconds=14_400.0),
     RiskTolerance.MODERATE: Limits(),
     RiskTolerance.AGGRESSIVE: Limits(
         max_order_notional_fraction=0.5, max_risk_per_order_fraction=0.06, kelly_fraction=0.5, max_position_fraction=0.6,
         max_leverage=2.0, max_sector_fraction=1.0, max_bucket_fraction=1.0, max_heat_fraction=0.12,
-        max_daily_notional_fraction=20.0, max_orders_per_day=5_000, orders_per_minute=120, max_spread_bps=500,
+        max_daily_notional_fraction=20.0, max_orders_per_day=5_000, orders_per_minute=120, max_repeated_executions=60,
+        max_spread_bps=500,
         max_day_loss_fraction=0.06, max_week_loss_fraction=0.12, max_drawdown_fraction=0.3, max_losing_streak=0),
 }
 

@@ -8,9 +8,10 @@ from engine.effects import Answer, AskOrder, AskReport, Effect, Notify, SendCanc
 from engine.events import AlertRaised, CancelRequested, Event, OrderIntended, Recorded, WantRefused
 from engine.inputs import Input
 from engine.market import MarketView
-from engine.orders import Order, Purpose, require_cancelable
+from engine.orders import Order, OrderIntent, Purpose, require_cancelable
 from engine.positions import position_key
 from engine.risk import RiskApproved
+from engine.self_match import entries_met_by_exit
 from engine.service import AlertLevel, ClampView, Receipt, Refusal
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -67,11 +68,20 @@ class Turn:
 
     def submit(self, approved: Sequence[RiskApproved], command_id: str = "", clamps: tuple[ClampView, ...] = ()) -> None:
         """Record the intents and hand them to the gateway, an entry together with its native children."""
+        for one in approved:
+            self._clear_the_way(one.intent)
         for place, one in enumerate(approved):
             self.emit(OrderIntended(one.intent, command_id, () if place else clamps))
         first = approved[0].intent
         self.effects.append(SubmitOrders(first.account, tuple(approved), first.purpose is not Purpose.ENTRY))
         self.touch(first.portfolio, first.instrument_id)
+
+    def _clear_the_way(self, intent: OrderIntent) -> None:
+        """Withdraw our own entries that an exit would meet; the exit itself does not wait for that."""
+        mark = self.market.marks.get(intent.instrument_id)
+        if intent.purpose is not Purpose.ENTRY:
+            for order in entries_met_by_exit(self.state, intent, mark.take_ticks(intent.side.sign) if mark else 0):
+                self.cancel(order, "it would meet our own exit")
 
     def resend(self, approved: RiskApproved) -> None:
         """Hand an order to the gateway again, under the same id and with the same content."""

@@ -5,6 +5,7 @@ losing streak ends when it is over; everything else is let go by a person's resu
 never held back by a brake.
 """
 
+from engine import repeats
 from engine.apply_risk import BASELINES
 from engine.brakes import (
     DAY_LOSS,
@@ -22,6 +23,7 @@ from engine.decide import flatten
 from engine.decide.withdrawals import withdraw_entries
 from engine.events import BrakeReleased, BrakeSet, DayRolled, HighWaterRaised
 from engine.inputs import Flatten
+from engine.orders import Purpose
 from engine.service import AlertLevel, BrakeLevel
 from engine.turn import Turn
 from engine.units import NS_PER_SECOND, seconds_to_ns
@@ -54,6 +56,7 @@ def look_at_losses(turn: Turn) -> None:
     for name in list(turn.state.portfolios):
         _end_pause(turn, name)
         _begin_pause(turn, name)
+        _stop_what_repeats(turn, name)
         if not turn.state.account_of(name).funded or not is_valued(turn.state, turn.market, name):
             continue
         higher = raised_high_water(turn.state, turn.market, name)
@@ -99,6 +102,24 @@ def _begin_pause(turn: Turn, name: str) -> None:
     until_ns = turn.at_ns + seconds_to_ns(limits.cooldown_seconds)
     turn.emit(BrakeSet(name, LOSING_STREAK, BrakeLevel.REDUCING, cause, equity, equity, until_ns))
     _act_on(turn, name, LOSING_STREAK, BrakeLevel.REDUCING, cause)
+
+
+def _stop_what_repeats(turn: Turn, name: str) -> None:
+    """Stop each strategy that has entered one way too often, withdraw its entries, and leave the others alone."""
+    most = turn.state.portfolios[name].settings.limits.max_repeated_executions
+    if not most:
+        return
+    for (strategy, instrument_id, sign), count in repeats.repeats(turn.state, turn.at_ns, name).items():
+        if count < most or repeats.is_stopped(turn.state.portfolios[name], strategy):
+            continue
+        symbol, side = turn.state.instruments[instrument_id].symbol, "BUY" if sign > 0 else "SELL"
+        cause = f"{side} {symbol} executed {count} times within {turn.state.portfolios[name].settings.limits.repeat_seconds:g} s"
+        equity = equity_minor(turn.state, turn.market, name)
+        turn.emit(BrakeSet(name, repeats.BRAKE + strategy, BrakeLevel.STOPPED, f"{cause}, limit {most}", equity, equity))
+        turn.alert(AlertLevel.ERROR, "repeats", f"{name} {strategy}", f"{cause}, limit {most}: stopped until a person resumes")
+        for order in list(turn.state.orders.values()):
+            if order.intent.strategy == strategy and order.intent.portfolio == name and order.intent.purpose is Purpose.ENTRY:
+                turn.cancel(order, f"{strategy} is stopped")
 
 
 def _end_pause(turn: Turn, name: str) -> None:

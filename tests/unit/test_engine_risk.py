@@ -32,7 +32,7 @@ CHECKS = {
     "instrument", "trading state", "automation", "connection", "drift", "minimum quantity", "maximum quantity", "stale quote",
     "price collar", "stop required", "stop side", "one stop", "target side", "duplicate", "order rate", "minimum notional",
     "order notional", "position share", "buying power", "heat", "trigger side", "breakeven side", "arming"}
-LIMIT_CHECKS = {"spread", "risk per order", "daily notional", "orders a day"}  # rows of test_engine_limits
+LIMIT_CHECKS = {"self match", "spread", "risk per order", "daily notional", "orders a day"}  # rows of test_engine_limits
 
 
 def checks_of(desk: Desk, **want: Any) -> dict[str, CheckView]:
