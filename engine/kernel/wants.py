@@ -104,9 +104,10 @@ def weight_want(target_bps: int, now_bps: int, band_bps: int, stop_ticks: int) -
 
 
 def weight_bps(lots: int, price_ticks: int, value_num: int, value_den: int, equity_minor: int) -> int:
-    """A holding's worth in hundredths of a percent of equity, signed, rounded toward zero; 0 without equity."""
+    """A holding's worth in hundredths of a percent of equity, signed, rounded toward zero but never to it;
+    0 without equity."""
     if equity_minor <= 0 or lots == 0:
         return 0
     worth_minor = abs(lots) * price_ticks * value_num // value_den
-    part = scaled_down(worth_minor, 10_000, equity_minor)
+    part = max(1, scaled_down(worth_minor, 10_000, equity_minor))
     return part if lots > 0 else -part

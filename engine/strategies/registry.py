@@ -10,7 +10,7 @@ from engine.errors import ConfigError
 from engine.strategy_state import Number
 
 RULE, BASKET = "rule", "basket"
-BUILT_IN = ("ema_cross",)
+BUILT_IN = ("ema_cross", "momentum", "mean_reversion", "breakout", "dca", "grid", "pairs", "rebalance", "ensemble")
 
 
 class Bound(NamedTuple):
