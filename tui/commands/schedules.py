@@ -1,0 +1,90 @@
+"""The schedule on the command line: what is due, what the last runs did, a run by hand, a pause."""
+
+import time
+from pathlib import Path
+
+from engine.errors import EngineUnreachable
+from engine.inputs import PauseJob, RunJob
+from engine.service import JobView, Receipt
+from tui.commands.link import Link, command_id, engine_link
+from tui.commands.queries import snapshot_for
+from tui.commands.trading import refusal_line
+from tui.formats import age, duration, moment, plain
+from tui.printing import numbers, print_error, print_json, print_table, words
+
+JOB_SECONDS = 900.0
+POLL_SECONDS = 0.1
+
+
+def list_jobs(path: Path, *, as_json: bool) -> None:
+    """Every job, the one that is due next first."""
+    snapshot = snapshot_for(path)
+    found = snapshot.jobs if snapshot else ()
+    if as_json:
+        print_json(found)
+        return
+    columns = (*words("job", "portfolio", "at", "by", "next (UTC)"), *numbers("in"), *words("last (UTC)"), *numbers("took"),
+               *words("outcome"), *numbers("runs", "failed", "missed"), *words("it said"))
+    print_table(columns, [_row(job) for job in found], empty="no jobs; [[job]] sections of the configuration plan them")
+
+
+def _row(job: JobView) -> list[str]:
+    return [job.job_id, job.portfolio or "-", job.at, _by(job), "paused" if job.paused else _moment(job.next_due_ns),
+            duration(job.due_in_seconds), _moment(job.last_started_ns), age(job.last_seconds) if job.last_outcome else "-",
+            "running" if job.running_since_ns else job.last_outcome or "-", str(job.run_count), str(job.failed_count),
+            str(job.missed_count), plain(job.last_text) or "-"]
+
+
+def _by(job: JobView) -> str:
+    """Whose clock and whose days a job goes by."""
+    return job.zone if job.hours == "always" and job.calendar == "24/7" else f"{job.zone}, {job.calendar} {job.hours}"
+
+
+def _moment(at_ns: int) -> str:
+    return moment(at_ns) if at_ns else "-"
+
+
+def run(path: Path, job_id: str, *, as_json: bool) -> int:
+    """Run a job now; 1 where it was refused or failed."""
+    with engine_link(path) as link:
+        receipt = link.send_now(RunJob(command_id(), job_id))
+        job = _ended(link, job_id) if receipt.accepted else None
+    if job is None:
+        return _told(receipt, as_json=as_json)
+    if as_json:
+        print_json({"accepted": True, "receipt": receipt, "job": job})
+    elif job.last_outcome == "done":
+        print(f"{job.job_id}: {plain(job.last_text)}")
+    if job.last_outcome != "done":
+        print_error(f"{job.job_id} {job.last_outcome}: {plain(job.last_text)}")
+        return 1
+    return 0
+
+
+def _ended(link: Link, job_id: str) -> JobView:
+    """The job once its run is over; raises `EngineUnreachable` where that takes too long."""
+    deadline = time.monotonic() + JOB_SECONDS
+    while time.monotonic() < deadline:
+        job = next(one for one in link.snapshot_now().jobs if one.job_id == job_id)
+        if not job.running_since_ns and job.last_outcome:
+            return job
+        time.sleep(POLL_SECONDS)
+    raise EngineUnreachable(f"{job_id} is still running after {JOB_SECONDS:g} s; `quarterdeck schedule list` shows its end")
+
+
+def pause(path: Path, job_id: str, *, paused: bool, as_json: bool) -> int:
+    """Let a job wait, or go on."""
+    with engine_link(path) as link:
+        receipt = link.send_now(PauseJob(command_id(), job_id, paused))
+    return _told(receipt, as_json=as_json)
+
+
+def _told(receipt: Receipt, *, as_json: bool) -> int:
+    if as_json:
+        print_json({"accepted": receipt.accepted, "receipt": receipt})
+    if not receipt.accepted:
+        print_error(refusal_line(receipt.refusal) if receipt.refusal else f"refused: {receipt.text}")
+        return 1
+    if not as_json:
+        print(receipt.text)
+    return 0
