@@ -33,6 +33,10 @@ class Mode(StrEnum):
     REPLAY = "REPLAY"
     LIVE = "LIVE"
 
+from engine.strategy_words import StrategyLine as StrategyLine  # noqa: PLC0414
+from engine.strategy_words import StrategyView as StrategyView  # noqa: PLC0414
+from engine.target_words import TargetLineView as TargetLineView  # noqa: PLC0414
+from engine.target_words import TargetsView as TargetsView  # noqa: PLC0414
 
 class StopHome(StrEnum):
     """Where a position's stop lives."""
@@ -387,6 +391,7 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
+    strategies: tuple[StrategyView, ...] = ()
 class Receipt(msgspec.Struct, frozen=True):
     """The answer to a command, given once what it caused is durable."""
 

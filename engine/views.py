@@ -31,6 +31,8 @@ from engine.service import (
 )
 from engine.state import AccountState, Home, SettledFill, State
 from engine.units import NS_PER_SECOND, Minor, Nanoseconds
+from engine.strategy_views import strategy_views
+from engine.target_views import target_views
 from engine.valuation import (
     equity_minor,
     fraction,
@@ -59,7 +61,8 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         proposals=proposal_views(state, at_ns), alerts=alert_views(state), alert_rules=rule_views(state, market),
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
         flatten=flatten_view(state), health=health,
-        jobs=job_views(state, at_ns), risks=risk_views(state, market, at_ns))
+        jobs=job_views(state, at_ns), strategies=strategy_views(state, market), risks=risk_views(state, market, at_ns),
+        targets=target_views(state, market, at_ns))
 
 
 def decimals(step: Decimal) -> int:

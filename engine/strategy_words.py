@@ -1,0 +1,34 @@
+"""What is told of strategies: whether each runs, what it holds, its last want and why nothing came of it."""
+
+from decimal import Decimal
+
+import msgspec
+
+
+class StrategyLine(msgspec.Struct, frozen=True):
+    """A strategy on one of its instruments. `quantity` is signed, 0 when flat; `waiting` is an entry that is on its way or
+    waits for an answer; `refusal` is why nothing came of the last want."""
+
+    symbol: str
+    instrument_id: str
+    bars: int
+    quantity: Decimal
+    entry: Decimal | None
+    waiting: str
+    want: str
+    want_at_ns: int
+    refusal: str
+
+
+class StrategyView(msgspec.Struct, frozen=True):
+    """A strategy of the configuration. `note` says who switched it and why, or what keeps it from running."""
+
+    name: str
+    rule: str
+    portfolio: str
+    symbols: tuple[str, ...]
+    params: dict[str, int | float]
+    warmup_bars: int
+    enabled: bool
+    note: str
+    lines: tuple[StrategyLine, ...]
