@@ -15,6 +15,15 @@ from engine.inputs import AutomationLevel, Bar, Command, Connectivity, Limits, P
 from engine.orders import OrderKind, OrderStatus, Purpose, Side, TimeInForce
 
 # What a portfolio risks, and the schedule, in words of their own, offered here with the others.
+from engine.performance_words import CurveView as CurveView  # noqa: PLC0414
+from engine.performance_words import DrawdownView as DrawdownView  # noqa: PLC0414
+from engine.performance_words import FigureView as FigureView  # noqa: PLC0414
+from engine.performance_words import GroupingView as GroupingView  # noqa: PLC0414
+from engine.performance_words import GroupView as GroupView  # noqa: PLC0414
+from engine.performance_words import PerformanceQuery as PerformanceQuery  # noqa: PLC0414
+from engine.performance_words import PerformanceView as PerformanceView  # noqa: PLC0414
+from engine.performance_words import PeriodView as PeriodView  # noqa: PLC0414
+from engine.performance_words import TripView as TripView  # noqa: PLC0414
 from engine.risk_words import BrakeLevel as BrakeLevel  # noqa: PLC0414
 from engine.risk_words import BrakeView as BrakeView  # noqa: PLC0414
 from engine.risk_words import CorrelationView as CorrelationView  # noqa: PLC0414
@@ -24,6 +33,10 @@ from engine.risk_words import RiskView as RiskView  # noqa: PLC0414
 from engine.risk_words import ShareView as ShareView  # noqa: PLC0414
 from engine.risk_words import TailView as TailView  # noqa: PLC0414
 from engine.schedule_words import JobView as JobView  # noqa: PLC0414
+from engine.strategy_words import StrategyLine as StrategyLine  # noqa: PLC0414
+from engine.strategy_words import StrategyView as StrategyView  # noqa: PLC0414
+from engine.target_words import TargetLineView as TargetLineView  # noqa: PLC0414
+from engine.target_words import TargetsView as TargetsView  # noqa: PLC0414
 
 
 class Mode(StrEnum):
@@ -33,10 +46,6 @@ class Mode(StrEnum):
     REPLAY = "REPLAY"
     LIVE = "LIVE"
 
-from engine.strategy_words import StrategyLine as StrategyLine  # noqa: PLC0414
-from engine.strategy_words import StrategyView as StrategyView  # noqa: PLC0414
-from engine.target_words import TargetLineView as TargetLineView  # noqa: PLC0414
-from engine.target_words import TargetsView as TargetsView  # noqa: PLC0414
 
 class StopHome(StrEnum):
     """Where a position's stop lives."""
@@ -139,6 +148,8 @@ class PositionView(msgspec.Struct, frozen=True):
 
 
 class OrderView(msgspec.Struct, frozen=True):
+    """One order; `style` is how an order over time is spread (twap, vwap), empty for one that is sent in one."""
+
     client_order_id: str
     venue_order_id: str
     portfolio: str
@@ -160,6 +171,7 @@ class OrderView(msgspec.Struct, frozen=True):
     reason: str
     strategy: str
     external: bool
+    style: str = ""
 
 
 class FillView(msgspec.Struct, frozen=True):
@@ -379,7 +391,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     health: HealthView
     alert_rules: tuple[AlertRuleView, ...] = ()
     risks: tuple[RiskView, ...] = ()
+    strategies: tuple[StrategyView, ...] = ()
     jobs: tuple[JobView, ...] = ()
+    targets: tuple[TargetsView, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -391,7 +405,6 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
-    strategies: tuple[StrategyView, ...] = ()
 class Receipt(msgspec.Struct, frozen=True):
     """The answer to a command, given once what it caused is durable."""
 
@@ -424,4 +437,8 @@ class Service(Protocol):
 
     async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         """The newest closed bars of an instrument and the one in progress, oldest first, in ticks."""
+        ...
+
+    async def performance(self, query: PerformanceQuery) -> PerformanceView:
+        """A report on what was recorded; raises `UsageError` where nothing was, or for a portfolio that is not known."""
         ...

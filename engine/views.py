@@ -9,6 +9,7 @@ from engine.inputs import PlaceOrder, TradingState
 from engine.instruments import Instrument
 from engine.market import MarketView
 from engine.orders import Order
+from engine.parent_views import parent_view
 from engine.positions import Position, entry_ticks
 from engine.risk_views import risk_views
 from engine.schedule_views import job_views
@@ -30,9 +31,9 @@ from engine.service import (
     StopHome,
 )
 from engine.state import AccountState, Home, SettledFill, State
-from engine.units import NS_PER_SECOND, Minor, Nanoseconds
 from engine.strategy_views import strategy_views
 from engine.target_views import target_views
+from engine.units import NS_PER_SECOND, Minor, Nanoseconds
 from engine.valuation import (
     equity_minor,
     fraction,
@@ -56,7 +57,8 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         version=version, at_ns=at_ns, mode=mode, engine_id=state.engine_id,
         accounts=tuple(account_view(state, market, at_ns, name) for name in state.portfolios),
         positions=tuple(position_view(state, market, at_ns, position) for position in state.positions.values()),
-        orders=tuple(order_view(state, at_ns, order) for order in orders if order.intent.instrument_id in state.instruments),
+        orders=(*(parent_view(state, at_ns, parent) for parent in reversed(state.parents.values())),
+                *(order_view(state, at_ns, order) for order in orders if order.intent.instrument_id in state.instruments)),
         fills=tuple(fill_view(state, settled) for settled in reversed(state.recent_fills[-SHOWN_FILLS:])),
         proposals=proposal_views(state, at_ns), alerts=alert_views(state), alert_rules=rule_views(state, market),
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),

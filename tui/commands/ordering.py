@@ -8,6 +8,7 @@ from tui.commands.options import AnyPortfolio, Json, Portfolio, Symbol, Yes, hom
 
 if TYPE_CHECKING:
     from engine.inputs import PlaceOrder, SizeSpec
+    from engine.parents import OverTime
 
 Quantity = Annotated[str | None, typer.Argument(metavar="[QUANTITY]", help="How much; or --risk.", show_default=False)]
 Limit = Annotated[str | None, typer.Option("--limit", help="Limit price; without it the order is a market order.")]
@@ -25,6 +26,9 @@ Largest = Annotated[bool, typer.Option("--largest", help="As much as every limit
 InForce = Annotated[str, typer.Option("--tif", help="day, gtc, ioc or fok.")]
 WhatIf = Annotated[bool, typer.Option("--what-if", help="Print checks and heat before and after; send nothing.")]
 Propose = Annotated[bool, typer.Option("--propose", help="Make it a pending decision instead of sending it.")]
+Over = Annotated[str | None, typer.Option("--over", help="Work it off in slices over this time: 30m, 2h.")]
+Style = Annotated[str, typer.Option("--style", help="With --over: twap (evenly) or vwap (as the volume of past days).")]
+Participation = Annotated[str | None, typer.Option("--participation", help="With --over: at most this part of the volume: 5%.")]
 Why = Annotated[str, typer.Option("--why", help="A note kept with the order.")]
 PART_NAMES = {"stop": "stop", "take-profit": "target", "target": "target", "trail": "trail", "breakeven": "breakeven",
               "max-hold": "max_hold"}
@@ -33,25 +37,27 @@ PART_NAMES = {"stop": "stop", "take-profit": "target", "target": "target", "trai
 def buy(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit: Limit = None, trigger: Trigger = None,
         stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None, breakeven: Breakeven = None,
         max_hold: MaxHold = None, risk: Risk = None, atr: Atr = None, volatility: Volatility = None, edge: Edge = None,
-        largest: Largest = False, tif: InForce = "gtc", portfolio: Portfolio = "main", what_if: WhatIf = False,
+        largest: Largest = False, over: Over = None, style: Style = "twap", participation: Participation = None,
+        tif: InForce = "gtc", portfolio: Portfolio = "main", what_if: WhatIf = False,
         propose: Propose = False, why: Why = "", as_json: Json = False) -> None:
     """Buy, with its exits."""
     order = entry_order("BUY", symbol, quantity, limit=limit, trigger=trigger, stop=stop, take_profit=take_profit, trail=trail,
                         breakeven=breakeven, max_hold=max_hold, risk=risk, size=size_of(atr, volatility, edge, largest), tif=tif,
-                        portfolio=portfolio, propose=propose, why=why)
+                        portfolio=portfolio, propose=propose, why=why, over=over_of(over, style, participation))
     _place(context, order, what_if=what_if, as_json=as_json)
 
 
 def sell(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit: Limit = None,
          trigger: Trigger = None, stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None,
          breakeven: Breakeven = None, max_hold: MaxHold = None, risk: Risk = None, atr: Atr = None,
-         volatility: Volatility = None, edge: Edge = None, largest: Largest = False, tif: InForce = "gtc",
-         portfolio: Portfolio = "main", what_if: WhatIf = False, propose: Propose = False, why: Why = "",
+         volatility: Volatility = None, edge: Edge = None, largest: Largest = False, over: Over = None,
+         style: Style = "twap", participation: Participation = None, tif: InForce = "gtc", portfolio: Portfolio = "main",
+         what_if: WhatIf = False, propose: Propose = False, why: Why = "",
          as_json: Json = False) -> None:
     """Sell short, with its exits; `close` leaves a position."""
     order = entry_order("SELL", symbol, quantity, limit=limit, trigger=trigger, stop=stop, take_profit=take_profit, trail=trail,
                         breakeven=breakeven, max_hold=max_hold, risk=risk, size=size_of(atr, volatility, edge, largest), tif=tif,
-                        portfolio=portfolio, propose=propose, why=why)
+                        portfolio=portfolio, propose=propose, why=why, over=over_of(over, style, participation))
     _place(context, order, what_if=what_if, as_json=as_json)
 
 
@@ -66,11 +72,27 @@ def size_of(atr: str | None, volatility: str | None, edge: str | None, largest: 
                     edge=edge_of(edge) if edge else None, largest=largest, atr=maybe_positive(atr, "--atr"))
 
 
+def over_of(over: str | None, style: str, participation: str | None) -> "OverTime | None":
+    """How an order is worked off over time, None where it is sent in one. Raises `UsageError`."""
+    from engine.errors import UsageError
+    from engine.parents import OverTime, Style
+    from tui.commands.parsing import percent_of, seconds_of
+
+    if over is None:
+        if participation is not None or style != Style.TWAP:
+            raise UsageError("--style and --participation go with --over, the time that the order may take")
+        return None
+    if style.lower() not in set(Style):
+        raise UsageError(f"--style {style}: must be one of {', '.join(Style)}")
+    return OverTime(seconds_of(over, "--over"), Style(style.lower()),
+                    percent_of(participation, "--participation") if participation else None)
+
+
 def entry_order(side: str, symbol: str, quantity: str | None, *, limit: str | None = None, trigger: str | None = None,
                 stop: str | None = None, take_profit: str | None = None, trail: str | None = None,
                 breakeven: str | None = None, max_hold: str | None = None, risk: str | None = None,
                 size: "SizeSpec | None" = None, tif: str = "gtc", portfolio: str = "main", propose: bool = False,
-                why: str = "") -> "PlaceOrder":
+                why: str = "", over: "OverTime | None" = None) -> "PlaceOrder":
     """An entry as it was typed. Raises `UsageError`."""
     from engine.errors import UsageError
     from engine.inputs import PlaceOrder
@@ -94,7 +116,7 @@ def entry_order(side: str, symbol: str, quantity: str | None, *, limit: str | No
         stop=maybe_positive(stop, "--stop"), target=maybe_positive(take_profit, "--take-profit"),
         trail=trail_of(trail) if trail else None, breakeven_at=maybe_positive(breakeven, "--breakeven"),
         max_hold_seconds=seconds_of(max_hold, "--max-hold") if max_hold else None,
-        time_in_force=TimeInForce(tif.lower()), propose=propose, rationale=why, size=size)
+        time_in_force=TimeInForce(tif.lower()), propose=propose, rationale=why, size=size, over=over)
 
 
 def _place(context: typer.Context, order: "PlaceOrder", *, what_if: bool, as_json: bool) -> None:

@@ -59,7 +59,7 @@ class OrdersPane(Pane[OrderView]):
             Cell(plain(view.symbol), "strong"),
             Cell(view.side.value),
             Cell(view.purpose.value + ("*" if view.external else ""), "muted"),
-            Cell(kind_words(view.kind), "muted"),
+            Cell(view.style or kind_words(view.kind), "muted"),
             Cell(number(view.quantity), order=float(view.quantity)),
             Cell(number(view.filled), "muted", float(view.filled)),
             Cell("market" if price is None and view.kind is OrderKind.MARKET else number(price)),
