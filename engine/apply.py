@@ -368,7 +368,7 @@ def _protection_changed(state: State, event: ProtectionChanged, recorded: Record
         fields = {"bare_since_ns": recorded.at_ns}
     elif not event.bare and position.bare_since_ns:
         fields = {"bare_since_ns": 0,
-                  "bare_total_ns": position.bare_total_ns + recorded.at_ns - position.bare_since_ns}
+                  "bare_total_ns": position.bare_total_ns + max(0, recorded.at_ns - position.bare_since_ns)}
     changes = _edited(state, event.key, **fields) if fields else {}
     changes["homes"] = {**state.homes, event.key: Home(event.home, recorded.at_ns, event.detail)}
     return changes
@@ -417,7 +417,7 @@ def _drift_cleared(state: State, event: DriftCleared, _: Recorded) -> Changes:
 
 
 def _reconciled(state: State, event: Reconciled, recorded: Recorded) -> Changes:
-    return _account_changes(state, event.account, reconciled_at_ns=recorded.at_ns)
+    return _account_changes(state, event.account, reconciled_at_ns=recorded.at_ns, venue_time_ns=event.venue_time_ns)
 
 
 # ---- decisions, alerts, panic ------------------------------------------------------------------------------------------

@@ -154,7 +154,12 @@ def _proven_missing(turn: Turn, order: Order) -> None:
 def fold_fill(turn: Turn, fill: Fill) -> bool:
     """Record a fill that is news; False where it is known or cannot be ours."""
     account = turn.state.accounts.get(fill.account)
-    if account is None or turn.state.fill_seen(fill):
+    known_lots = turn.state.seen_lots(fill)
+    if known_lots not in (None, fill.last_lots):
+        turn.alert(AlertLevel.CRIT, "fill-clash", f"{fill.trade_id}#{fill.last_lots}",
+                   f"the venue told of {fill.instrument_id} trade {fill.trade_id} twice: {known_lots} lots, then "
+                   f"{fill.last_lots}; the first is counted, the next report shows which is held")
+    if account is None or known_lots is not None:
         return False
     if fill.instrument_id not in turn.state.instruments:
         turn.alert(AlertLevel.CRIT, "unknown-instrument", fill.instrument_id, "a fill came for an instrument that is not listed")

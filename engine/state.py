@@ -107,7 +107,9 @@ class AccountState(msgspec.Struct, frozen=True):
     """One account at one venue, as its reports say; `listed` are the instruments that it trades, empty for all.
     `down_since_ns` is when the connection was lost (0: it is there), `withdraw_before_ns` when it came back after it had been
     gone for too long: entries from before then are withdrawn. `unstreamed` are the signed lots of what is held that no stream
-    told us of: reports did, or the venue's word."""
+    told us of: reports did, or the venue's word. `venue_time_ns` is
+    what the venue's own clock said at the last clean pass.
+    """
 
     account: str
     portfolio: str
@@ -119,6 +121,7 @@ class AccountState(msgspec.Struct, frozen=True):
     opened_at_ns: Nanoseconds = 0
     last_fill_ns: Nanoseconds = 0
     reconciled_at_ns: Nanoseconds = 0
+    venue_time_ns: Nanoseconds = 0
     drifts: dict[str, Drift] = {}
     armed_until_ns: Nanoseconds = 0
     armed_by: str = ""
@@ -249,7 +252,11 @@ class State(msgspec.Struct, frozen=True):
             not flatten.portfolio or portfolio in flatten.portfolio.split(","))
 
     def fill_seen(self, fill: Fill) -> bool:
-        return fill.key in self.fills_seen.get(_fill_day(fill), {})
+        return self.seen_lots(fill) is not None
+
+    def seen_lots(self, fill: Fill) -> Lots | None:
+        """The lots that a fill of this identity was recorded with, None where it is new."""
+        return self.fills_seen.get(_fill_day(fill), {}).get(fill.key)
 
 
 STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}

@@ -109,9 +109,11 @@ class Turn:
         self.effects.append(AskOrder(order.intent.account, order.client_order_id))
 
     def ask_report(self, account: str) -> None:
-        """Ask the venue for everything it knows of the account: fills since the last clean pass, our open orders by name."""
+        """Ask the venue for everything it knows of the account: fills since the last clean pass by its own clock, which may
+        differ from ours; our open orders by name."""
         known = self.state.accounts[account]
-        since_ns = max(known.opened_at_ns, known.reconciled_at_ns - FILL_OVERLAP_NS)
+        passed_ns = known.venue_time_ns or known.reconciled_at_ns
+        since_ns = max(known.opened_at_ns, passed_ns - FILL_OVERLAP_NS)
         ids = tuple(order.client_order_id for order in self.state.orders.values()
                     if order.intent.account == account and not order.external)
         self.effects.append(AskReport(account, since_ns, ids))
