@@ -14,7 +14,8 @@ replace = msgspec.structs.replace
 
 
 def _started(state: State, event: RebalanceStarted, recorded: Recorded) -> Changes:
-    return _put(state, event.portfolio, RebalanceRun(event.command_id, event.by, event.asks, event.lines, recorded.at_ns))
+    return _put(state, event.portfolio, RebalanceRun(event.command_id, event.by, event.asks, event.lines, recorded.at_ns,
+                                                     waits=event.waits))
 
 
 def _ended(state: State, event: RebalanceEnded, recorded: Recorded) -> Changes:

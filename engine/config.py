@@ -19,9 +19,10 @@ from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import StrategyConfig, strategy_errors
+from engine.config_targets import TargetsConfig, target_contradictions, target_errors
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
-from engine.schedule_words import Job
+from engine.schedule_words import Job, JobKind
 from engine.strategies.registry import Strategy
 
 CONFIG_FILE = "config.toml"
@@ -155,6 +156,7 @@ class PortfolioConfig(Section):
         default=RiskTolerance.MODERATE,
         description="The limits to start from: conservative, moderate or aggressive; docs/controls.md lists them.")
     limits: LimitsConfig = Field(default=LimitsConfig(), description="Limits of the portfolio.")
+    targets: TargetsConfig = Field(default=TargetsConfig(), description="What the portfolio aims at.")
 
     def resolved_limits(self) -> Limits:
         """The limits in force: those of the risk tolerance with the portfolio's own laid over them."""
@@ -207,7 +209,8 @@ class Config(Section):
     def jobs(self) -> tuple[Job, ...]:
         """The schedule, a job for each portfolio where it is about one."""
         names = [portfolio.name for portfolio in self.portfolio]
-        return tuple(job for one in self.job for job in one.jobs(names))
+        aimed = [portfolio.name for portfolio in self.portfolio if portfolio.targets.method is not None]
+        return tuple(job for one in self.job for job in one.jobs(aimed if one.kind is JobKind.REBALANCE else names))
 
     def _portfolio_settings(self, portfolio: PortfolioConfig) -> PortfolioSettings:
         account = self.account_named(portfolio.account)
@@ -215,6 +218,7 @@ class Config(Section):
             portfolio=portfolio.name, account=account.name, currency=account.currency,
             minor_exponent=self.minor_exponent_of(account), automation=portfolio.automation,
             limits=portfolio.resolved_limits(), tolerance=portfolio.risk_tolerance, live=account.live,
+            targets=portfolio.targets.settings(),
         )
 
 
@@ -359,6 +363,8 @@ def _broken_references(config: Config) -> Iterator[str]:
             yield (f"{where}: holds real money: say the largest order in money, "
                    f"portfolio[{index}].limits.max_order_notional = ...")
         taken[portfolio.account] = portfolio.name
+        busy = {symbol: one.name for one in config.strategies if one.portfolio == portfolio.name for symbol in one.symbols}
+        yield from target_errors(f"portfolio[{index}].targets", portfolio.targets, portfolio.resolved_limits(), busy)
 
 
 def _doubled(section: str, names: Sequence[str]) -> Iterator[str]:
@@ -394,6 +400,8 @@ def _portfolio_contradictions(config: Config, portfolio: PortfolioConfig) -> Ite
         yield (f'portfolio "{portfolio.name}": strategies act alone (auto_execute) on real money, as long as '
                f'"{portfolio.account}" is armed')
     for line in limit_contradictions(limits, leverage, acts_alone=acts_alone):
+        yield f'portfolio "{portfolio.name}": {line}'
+    for line in target_contradictions(portfolio.targets, limits):
         yield f'portfolio "{portfolio.name}": {line}'
     known = {*config.sectors.values()}
     for sector in limits.preferred_sectors:

@@ -12,7 +12,7 @@ from engine.instruments import ALWAYS_OPEN
 from engine.schedule import problem_of
 from engine.schedule_words import Job, JobHours, JobKind, MissedRule
 
-OF_A_PORTFOLIO = (JobKind.RISK_MONITOR,)
+OF_A_PORTFOLIO = (JobKind.RISK_MONITOR, JobKind.REBALANCE)
 
 
 def _one_of[E: (JobKind, JobHours, MissedRule)](kind: type[E]) -> BeforeValidator:
@@ -26,12 +26,14 @@ def _one_of[E: (JobKind, JobHours, MissedRule)](kind: type[E]) -> BeforeValidato
 
 
 class JobConfig(Section):
-    """One job of the schedule. Without any of these sections there are a look at every portfolio's risk each quarter of an hour
-    and a backup each night; `job = []` at the top of the file means none at all."""
+    """One job of the schedule. Without any of these sections there are a look at every portfolio's risk each quarter of an hour,
+    a rebalancing of every portfolio with targets each Monday, and a backup each night; `job = []` at the top of the file
+    means none at all."""
 
     name: str = Field(pattern=NAME_PATTERN, description="How commands and the journal name the job.")
     kind: Annotated[JobKind, _one_of(JobKind)] = Field(
-        description="risk_monitor: looks at heat, protection, prices and venue, and says what is wrong; backup: a verified copy.")
+        description="risk_monitor: looks at heat, protection, prices and venue, and says what is wrong; "
+        "rebalance: brings a portfolio with targets back to them; backup: a verified copy.")
     portfolio: str = Field(
         default="", description="The portfolio that it is for; empty: one job for each, where the kind is about a portfolio.")
     at: str = Field(
@@ -66,6 +68,7 @@ class JobConfig(Section):
 
 DEFAULT_JOBS = (
     JobConfig(name="risk-monitor", kind=JobKind.RISK_MONITOR, at="*/15 * * * *", missed=MissedRule.SKIP),
+    JobConfig(name="rebalance", kind=JobKind.REBALANCE, at="0 15 * * 1"),
     JobConfig(name="backup", kind=JobKind.BACKUP, at="10 0 * * *", missed=MissedRule.ONCE),
 )
 

@@ -13,6 +13,7 @@ class JobKind(StrEnum):
     that the composition root gives (`EngineParts.job_runners`)."""
 
     RISK_MONITOR = "risk_monitor"
+    REBALANCE = "rebalance"
     BACKUP = "backup"
 
 

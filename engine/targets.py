@@ -86,7 +86,8 @@ class RebalanceLine(msgspec.Struct, frozen=True, omit_defaults=True):
 class RebalanceRun(msgspec.Struct, frozen=True, omit_defaults=True):
     """The newest run of a portfolio: reductions go out with its start, entries once these are done, then it ends.
 
-    `asks` where its entries wait for a person; `ended_at_ns` is 0 while it is at work.
+    `asks` where its entries wait for a person; `ended_at_ns` is 0 while it is at work; `waits` says
+    what is missing before anything can be decided.
     """
 
     run_id: str
@@ -96,6 +97,7 @@ class RebalanceRun(msgspec.Struct, frozen=True, omit_defaults=True):
     started_at_ns: Nanoseconds
     ended_at_ns: Nanoseconds = 0
     outcome: str = ""
+    waits: str = ""
 
     @property
     def at_work(self) -> bool:

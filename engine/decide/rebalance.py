@@ -6,13 +6,14 @@ start; each order has an id of the run and its instrument. So a run that a crash
 
 from decimal import Decimal
 
-from engine.construction import Line, Plan, Split, plan_for, plan_of
+from engine.construction import Line, Plan, Split, plan_for, plan_of, targets_of
 from engine.decide import commands, proposals
 from engine.decide.sending import describe, send_entry
 from engine.effects import Answer
 from engine.events import CommandDone
 from engine.inputs import AutomationLevel, ClosePosition, Connectivity, PlaceOrder, Rebalance, SizeSpec, TradingState, TrailSpec
 from engine.orders import Side
+from engine.schedule_words import Job, JobOutcome
 from engine.service import AlertLevel, Refusal
 from engine.target_events import RebalanceEnded, RebalanceStarted
 from engine.targets import REBALANCE, RebalanceLine, RebalanceRun, TargetSettings
@@ -26,36 +27,59 @@ PERCENT = 100
 
 def start(turn: Turn, command: Rebalance) -> None:
     """Begin a run, unless everything is within its bands or something stands in the way."""
-    plan = plan_of(turn.state, turn.market, turn.at_ns, command.portfolio)
-    refusal = plan if isinstance(plan, Refusal) else _obstacle(turn, command.portfolio)
-    if refusal is not None or isinstance(plan, Refusal):
-        assert refusal is not None
-        turn.refuse(command.command_id, f"rebalance {command.portfolio}", refusal)
+    begun = _begin(turn, command)
+    if isinstance(begun, Refusal):
+        turn.refuse(command.command_id, f"rebalance {command.portfolio}", begun)
         return
-    if not plan.is_due:
-        text = f"{command.portfolio}: nothing to do{_held_back(plan)}"
-        turn.emit(CommandDone(command.command_id, text))
-        turn.accept(command.command_id, text)
-        return
+    if command.command_id not in turn.state.commands:
+        turn.emit(CommandDone(command.command_id, begun))
+    turn.accept(command.command_id, f"{command.portfolio}: {begun}")
+
+
+def as_job(turn: Turn, job: Job) -> tuple[JobOutcome, str]:
+    """The schedule's run. Where a price or the venue is missing, as just after a start, it waits for that a while."""
+    begun = _begin(turn, Rebalance(f"rebalance-{turn.next_id()}", job.portfolio, scheduled=True, by="schedule"))
+    if not isinstance(begun, Refusal):
+        return JobOutcome.DONE, begun
+    return JobOutcome.DONE if begun.check == "automation" else JobOutcome.FAILED, begun.message
+
+
+def _begin(turn: Turn, command: Rebalance) -> Refusal | str:
+    """Begin a run: what came of it, in words, or why nothing may."""
+    targets = targets_of(turn.state, command.portfolio)
+    obstacle = targets if isinstance(targets, Refusal) else _obstacle(turn, command.portfolio)
+    if obstacle is not None:
+        return obstacle
+    plan = _offline(turn, command.portfolio) or plan_of(turn.state, turn.market, turn.at_ns, command.portfolio)
     automation = turn.state.portfolios[command.portfolio].settings.automation
     asks = command.scheduled and automation is not AutomationLevel.AUTO_EXECUTE
+    if isinstance(plan, Refusal):
+        if not command.scheduled:
+            return plan
+        turn.emit(RebalanceStarted(command.portfolio, command.by, asks, (), command.command_id, plan.message))
+        return f"waits: {plan.message}"
+    if not plan.is_due:
+        return f"nothing to do{_held_back(plan)}"
+    return _carry_out(turn, plan, command.command_id, command.by, asks=asks)
+
+
+def _carry_out(turn: Turn, plan: Plan, run_id: str, by: str, *, asks: bool) -> str:
+    """Record what was decided, reduce what is too much, and buy at once where nothing has to be waited for."""
     lines = tuple(RebalanceLine(line.instrument.instrument_id, line.target_fraction, line.actual_fraction, line.change_lots)
                   for line in plan.lines if line.change_lots)
-    turn.emit(RebalanceStarted(command.portfolio, command.by, asks, lines, command.command_id))
-    sold = [line.instrument.symbol for line in plan.lines if line.change_lots < 0 and _reduce(turn, command, line)]
+    turn.emit(RebalanceStarted(plan.portfolio, by, asks, lines, run_id))
+    sold = [line.instrument.symbol for line in plan.lines if line.change_lots < 0 and _reduce(turn, plan.portfolio, run_id, line)]
     if asks and sold:
-        turn.alert(AlertLevel.INFO, REBALANCE, command.portfolio, f"reduces {', '.join(sold)} to the targets")
-    _go_on(turn, command.portfolio)
-    run = turn.state.portfolios[command.portfolio].rebalance
+        turn.alert(AlertLevel.INFO, REBALANCE, plan.portfolio, f"reduces {', '.join(sold)} to the targets")
+    _go_on(turn, plan.portfolio)
+    run = turn.state.portfolios[plan.portfolio].rebalance
     assert run is not None
-    reducing = f"reducing {', '.join(sold)}" if sold else ""
-    turn.accept(command.command_id, f"{command.portfolio}: " + (run.outcome or f"{reducing}; what is short is bought after that"))
+    return run.outcome or f"reducing {', '.join(sold)}; what is short is bought after that"
 
 
 def _obstacle(turn: Turn, portfolio: str) -> Refusal | None:
     """Why nothing can begin now."""
     known = turn.state.portfolios[portfolio]
-    account = turn.state.account_of(portfolio)
     trading_state = turn.state.effective_state(portfolio)
     if known.rebalance is not None and known.rebalance.at_work:
         return Refusal("rebalance", "none at work", known.rebalance.run_id, f"{portfolio} is being rebalanced already")
@@ -64,6 +88,11 @@ def _obstacle(turn: Turn, portfolio: str) -> Refusal | None:
                        f"{portfolio} only monitors; change its automation level to trade")
     if trading_state is TradingState.HALTED or turn.state.flattening(portfolio):
         return Refusal("trading state", "ACTIVE or REDUCING", trading_state, f"{portfolio} is {trading_state}; resume first")
+    return None
+
+
+def _offline(turn: Turn, portfolio: str) -> Refusal | None:
+    account = turn.state.account_of(portfolio)
     if account.connectivity is not Connectivity.LIVE or not account.funded:
         return Refusal("connection", "live", account.connectivity,
                        f"{account.account} is {account.connectivity} ({account.connectivity_detail}); wait until it is live")
@@ -75,12 +104,12 @@ def _held_back(plan: Plan) -> str:
     return f" ({'; '.join(notes)})" if notes else ", everything is within its bands"
 
 
-def _reduce(turn: Turn, command: Rebalance, line: Line) -> bool:
+def _reduce(turn: Turn, portfolio: str, run_id: str, line: Line) -> bool:
     """Close the part of a position that is too much; whether that was taken up."""
     before = len(turn.effects)
     instrument = line.instrument
     commands.close_position(turn, ClosePosition(
-        _order_id(command.command_id, instrument.instrument_id), instrument.instrument_id, command.portfolio,
+        _order_id(run_id, instrument.instrument_id), instrument.instrument_id, portfolio,
         instrument.quantity(-line.change_lots), REBALANCE))
     answers = [effect.receipt for effect in turn.effects[before:] if isinstance(effect, Answer)]
     turn.effects[before:] = [effect for effect in turn.effects[before:] if not isinstance(effect, Answer)]
@@ -111,11 +140,26 @@ def _go_on(turn: Turn, portfolio: str) -> None:
     if turn.state.effective_state(portfolio) is TradingState.HALTED or turn.state.flattening(portfolio):
         _end(turn, portfolio, "trading was halted: nothing more was bought")
         return
+    if run.waits:
+        _try_again(turn, portfolio, run)
+        return
     cause = _waits(turn, portfolio, run)
     if not cause:
         _buy(turn, portfolio, run, settings.targets)
     elif turn.at_ns - run.started_at_ns >= PATIENCE_NS:
         _end(turn, portfolio, f"given up after {PATIENCE_NS // NS_PER_SECOND // 60} min: {cause}")
+
+
+def _try_again(turn: Turn, portfolio: str, run: RebalanceRun) -> None:
+    """Begin what could not begin for want of prices or the venue."""
+    plan = _offline(turn, portfolio) or plan_of(turn.state, turn.market, turn.at_ns, portfolio)
+    if not isinstance(plan, Refusal):
+        if plan.is_due:
+            _carry_out(turn, plan, run.run_id, run.by, asks=run.asks)
+        else:
+            _end(turn, portfolio, f"nothing to do{_held_back(plan)}")
+    elif turn.at_ns - run.started_at_ns >= PATIENCE_NS:
+        _end(turn, portfolio, "nothing was done", plan.message)
 
 
 def _waits(turn: Turn, portfolio: str, run: RebalanceRun) -> str:

@@ -7,6 +7,7 @@ runner in the composition root. A runner's job must be safe to begin anew: one t
 from collections.abc import Callable
 
 from engine import risk_monitor
+from engine.decide import rebalance
 from engine.effects import PerformJob
 from engine.schedule import JobState, judge, next_due_ns
 from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
@@ -15,7 +16,8 @@ from engine.service import AlertLevel, Refusal
 from engine.turn import Turn
 
 type Done = tuple[JobOutcome, str]
-IN_CORE: dict[JobKind, Callable[[Turn, Job], Done]] = {JobKind.RISK_MONITOR: risk_monitor.look}
+IN_CORE: dict[JobKind, Callable[[Turn, Job], Done]] = {
+    JobKind.RISK_MONITOR: risk_monitor.look, JobKind.REBALANCE: rebalance.as_job}
 
 NS_PER_MS = 1_000_000
 

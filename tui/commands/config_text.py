@@ -98,6 +98,10 @@ def _bounds(field: FieldInfo) -> str:
 
 
 def _item(value: Any) -> Item:
+    if isinstance(value, dict):
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table
     if isinstance(value, Decimal):
         whole = value == value.to_integral_value()
         return tomlkit.item(int(value) if whole else float(value))
