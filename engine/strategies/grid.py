@@ -1,7 +1,7 @@
 """Grid: buy one part at each step that the price falls below a centre, sell that part one step higher.
 
 Sources: the grid trading of DuPloy, The Expert4x Grid Trend Multiplier (2010), long side only; Chen, Chen and Jang, Dynamic
-Grid Trading Strategy (2022), for moving the centre. Steps are equal distances (arithmetic) or equal ratios (geometric); it acts
+Grid Trading Strategy (2025), for moving the centre. Steps are equal distances (arithmetic) or equal ratios (geometric); it acts
 at bar closes. Below the last step lies the stop for everything. Once nothing is held the centre moves to a close that lies
 `recentre_steps` above it, and after a stop to the close `pause_bars` later.
 """

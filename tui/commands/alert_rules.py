@@ -58,10 +58,11 @@ def switch(path: Path, rule_id: str, *, enabled: bool, as_json: bool) -> int:
 def _sent(path: Path, command: Command, *, as_json: bool) -> int:
     with engine_link(path) as link:
         receipt = link.send_now(command)
-    return _told(receipt, as_json=as_json)
+    return told_receipt(receipt, as_json=as_json)
 
 
-def _told(receipt: Receipt, *, as_json: bool) -> int:
+def told_receipt(receipt: Receipt, *, as_json: bool) -> int:
+    """Print a receipt; the exit status."""
     if as_json:
         print_json({"accepted": receipt.accepted, "receipt": receipt})
     if not receipt.accepted:
@@ -99,7 +100,7 @@ def read(path: Path, condition: str, portfolio: str, *, as_json: bool) -> int:
         rule = AlertRule(known.rule_id if known else "", parsed, known.portfolio if known else portfolio)
         receipt = link.send_now(ReadAlertRule(command_id(), rule))
     if as_json or not receipt.accepted:
-        return _told(receipt, as_json=as_json)
+        return told_receipt(receipt, as_json=as_json)
     print_table(words("condition", "reads", "holds"), [_reading_row(reading) for reading in receipt.readings],
                 empty=condition_text(parsed))
     print(receipt.text)

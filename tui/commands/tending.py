@@ -8,6 +8,7 @@ import typer
 from tui.commands.alert_group import alert
 from tui.commands.options import Json, Yes, home_of, leave
 from tui.commands.schedule_group import schedule
+from tui.commands.strategy_group import strategies
 
 journal = typer.Typer(help="The append-only record: verify, tail, export.", rich_markup_mode=None)
 config = typer.Typer(help="The configuration: check, show.", rich_markup_mode=None)
@@ -145,4 +146,5 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, init, locate)}
-GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "schedule": schedule}
+GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "schedule": schedule,
+          "strategies": strategies}

@@ -1,0 +1,118 @@
+"""Strategies on the command line: which there are, what each holds and last wanted, and switching one."""
+
+from pathlib import Path
+
+from engine.errors import UsageError
+from engine.inputs import EnableStrategy
+from engine.service import Snapshot, StrategyLine, StrategyView
+from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
+from tui.commands.alert_rules import told_receipt
+from tui.commands.link import command_id, engine_link
+from tui.commands.queries import snapshot_for
+from tui.formats import MISSING, moment, number
+from tui.printing import numbers, print_facts, print_json, print_table, words
+
+
+def list_strategies(path: Path, *, as_json: bool) -> None:
+    """Every configured strategy and what it holds."""
+    snapshot = snapshot_for(path)
+    found = snapshot.strategies if snapshot else ()
+    if as_json:
+        print_json(found)
+        return
+    columns = (*words("strategy", "rule", "portfolio", "runs", "symbol"), *numbers("held", "entry"), *words("last want (UTC)"),
+               *words("and what kept it"))
+    rows = [row for view in found for row in _rows(view)]
+    print_table(columns, rows, empty="no strategies; [[strategies]] in config.toml names them, `quarterdeck strategies rules` "
+                                     "lists what there is")
+
+
+def _rows(view: StrategyView) -> list[list[str]]:
+    runs = "yes" if view.enabled else "no"
+    head = [view.name, view.rule, view.portfolio, runs]
+    if not view.lines:
+        return [[*head, ", ".join(view.symbols), "", "", view.note or MISSING, ""]]
+    return [[*head, line.symbol, number(line.quantity), number(line.entry), _when(line), line.refusal or MISSING]
+            for line in view.lines]
+
+
+def _when(line: StrategyLine) -> str:
+    return moment(line.want_at_ns) if line.want_at_ns else MISSING
+
+
+def show(path: Path, name: str, *, as_json: bool) -> None:
+    """One strategy with everything known of it; or, by a rule's name, what that rule does and takes."""
+    snapshot = snapshot_for(path)
+    view = next((one for one in (snapshot.strategies if snapshot else ()) if one.name == name), None)
+    if view is None:
+        if name not in BUILT_IN:
+            raise UsageError(f"{name}: no such strategy; there is: {_names(snapshot)}")
+        _show_rule(built_in(name), as_json=as_json)
+        return
+    if as_json:
+        print_json(view)
+        return
+    facts = [("strategy", view.name), ("rule", view.rule), ("portfolio", view.portfolio),
+             ("runs", f"{'yes' if view.enabled else 'no'}{f', {view.note}' if view.note else ''}"),
+             ("warm-up", f"{view.warmup_bars} bars")]
+    facts += [(key, f"{value:g}") for key, value in view.params.items()]
+    for line in view.lines:
+        waiting = f", {line.waiting} on its way" if line.waiting else ""
+        held = f"{number(line.quantity)} at {number(line.entry)}" if line.quantity else "flat"
+        facts.append((line.symbol, f"{held}{waiting}; {line.bars} bars seen"))
+        if line.want:
+            facts.append(("  last want", f"{moment(line.want_at_ns)} UTC: {line.want}"))
+        if line.refusal:
+            facts.append(("  refused", line.refusal))
+    print_facts(facts)
+
+
+def _names(snapshot: Snapshot | None) -> str:
+    named = [one.name for one in snapshot.strategies] if snapshot else []
+    return ", ".join([*named, *BUILT_IN])
+
+
+def list_rules(*, as_json: bool) -> None:
+    """The built-in rules, each with what it does in a sentence."""
+    found = [built_in(name) for name in BUILT_IN]
+    if as_json:
+        print_json([_rule_facts(one) for one in found])
+        return
+    print_table(words("rule", "trades", "what it does"), [[one.name, _trades(one), _sentence(one)] for one in found], empty="")
+
+
+def _sentence(strategy: Strategy) -> str:
+    return strategy.about.split(". ", maxsplit=1)[0].partition(": ")[2].rstrip(".")
+
+
+def _trades(strategy: Strategy) -> str:
+    least, most = strategy.instruments
+    if strategy.kind == "rule":
+        return "each symbol"
+    return f"{least} together" if least == most else f"{least} to {most} together"
+
+
+def _rule_facts(strategy: Strategy) -> dict[str, object]:
+    defaults = params_of(strategy, {})._asdict()
+    return {"rule": strategy.name, "kind": strategy.kind, "about": strategy.about, "instruments": strategy.instruments,
+            "params": {name: {"default": value, "least": strategy.bounds[name].least, "largest": strategy.bounds[name].largest}
+                       if name in strategy.bounds else {"default": value} for name, value in defaults.items()}}
+
+
+def _show_rule(strategy: Strategy, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_rule_facts(strategy))
+        return
+    print_facts([("rule", strategy.name), ("trades", _trades(strategy)), ("about", strategy.about),
+                 ("warm-up", f"{strategy.warmup(strategy.params())} bars with these parameters")])
+    rows = [[name, f"{value:g}", f"{strategy.bounds[name].least:g}" if name in strategy.bounds else MISSING,
+             f"{strategy.bounds[name].largest:g}" if name in strategy.bounds else MISSING]
+            for name, value in strategy.params()._asdict().items()]
+    print_table((*words("parameter"), *numbers("default", "least", "largest")), rows, empty="no parameters")
+
+
+def switch(path: Path, name: str, *, enabled: bool, as_json: bool) -> int:
+    """Let a strategy run, or stop it; the exit status."""
+    with engine_link(path) as link:
+        receipt = link.send_now(EnableStrategy(command_id(), name, enabled))
+    return told_receipt(receipt, as_json=as_json)
