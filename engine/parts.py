@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from engine.inputs import Command, Settings
 from engine.market import NS_PER_DAY
-from engine.ports import Broker, Clock, Journal, MarketFeed, Notifier, Tape
+from engine.ports import Broker, Clock, History, Journal, MarketFeed, Notifier, Tape
 from engine.schedule_words import Job, JobKind
 from engine.service import Mode
 from engine.state import State
@@ -43,6 +43,7 @@ class EngineParts(NamedTuple):
     startup: tuple[Command, ...] = ()
     notifier: Notifier | None = None
     checkpoint: Callable[[State], None] | None = None
+    history: History | None = None
     halted_elsewhere: Callable[[], str] | None = None
     user_strategies: Mapping[str, Strategy] = {}
     day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from engine.analytics.records import Track
 from engine.inputs import (
     Bar,
     CancelAnswer,
@@ -19,6 +20,7 @@ from engine.inputs import (
 )
 from engine.instruments import Instrument
 from engine.orders import OrderIntent
+from engine.performance_words import PerformanceQuery
 from engine.units import Nanoseconds
 
 type VenueMessage = OrderReport | FillReported | ConnectionChanged | InstrumentsListed
@@ -125,6 +127,12 @@ class Journal(Protocol):
     async def retry(self) -> None:
         """After a failure: write what is still queued, in order; raises `JournalUnwritable` while that fails."""
         ...
+
+
+class History(Protocol):
+    """What was recorded of portfolios, for reports; called in any thread, and may take its time."""
+
+    def track(self, query: PerformanceQuery) -> Track: ...
 
 
 class Notifier(Protocol):

@@ -6,12 +6,12 @@ import threading
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
-from engine.errors import EngineUnreachable, QuarterdeckError
+from engine.errors import EngineUnreachable, QuarterdeckError, UsageError
 from engine.inputs import Bar, Command, PlaceOrder
 from engine.live_drive import LiveDrive
 from engine.market import MarketView
 from engine.parts import EngineParts
-from engine.service import OrderCard, Receipt, Refusal, Snapshot
+from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
 from engine.shell import STOPPED, Shell, log_failure
 from engine.state import State
 from engine.tape_drive import TapeDrive
@@ -102,6 +102,17 @@ class Engine:
 
     async def _bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         return self._shell.loop.market.bars(instrument_id, limit)
+
+    async def performance(self, query: PerformanceQuery) -> PerformanceView:
+        """A report, made beside the engine's loop: a stop does not wait for it."""
+        return await asyncio.to_thread(self._performance, query)
+
+    def _performance(self, query: PerformanceQuery) -> PerformanceView:
+        from engine.analytics.report import performance
+
+        if self.parts.history is None:
+            raise UsageError("this engine keeps no history to report on")
+        return performance(self.parts.history.track(query), self.parts.day_number, period=query.period, trips=query.trips)
 
     async def _in_engine[T](self, work: Coroutine[Any, Any, T]) -> T:
         if self._aio is None or self._shell.closed or self.finished.is_set() or self._aio.is_closed():

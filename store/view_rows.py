@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.events import Proposal
+from engine.analytics.records import fill_record, trip_record
+from engine.events import DayRolled, EquityMarked, Proposal
 from engine.orders import Order
 from engine.positions import RoundTrip
 from engine.state import Alert, SettledFill, State
@@ -48,7 +49,8 @@ ORDERS = Table("orders", """client_order_id TEXT, venue_order_id TEXT, portfolio
 
 FILLS = Table("fills", """account TEXT, instrument_id TEXT, trade_id TEXT, client_order_id TEXT, venue_order_id TEXT,
     portfolio TEXT, side TEXT, purpose TEXT, last_lots INTEGER, last_ticks INTEGER, quantity TEXT, price TEXT,
-    fee_minor INTEGER, maker INTEGER, source TEXT, at_ns INTEGER""", key_columns=3)
+    fee_minor INTEGER, maker INTEGER, source TEXT, at_ns INTEGER, symbol TEXT, strategy TEXT, decision TEXT,
+    notional_minor INTEGER, slippage_minor INTEGER""", key_columns=3)
 
 POSITIONS = Table("positions", """position_key TEXT, portfolio TEXT, account TEXT, instrument_id TEXT, strategy TEXT,
     lots INTEGER, quantity TEXT, cost_minor INTEGER, realized_minor INTEGER, fees_minor INTEGER, stop_ticks INTEGER,
@@ -57,7 +59,11 @@ POSITIONS = Table("positions", """position_key TEXT, portfolio TEXT, account TEX
 
 ROUND_TRIPS = Table("round_trips", """number INTEGER, portfolio TEXT, instrument_id TEXT, strategy TEXT, side INTEGER,
     lots INTEGER, quantity TEXT, opened_at_ns INTEGER, closed_at_ns INTEGER, realized_minor INTEGER, fees_minor INTEGER,
-    initial_risk_minor INTEGER, exit_reason TEXT""")
+    initial_risk_minor INTEGER, exit_reason TEXT, symbol TEXT, decision TEXT, entry_price REAL, exit_price REAL,
+    adverse_fraction REAL, favourable_fraction REAL, regime TEXT""")
+
+EQUITY = Table("equity", """portfolio TEXT, seq INTEGER, at_ns INTEGER, equity_minor INTEGER, adjusted_minor INTEGER,
+    gross_minor INTEGER""", key_columns=2)
 
 PORTFOLIOS = Table("portfolios", """portfolio TEXT, account TEXT, currency TEXT, minor_exponent INTEGER,
     cash_minor INTEGER, realized_minor INTEGER, fees_minor INTEGER, adjusted_minor INTEGER, automation TEXT,
@@ -69,7 +75,7 @@ ALERTS = Table("alerts", """alert_id TEXT, at_ns INTEGER, level TEXT, code TEXT,
 PROPOSALS = Table("proposals", """proposal_id TEXT, portfolio TEXT, symbol TEXT, side TEXT, quantity TEXT, origin TEXT,
     rationale TEXT, digest TEXT, status TEXT, status_reason TEXT, raised_at_ns INTEGER, expires_at_ns INTEGER""")
 
-TABLES = (ORDERS, FILLS, POSITIONS, ROUND_TRIPS, PORTFOLIOS, ALERTS, PROPOSALS)
+TABLES = (ORDERS, FILLS, POSITIONS, ROUND_TRIPS, EQUITY, PORTFOLIOS, ALERTS, PROPOSALS)
 
 
 def order_row(state: State, order: Order) -> Row:
@@ -86,10 +92,13 @@ def order_row(state: State, order: Order) -> Row:
 
 def fill_row(state: State, settled: SettledFill) -> Row:
     fill = settled.fill
+    order = state.order(fill.client_order_id)
+    record = fill_record(fill, order.intent if order else None, state.instruments[fill.instrument_id])
     return (fill.account, fill.instrument_id, fill.trade_id, fill.client_order_id, fill.venue_order_id,
             settled.portfolio, fill.side, settled.purpose, fill.last_lots, fill.last_ticks,
             _quantity(state, fill.instrument_id, fill.last_lots), _price(state, fill.instrument_id, fill.last_ticks),
-            fill.fee_minor, int(fill.maker), fill.source, fill.at_ns)
+            fill.fee_minor, int(fill.maker), fill.source, fill.at_ns, record.symbol, record.strategy, record.decision,
+            record.notional_minor, record.slippage_minor)
 
 
 def position_row(state: State, key: str) -> Row:
@@ -105,9 +114,19 @@ def position_row(state: State, key: str) -> Row:
 
 
 def round_trip_row(state: State, number: int, trip: RoundTrip) -> Row:
+    record = trip_record(trip, state.instruments[trip.instrument_id])
     return (number, trip.portfolio, trip.instrument_id, trip.strategy, trip.side, trip.lots,
             _quantity(state, trip.instrument_id, trip.lots), trip.opened_at_ns, trip.closed_at_ns, trip.realized_minor,
-            trip.fees_minor, trip.initial_risk_minor, trip.exit_reason)
+            trip.fees_minor, trip.initial_risk_minor, trip.exit_reason, record.symbol, record.decision, record.entry_price,
+            record.exit_price, record.adverse_fraction, record.favourable_fraction, record.regime)
+
+
+def equity_rows(state: State, event: EquityMarked | DayRolled) -> list[Row]:
+    """What each portfolio that an event tells of is worth, with all that was ever paid into it; the size of what it holds is
+    not known where only the day's beginning was recorded."""
+    gross = event.gross_minor if isinstance(event, EquityMarked) else {}
+    return [(name, state.seq, state.at_ns, equity, state.portfolios[name].adjusted_minor, gross.get(name))
+            for name, equity in event.equity_minor.items() if name in state.portfolios]
 
 
 def portfolio_row(state: State, name: str) -> Row:

@@ -5,12 +5,13 @@ themselves: so the tables say what the engine's state said, and never another th
 """
 
 import sqlite3
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.apply import apply
 from engine.errors import JournalDamaged
-from engine.events import VERSIONS, Recorded, decode
+from engine.events import VERSIONS, DayRolled, EquityMarked, Recorded, decode
 from engine.ports import JournalRow
 from engine.state import State
 from store import view_rows
@@ -19,7 +20,7 @@ from store.migrations import migrate
 from store.read import journal_rows
 from store.upcasters import Upcasters
 
-VIEWS_VERSION = 1
+VIEWS_VERSION = 2
 CHUNK_ROWS = 100  # fewer than the closed orders and fills that a state keeps, so that none is missed between two looks
 
 
@@ -55,13 +56,11 @@ def views_current(path: Path) -> bool:
     """Whether the views of a journal are of this version and stand at its newest row; false where they must be rebuilt."""
     connection = open_reader(path)
     try:
-        newest = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
-        found = _standing(connection)
+        return stands(connection)
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
     finally:
         connection.close()
-    return found == (VIEWS_VERSION, newest) or (found is None and newest == 0)
 
 
 def rebuild_views(path: Path, upcasters: Upcasters | None = None) -> State:
@@ -85,6 +84,28 @@ def rebuild_views(path: Path, upcasters: Upcasters | None = None) -> State:
     finally:
         connection.close()  # an open transaction is undone with it
     return state
+
+
+class FoldedViews:
+    """The views of a journal that has none of its own (a replay's), in memory; `catch_up` folds what has come since."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self.connection.close)
+        self._state = State()
+        _create(self.connection)
+
+    def catch_up(self, path: Path) -> None:
+        """Fold the rows that are new; raises `JournalDamaged` at one that is not what was written."""
+        for chunk in _chunks(Upcasters(VERSIONS).rows(journal_rows(path, self._state.seq + 1))):
+            self._state = _project(self.connection, self._state, chunk)
+
+
+def stands(connection: sqlite3.Connection) -> bool:
+    """Whether the views on a connection are of this version and stand at its journal's newest row."""
+    newest = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
+    found = _standing(connection)
+    return found == (VIEWS_VERSION, newest) or (found is None and newest == 0)
 
 
 def _standing(connection: sqlite3.Connection) -> tuple[int, int] | None:
@@ -120,7 +141,10 @@ def _project(connection: sqlite3.Connection, before: State, rows: Sequence[Journ
     state = before
     for row in rows:
         last = state
-        state = apply(last, Recorded(row.seq, row.at_ns, decode(row.kind, row.payload)))
+        event = decode(row.kind, row.payload)
+        state = apply(last, Recorded(row.seq, row.at_ns, event))
+        if isinstance(event, EquityMarked | DayRolled):
+            view_rows.EQUITY.put(connection, view_rows.equity_rows(state, event))
         if state.recent_fills is not last.recent_fills:
             view_rows.FILLS.put(connection, [view_rows.fill_row(state, state.recent_fills[-1])])
         if trips := state.round_trip_count - last.round_trip_count:

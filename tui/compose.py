@@ -34,6 +34,7 @@ from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
 from store.backup import scheduled_backup
 from store.halt_flag import clear_halt, read_halt
+from store.history import StoredHistory
 from store.home import Home
 from store.journal import SqliteJournal
 from store.memory import MemoryJournal
@@ -172,7 +173,8 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         require_known_calendars(config.jobs())
         parts = engine_parts(home, config, real, journal, state, warm_bars)._replace(
             keeps_schedule=serve, job_runners=job_runners(home, config),
-            startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home))
+            startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home),
+            history=StoredHistory(home.journal))
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, real.release)
     except BaseException:
         checkpoints.close()

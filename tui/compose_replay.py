@@ -20,6 +20,7 @@ from engine.instruments import Instrument
 from engine.parts import EngineParts
 from engine.runner import Engine
 from engine.service import Mode
+from store.history import StoredHistory
 from store.home import Home
 from store.journal import SqliteJournal
 from tui.commands.script import read_script
@@ -106,7 +107,8 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
             clock=VirtualClock(), journal=journal, engine_id=journal.engine_id, version=VERSION, mode=Mode.REPLAY,
             settings=settings, brokers=(_broker(home, config, settings.portfolios[0], tape, wish.cash),), state=state,
             tape=tape, speed=wish.pace, script=tuple(one for one in script if one[0] >= state.at_ns),
-            checkpoint=checkpoints, day_number=day_number_in(config.engine.new_day_zone), sessions=session_bounds)
+            checkpoint=checkpoints, history=StoredHistory(home.journal), sessions=session_bounds,
+            day_number=day_number_in(config.engine.new_day_zone))
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
     except BaseException:
         checkpoints.close()

@@ -36,6 +36,7 @@ from tui.control_protocol import (
     finite_card,
     hello_params_decoder,
     order_decoder,
+    performance_query_decoder,
     request_decoder,
     result_line,
     snapshot_line,
@@ -154,6 +155,8 @@ class ControlServer:
                 if not 1 <= wanted.limit <= MAX_BARS:
                     raise _CallFailed(INVALID_PARAMS, f"bars: limit is {wanted.limit}; allowed is 1 to {MAX_BARS}")
                 return list(await self._service.bars(wanted.instrument_id, wanted.limit))
+            case "performance":
+                return await self._service.performance(performance_query_decoder.decode(request.params))
             case _:
                 raise _CallFailed(METHOD_UNKNOWN, f'there is no method "{request.method}"')
 

@@ -17,7 +17,7 @@ import msgspec
 
 from engine.errors import EngineUnreachable
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import OrderCard, Receipt, Refusal, Snapshot
+from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
 from tui.control_protocol import (
     MAX_RESPONSE_BYTES,
     PROTOCOL,
@@ -25,6 +25,7 @@ from tui.control_protocol import (
     bars_decoder,
     exception_of,
     hello_decoder,
+    performance_decoder,
     receipt_decoder,
     reply_decoder,
     request_line,
@@ -116,6 +117,9 @@ class ControlClient:
 
     async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         return bars_decoder.decode(await self._called("bars", {"instrument_id": instrument_id, "limit": limit}))
+
+    async def performance(self, query: PerformanceQuery) -> PerformanceView:
+        return performance_decoder.decode(await self._called("performance", query))
 
     # ---- blocking twins for commands ---------------------------------------------------------------------------------
 

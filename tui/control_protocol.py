@@ -1,7 +1,7 @@
 """The control socket's messages: JSON-RPC 2.0, one object a line, over a Unix socket.
 
-Methods: hello, ping, snapshot, subscribe, send, what_if, bars, stop. After `subscribe` the server sends notifications
-named "snapshot", at most ten a second and only the newest.
+Methods: hello, ping, snapshot, subscribe, send, what_if, bars, performance, stop. After `subscribe` the server sends
+notifications named "snapshot", at most ten a second and only the newest.
 """
 
 import math
@@ -11,7 +11,7 @@ import msgspec
 
 from engine import errors
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import Mode, OrderCard, ProposalView, Receipt, Refusal, Snapshot
+from engine.service import Mode, OrderCard, PerformanceQuery, PerformanceView, ProposalView, Receipt, Refusal, Snapshot
 
 PROTOCOL = 1
 MAX_REQUEST_BYTES = 1 << 20
@@ -82,6 +82,8 @@ reply_decoder = msgspec.json.Decoder(Reply)
 command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 order_decoder = msgspec.json.Decoder(PlaceOrder)
 bars_params_decoder = msgspec.json.Decoder(BarsParams)
+performance_query_decoder = msgspec.json.Decoder(PerformanceQuery)
+performance_decoder = msgspec.json.Decoder(PerformanceView)
 hello_params_decoder = msgspec.json.Decoder(HelloParams)
 snapshot_decoder = msgspec.json.Decoder(Snapshot)
 receipt_decoder = msgspec.json.Decoder(Receipt)

@@ -89,13 +89,17 @@ class Track(NamedTuple):
 
 def trip_record(trip: RoundTrip, instrument: Instrument, regime: str = "") -> TripRecord:
     """A round trip of the engine, in prices."""
-    tick = float(instrument.tick_size)
     adverse, favourable = excursions(trip.side, trip.entry_ticks, trip.low_ticks, trip.high_ticks)
     return TripRecord(
         trip.instrument_id, instrument.symbol, trip.strategy, trip.decision or "unknown", trip.side,
-        float(instrument.quantity(trip.lots)), trip.opened_at_ns, trip.closed_at_ns, trip.entry_ticks * tick,
-        trip.exit_ticks * tick, trip.realized_minor, trip.fees_minor, trip.initial_risk_minor, trip.exit_reason, adverse,
-        favourable, regime)
+        float(instrument.quantity(trip.lots)), trip.opened_at_ns, trip.closed_at_ns, _price(trip.entry_ticks, instrument),
+        _price(trip.exit_ticks, instrument), trip.realized_minor, trip.fees_minor, trip.initial_risk_minor, trip.exit_reason,
+        adverse, favourable, regime)
+
+
+def _price(ticks: float, instrument: Instrument) -> float:
+    """An average price, without the last digits that binary fractions leave behind."""
+    return float(f"{ticks * float(instrument.tick_size):.12g}")
 
 
 def excursions(side: int, entry_ticks: float, low_ticks: Ticks, high_ticks: Ticks) -> tuple[float | None, float | None]:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import OrderCard, Receipt, Refusal, Snapshot
+from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
+from tests.tui.performance_views import performance_view
 from tests.tui.views import bars, card, snapshot
 
 type Answer = Callable[[Command], Receipt | Exception]
@@ -20,6 +21,8 @@ class ScriptedService:
         self.answer: Answer = lambda command: Receipt(command.command_id, accepted=True, seq=1)
         self.hold: asyncio.Event | None = None
         self.preview: OrderCard | Refusal = card()
+        self.queries: list[PerformanceQuery] = []
+        self.report: PerformanceView | Exception = performance_view()
         self.ended = False
         self.failure: Exception | None = None
         self._changed = asyncio.Event()
@@ -65,6 +68,12 @@ class ScriptedService:
     async def what_if(self, order: PlaceOrder) -> OrderCard | Refusal:
         self.asked.append(order)
         return self.preview
+
+    async def performance(self, query: PerformanceQuery) -> PerformanceView:
+        self.queries.append(query)
+        if isinstance(self.report, Exception):
+            raise self.report
+        return self.report
 
     async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         last = next((quote.last for quote in self.newest.quotes if quote.instrument_id == instrument_id), None)

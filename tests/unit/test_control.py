@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.errors import EngineUnreachable, HomeLocked, JournalUnwritable, StoreError
+from engine.errors import EngineUnreachable, HomeLocked, JournalUnwritable, StoreError, UsageError
 from engine.inputs import (
     AutomationLevel,
     Bar,
@@ -30,7 +30,18 @@ from engine.inputs import (
     TrailSpec,
 )
 from engine.orders import Side
-from engine.service import AccountView, HealthView, Mode, OrderCard, Receipt, Refusal, Snapshot
+from engine.service import (
+    AccountView,
+    FigureView,
+    HealthView,
+    Mode,
+    OrderCard,
+    PerformanceQuery,
+    PerformanceView,
+    Receipt,
+    Refusal,
+    Snapshot,
+)
 from tui.control import MAX_CONNECTIONS, ControlServer
 from tui.control_client import ControlClient
 from tui.control_protocol import MAX_REQUEST_BYTES, PROTOCOL, Hello
@@ -82,6 +93,12 @@ class HeldService:
     async def what_if(self, order: PlaceOrder) -> OrderCard | Refusal:
         return Refusal("size", "0.25", "0.5", f"{order.symbol} is too large")
 
+    async def performance(self, query: PerformanceQuery) -> PerformanceView:
+        if query.portfolio == "nowhere":
+            raise UsageError("--portfolio nowhere: no such portfolio")
+        figures = (FigureView("sharpe", "Sharpe", "ratio", None, "needs at least two days"),)
+        return PerformanceView(query.portfolio, "USD", 2, query.from_ns, query.to_ns, 3, 252, query.period, figures)
+
     async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         return [Bar(instrument_id, 0, 60, 1, 3, 1, 2, limit)]
 
@@ -123,6 +140,16 @@ def raw_exchange(path: Path, line: bytes) -> dict[str, object]:
 
 def test_socket_is_only_for_its_owner(server: Path) -> None:
     assert stat.S_IMODE(server.stat().st_mode) == 0o600
+
+
+def test_a_report_crosses_the_socket(client: ControlClient) -> None:
+    report = asyncio.run(client.performance(PerformanceQuery("main", 5, 9, "week")))
+    assert (report.name, report.from_ns, report.period) == ("main", 5, "week")
+    figure = report.figure("sharpe")
+    assert figure is not None
+    assert (figure.value, figure.why) == (None, "needs at least two days")
+    with pytest.raises(UsageError, match="no such portfolio"):
+        asyncio.run(client.performance(PerformanceQuery("nowhere")))
 
 
 def test_commands_arrive_whole(client: ControlClient, service: HeldService) -> None:
