@@ -14,6 +14,7 @@ from engine.inputs import Connectivity, TradingState
 from engine.service import FlattenLine, FlattenView, Mode, Snapshot, StopHome
 from tests.tui.driving import Driver, driving
 from tests.tui.risk_book import crowded_book
+from tests.tui.test_schedule import WITH_JOBS
 from tests.tui.views import NOW_NS, account, position, snapshot
 
 PICTURES = Path(__file__).parent / "screens"
@@ -49,6 +50,7 @@ EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quo
     ("risk-80x24", (80, 24), ("r",), CROWDED, {}),
     ("risk-correlation-80x24", (80, 24), ("r", "n", "n", "n", "n", "n"), CROWDED, {}),
     ("risk-160x45", (160, 45), ("r",), CROWDED, {}),
+    ("schedule-80x24", (80, 24), ("S",), WITH_JOBS, {}),
     ("too-small", (50, 12), (), None, {}),
 ])
 async def test_screen(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,

@@ -340,6 +340,11 @@ class Workstation(Screen[None]):
 
         self.app.push_screen(RiskScreen(self.portfolio or "main"))
 
+    def action_schedule(self) -> None:
+        from tui.screens.schedule import ScheduleScreen
+
+        self.app.push_screen(ScheduleScreen())
+
     def action_filter(self) -> None:
         from tui.screens.filter import FilterDialog
 
