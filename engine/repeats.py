@@ -2,10 +2,9 @@
 person lets it go on.
 
 The same way is the same instrument on the same side. What counts is an entry that executed, in whole or in part, without a
-person having approved it, within `repeat_seconds`, and since the strategy was last let go. Exits are never counted nor held back.
+person having approved it, within `repeat_seconds`, and since the strategy was last let go; an order worked off in slices is one
+execution. Exits are never counted nor held back.
 """
-
-from collections import Counter
 
 from engine.inputs import AutomationLevel
 from engine.limits import check
@@ -25,16 +24,18 @@ def is_throttled(portfolio: PortfolioState, strategy: str) -> bool:
         and settings.automation is AutomationLevel.AUTO_EXECUTE
 
 
-def repeats(state: State, at_ns: Nanoseconds, name: str) -> Counter[tuple[str, str, int]]:
-    """How often each strategy of a portfolio has entered each way lately: by strategy, instrument and sign of the side."""
+def repeats(state: State, at_ns: Nanoseconds, name: str) -> dict[tuple[str, str, int], dict[str, None]]:
+    """What each strategy of a portfolio has entered each way lately, by strategy, instrument and sign of the side: the ids of the
+    orders, or of the orders that they were slices of."""
     portfolio = state.portfolios[name]
     since_ns = at_ns - seconds_to_ns(portfolio.settings.limits.repeat_seconds)
-    counts: Counter[tuple[str, str, int]] = Counter()
+    found: dict[tuple[str, str, int], dict[str, None]] = {}
     for order in (*state.orders.values(), *state.closed.values()):
-        if order.intent.portfolio == name and _counts(portfolio, order, since_ns):
-            intent = order.intent
-            counts[intent.strategy, intent.instrument_id, intent.side.sign] += 1
-    return counts
+        intent = order.intent
+        if intent.portfolio == name and _counts(portfolio, order, since_ns):
+            ways = found.setdefault((intent.strategy, intent.instrument_id, intent.side.sign), {})
+            ways[intent.slice_of or intent.client_order_id] = None
+    return found
 
 
 def _counts(portfolio: PortfolioState, order: Order, since_ns: Nanoseconds) -> bool:
@@ -60,7 +61,8 @@ def repeat_check(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> Check
     if not is_throttled(portfolio, intent.strategy):
         return None
     most = portfolio.settings.limits.max_repeated_executions
-    count = repeats(state, at_ns, intent.portfolio)[intent.strategy, intent.instrument_id, intent.side.sign]
+    same = repeats(state, at_ns, intent.portfolio).get((intent.strategy, intent.instrument_id, intent.side.sign), {})
+    count = sum(1 for order_id in same if order_id != intent.slice_of)
     return check("repeated execution", count < most, most, count, told(state, intent, count, most))
 
 

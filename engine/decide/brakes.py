@@ -106,14 +106,15 @@ def _begin_pause(turn: Turn, name: str) -> None:
 
 def _stop_what_repeats(turn: Turn, name: str) -> None:
     """Stop each strategy that has entered one way too often, withdraw its entries, and leave the others alone."""
-    most = turn.state.portfolios[name].settings.limits.max_repeated_executions
+    limits = turn.state.portfolios[name].settings.limits
+    most = limits.max_repeated_executions
     if not most:
         return
-    for (strategy, instrument_id, sign), count in repeats.repeats(turn.state, turn.at_ns, name).items():
-        if count < most or repeats.is_stopped(turn.state.portfolios[name], strategy):
+    for (strategy, instrument_id, sign), same in repeats.repeats(turn.state, turn.at_ns, name).items():
+        if len(same) < most or repeats.is_stopped(turn.state.portfolios[name], strategy):
             continue
         symbol, side = turn.state.instruments[instrument_id].symbol, "BUY" if sign > 0 else "SELL"
-        cause = f"{side} {symbol} executed {count} times within {turn.state.portfolios[name].settings.limits.repeat_seconds:g} s"
+        cause = f"{side} {symbol} executed {len(same)} times within {limits.repeat_seconds:g} s"
         equity = equity_minor(turn.state, turn.market, name)
         turn.emit(BrakeSet(name, repeats.BRAKE + strategy, BrakeLevel.STOPPED, f"{cause}, limit {most}", equity, equity))
         turn.alert(AlertLevel.ERROR, "repeats", f"{name} {strategy}", f"{cause}, limit {most}: stopped until a person resumes")

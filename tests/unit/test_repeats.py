@@ -3,10 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from engine.events import BrakeSet, CancelRequested
 from engine.inputs import AutomationLevel, ClosePosition, Limits, SetTradingState, TradingState
 from engine.orders import OrderKind, Purpose, Side
-from engine.repeats import BRAKE
+from engine.repeats import BRAKE, repeats
 from engine.risk_views import risk_view
 from engine.service import BrakeLevel, Refusal
 from tests.unit.engine_desk import Desk, alerts, bought, fold, rows_of, settings_of
@@ -120,6 +122,20 @@ def test_a_persons_approval_is_no_repetition_and_it_can_be_off() -> None:
     assert all(asked.do(bought(f"p{place}", 5, "90", origin="dca")).proposal_id for place in range(MOST + 2))
     off = desk_of(max_repeated_executions=0)
     assert [execute(off, f"o{place}") for place in range(MOST + 2)] == [None] * (MOST + 2)
+
+
+def test_slices_of_one_order_are_one_execution() -> None:
+    desk = desk_of()
+    for place in range(MOST + 2):
+        entry = desk.enter(f"s{place}", 5, "90", origin="dca")
+        order = desk.order(entry)
+        sliced = replace(order, intent=replace(order.intent, slice_of="parent"))
+        desk.changed(closed={**desk.state.closed, order.client_order_id: sliced})
+    (same,) = repeats(desk.state, desk.at_ns, "main").values()
+    assert list(same) == ["parent"]
+    desk.beat()
+    assert not stopped(desk)
+    assert execute(desk, "another") is None
 
 
 def test_the_two_directions_are_two_ways() -> None:
