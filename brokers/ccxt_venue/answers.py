@@ -50,6 +50,8 @@ _OS_ERRORS: Final = {"ConnectionRefusedError": "refused", "gaierror": "no such h
 
 _DUPLICATE: Final = re.compile(
     r"duplicate (order sent|cl_?ord_?id|client ?_?order ?_?id)|client ?_?order ?_?id.{0,20}already", re.IGNORECASE)
+# binance's "no right to do this": once a key was seen to work, ccxt takes it for a ban, which would leave an order's fate open
+_NO_RIGHT: Final = re.compile(r'"code"\s*:\s*-2015\b')
 _ADDRESS: Final = re.compile(r"\b(?:https?|wss?)://\S+")
 _MESSAGE: Final = re.compile(r'"(?:msg|message)"\s*:\s*"([^"]+)"')
 _CODE: Final = re.compile(r'"code"\s*:\s*"?(-?\w+)')
@@ -66,7 +68,7 @@ def answer_of(error: BaseException) -> SubmitAnswer:
     outcome = outcome_of(error)
     if is_a(error, "ExchangeError") and _DUPLICATE.search(str(error)):
         return Duplicate()  # some venues say it in words only
-    if outcome is Outcome.REFUSED:
+    if outcome is Outcome.REFUSED or (is_a(error, "DDoSProtection") and _NO_RIGHT.search(str(error))):
         return Refused(reason_of(error), code_of(error))
     if outcome is Outcome.DUPLICATE:
         return Duplicate()
@@ -111,8 +113,8 @@ def code_of(error: BaseException) -> str:
 def cause_of(error: BaseException) -> str:
     """Why there was no answer: the class and the venue's words, or what kept a connection from being made."""
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not valid: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
+            return f"the venue's certificate is not valid: {cause.verify_message}"
     if never_connected(error):
         return f"no connection ({_OS_ERRORS.get(type(_innermost(error)).__name__, 'nobody answers')})"
     return f"{type(error).__name__}: {reason_of(error)}"

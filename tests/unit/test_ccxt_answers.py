@@ -5,7 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from brokers.ccxt_venue.answers import OUTCOMES, HeldBack, Outcome, answer_of, code_of, never_connected, outcome_of, reason_of
+from brokers.ccxt_venue.answers import (
+    OUTCOMES,
+    HeldBack,
+    Outcome,
+    answer_of,
+    cause_of,
+    code_of,
+    never_connected,
+    outcome_of,
+    reason_of,
+)
 from engine.inputs import Duplicate, NotSent, Refused, Unanswered
 
 REFUSED, UNANSWERED, NOT_SENT = Outcome.REFUSED, Outcome.UNANSWERED, Outcome.NOT_SENT
@@ -84,6 +94,14 @@ def test_a_duplicate_told_in_words_is_good_news(text: str) -> None:
     assert answer_of(InvalidOrder(text)) == Duplicate()
 
 
+def test_a_key_without_the_right_is_refused_and_a_ban_is_not() -> None:
+    from ccxt.base.errors import DDoSProtection
+
+    text = 'binance {"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
+    assert answer_of(DDoSProtection(text)) == Refused("Invalid API-key, IP, or permissions for action.", "-2015")
+    assert isinstance(answer_of(DDoSProtection('binance {"code":-1003,"msg":"Way too many requests."}')), Unanswered)
+
+
 def test_a_refusal_has_the_venues_words_and_no_address() -> None:
     from ccxt.base.errors import BadRequest, InvalidOrder
 
@@ -117,6 +135,8 @@ def test_no_connection_is_not_sent_and_a_lost_one_is_unanswered() -> None:
     assert isinstance(answer_of(raised_from(RequestTimeout("x"), aiohttp.SocketTimeoutError())), Unanswered)
     assert isinstance(answer_of(raised_from(ExchangeNotAvailable("x"), aiohttp.ServerDisconnectedError())), Unanswered)
     assert not never_connected(TimeoutError())
+    assert cause_of(raised_from(ExchangeNotAvailable("x"), refused)) == "no connection (refused)"
+    assert cause_of(raised_from(ExchangeNotAvailable("x"), socket.gaierror(-2, "no such name"))) == "no connection (no such host)"
 
 
 def test_what_our_own_limiter_held_back_was_not_sent() -> None:

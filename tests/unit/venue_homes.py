@@ -203,6 +203,24 @@ def home_with(path: Path, config: str, *accounts: str, key: Key | None = None) -
     return home
 
 
+@contextmanager
+def quoting(tell: Callable[[], None], every_seconds: float = 0.05) -> Iterator[None]:
+    """Have a venue tell its price again and again, whenever somebody comes to listen."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(every_seconds):
+            tell()
+
+    thread = threading.Thread(target=work, name="quoting")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(DEADLINE_SECONDS)
+
+
 def until(link: EngineLink, condition: Callable[[Snapshot], bool], nudge: Callable[[], None] = lambda: None) -> Snapshot:
     """The first snapshot that meets a condition; `nudge` is called before each look."""
     deadline = time.monotonic() + DEADLINE_SECONDS

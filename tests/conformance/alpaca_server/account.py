@@ -73,6 +73,7 @@ class ServedAccount:
         self.coin_fee = ZERO
         self.charged: dict[str, Decimal] = {}
         self.real_time = False
+        self.may_trade = True
         self._publish = publish
 
     # ---- the market moves ----
@@ -106,6 +107,8 @@ class ServedAccount:
 
     def place(self, body: dict[str, Any]) -> Answer:
         """`POST /v2/orders`."""
+        if not self.may_trade:
+            return error(403, "new orders are rejected by user request", 40310000)
         problem = self._problem(body)
         if problem is not None:
             return problem
@@ -230,8 +233,9 @@ class ServedAccount:
         return found
 
     def account(self) -> dict[str, Any]:
-        return {"id": str(uuid.uuid5(SPACE, "account")), "status": "ACTIVE", "currency": "USD", "trading_blocked": False,
-                "account_blocked": False, "cash": text(Decimal(self.venue.totals().cash_minor).scaleb(-4))}
+        return {"id": str(uuid.uuid5(SPACE, "account")), "status": "ACTIVE", "currency": "USD",
+                "trading_blocked": not self.may_trade, "account_blocked": False,
+                "cash": text(Decimal(self.venue.totals().cash_minor).scaleb(-4))}
 
     def asset(self, instrument: Instrument) -> dict[str, Any]:
         coin_terms = {} if instrument.asset_class is AssetClass.EQUITY else {

@@ -36,6 +36,8 @@ class BinanceVenue(LocalVenue):
     """binance, for one account and one market."""
 
     orders_a_page = 500
+    market_status = "TRADING"
+    may_trade = True
 
     def routes(self) -> None:
         router = self.app.router
@@ -52,6 +54,7 @@ class BinanceVenue(LocalVenue):
         router.add_delete("/api/v3/openOrders", self.signed(self.cancel_open_orders))
         router.add_get("/api/v3/allOrders", self.signed(self.all_orders))
         router.add_get("/api/v3/myTrades", self.signed(self.my_trades))
+        router.add_get("/sapi/v1/account/apiRestrictions", self.signed(self.key_rights))
         router.add_get("/ws-api/v3", self.user_stream)
         router.add_get("/ws/{number}", self.market_stream)
 
@@ -63,8 +66,9 @@ class BinanceVenue(LocalVenue):
     async def exchange_info(self, _: web.Request) -> web.Response:
         def market(base: str, quote: str) -> dict[str, Any]:
             return {
-                "symbol": base + quote, "status": "TRADING", "baseAsset": base, "baseAssetPrecision": 8, "quoteAsset": quote,
-                "quotePrecision": 8, "quoteAssetPrecision": 8, "isSpotTradingAllowed": True, "isMarginTradingAllowed": False,
+                "symbol": base + quote, "status": self.market_status, "baseAsset": base, "baseAssetPrecision": 8,
+                "quoteAsset": quote, "quotePrecision": 8, "quoteAssetPrecision": 8,
+                "isSpotTradingAllowed": True, "isMarginTradingAllowed": False,
                 "orderTypes": [*KINDS, "TAKE_PROFIT", "TAKE_PROFIT_LIMIT", "LIMIT_MAKER"], "permissions": ["SPOT"],
                 "filters": [
                     {"filterType": "PRICE_FILTER", "minPrice": "0.01000000", "maxPrice": "10000.00000000",
@@ -131,12 +135,18 @@ class BinanceVenue(LocalVenue):
             raise BinanceError(-1121, "Invalid symbol.")
         return params
 
+    def key_rights(self, _: dict[str, str]) -> Any:
+        return {"ipRestrict": True, "enableReading": True, "enableWithdrawals": False,
+                "enableSpotAndMarginTrading": self.may_trade}
+
     def account(self, _: dict[str, str]) -> Any:
         return {"canTrade": True, "accountType": "SPOT", "updateTime": self.backing.now_ms(), "balances": [
             {"asset": asset, "free": f"{self.backing.balance(asset):.8f}", "locked": "0.00000000"}
             for asset in ("BTC", "USD", "BNB")]}
 
     def new_order(self, params: dict[str, str]) -> Any:
+        if not self.may_trade:
+            raise BinanceError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
         quantity = Decimal(params["quantity"])
         client_id = params["newClientOrderId"]
         known = self.backing.by_client(client_id)
