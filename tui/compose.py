@@ -228,11 +228,12 @@ def _journal_failed(error: Exception) -> None:
 
 
 @contextmanager
-def short_engine(home: Home, portfolio: str = "") -> Iterator[EngineLink]:
+def short_engine(home: Home, portfolio: str = "", warm_bars: int = 0) -> Iterator[EngineLink]:
     """An engine for one command: on the home, fully journaled, ended with the block. What it has to say goes to the home's log,
     since a command says one line. Raises `VenueUnreachable` where the account of a named portfolio cannot be opened."""
     config = load_config(home.config)
-    with quiet_log(home.logs), open_engine(home, config, serve=False, warm_bars=COMMAND_WARM_BARS) as running:
+    with quiet_log(home.logs), open_engine(home, config, serve=False,
+                                            warm_bars=max(warm_bars, COMMAND_WARM_BARS)) as running:
         _require_open(running, config, portfolio)
         flag = read_halt(home)
         if flag is not None:

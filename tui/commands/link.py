@@ -84,9 +84,9 @@ def look(path: Path) -> Looked:
 
 
 @contextmanager
-def engine_link(path: Path, portfolio: str = "") -> Iterator[Link]:
+def engine_link(path: Path, portfolio: str = "", warm_bars: int = 0) -> Iterator[Link]:
     """An engine to give commands to: the running one, else a short one that ends with the block. Raises `VenueUnreachable`
-    where that one cannot open the account of a named portfolio."""
+    where that one cannot open the account of a named portfolio; `warm_bars` is how much history it should know at least."""
     from store.home import open_home
 
     home = open_home(path)
@@ -99,5 +99,5 @@ def engine_link(path: Path, portfolio: str = "") -> Iterator[Link]:
         return
     from tui.compose import short_engine
 
-    with short_engine(home, portfolio) as link:
+    with short_engine(home, portfolio, warm_bars) as link:
         yield link
