@@ -13,26 +13,27 @@ from brokers.paper.records import PaperOptions
 from engine.apply import apply
 from engine.clocks import VirtualClock
 from engine.events import Recorded, decode
-from engine.heat import bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of
-from engine.inputs import AutomationLevel, Bar, Limits, MarketItem, TradingState
+from engine.inputs import AutomationLevel, Bar, MarketItem, MarketTrade, TradingState
 from engine.kernel.exits import NO_EXIT, exit_on_price
-from engine.limits import exposure_of
-from engine.market import MarketView
 from engine.orders import OrderIntent, Purpose
 from engine.parts import EngineParts
 from engine.positions import exit_state
-from engine.protection import IN_FLIGHT
+from engine.protection import IN_FLIGHT, REDUCING_ONCE
 from engine.runner import Engine
 from engine.service import Mode, StopHome
 from engine.state import State, encode_state
-from engine.valuation import equity_minor, fraction, heat_minor
-from store.memory import JournalCrashed, MemoryJournal
+from engine.units import NS_PER_SECOND
+from store.memory import JournalCrashed
 from tests.simulation.alerts import fired_too_often
 from tests.simulation.faults import FaultyBroker
-from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, WorldTape, instruments, script, settings
+from tests.simulation.limit_checks import beyond_limits
+from tests.simulation.row_checks import RowChecks, WatchedJournal
+from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, Silence, WorldTape, instruments, script, settings, silences
 
 FAULT_RATE = 0.12
 MOST_CRASHES = 4
+SKEWS_NS = (0, 0, -200 * NS_PER_SECOND, -40 * NS_PER_SECOND, 40 * NS_PER_SECOND, 200 * NS_PER_SECOND)
+LEAVING_SECONDS = 30
 CAPABILITIES = (
     PaperOptions(), PaperOptions(), PaperOptions(bracket=False), PaperOptions(bracket=False, oco=False),
     PaperOptions(stop=False, bracket=False, oco=False), PaperOptions(reduce_only=False, bracket=False, oco=False))
@@ -61,12 +62,17 @@ class Simulation:
             fill_share_bps=self.random.choice((10_000, 2_500)))
         self.options = options
         venue = PaperBroker(ACCOUNT, None, options, instruments())
-        self.broker = FaultyBroker(venue, seed + 1, self.random.choice((0.0, FAULT_RATE, FAULT_RATE, 3 * FAULT_RATE)))
+        rate = self.random.choice((0.0, FAULT_RATE, FAULT_RATE, 3 * FAULT_RATE))
+        more = Random(seed * 15_485_863 + 3)
+        self.broker = FaultyBroker(venue, seed + 1, rate, more.choice(SKEWS_NS) if rate else 0)
         self.broker.on_submit = self._check_submit
+        self.broker.on_cancel = self._check_cancel
+        self.broker.on_look = self._look
+        self.silences = silences(more) if rate else ()
         self.settings = settings(self.random)
         self.tape = WorldTape(seed)
         self.engine: Engine | None = None
-        self.journal = MemoryJournal()
+        self.journal = WatchedJournal()
         self.violations: list[str] = []
         self.crashes = 0
 
@@ -97,12 +103,14 @@ class Simulation:
 
     async def _session(self, crash_after: int | None) -> None:
         state = fold(self.journal.durable)
-        self.journal = MemoryJournal(rows=self.journal.durable, crash_after=crash_after,
-                                     lose_last=self.random.random() < 0.5)
+        self.journal = WatchedJournal(rows=self.journal.durable, crash_after=crash_after,
+                                      lose_last=self.random.random() < 0.5)
+        self.broker.hidden.clear()
         parts = EngineParts(clock=VirtualClock(), journal=self.journal, engine_id="sim", version="test", mode=Mode.REPLAY,
-                            settings=self.settings, brokers=(self.broker,), state=state, tape=_Calming(self.tape, self.broker),
-                            script=script(self.seed))
+                            settings=self.settings, brokers=(self.broker,), state=state, script=script(self.seed),
+                            tape=_Calming(self.tape, self.broker, self.silences))
         self.engine = Engine(parts)
+        self.journal.watcher = RowChecks(state, self.engine.market, self.violations)
         await self.engine.run()
 
     # ---- what must hold ----
@@ -113,36 +121,21 @@ class Simulation:
         state, market = self.engine.state, self.engine.market
         for intent in intents:
             if intent.purpose is Purpose.ENTRY:
-                equity = equity_minor(state, market, "main")
-                heat = fraction(heat_minor(state, market, "main"), equity)
-                limits = state.portfolios["main"].settings.limits
-                if heat > limits.max_heat_fraction + 1e-9 and not self._resent(intent):
-                    self.violations.append(f"heat {heat:.4f} at {intent.client_order_id}")
                 if not self._resent(intent):
-                    self._check_limits(state, market, intent, limits, equity)
+                    self.violations += beyond_limits(state, market, intent)
                 if state.effective_state("main") is not TradingState.ACTIVE:
                     self.violations.append(f"entry {intent.client_order_id} while {state.effective_state('main')}")
                 if intent.strategy != "manual" and self.settings.portfolios[0].automation is not AutomationLevel.AUTO_EXECUTE:
                     self.violations.append(f"{intent.client_order_id} of {intent.strategy} went out without an approval")
 
-    def _check_limits(self, state: State, market: MarketView, intent: OrderIntent, limits: Limits, equity: int) -> None:
-        """The book with the entry in it is within every limit on what is held and risked."""
-        instrument = state.instruments[intent.instrument_id]
-        work = exposure_of(state, market, "main", instrument)
-        lines = heat_lines(state, market, "main")
-        held = {
-            "gross": (work.gross_minor, limits.max_gross_fraction), "net": (abs(work.net_minor), limits.max_net_fraction),
-            "asset class": (work.class_minor, limits.max_asset_class_fraction),
-            "bucket": (work.bucket_minor, limits.max_bucket_fraction),
-            "bucket heat": (bucket_heat(lines)[bucket_of(state.settings, instrument)], limits.max_bucket_heat_fraction),
-            "correlated heat": (correlated_heat(market, lines).minor() - 2, limits.max_correlated_heat_fraction)}
-        if sector_of(state.settings, instrument):
-            held["sector"] = (work.sector_minor, limits.max_sector_fraction)
-        for name, (minor, limit) in held.items():
-            if limit and fraction(minor, equity) > limit + 1e-9:
-                self.violations.append(f"{name} {fraction(minor, equity):.4f} at {intent.client_order_id}")
-        if limits.max_orders_per_day and state.portfolios["main"].day_entry_count > limits.max_orders_per_day:
-            self.violations.append(f"too many entries a day at {intent.client_order_id}")
+    def _check_cancel(self, client_order_id: str) -> None:
+        assert self.engine is not None
+        assert self.journal.watcher is not None
+        self.journal.watcher.cancelled(client_order_id, self.engine.parts.clock.now_ns())
+
+    def _look(self) -> None:
+        if self.journal.watcher is not None and self.engine is not None:
+            self.journal.watcher.looked(self.engine.parts.clock.now_ns())
 
     def _resent(self, intent: OrderIntent) -> bool:
         assert self.engine is not None
@@ -166,6 +159,14 @@ class Simulation:
         self._check_money(state, totals.cash_minor)
         for position in state.positions.values():
             self._check_protected(state, position.key)
+        working = [order.client_order_id for order in state.orders.values()
+                   if order.intent.purpose is Purpose.ENTRY and not order.external and not order.cancel_requests]
+        if working:
+            self.violations.append(f"entries still work after the end: {working}")
+        told = sum(1 for row in self.journal.durable if row.kind == "AlertRaised"
+                   and getattr(decode(row.kind, row.payload), "code", "") == "fill-clash")
+        if self.broker.clashes and not told and not self.crashes:
+            self.violations.append("a trade was told twice with other numbers, and nobody was alarmed")
         unsettled = [order.client_order_id for order in state.orders.values() if order.status in IN_FLIGHT]
         if unsettled:
             self.violations.append(f"still unknown: {unsettled}")
@@ -182,6 +183,20 @@ class Simulation:
         if account.cash_minor != venue_cash:
             self.violations.append(f"our cash {account.cash_minor}, the venue's {venue_cash}")
 
+    def _check_leaving(self, state: State, key: str) -> None:
+        """Once it is decided to leave, orders for all of it are at the venue, where a thin market may take them slowly; after a
+        long calm only what was decided a moment ago is still on its way there."""
+        position = state.positions[key]
+        open_ids = {found.client_order_id for found in self.broker.venue.venue.report(0, ()).open_orders}
+        leaving = sum(order.leaves_lots for order in state.orders_in("main", position.instrument_id)
+                      if order.client_order_id in open_ids and order.intent.purpose in REDUCING_ONCE)
+        if leaving >= abs(position.lots):
+            return
+        decided = [row.at_ns for row in self.journal.durable if row.kind == "ExitWanted"
+                   and getattr(decode(row.kind, row.payload), "key", "") == key]
+        if state.at_ns - decided[-1] > LEAVING_SECONDS * NS_PER_SECOND:
+            self.violations.append(f"{key} was to be left ({position.exit_reason}), attempt {position.exit_attempts}, and is not")
+
     def _check_protected(self, state: State, key: str) -> None:
         """A position rests behind a stop at the venue, or the engine watches it, or it is on its way out."""
         assert self.engine is not None
@@ -193,6 +208,7 @@ class Simulation:
         if hit != NO_EXIT and not position.exit_reason and not position.touched_at_ns:
             self.violations.append(f"{key} is past a level and nothing happens")
         if position.exit_reason:
+            self._check_leaving(state, key)
             return
         if home is None or home.home is StopHome.NONE or not position.stop_ticks:
             self.violations.append(f"{key} is not protected: {home}")
@@ -206,20 +222,26 @@ class Simulation:
 
 
 class _Calming:
-    """The tape, which ends all new faults when its quiet part begins."""
+    """The tape, which hides some of the market from the engine, and ends all new faults when its quiet part begins."""
 
-    def __init__(self, tape: WorldTape, broker: FaultyBroker) -> None:
+    def __init__(self, tape: WorldTape, broker: FaultyBroker, silent: Sequence[Silence]) -> None:
         self._tape = tape
         self._broker = broker
+        self._silent = silent
         self.instruments = tape.instruments
         self.history = tape.history
 
     def items(self) -> Iterator[MarketItem]:
         quiet_from = START_NS + ITEMS * STEP_NS
         for item in self._tape.items():
-            if (item.close_ns if isinstance(item, Bar) else item.at_ns) >= quiet_from:
+            at_ns = item.close_ns if isinstance(item, Bar) else item.at_ns
+            if at_ns >= quiet_from:
                 self._broker.quiet = True
-            yield item
+            if any(one.instrument_id == item.instrument_id and one.from_ns <= at_ns < one.to_ns for one in self._silent):
+                self._broker.hidden.append(item)
+                yield MarketTrade(item.instrument_id, 0, 0, 0, at_ns)  # nothing that the engine could take for a price
+            else:
+                yield item
 
 
 def fold(rows: Sequence[object]) -> State:

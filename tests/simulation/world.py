@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -75,6 +75,23 @@ def settings(random: Random) -> Settings:
                     gap_allowance_bps=random.choice((0, 50)), sectors={"BTC/USD": "majors", "ETH/USD": "majors"},
                     buckets={"XRP/USD": "coins", "ETH/USD": "coins"},
                     query_after_seconds=4.0, reconcile_seconds=60.0, proposal_seconds=30.0, flatten_deadline_seconds=90.0)
+
+
+class Silence(NamedTuple):
+    """While the venue trades on, the engine sees no price of an instrument."""
+
+    instrument_id: str
+    from_ns: int
+    to_ns: int
+
+
+def silences(random: Random) -> tuple[Silence, ...]:
+    """Up to two, some of them long enough for a price to be no price any more."""
+    found = []
+    for _ in range(random.randint(0, 2)):
+        from_ns = START_NS + random.randint(10, ITEMS - 90) * STEP_NS
+        found.append(Silence(random.choice(list(STARTS)), from_ns, from_ns + random.randint(10, 80) * STEP_NS))
+    return tuple(found)
 
 
 class WorldTape:

@@ -3,7 +3,7 @@
 import msgspec
 
 from engine.effects import AskReport
-from engine.inputs import FillReported, SetProtection, TimeAdvanced, VenueReported
+from engine.inputs import ConnectionChanged, Connectivity, EngineStarted, FillReported, SetProtection, TimeAdvanced, VenueReported
 from engine.service import AlertLevel
 from engine.turn import FILL_OVERLAP_NS
 from engine.units import NS_PER_SECOND
@@ -27,6 +27,16 @@ def test_fills_are_asked_for_by_the_venues_own_clock() -> None:
     late = msgspec.structs.replace(desk.report(), venue_time_ns=desk.at_ns - HOUR_NS)
     desk.take(VenueReported(late))
     assert asked_since(desk) == desk.at_ns - HOUR_NS - FILL_OVERLAP_NS
+
+
+def test_what_happens_after_the_first_report_is_asked_for_however_far_that_clock_is_behind() -> None:
+    desk = Desk(live=False)
+    desk.take(EngineStarted("e", "test", desk.settings, desk.instruments, {"acct": NO_BRACKETS}))
+    desk.take(ConnectionChanged("acct", up=True))
+    behind_ns = desk.at_ns - HOUR_NS
+    desk.take(VenueReported(msgspec.structs.replace(desk.report(), venue_time_ns=behind_ns)))
+    assert desk.state.accounts["acct"].connectivity is Connectivity.LIVE
+    assert asked_since(desk) == behind_ns
 
 
 def test_a_clock_ahead_of_ours_takes_nothing_off_the_unprotected_time() -> None:
