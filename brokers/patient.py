@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.errors import ConfigError, InstrumentError, VenueUnreachable
 from engine.inputs import (
@@ -66,13 +66,14 @@ class PatientBroker:
     def __init__(self, inner: Broker, currency: str, minor_exponent: int,
                  first_wait_seconds: float = FIRST_WAIT_SECONDS) -> None:
         """`currency` and `minor_exponent` are the account's money, which all that is listed must be paid in. `failure` is why
-        it is not open, once it was tried."""
+        it is not open, once it was tried. `held` is what the journal holds of this account, counted in its lots."""
         self.inner = inner
         self.account = inner.account
         self.capabilities = inner.capabilities
         self.listing: tuple[Instrument, ...] = ()
         self.opened = asyncio.Event()
         self.failure: VenueUnreachable | None = None
+        self.held: Mapping[str, Instrument] = {}
         self.on_opened: list[Callable[[tuple[Instrument, ...]], None]] = []
         self._money = (currency, minor_exponent)
         self._first_wait_seconds = first_wait_seconds
@@ -99,6 +100,12 @@ class PatientBroker:
                 await self.inner.close()
                 raise ConfigError(f"account {self.account}: {one.symbol} is paid in {one.quote_currency} of {one.minor_exponent} "
                                   f"decimals, the account is kept in {self._money[0]} of {self._money[1]}")
+            before = self.held.get(one.instrument_id, one)
+            if (before.lot_size, before.tick_size) != (one.lot_size, one.tick_size):
+                await self.inner.close()
+                raise ConfigError(f"account {self.account}: {one.symbol} is held in lots of {before.lot_size} and ticks of "
+                                  f"{before.tick_size}, now listed with {one.lot_size} and {one.tick_size}: undo the change of "
+                                  "the configuration, or close it first with `quarterdeck panic`")
         self.capabilities, self.listing, self.failure = self.inner.capabilities, listing, None
         self.opened.set()
         for tell in self.on_opened:

@@ -52,6 +52,8 @@ class AccountConfig(Section):
     symbols: tuple[str, ...] = Field(
         default=(), strict=False, max_length=1_000,
         description='What is traded there, such as ["AAPL", "BTC/USD"]; the paper venue lists what its market has.')
+    fractions: bool = Field(
+        default=False, description="alpaca: trade fractions of shares, where the venue takes them, as day orders.")
     timeout_seconds: float = Field(default=10.0, ge=1, le=120, description="How long one request to the venue may take.")
     currency: str = Field(
         default="USD", pattern=r"^[A-Z0-9]{2,10}$", description="The one currency the account's money is in.")
@@ -111,6 +113,9 @@ def account_errors(accounts: Sequence[AccountConfig], source: str) -> Iterator[s
         if account.name == SIMULATED:
             yield f'{where}: "{SIMULATED}" names the built-in market; choose another name'
         yield from (f"{where}: {line}" for line in (*_switch_errors(account), *_symbol_errors(account)))
+    shares = [account for account in accounts if account.kind == ALPACA]
+    if len({account.fractions for account in shares}) > 1:
+        yield f"fractions: {', '.join(account.name for account in shares)} trade the same shares; count them alike in all of them"
     yield from _source_errors(accounts, source)
 
 
@@ -119,6 +124,8 @@ def _switch_errors(account: AccountConfig) -> Iterator[str]:
         yield f'paper = false belongs to "alpaca"; {_instead(account)}'
     if account.kind != CCXT and not account.sandbox:
         yield f'sandbox = false belongs to "ccxt:..."; {_instead(account)}'
+    if account.kind != ALPACA and account.fractions:
+        yield 'fractions = true belongs to "alpaca"; coins are traded in the parts that their exchange has'
     if account.kind == PAPER and account.endpoints != EndpointsConfig():
         yield "endpoints: the paper venue is built in; there is nothing to reach elsewhere"
     if account.kind == CCXT and (account.endpoints.data_url or account.endpoints.data_stream_url):

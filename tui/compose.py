@@ -40,7 +40,7 @@ from store.journal import SqliteJournal
 from store.memory import MemoryJournal
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
-from tui.compose_venues import RealVenues, merged_feed, real_venues, require_same_money
+from tui.compose_venues import RealVenues, merged_feed, note_held, real_venues, require_same_money
 from tui.folding import restored_state
 from tui.logs import quiet_log
 from tui.running_engine import STOP_SECONDS, Checkpoints, EngineLink, RunningEngine, obey_flag
@@ -161,6 +161,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     try:
         state = restored_state(home)
         require_same_money(state, config.settings())
+        note_held(state, real)
         journal = _live_journal(home, state)
     except BaseException:
         real.release()

@@ -128,6 +128,14 @@ def require_same_money(state: State, settings: Settings) -> None:
                     f"{money[0]} of {money[1]}: give the account and its portfolio new names, or use a new home")
 
 
+def note_held(state: State, real: RealVenues) -> None:
+    """Tell each broker what the journal holds at its account, so that nothing is ever counted in other lots than before."""
+    for opened in real.accounts:
+        positions = (one.instrument_id for one in state.positions.values() if one.account == opened.config.name)
+        orders = (one.intent.instrument_id for one in state.orders.values() if one.intent.account == opened.config.name)
+        opened.broker.held = {one: state.instruments[one] for one in (*positions, *orders) if one in state.instruments}
+
+
 def _keys(home: Home, config: Config, accounts: Sequence[AccountConfig]) -> dict[str, Key]:
     """The accounts' keys; the place where they lie is not even looked at where none is needed."""
     if not accounts:
@@ -208,7 +216,8 @@ def _alpaca(account: AccountConfig, key: Key | None) -> OpenedAccount:
     assert key is not None
     endpoints = alpaca_endpoints(account)
     broker = PatientBroker(AlpacaBroker(account.name, lambda: (key.key_id, key.secret), paper=account.paper,
-                                        symbols=account.symbols, endpoints=endpoints),
+                                        symbols=account.symbols, endpoints=endpoints,
+                                        fractions=account.fractions),
                            account.currency, account.minor_exponent)
     feed = AlpacaFeed(lambda: (key.key_id, key.secret), paper=account.paper, instruments=_listing_of(broker), endpoints=endpoints)
     return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), VENUE)

@@ -12,7 +12,7 @@ from brokers.alpaca.account import AccountReader, Incomplete, complete
 from brokers.alpaca.answers import Fault, Outcome, cancel_answer, readable, submit_answer
 from brokers.alpaca.coins import CoinFills, is_coin
 from brokers.alpaca.endpoints import VENUE, AlpacaEndpoints, KeySource, endpoints_of
-from brokers.alpaca.listing import CURRENCY, Listing
+from brokers.alpaca.listing import CURRENCY, Listing, capabilities_of
 from brokers.alpaca.ordering import Sender, execution_of_update, fill_of, order_report, order_request
 from brokers.alpaca.pace import RequestPace
 from brokers.alpaca.rest import RestCalls
@@ -38,7 +38,6 @@ from engine.inputs import (
     Refused,
     SubmitAnswer,
     Unanswered,
-    VenueCapabilities,
     VenueReport,
 )
 from engine.instruments import Instrument
@@ -64,8 +63,7 @@ class AlpacaBroker:
                  pace: RequestPace | None = None) -> None:
         self.account = account
         self.paper = paper
-        self.capabilities = VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False, idempotent_ids=True,
-                                              trailing=not any("/" in symbol for symbol in symbols))
+        self.capabilities = capabilities_of(coins=any("/" in symbol for symbol in symbols), fractions=fractions)
         self._key_source = key_source
         self._endpoints = endpoints or endpoints_of(paper=paper)
         self._symbols = tuple(symbols)

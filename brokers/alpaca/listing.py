@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from brokers.alpaca.wire import WireAsset
 from engine.errors import ConfigError
+from engine.inputs import VenueCapabilities
 from engine.instruments import AssetClass, Instrument, instrument_id_of
 from engine.units import MAX_PRODUCT, steps_up
 
@@ -29,6 +30,13 @@ MOST_TICKS = 10 ** 8
 MOST_LOTS = 10 ** 12
 COIN_TAKER_FEE_PPM = 2_500  # the first tier, up to 100,000 dollars a month
 COIN_MAKER_FEE_PPM = 1_500
+
+
+def capabilities_of(*, coins: bool, fractions: bool) -> VenueCapabilities:
+    """What an account does natively. Stops rest here; only whole shares trail. Brackets and pairs are not sent: the venue gives
+    their legs ids of its own and wakes them when an entry is filled to the last share, which is later than we protect."""
+    return VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False, trailing=not coins and not fractions,
+                             idempotent_ids=True)
 
 
 def instrument_of(asset: WireAsset, *, venue: str, fractions: bool) -> Instrument | None:

@@ -50,6 +50,11 @@ def order_request(intent: OrderIntent, instrument: Instrument) -> dict[str, str]
         return Refused(f"a client order id has 1 to {LONGEST_ID} characters", "client_order_id")
     quantity = instrument.quantity(intent.order_lots)
     coin = instrument.asset_class is AssetClass.CRYPTO
+    ticks = intent.limit_ticks or intent.trigger_ticks
+    worth_minor = instrument.notional_minor(ticks, intent.order_lots)
+    if ticks and worth_minor < instrument.min_notional_minor and (coin or quantity % 1):
+        return Refused(f"worth {instrument.money(worth_minor)} {instrument.quote_currency}; the smallest order is "
+                       f"{instrument.money(instrument.min_notional_minor)}", "min_notional")
     time_in_force = _coin_time_in_force(intent) if coin else _share_time_in_force(intent, quantity)
     if isinstance(time_in_force, Refused):
         return time_in_force

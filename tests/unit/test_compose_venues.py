@@ -187,6 +187,28 @@ def test_money_that_was_counted_otherwise_is_not_read_wrongly(tmp_path: Path) ->
         opened(home)
 
 
+def test_fractions_of_shares_are_traded_where_asked_for_and_never_counted_otherwise(tmp_path: Path) -> None:
+    with served_alpaca(share_lot="0.01") as alpaca:
+        account = alpaca_account(alpaca, paper=True, symbols='"AAPL"')
+        config = account.replace("paper = true", "paper = true\nfractions = true") + portfolio("shares", "alp")
+        home = home_with(tmp_path / "h", config, "alp")
+        with opened(home) as running:
+            link = running.link
+            until(link, lambda found: live_now(found) and quoted("AAPL")(found), lambda: alpaca.quote("99.9", "100.1", "AAPL"))
+            half = PlaceOrder(command_id(), "AAPL", Side.BUY, "shares", Decimal("0.5"), stop=Decimal(90))
+            assert link.send_now(half).accepted
+            held = until(link, lambda found: any(one.stop_home is StopHome.VENUE for one in found.positions))
+            assert [one.quantity for one in held.positions] == [Decimal("0.5")]
+            (stop,) = alpaca.server.account.open_orders()
+            assert (stop["type"], stop["qty"], stop["time_in_force"]) == ("stop", "0.5", "day")
+        home.config.write_text(account + portfolio("shares", "alp"))
+        with pytest.raises(ConfigError, match="AAPL is held in lots of 0.000001 .* now listed with 1 "):
+            opened(home)
+        home.config.write_text(config)
+        with opened(home) as running:
+            until(running.link, lambda found: live_now(found) and len(found.positions) == 1)
+
+
 @pytest.mark.slow
 def test_a_panic_past_a_hanging_engine_reaches_the_real_venue(tmp_path: Path, alpaca: ServedAlpaca,
                                                                capsys: pytest.CaptureFixture[str],
@@ -281,7 +303,7 @@ def test_paper_on_an_exchanges_prices_needs_no_key(tmp_path: Path, binance: Serv
 def test_keys_test_of_an_exchange_that_does_not_say_is_honest(tmp_path: Path, binance: ServedBinance,
                                                               capsys: pytest.CaptureFixture[str],
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    home = home_with(tmp_path / "h", binance.account() + portfolio("coins", "bin"), "bin", key=BINANCE_KEY)
+    home = home_with(tmp_path / "h", binance.account(sandbox=True) + portfolio("coins", "bin"), "bin", key=BINANCE_KEY)
     monkeypatch.setenv("QUARTERDECK_HOME", str(home.path))
     status, out, err = answered(capsys, "keys", "test", "bin")
     assert status == 0, err

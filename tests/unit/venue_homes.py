@@ -87,14 +87,15 @@ class Served:
 class ServedAlpaca(Served):
     """A local Alpaca that lists a coin and a share, running in a thread until the block ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, share_lot: str = "1") -> None:
         super().__init__()
+        self._share_lot = share_lot
         self.server = self.call(self._made)
         self.url, self.stream_url = self.server.url, self.server.stream_url
 
-    @staticmethod
-    async def _made() -> AlpacaServer:
-        server = AlpacaServer([coin(BITCOIN, lot_size="0.0001", least=1), share("AAPL")], time.time_ns())
+    async def _made(self) -> AlpacaServer:
+        listed = [coin(BITCOIN, lot_size="0.0001", least=1), share("AAPL", lot_size=self._share_lot)]
+        server = AlpacaServer(listed, time.time_ns())
         await server.open()
         return server
 
@@ -160,8 +161,8 @@ def served_binance() -> Iterator[ServedBinance]:
 
 
 @contextmanager
-def served_alpaca() -> Iterator[ServedAlpaca]:
-    made = ServedAlpaca()
+def served_alpaca(share_lot: str = "1") -> Iterator[ServedAlpaca]:
+    made = ServedAlpaca(share_lot)
     try:
         yield made
     finally:
