@@ -1,6 +1,6 @@
 """A venue behind a bad line: the real paper venue, with every fault that a real one has shown, chosen by a seed."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -43,7 +43,8 @@ class FaultyBroker:
     """`engine.ports.Broker` and `MarketObserver` around a paper venue; `quiet` ends all new faults.
 
     What was sent is remembered by client id, so that a second, different order under one id is noticed. The venue's clock is
-    `skew_ns` ahead of ours. Items in `hidden` the venue sees in place of what the engine is shown.
+    `skew_ns` ahead of ours. Items in `hidden` the venue sees in place of prints without a price, whose lots are
+    their place there.
     """
 
     def __init__(self, venue: PaperBroker, seed: int, rate: float, skew_ns: int = 0) -> None:
@@ -58,7 +59,7 @@ class FaultyBroker:
         self.on_cancel: Callable[[str], None] = lambda client_order_id: None
         self.on_look: Callable[[], None] = lambda: None
         self.clashes = 0
-        self.hidden: deque[MarketItem] = deque()
+        self.hidden: dict[int, MarketItem] = {}
         self._random = Random(seed)
         self._rate = rate
         self._sink: Callable[[VenueMessage], None] | None = None
@@ -186,7 +187,7 @@ class FaultyBroker:
     def see(self, item: MarketItem, at_ns: int) -> None:
         self._items += 1
         if isinstance(item, MarketTrade) and not item.price_ticks:
-            item = self.hidden.popleft()
+            item = self.hidden[item.lots]
             self.counts["silent feed"] += 1
         self.on_look()
         self._release_late()

@@ -105,7 +105,6 @@ class Simulation:
         state = fold(self.journal.durable)
         self.journal = WatchedJournal(rows=self.journal.durable, crash_after=crash_after,
                                       lose_last=self.random.random() < 0.5)
-        self.broker.hidden.clear()
         parts = EngineParts(clock=VirtualClock(), journal=self.journal, engine_id="sim", version="test", mode=Mode.REPLAY,
                             settings=self.settings, brokers=(self.broker,), state=state, script=script(self.seed),
                             tape=_Calming(self.tape, self.broker, self.silences))
@@ -233,13 +232,13 @@ class _Calming:
 
     def items(self) -> Iterator[MarketItem]:
         quiet_from = START_NS + ITEMS * STEP_NS
-        for item in self._tape.items():
+        for place, item in enumerate(self._tape.items()):
             at_ns = item.close_ns if isinstance(item, Bar) else item.at_ns
             if at_ns >= quiet_from:
                 self._broker.quiet = True
             if any(one.instrument_id == item.instrument_id and one.from_ns <= at_ns < one.to_ns for one in self._silent):
-                self._broker.hidden.append(item)
-                yield MarketTrade(item.instrument_id, 0, 0, 0, at_ns)  # nothing that the engine could take for a price
+                self._broker.hidden[place] = item
+                yield MarketTrade(item.instrument_id, 0, place, 0, at_ns)  # nothing that the engine could take for a price
             else:
                 yield item
 
