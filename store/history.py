@@ -112,12 +112,12 @@ class _Sum:
 
 
 def _curve(rows: Sequence[tuple[Any, ...]], from_ns: int) -> EquityCurve:
-    """One point a moment; what was known before `from_ns` makes the first point, at `from_ns`."""
+    """One point a moment; what was known before `from_ns` makes the first point, just after `from_ns`."""
     columns: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
     total = _Sum()
     for portfolio, at_ns, equity, adjusted, gross in rows:
         total.take(portfolio, equity, adjusted, gross)
-        moment: int = max(at_ns, from_ns)
+        moment = max(at_ns, from_ns + 1 if from_ns else 0)  # the stroke of midnight would belong to the day before
         worth, held = total.totals
         if columns[0] and columns[0][-1] == moment:
             columns[2][-1] += total.pending_flow

@@ -108,7 +108,7 @@ def test_a_span_begins_with_what_was_known_before_it(tmp_path: Path, desk: Desk)
     whole = StoredHistory(path).track(PerformanceQuery())
     from_ns = whole.curve.at_ns[1] + NS_PER_SECOND
     late = StoredHistory(path).track(PerformanceQuery("main", from_ns))
-    assert list(late.curve.at_ns) == [from_ns, whole.curve.at_ns[2]]
+    assert list(late.curve.at_ns) == [from_ns + 1, whole.curve.at_ns[2]]
     assert list(late.curve.equity_minor) == list(whole.curve.equity_minor[1:])
     assert list(late.curve.flow_minor) == [0, 70_000]
     early = StoredHistory(path).track(PerformanceQuery("main", 0, whole.curve.at_ns[1]))
