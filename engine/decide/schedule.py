@@ -106,8 +106,8 @@ def pause(turn: Turn, command: PauseJob) -> None:
     known = _known(turn, command.command_id, command.job_id)
     if known is None:
         return
-    due_ns = known.next_due_ns if command.paused or not known.paused \
-        else next_due_ns(known.job, turn.at_ns, turn.market.session_bounds)
+    passed = known.next_due_ns <= turn.at_ns and known.paused and not command.paused
+    due_ns = next_due_ns(known.job, turn.at_ns, turn.market.session_bounds) if passed else known.next_due_ns
     turn.emit(JobPaused(command.job_id, command.paused, due_ns, command.by, command.command_id))
     turn.accept(command.command_id, f"{command.job_id} is paused" if command.paused else f"{command.job_id} goes on")
 

@@ -126,8 +126,9 @@ def _cells(view: JobView) -> tuple[Cell, ...]:
     due = view.due_in_seconds
     waits = "paused" if view.paused else "never" if due is None else countdown(due) if due < LONG_SECONDS else duration(due)
     by = view.zone if view.hours == "always" else f"{view.calendar} {view.hours}"
+    planned = "-" if view.paused or not view.next_due_ns else moment(view.next_due_ns)
     return (Cell(plain(view.job_id), tone), Cell(waits, tone, due), Cell(outcome, outcome_tone), Cell(view.at, tone),
-            Cell(by, tone), Cell("-" if view.paused or not view.next_due_ns else moment(view.next_due_ns), tone, view.next_due_ns),
+            Cell(by, tone), Cell(planned, tone, view.next_due_ns),
             Cell(str(view.run_count), "muted", view.run_count),
             Cell(str(view.missed_count) if view.missed_count else "", "muted", view.missed_count))
 
