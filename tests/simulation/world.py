@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ ITEMS = 260
 QUIET_ITEMS = 140
 STEP_NS = 2 * NS_PER_SECOND
 START_NS = 1_700_000_000 * NS_PER_SECOND
+PAST_BARS = 80
+PAST_BAR_NS = 900 * NS_PER_SECOND
 
 
 def _crypto(symbol: str, tick: str, lot: str) -> Instrument:
@@ -63,16 +66,29 @@ EVERY_LIMIT = Limits(
     max_correlated_heat_fraction=0.035, max_daily_notional_fraction=2.0, max_orders_per_day=40, orders_per_minute=6,
     duplicate_seconds=2.0, max_spread_bps=300, trading_hours="mon-sun 00:00-23:59", blacklist=("DOGE/USD",),
     max_day_loss_fraction=0.01, max_week_loss_fraction=0.02, max_drawdown_fraction=0.03, max_losing_streak=3,
-    cooldown_seconds=60.0)
+    cooldown_seconds=60.0, max_value_at_risk_fraction=0.05, max_expected_shortfall_fraction=0.06, max_daily_volume_fraction=0.02,
+    preferred_sectors=("majors", "minors"), max_repeated_executions=3, repeat_seconds=300.0)
 TIGHT_BRAKES = replace(EVERY_LIMIT, min_reward_to_risk=0.0, max_day_loss_fraction=0.0005, max_week_loss_fraction=0.001,
                        max_drawdown_fraction=0.0015, brake_halt_multiple=2.0, brake_flatten=True)
+ROOMY = Limits(max_order_notional_fraction=0.6, max_position_fraction=0.9, max_leverage=2.0, max_heat_fraction=0.5,
+               max_risk_per_order_fraction=0.0, max_sector_fraction=0.0, max_bucket_fraction=0.0, duplicate_seconds=2.0)
+NARROW: dict[str, Any] = {  # one limit at a time, so tight that it is what decides
+    "max_heat_fraction": 0.003, "max_bucket_heat_fraction": 0.003, "max_correlated_heat_fraction": 0.003,
+    "max_risk_per_order_fraction": 0.001, "max_gross_fraction": 0.2, "max_net_fraction": 0.1, "max_asset_class_fraction": 0.2,
+    "max_sector_fraction": 0.1, "max_bucket_fraction": 0.1, "max_position_fraction": 0.1, "max_leverage": 0.25,
+    "max_order_notional": Decimal(5_000), "max_daily_notional_fraction": 0.2, "max_orders_per_day": 3, "orders_per_minute": 1,
+    "max_value_at_risk_fraction": 0.003, "max_expected_shortfall_fraction": 0.004, "max_daily_volume_fraction": 0.0001,
+    "max_spread_bps": 2, "collar_bps": 3, "min_reward_to_risk": 3.0, "trading_hours": "tue 22:15-22:18",
+    "blacklist": ("XRP/USD",), "preferred_sectors": ("majors",), "max_repeated_executions": 1, "max_losing_streak": 1}
+NARROWED = tuple(replace(ROOMY, **{name: value}) for name, value in NARROW.items())
 
 
 def settings(random: Random) -> Settings:
     automation = random.choice((AutomationLevel.SUGGEST_ONLY, AutomationLevel.AUTO_EXECUTE))
-    limits = random.choice((PLAIN_LIMITS, EVERY_LIMIT, EVERY_LIMIT, TIGHT_BRAKES))
+    limits = random.choice((PLAIN_LIMITS, EVERY_LIMIT, EVERY_LIMIT, random.choice(NARROWED), TIGHT_BRAKES))
     return Settings((PortfolioSettings("main", ACCOUNT, "USD", 2, automation, limits),), settle_seconds=20.0,
-                    gap_allowance_bps=random.choice((0, 50)), sectors={"BTC/USD": "majors", "ETH/USD": "majors"},
+                    gap_allowance_bps=random.choice((0, 50)), cancel_on_disconnect_seconds=6.0,
+                    sectors={"BTC/USD": "majors", "ETH/USD": "majors", "XRP/USD": "minors"},
                     buckets={"XRP/USD": "coins", "ETH/USD": "coins"},
                     query_after_seconds=4.0, reconcile_seconds=60.0, proposal_seconds=30.0, flatten_deadline_seconds=90.0)
 
@@ -107,7 +123,19 @@ class WorldTape:
         return iter(self._items)
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
-        return ()
+        return _past(instrument_id)
+
+
+@cache
+def _past(instrument_id: str) -> tuple[Bar, ...]:
+    """Bars of a quarter of an hour from before the start, the same for every seed: what is measured on bars is known at once."""
+    random, price, bars = Random(instrument_id), STARTS[instrument_id], []
+    for place in range(PAST_BARS, 0, -1):
+        opened, price = price, max(50, round(price * (1 + random.gauss(0, 0.0015))))
+        close_ns = START_NS - (place - 1) * PAST_BAR_NS - STEP_NS
+        low, high = sorted((opened, price))
+        bars.append(Bar(instrument_id, close_ns - PAST_BAR_NS, close_ns, opened, high, low, price, 10_000))
+    return tuple(bars)
 
 
 def _walk(random: Random) -> Iterator[MarketItem]:
