@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from engine.decide import decide
 from engine.decide.marks import follow
-from engine.decide.marks import follow
 from engine.desk import Desk
 from engine.effects import Answer, Effect
 from engine.events import encode
@@ -28,14 +27,13 @@ class Loop:
                  on_defect: Callable[[Input, Exception], None], desk: Desk | None = None) -> None:
         self.state = state
         self.desk = desk or Desk()
+        self.desk_wanted = False
         self.market = market
         self.defects = 0
         self._journal = journal
         self._on_defect = on_defect
         self.inputs_taken = 0
         self.last_at_ns: Nanoseconds = state.at_ns
-        for position in state.positions.values():
-            follow(market, position)
         for position in state.positions.values():
             follow(market, position)
 
@@ -51,7 +49,9 @@ class Loop:
             return ()
         effects = self._decide(at_ns, taken)
         if kind is Bar and not self.desk.idle:
-            for wanted in self.desk.bar_closed(taken, self.state, self.market):  # type: ignore[arg-type]
+            wants = self.desk.bar_closed(taken, self.state, self.market)  # type: ignore[arg-type]
+            self.desk_wanted = bool(wants)
+            for wanted in wants:
                 effects = (*effects, *self._decide(at_ns, wanted))
         return effects
 

@@ -46,6 +46,8 @@ class TapeDrive:
                 self._warm(item, stamp)
                 continue
             if not connected:
+                if stamp == resume_ns:  # what was decided then was decided after the venue had seen it
+                    self._show_venue(item, stamp)
                 clock.advance_to(resume_ns or stamp)
                 await self._connect(ready)
                 connected = True
@@ -73,19 +75,22 @@ class TapeDrive:
 
     def _warm(self, item: MarketItem, stamp: Nanoseconds) -> None:
         """An item from before the point of resumption: seen, not acted on; the venue itself ignores what it knows."""
-        for observer in self._shell.observers:
-            observer.see(item, stamp)
+        self._show_venue(item, stamp)
         self._shell.loop.remember(item, stamp)
 
-    async def _show(self, item: MarketItem, stamp: Nanoseconds) -> None:
+    def _show_venue(self, item: MarketItem, stamp: Nanoseconds) -> None:
         for observer in self._shell.observers:
             observer.see(item, stamp)
+
+    async def _show(self, item: MarketItem, stamp: Nanoseconds) -> None:
+        self._show_venue(item, stamp)
         if self._shell.venue:
             await self._settle([])
         if self._needs_beat(stamp):
             await self._settle([(stamp, TimeAdvanced())])
         effects = self._shell.loop.take(stamp, item)
-        if effects or self._shell.venue or self._shell.commands:
+        # What a strategy remembers is durable before the venue's time goes on: a restart begins where the venue stands.
+        if effects or self._shell.loop.desk_wanted or self._shell.venue or self._shell.commands:
             await self._shell.release(effects)
             await self._settle([])
         self._publish()
