@@ -162,25 +162,3 @@ def stop_param(features: Any) -> str:
     """How ccxt wants a stop's trigger called at this venue."""
     create = ((features or {}).get("spot") or {}).get("createOrder") or {}
     return "stopLossPrice" if create.get("stopLossPrice") else "triggerPrice"
-
-
-def capability_table() -> list[dict[str, str]]:
-    """The verified venues, row by row, for the documentation."""
-    rows = []
-    for exchange_id, profile in PROFILES.items():
-        can = capabilities_of(profile, {})
-        rows.append({
-            "venue": exchange_id, "stop": "venue" if can.stop else "engine", "target beside the stop": "engine",
-            "bracket": "engine", "OCO": "engine", "trailing": "engine", "reduce-only": "no (spot cannot go short)",
-            "ids": "unique for ever" if can.idempotent_ids else "unique while open; a resend is looked up first",
-            "orders by stream": "yes" if profile.stream else "polled", "note": profile.note})
-    return rows
-
-
-def capability_markdown() -> str:
-    """The table as Markdown."""
-    rows = capability_table()
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    lines += ["| " + " | ".join(row[head] for head in heads) + " |" for row in rows]
-    return "\n".join(lines)

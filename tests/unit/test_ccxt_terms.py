@@ -19,7 +19,6 @@ from brokers.ccxt_venue.profiles import (
     PROFILES,
     UNVERIFIED,
     capabilities_of,
-    capability_markdown,
     profile_of,
     stop_param,
     stops_by_features,
@@ -324,11 +323,6 @@ def test_an_unverified_venue_has_what_ccxt_says_of_it(create: Any, listed: Any, 
     assert stops_by_features(features) is native
     assert capabilities_of(profile_of("somewhere"), features).stop is native
     assert stop_param(features) == ("stopLossPrice" if create.get("stopLossPrice") else "triggerPrice")
-
-
-def test_the_capability_table_prints() -> None:
-    text = capability_markdown()
-    assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == ["binance", "kraken", "coinbase"]
 
 
 def test_addresses_change_their_host_and_keep_their_path() -> None:

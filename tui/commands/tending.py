@@ -84,6 +84,13 @@ def locate(context: typer.Context, as_json: Json = False) -> None:
     leave(upkeep.locate(home_of(context), as_json=as_json))
 
 
+def venues(as_json: Json = False) -> None:
+    """What each venue does by itself, and what the engine does in its stead."""
+    from tui.commands import venues as work
+
+    leave(work.venues(as_json=as_json))
+
+
 @config.command("check")
 def check(context: typer.Context, as_json: Json = False) -> None:
     """Everything wrong in the configuration, and what in it contradicts itself."""
@@ -145,6 +152,6 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
     leave(work.delete_key(home_of(context), account, yes=yes))
 
 
-COMMANDS = {one.__name__: one for one in (backup, restore, doctor, init, locate)}
+COMMANDS = {one.__name__: one for one in (backup, restore, doctor, init, locate, venues)}
 GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "schedule": schedule,
           "strategies": strategies}
