@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
-from engine.config_strategies import StrategyConfig, strategy_errors
+from engine.config_strategies import StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
@@ -401,7 +401,8 @@ def _portfolio_contradictions(config: Config, portfolio: PortfolioConfig) -> Ite
                f'"{portfolio.account}" is armed')
     for line in limit_contradictions(limits, leverage, acts_alone=acts_alone):
         yield f'portfolio "{portfolio.name}": {line}'
-    for line in target_contradictions(portfolio.targets, limits):
+    own = [one for one in config.strategies if one.portfolio == portfolio.name]
+    for line in (*strategy_contradictions(own, limits), *target_contradictions(portfolio.targets, limits)):
         yield f'portfolio "{portfolio.name}": {line}'
     known = {*config.sectors.values()}
     for sector in limits.preferred_sectors:

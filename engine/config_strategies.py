@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from engine.config_accounts import NAME_PATTERN
-from engine.config_limits import Section
+from engine.config_limits import Money, Section
 from engine.errors import ConfigError
+from engine.inputs import Limits
 from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
 from engine.strategy_state import StrategySettings
 
@@ -24,13 +25,21 @@ class StrategyConfig(Section):
     symbols: tuple[str, ...] = Field(strict=False, min_length=1, max_length=1_000, description="What it trades.")
     params: dict[str, int | float | bool] = Field(default={}, description="The rule's parameters; the others have defaults.")
     enabled: bool = Field(default=True, description="Whether it runs; `quarterdeck strategies enable` can say otherwise.")
+    capital_fraction: float = Field(
+        default=0.0, ge=0, le=10,
+        description="What it may have at work, and what its sizes are parts of: a part of the equity, so it compounds (0: all).")
+    capital_fixed: Money | None = Field(
+        default=None, gt=0, examples=["10000"], description="The same as a fixed sum, which does not compound.")
+    heat_budget_fraction: float = Field(
+        default=0.0, ge=0, le=1,
+        description="The part of the equity that it may risk at once, within the portfolio's heat (0: off).")
 
     def settings(self, strategy: Strategy | None = None) -> StrategySettings:
         """What the engine needs of it; a rule that is no part of the program is given. Raises `ConfigError`."""
         known = strategy or built_in(self.rule)
         params = params_of(known, self.params)
         return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, params._asdict(), self.enabled,
-                                known.warmup(params))
+                                known.warmup(params), self.capital_fraction, self.capital_fixed, self.heat_budget_fraction)
 
 
 def strategy_errors(strategies: Sequence[StrategyConfig], portfolios: Sequence[str]) -> Iterator[str]:
@@ -44,6 +53,8 @@ def strategy_errors(strategies: Sequence[StrategyConfig], portfolios: Sequence[s
         names[one.name] = None
         if one.portfolio not in portfolios:
             yield f'{where}.portfolio = "{one.portfolio}": no such portfolio; there is: {", ".join(portfolios)}'
+        if one.capital_fixed is not None and one.capital_fraction:
+            yield f"{where}.capital_fixed: and capital_fraction are both given; capital compounds or is fixed"
         for symbol in one.symbols:
             other = taken.setdefault((one.portfolio, symbol.upper()), one.name)
             if other != one.name:
@@ -51,6 +62,18 @@ def strategy_errors(strategies: Sequence[StrategyConfig], portfolios: Sequence[s
                        "each symbol of a portfolio")
         if one.rule in BUILT_IN:
             yield from _rule_errors(where, one)
+
+
+def strategy_contradictions(strategies: Sequence[StrategyConfig], limits: Limits) -> Iterator[str]:
+    """Budgets of one portfolio's strategies that its limits leave without a meaning, one line each."""
+    for one in strategies:
+        if one.heat_budget_fraction > limits.max_heat_fraction:
+            yield (f'strategy "{one.name}": heat_budget_fraction ({one.heat_budget_fraction}) is above limits.max_heat_fraction '
+                   f"({limits.max_heat_fraction}): it never binds")
+    together = sum(one.capital_fraction for one in strategies)
+    if together > limits.max_leverage:
+        yield (f"the strategies' capital_fraction come to {together:g}, and limits.max_leverage is {limits.max_leverage:g}: they "
+               "cannot all be at work at once")
 
 
 def _rule_errors(where: str, one: StrategyConfig) -> Iterator[str]:

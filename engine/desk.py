@@ -8,6 +8,7 @@ every want. A bar that a strategy acted on before a restart is history too, so i
 from array import array
 from collections.abc import Mapping, Sequence
 
+from engine.budgets import sizing_minor
 from engine.inputs import Bar, ClosePosition, EnableStrategy, Input, PlaceOrder, StrategyActed
 from engine.instruments import Instrument
 from engine.kernel.wants import KEEP, NOTHING, BarColumns, Held, RuleWant, flat, weight_bps, weight_want
@@ -17,7 +18,6 @@ from engine.strategies.registry import BASKET, Strategy, built_in, params_of
 from engine.strategy_state import Number, StrategyPlace, StrategySettings, StrategyState
 from engine.strategy_wants import command_of, held_of, price_words
 from engine.units import Nanoseconds
-from engine.valuation import equity_minor
 from engine.want import resolve
 
 LONGEST_COLUMNS = 4 * KEPT_BARS
@@ -243,7 +243,7 @@ class Desk:
 
     def _basket_wants(self, running: Running, weights: Sequence[int], held: Sequence[Held], state: State,
                       market: MarketView) -> list[RuleWant]:
-        equity = equity_minor(state, market, running.settings.portfolio)
+        equity = sizing_minor(state, market, running.settings.portfolio, running.settings.name)
         wants = []
         for instrument, target_bps, holding in zip(running.instruments, weights, held, strict=True):
             close = self._columns[instrument.instrument_id].bars.closes[-1]

@@ -6,11 +6,12 @@ decide whether an order passes and how much sizing has to take off, so that the 
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from engine.brakes import is_valued, losses, size_factor
+from engine.budgets import BudgetUse, sizing_minor, uses_for
 from engine.heat import CorrelatedHeat, bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of
 from engine.inputs import Limits
 from engine.instruments import ALWAYS_OPEN, Instrument
@@ -61,7 +62,7 @@ class Book(NamedTuple):
     """A portfolio as the checks on size see it, before one entry at one price.
 
     `same_side_lots` are what is held and wanted in the instrument on the entry's side; `size_factor` is the part of the usual
-    size that the brakes leave.
+    size that the brakes leave; `sizing_minor` is the money that sizes are parts of, `budgets` are those that the entry uses.
     """
 
     state: State
@@ -82,6 +83,8 @@ class Book(NamedTuple):
     day_notional_minor: Minor
     daily_volume_lots: float | None
     tail: TailBook | None
+    budgets: tuple[BudgetUse, ...]
+    sizing_minor: Minor
 
     def money(self, minor: Minor) -> str:
         return f"{self.instrument.money(minor)} {self.currency}"
@@ -126,7 +129,9 @@ def book_of(state: State, market: MarketView, intent: OrderIntent, entry: Ticks)
         daily_volume_lots=market.daily_volume_lots(instrument.instrument_id, instrument.trading_day_ns)
         if limits.max_daily_volume_fraction else None,
         tail=book_tail(state, market, intent.portfolio, instrument)
-        if limits.max_value_at_risk_fraction or limits.max_expected_shortfall_fraction else None)
+        if limits.max_value_at_risk_fraction or limits.max_expected_shortfall_fraction else None,
+        budgets=tuple(uses_for(state, market, intent.portfolio, intent.strategy, intent.instrument_id)),
+        sizing_minor=sizing_minor(state, market, intent.portfolio, intent.strategy))
 
 
 def book_tail(state: State, market: MarketView, portfolio: str, more_in: Instrument | None = None) -> TailBook:
@@ -295,6 +300,20 @@ def daily_volume(book: Book, lots: Lots) -> CheckView:
                  f"the order is {share:.2%} of the average daily volume; the limit is {limit:.2%}")
 
 
+def strategy_capital(book: Book, lots: Lots, *, use: BudgetUse) -> CheckView:
+    """What a strategy has at work against its capital."""
+    after, capital = use.work_minor + book.notional(lots), use.capital_minor or 0
+    return check("strategy capital", after <= capital, book.money(capital), book.money(after),
+                 f"{use.strategy} would have {book.money(after)} at work; its capital is {book.money(capital)}")
+
+
+def strategy_heat(book: Book, lots: Lots, *, use: BudgetUse) -> CheckView:
+    """What a strategy risks against its part of the portfolio's heat."""
+    share, allowed = book.share(use.heat_minor + book.risk(lots)), (use.heat_fraction or 0.0) * book.size_factor
+    return check("strategy heat", share <= allowed, f"{allowed:.2%}", f"{share:.2%}",
+                 f"the heat of {use.strategy} would be {share:.2%} of equity; its budget is {allowed:.2%}{_braked(book)}")
+
+
 def _braked(book: Book) -> str:
     return f" (braked to {book.size_factor:.0%})" if book.size_factor < 1 else ""
 
@@ -311,7 +330,9 @@ def size_checks(book: Book) -> list[SizeCheck]:
         (limits.max_bucket_heat_fraction, bucket_heat_check), (book.correlated is not None, correlated_heat_check),
         (limits.max_value_at_risk_fraction, value_at_risk), (limits.max_expected_shortfall_fraction, expected_shortfall),
         (limits.max_daily_notional_fraction, daily_notional), (limits.max_daily_volume_fraction, daily_volume)]
-    return [one for is_on, one in rows if is_on]
+    return [one for is_on, one in rows if is_on] + [
+        partial(one, use=use) for use in book.budgets for is_on, one in (
+            (use.capital_minor is not None, strategy_capital), (use.heat_fraction, strategy_heat)) if is_on]
 
 
 # ---- checks that do not depend on size -----------------------------------------------------------------------------------------

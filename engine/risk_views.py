@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 from engine.apply_risk import BASELINES
 from engine.brakes import is_valued, size_factor
+from engine.budgets import settings_of
+from engine.budgets import uses as budget_uses
 from engine.correlation import Correlation, correlation_of
 from engine.heat import HeatLine, bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of
 from engine.inputs import Limits
 from engine.limits import at_work, book_tail
 from engine.market import MarketView
 from engine.orders import Purpose
-from engine.service import BrakeView, CorrelationView, HeatView, LimitView, RiskView, ShareView, TailView
+from engine.service import BrakeView, BudgetView, CorrelationView, HeatView, LimitView, RiskView, ShareView, TailView
 from engine.state import PortfolioState, State
 from engine.tail_risk import HORIZON_DAYS, Tail, TailBook, in_minor
 from engine.tolerance import FIELDS, PRESETS, described, limit_text
@@ -104,7 +106,23 @@ def _view(risks: Risks, name: str, correlation: Correlation | None) -> RiskView:
         brakes=tuple(BrakeView(brake, known.level, known.cause, _money(portfolio, known.baseline_minor),
                                _money(portfolio, known.equity_minor), known.at_ns, known.until_ns, known.released_by,
                                known.released_at_ns, known.release_cause) for brake, known in portfolio.brakes.items()),
-        tail=_tail_view(risks), correlations=_correlation_view(risks, correlation) if correlation else None)
+        tail=_tail_view(risks), correlations=_correlation_view(risks, correlation) if correlation else None,
+        budgets=_budget_views(risks, name))
+
+
+def _budget_views(risks: Risks, name: str) -> tuple[BudgetView, ...]:
+    """Every strategy with what it uses."""
+    found = []
+    for use in budget_uses(risks.state, risks.market, name):
+        settings = settings_of(risks.state, name, use.strategy)
+        of_what = risks.equity_minor if use.capital_minor is None else use.capital_minor
+        found.append(BudgetView(
+            use.strategy, _money(risks.portfolio, use.work_minor),
+            None if use.capital_minor is None else _money(risks.portfolio, use.capital_minor),
+            compounds=settings is None or settings.capital_fixed is None,
+            used_percent=round(100 * min(HUGE, fraction(use.work_minor, of_what)), 4), heat_percent=risks.percent(use.heat_minor),
+            heat_limit_percent=None if use.heat_fraction is None else 100 * use.heat_fraction * size_factor(risks.portfolio)))
+    return tuple(found)
 
 
 def _tail_view(risks: Risks) -> TailView:

@@ -100,6 +100,21 @@ class CorrelationView(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...] = ()
 
 
+class BudgetView(msgspec.Struct, frozen=True):
+    """What a strategy uses of its portfolio: money at work against its capital, heat against its budget (None: it has none).
+
+    `used_percent` is of the capital, of the equity where it has none; both heats are percents of equity.
+    """
+
+    strategy: str
+    work: Decimal
+    capital: Decimal | None
+    compounds: bool
+    used_percent: float
+    heat_percent: float
+    heat_limit_percent: float | None
+
+
 class RiskView(msgspec.Struct, frozen=True):
     """What a portfolio risks and how much of its limits is used; percents are of equity.
 
@@ -128,3 +143,4 @@ class RiskView(msgspec.Struct, frozen=True):
     brakes: tuple[BrakeView, ...]
     tail: TailView | None = None
     correlations: CorrelationView | None = None
+    budgets: tuple[BudgetView, ...] = ()

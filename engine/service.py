@@ -24,17 +24,9 @@ from engine.performance_words import PerformanceQuery as PerformanceQuery  # noq
 from engine.performance_words import PerformanceView as PerformanceView  # noqa: PLC0414
 from engine.performance_words import PeriodView as PeriodView  # noqa: PLC0414
 from engine.performance_words import TripView as TripView  # noqa: PLC0414
-from engine.performance_words import CurveView as CurveView  # noqa: PLC0414
-from engine.performance_words import DrawdownView as DrawdownView  # noqa: PLC0414
-from engine.performance_words import FigureView as FigureView  # noqa: PLC0414
-from engine.performance_words import GroupingView as GroupingView  # noqa: PLC0414
-from engine.performance_words import GroupView as GroupView  # noqa: PLC0414
-from engine.performance_words import PerformanceQuery as PerformanceQuery  # noqa: PLC0414
-from engine.performance_words import PerformanceView as PerformanceView  # noqa: PLC0414
-from engine.performance_words import PeriodView as PeriodView  # noqa: PLC0414
-from engine.performance_words import TripView as TripView  # noqa: PLC0414
 from engine.risk_words import BrakeLevel as BrakeLevel  # noqa: PLC0414
 from engine.risk_words import BrakeView as BrakeView  # noqa: PLC0414
+from engine.risk_words import BudgetView as BudgetView  # noqa: PLC0414
 from engine.risk_words import CorrelationView as CorrelationView  # noqa: PLC0414
 from engine.risk_words import HeatView as HeatView  # noqa: PLC0414
 from engine.risk_words import LimitView as LimitView  # noqa: PLC0414
@@ -446,10 +438,6 @@ class Service(Protocol):
 
     async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         """The newest closed bars of an instrument and the one in progress, oldest first, in ticks."""
-        ...
-
-    async def performance(self, query: PerformanceQuery) -> PerformanceView:
-        """A report on what was recorded; raises `UsageError` where nothing was, or for a portfolio that is not known."""
         ...
 
     async def performance(self, query: PerformanceQuery) -> PerformanceView:

@@ -106,12 +106,12 @@ def _by_risk(book: Book, market: MarketView, want: PlaceOrder, risk_bps: int) ->
         if isinstance(distance, Refusal):
             return distance
         stop = min(stop, max(1, entry - distance)) if sign > 0 else max(stop, entry + distance)
-    return lots_for_risk(book.equity_minor, risk_bps, entry, stop, instrument.value_num, instrument.value_den, UNBOUNDED)
+    return lots_for_risk(book.sizing_minor, risk_bps, entry, stop, instrument.value_num, instrument.value_den, UNBOUNDED)
 
 
 def _by_share(book: Book, share_bps: int) -> Lots:
     """A part of equity as notional."""
-    notional_minor = scaled_down(max(0, book.equity_minor), share_bps, BPS)
+    notional_minor = scaled_down(max(0, book.sizing_minor), share_bps, BPS)
     return lots_for_notional(notional_minor, book.entry_ticks, book.instrument.value_num, book.instrument.value_den, UNBOUNDED)
 
 
@@ -147,7 +147,7 @@ def _by_volatility(book: Book, market: MarketView, target_bps: int) -> Lots | Re
     if volatility is None or target_bps <= 0:
         return Refusal("volatility", f"{LEAST_BARS + 1} bars that moved, a target above 0", f"{target_bps / PERCENT_BPS:g} %",
                        f"the volatility of {instrument.symbol} is not known yet, or no target is given; size it another way")
-    notional = max(0, book.equity_minor) * target_bps // max(1, ceil(volatility * BPS))
+    notional = max(0, book.sizing_minor) * target_bps // max(1, ceil(volatility * BPS))
     return lots_for_notional(notional, book.entry_ticks, instrument.value_num, instrument.value_den, UNBOUNDED)
 
 

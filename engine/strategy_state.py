@@ -1,5 +1,7 @@
 """What is configured of a strategy, and what is journaled of it: whether it runs, what it last wanted, what it must keep."""
 
+from decimal import Decimal
+
 import msgspec
 
 from engine.units import Nanoseconds
@@ -10,7 +12,9 @@ type Number = int | float
 class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """A strategy as configured: a rule with its parameters on some symbols of one portfolio.
 
-    `params` holds every parameter, defaults included; `warmup_bars` is how many bars the rule sees before it may want.
+    `params` holds every parameter, defaults included; `warmup_bars` is how many bars the rule sees before it may want. Its
+    capital is a part of the portfolio's equity, which compounds, or fixed; `heat_budget_fraction` is a part of the equity too
+    (0: no budget).
     """
 
     name: str
@@ -20,6 +24,9 @@ class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     params: dict[str, Number] = {}
     enabled: bool = True
     warmup_bars: int = 0
+    capital_fraction: float = 0.0
+    capital_fixed: Decimal | None = None
+    heat_budget_fraction: float = 0.0
 
 
 class StrategyPlace(msgspec.Struct, frozen=True, omit_defaults=True):

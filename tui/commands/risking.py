@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engine.inputs import PlaceOrder, SetLimit
-from engine.service import AccountView, BrakeLevel, BrakeView, OrderCard, PositionView, Refusal, RiskView, Snapshot
+from engine.service import AccountView, BrakeLevel, BrakeView, BudgetView, OrderCard, PositionView, Refusal, RiskView, Snapshot
 from tui.commands.link import command_id, engine_link
 from tui.commands.queries import snapshot_for
 from tui.commands.trading import clamp_facts, refusal_line
@@ -115,6 +115,9 @@ def risk(path: Path, *, as_json: bool) -> None:
     print_table((*words("portfolio", "limit"), *numbers("allowed", "used", "part"), *words("from")), rows, empty="no portfolios")
     for view in views.values():
         print_facts(_risk_facts(view))
+        if view.budgets:
+            print_table((*words("strategy"), *numbers("at work", "capital", "part", "heat", "heat budget"), *words("capital is")),
+                        [_budget_row(view, budget) for budget in view.budgets], empty="")
         brakes = [_brake_row(view, brake) for brake in view.brakes]
         print_table((*words("brake", "level", "cause"), *numbers("measured from"), *words("since (UTC)", "ends", "released by")),
                     brakes, empty="no brake was ever on")
@@ -141,6 +144,14 @@ def _tail_facts(view: RiskView) -> list[tuple[str, str]]:
     var = f"{percent(tail.historical_var_percent)} historical, {percent(tail.normal_var_percent)} normal"
     shortfall = f"{percent(tail.historical_shortfall_percent)} historical, {percent(tail.normal_shortfall_percent)} normal"
     return [("value at risk", f"{var} ({of_what})"), ("expected shortfall", shortfall)]
+
+
+def _budget_row(view: RiskView, budget: BudgetView) -> list[str]:
+    kind = "all of the portfolio's" if budget.capital is None else "a part of the equity" if budget.compounds else "fixed"
+    return [budget.strategy, money(budget.work, view.money_decimals),
+            MISSING if budget.capital is None else money(budget.capital, view.money_decimals), percent(budget.used_percent, 0),
+            percent(budget.heat_percent),
+            MISSING if budget.heat_limit_percent is None else percent(budget.heat_limit_percent), kind]
 
 
 def _brake_row(view: RiskView, brake: BrakeView) -> list[str]:
