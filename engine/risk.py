@@ -246,7 +246,8 @@ def approve_entry(checks: Sequence[CheckView], entry: OrderIntent,
 
 
 def approve_exit(state: State, intent: OrderIntent) -> RiskApproved | Refusal:
-    """An order that only reduces: never blocked by limits, refused where it could open or turn a position."""
+    """An order that only reduces: never blocked by limits, nor by orders that are not ours and that nobody here cancels;
+    refused where it could open or turn a position."""
     position = state.position(intent.portfolio, intent.instrument_id)
     held = position.lots if position else 0
     if held * intent.side.sign >= 0 or intent.order_lots > abs(held) or intent.purpose is Purpose.ENTRY:
@@ -255,7 +256,7 @@ def approve_exit(state: State, intent: OrderIntent) -> RiskApproved | Refusal:
     capabilities = state.account_of(intent.portfolio).capabilities
     if not capabilities.reduce_only:
         live = sum(state.covered_lots(order) for order in state.orders_in(intent.portfolio, intent.instrument_id)
-                   if order.intent.side is intent.side and not _one_cancels(order, intent))
+                   if order.intent.side is intent.side and not order.external and not _one_cancels(order, intent))
         if live + intent.order_lots > abs(held):
             return Refusal("reduces", f"{abs(held)} lots", f"{live} lots are already on their way out",
                            "this venue has no reduce-only orders: the others must be cancelled first")

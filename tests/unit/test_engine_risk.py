@@ -15,6 +15,7 @@ from engine.inputs import (
     ClosePosition,
     ConnectionChanged,
     Limits,
+    OrderReport,
     SetTradingState,
     TradingState,
     TrailSpec,
@@ -24,7 +25,7 @@ from engine.protection import exit_intent
 from engine.risk import RiskApproved, approve_entry, approve_exit, approve_flatten, approve_resend
 from engine.service import CheckView, Refusal
 from engine.want import Assessment, assess
-from tests.unit.engine_desk import COIN_ID, NO_BRACKETS, PLAIN, Desk, bought, coin, settings_of
+from tests.unit.engine_desk import ACCOUNT, COIN_ID, NO_BRACKETS, PLAIN, Desk, bought, coin, settings_of
 
 Setup = Callable[[], tuple[Desk, dict[str, Any]]]
 
@@ -318,6 +319,21 @@ def test_without_reduce_only_two_exits_together_may_not_exceed_what_is_held() ->
     assert "already on their way out" in refused.value
     together = msgspec.structs.replace(intent, oco_group=stop.intent.oco_group)
     assert isinstance(approve_exit(desk.state, together), RiskApproved)
+
+
+def test_an_order_that_is_not_ours_never_keeps_an_exit_in() -> None:
+    """On a venue without reduce-only orders it may rest there for good: nobody here cancels it."""
+    desk = Desk(can=PLAIN)
+    desk.enter("held", 10, None, max_hold_seconds=60, trail=TrailSpec(price=Decimal(50)))
+    foreign = OrderReport(ACCOUNT, COIN_ID, "foreign-1", "v-f", 3, 0, None, desk.at_ns, side=Side.SELL, kind=OrderKind.LIMIT,
+                          limit_ticks=30_000)
+    desk.reported(open_orders=(*(desk.order_report(order) for order in desk.state.orders.values()), foreign))
+    assert desk.order("foreign-1").external
+    for _ in range(4):
+        desk.beat(61)
+        desk.confirm_cancels()
+    assert [(one.order_lots, one.side) for one in desk.sent if one.purpose is Purpose.EXIT] == [(10, Side.SELL)]
+    assert "foreign-1" not in desk.cancels
 
 
 @pytest.mark.parametrize(("venue_lots", "side", "lots", "passed"), [
