@@ -43,9 +43,14 @@ class Arrivals(list[Any]):
 
     at = 0.0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = asyncio.Event()
+
     def append(self, item: Any) -> None:
         self.at = time.perf_counter()
         super().append(item)
+        self.came.set()
 
 
 class QuickShares(AlpacaSite):
@@ -130,11 +135,10 @@ async def tick_to_order_ms(site: AlpacaSite | CcxtSite, arrivals: Arrivals) -> l
         bid = Decimal("99.90") + step * Decimal("0.60")
         await site.market(bid, bid + Decimal("0.10"), 0)
         quote = Quote(site.instrument_id, site.ticks(str(bid)), site.ticks(str(bid)) + 1, 0, 0, time.time_ns())
-        sent = len(arrivals)
+        arrivals.came.clear()
         began = time.perf_counter()
         site.running._shell.take_market(quote)
-        while len(arrivals) == sent:  # noqa: ASYNC110 - nothing but this may run beside what is timed
-            await asyncio.sleep(0)
+        await arrivals.came.wait()
         taken.append(1_000 * (arrivals.at - began))
         await site.agree(10)
     return taken
