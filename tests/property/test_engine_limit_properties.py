@@ -144,13 +144,26 @@ def test_a_sized_order_is_within_every_limit_and_every_cut_is_explained(
         assert cut == "maximum quantity" or not one_more[cut].passed
 
 
-@settings(max_examples=80)
-@given(books, st.sampled_from(SYMBOLS), sides, st.integers(1, 2_000), st.integers(1, 1_000), st.integers(0, 1_000))
-def test_more_risk_is_never_a_smaller_order(book: Any, symbol: str, side: Side, distance: int, bps: int, more: int) -> None:
+rising = st.one_of(
+    st.tuples(st.integers(1, 1_000), st.integers(0, 1_000)).map(
+        lambda pair: [{"risk_percent": Decimal(asked).scaleb(-2)} for asked in (pair[0], sum(pair))]),
+    st.tuples(st.integers(1, 300), st.integers(0, 300)).map(
+        lambda pair: [{"size": SizeSpec(volatility_percent=Decimal(asked))} for asked in (pair[0], sum(pair))]),
+    st.tuples(st.integers(1, 98), st.integers(0, 98)).map(
+        lambda pair: [{"size": SizeSpec(edge=EdgeSpec(Decimal(min(99, rate)).scaleb(-2), Decimal(2), 200))}
+                      for rate in (pair[0], sum(pair))]),
+    st.tuples(st.integers(1, 500), st.integers(0, 500)).map(
+        lambda pair: [{"size": SizeSpec(edge=EdgeSpec(Decimal("0.6"), Decimal(2), count))} for count in (pair[0], sum(pair))]))
+
+
+@settings(max_examples=160)
+@given(books, st.sampled_from(SYMBOLS), sides, st.integers(1, 2_000), rising)
+def test_asking_for_more_is_never_a_smaller_order(book: Any, symbol: str, side: Side, distance: int, sizes: Any) -> None:
+    """More risk, a higher volatility, a better edge, a longer record of it: whatever limits cut, the order does not shrink."""
     desk = booked(*book)
     lots = []
-    for asked in (bps, bps + more):
-        want = want_of({"risk_percent": Decimal(asked).scaleb(-2)}, symbol, side, distance, 0)
+    for size in sizes:
+        want = want_of(size, symbol, side, distance, 0)
         found = assess(desk.state, desk.market, desk.at_ns, want)
         lots.append(found.intent.order_lots if isinstance(found, Assessment) else 0)
     assert lots[0] <= lots[1]

@@ -24,6 +24,7 @@ from engine.orders import Purpose
 from tests.unit.alert_desk import fired, watch
 from tests.unit.engine_desk import Desk, settings_of
 
+
 def automatic(**more: Any) -> Desk:
     limits = Limits(max_heat_fraction=0.5)
     return Desk(settings=settings_of("main", automation=AutomationLevel.AUTO_EXECUTE, limits=limits), **more)

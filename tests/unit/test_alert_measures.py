@@ -1,6 +1,5 @@
 """What an alert rule can look at: bars, volume, silence, results, ages, heat, drawdown, connections."""
 
-
 import pytest
 
 from engine.inputs import (
@@ -9,6 +8,7 @@ from engine.inputs import (
 )
 from tests.unit.alert_desk import fired, watch
 from tests.unit.engine_desk import COIN_ID, Desk
+
 
 def bars(desk: Desk, *closes: int, seconds: int = 60, volume: int = 100) -> None:
     for close in closes:

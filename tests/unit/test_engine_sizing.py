@@ -4,6 +4,7 @@ import math
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.events import OrderIntended, ProposalRaised
@@ -102,6 +103,23 @@ def test_without_enough_bars_there_is_no_volatility() -> None:
 def test_a_well_known_edge_bets_the_kelly_fraction(win_rate: float, payoff: float, part: float, bps: int) -> None:
     """f* = p - (1 - p) / b: 0.6 - 0.4 = 0.20; 0.5 - 0.25 = 0.25; half of 0.4 - 0.2 = 0.10."""
     assert kelly_bps(win_rate, payoff, 10**12, part) == pytest.approx(bps, abs=1)
+
+
+@pytest.mark.parametrize("win_rate", [0.35, 0.5, 0.55, 0.7])
+@pytest.mark.parametrize("payoff", [0.8, 1.0, 1.5, 3.0])
+def test_the_kelly_fraction_grows_the_logarithm_of_wealth_fastest(win_rate: float, payoff: float) -> None:
+    """Kelly (1956): f* is where p ln(1 + b f) + (1 - p) ln(1 - f) is greatest; 0 where that is at no bet."""
+    bets = np.linspace(0.0, 0.9999, 200_001)
+    growth = win_rate * np.log1p(payoff * bets) + (1 - win_rate) * np.log1p(-bets)
+    assert kelly_bps(win_rate, payoff, 10**12, 1.0) == pytest.approx(10_000 * float(bets[np.argmax(growth)]), abs=1.5)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.61, 0.9])
+@pytest.mark.parametrize("count", [1, 7, 80, 1_000])
+def test_wilsons_end_solves_the_score_equation(share: float, count: int) -> None:
+    """Wilson (1927): the ends of the interval are the roots p of n (s - p)^2 = z^2 p (1 - p); here z is 1."""
+    roots = np.roots([count + 1, -(2 * count * share + 1), count * share**2])
+    assert wilson_low(share, count) == pytest.approx(float(roots.real.min()), abs=1e-12)
 
 
 def test_the_lower_end_is_wilsons() -> None:
