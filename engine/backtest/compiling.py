@@ -15,6 +15,8 @@ from types import FunctionType
 from typing import Any
 
 FORMAT = "1"
+INLINED = {"rule","held_by_rule","value_minor","spread_at","ema_step","atr_step","true_range","live_bar","venue_quote","out_at_quote","engine_quote","venue_bar","engine_bar","trailed_row","trailed","trail_level","tighter_stop","leaves_whole","sign_of","hold_is_over","worse","with_slippage","scaled_up","scaled_down"}
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled code alone
 
 
 def source_of(function: Callable[..., Any]) -> str:
@@ -70,12 +72,12 @@ def _compiled(entry: FunctionType, replaced: tuple[tuple[str, FunctionType], ...
         place.mkdir(parents=True, exist_ok=True)
         config.CACHE_DIR = str(place)
     try:
-        return _twin(entry, names, {}, cache=folder is not None, jit=numba.njit)
+        return _twin(entry, names, {}, {"cache": folder is not None}, numba.njit)
     finally:
         config.CACHE_DIR = before
 
 
-def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: dict[int, Any], *, cache: bool,
+def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: dict[int, Any], options: Mapping[str, bool],
           jit: Callable[..., Any]) -> Any:
     """The compiled twin of a function: its code over a namespace in which every function is a compiled twin."""
     known = made.get(id(function))
@@ -85,10 +87,9 @@ def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: di
     for name in _names(function):
         called = replaced.get(name, namespace.get(name))
         if isinstance(called, FunctionType):
-            namespace[name] = _twin(called, replaced, made, cache=False, jit=jit)
+            namespace[name] = _twin(called, replaced, made, INNER, jit)
     twin = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
     twin.__module__ = function.__module__
     twin.__qualname__ = function.__qualname__
-    inner = {} if cache else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    made[id(function)] = jit(cache=cache, error_model="numpy", nogil=True, **inner)(twin)
+    made[id(function)] = jit(error_model="numpy", nogil=True, **options, **({"forceinline": True} if function.__name__ in INLINED else {}))(twin)
     return made[id(function)]

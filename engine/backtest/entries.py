@@ -1,14 +1,58 @@
-"""From a rule's want to an order's size, or to the check that refuses it; plain functions that also compile.
+"""From a rule's want to an order on its way, or to the check that refuses it; plain functions that also compile.
 
 The order of the checks and their arithmetic are those of `engine.want`, `engine.sizing`, `engine.limits` and `engine.risk`; a
-size is cut by each limit in turn. Refusals and cuts are counted by the names in `CHECKS`.
+size is cut by each limit in turn. Refusals and cuts are counted by their place in `CHECKS`.
 """
 
 from typing import Any, NamedTuple
 
-from engine.backtest.holdings import Holding, Terms, Waiting, sign_of
+from engine.backtest.holdings import (
+    ASK,
+    AT_WORK,
+    BALANCE,
+    BID,
+    BUCKET_COUNTS,
+    BUCKET_HEAT_MINOR,
+    BUCKET_NO,
+    CASH,
+    CLASS_NO,
+    COUNT,
+    CUTS,
+    DAY_EQUITY,
+    ENTERABLE,
+    ENTERED_MINOR,
+    ENTRIES,
+    EQUITY,
+    HEAT_MINOR,
+    HIGH_WATER,
+    IN_BUCKET,
+    IN_CLASS,
+    IN_SECTOR,
+    LOTS,
+    MAX_LOTS,
+    MIN_LOTS,
+    MIN_NOTIONAL_MINOR,
+    NATIVE,
+    REFUSED,
+    ROLLED,
+    SAME_SIDE_LOTS,
+    SECTOR_NO,
+    SHORTABLE,
+    STOP,
+    STRICTEST,
+    TAKER_PPM,
+    VALUE_DEN,
+    VALUE_NUM,
+    WAITING,
+    WAITING_HOLD_NS,
+    WAITING_LOTS,
+    WAITING_STOP,
+    WAITING_TARGET,
+    WAITING_TRAIL,
+    WEEK_EQUITY,
+)
 from engine.kernel.exits import tighter_stop, trail_level
-from engine.kernel.heat import open_risk_minor, order_risk_minor
+from engine.kernel.heat import open_risk_minor
 from engine.kernel.money import fee_minor, notional_minor, share_of, signed_notional_minor
 from engine.kernel.rounding import scaled_down
 from engine.kernel.sizing import lots_for_notional, lots_for_risk
@@ -22,14 +66,9 @@ CHECKS = ("", "reduces", "risk", "size", "brake", "maximum quantity", "order not
 (PASSED, REDUCES, RISK, SIZE, BRAKE, MOST_LOTS, ORDER_NOTIONAL, RISK_PER_ORDER, POSITION_SHARE, BUYING_POWER, GROSS, NET, SECTOR,
  ASSET_CLASS, BUCKET, HEAT, BUCKET_HEAT, DAILY_NOTIONAL, INSTRUMENT, TRADING_STATE, LEAST_LOTS, COLLAR, STOP_REQUIRED, STOP_SIDE,
  TARGET_SIDE, SPREAD, REWARD, DAY_LOSS, WEEK_LOSS, DRAWDOWN, ORDERS_A_DAY, LEAST_NOTIONAL, POSITIONS) = range(33)
-FIRST_SIZE_CHECK, LAST_SIZE_CHECK = ORDER_NOTIONAL, DAILY_NOTIONAL
 UNBOUNDED = 1 << 62
 BPS = 10_000
-
-# what outlives a bar: the day and its baselines, what was entered in it, the brakes' levels, and the strictest of these
-(DAY, WEEK, DAY_EQUITY, WEEK_EQUITY, HIGH_WATER, ENTRIES, ENTERED_MINOR, LEVEL_DAY, LEVEL_WEEK, LEVEL_DRAWDOWN, LEVEL_STREAK,
- PAUSED_UNTIL_NS, ROLLED, STRICTEST) = range(14)
-LIFE_FIELDS = 14
+NS_PER_SECOND = 1_000_000_000
 
 
 class Limits(NamedTuple):
@@ -66,24 +105,6 @@ class Limits(NamedTuple):
     halt_multiple: float
 
 
-class Book(NamedTuple):
-    """The portfolio before an entry, as the checks on size see it. `count` is how many instruments are held or wanted."""
-
-    equity: int
-    gross: int
-    net: int
-    sector: int
-    asset_class: int
-    bucket: int
-    heat: int
-    bucket_heat: int
-    same_side_lots: int
-    count: int
-    day_equity: int
-    day_notional: int
-    size_factor: float
-
-
 class Entry(NamedTuple):
     """An entry at the price it is judged by: `price_ticks` where it would be taken, `stop_ticks` what will govern it."""
 
@@ -92,11 +113,12 @@ class Entry(NamedTuple):
     stop_ticks: int
 
 
-def value_minor(terms: Terms, held: Holding, bid: int, ask: int) -> int:
+def value_minor(w: Any, at: int) -> int:
     """What a holding is worth at the price where it could leave."""
-    if held.lots == 0:
+    lots = w[at + LOTS]
+    if lots == 0:
         return 0
-    return signed_notional_minor(bid if held.lots > 0 else ask, held.lots, terms.value_num, terms.value_den)
+    return signed_notional_minor(w[at + BID] if lots > 0 else w[at + ASK], lots, w[at + VALUE_NUM], w[at + VALUE_DEN])
 
 
 def first_stop(sign: int, stop_ticks: int, trail_ticks: int, entry_ticks: int) -> int:
@@ -104,186 +126,238 @@ def first_stop(sign: int, stop_ticks: int, trail_ticks: int, entry_ticks: int) -
     return tighter_stop(sign, stop_ticks, trail_level(sign, entry_ticks, trail_ticks, 0))
 
 
-def governing_stop(held: Holding, sign: int, stop_ticks: int, trail_ticks: int, entry_ticks: int) -> int:
+def governing_stop(w: Any, at: int, sign: int, stop_ticks: int, trail_ticks: int, entry_ticks: int) -> int:
     """The stop that will govern an entry's lots: a position that has one keeps it when it grows."""
-    if held.lots * sign > 0 and held.stop_ticks != 0:
-        return held.stop_ticks
+    if w[at + LOTS] * sign > 0 and w[at + STOP] != 0:
+        return int(w[at + STOP])
     return first_stop(sign, stop_ticks, trail_ticks, entry_ticks)
 
 
-def with_line(book: Book, mine: Terms, terms: Terms, held: Holding, want: Waiting, bid: int, ask: int, own_sign: int,
-              gap_bps: int) -> Book:
-    """The book with one more instrument's holding and working entry; `own_sign` is the entry's side where it is the entry's
-    own instrument, else 0."""
-    if held.lots == 0 and want.sign == 0:
-        return book
-    value = value_minor(terms, held, bid, ask)
-    heat = 0
-    if held.lots != 0:
-        heat = open_risk_minor(held.lots, bid if held.lots > 0 else ask, held.stop_ticks, terms.value_num, terms.value_den,
-                               gap_bps, terms.taker_ppm)
-    working = 0
-    same_side = 0
-    if held.lots * own_sign > 0:
-        same_side = abs(held.lots)
-    if want.sign != 0:
-        price = ask if want.sign > 0 else bid
-        working = notional_minor(price, want.lots, terms.value_num, terms.value_den)
-        stop = governing_stop(held, want.sign, want.stop_ticks, want.trail_ticks, price)
-        heat += order_risk_minor(want.sign, want.lots, price, stop, terms.value_num, terms.value_den, gap_bps, terms.taker_ppm)
-        if want.sign == own_sign:
-            same_side += want.lots
+# ---- the portfolio before an entry ---------------------------------------------------------------------------------------------
+
+
+def empty_book(w: Any, limits: Limits) -> float:
+    """Begin a book with the cash alone; what the brakes leave of the usual size."""
+    for field in range(EQUITY, REFUSED):
+        w[field] = 0
+    w[EQUITY] = w[CASH]
+    return limits.small_size if w[STRICTEST] > 0 else 1.0
+
+
+def risk_at(w: Any, at: int, signed_lots: int, price_ticks: int, stop_ticks: int, gap_bps: int) -> int:
+    """What lots lose from a price down to a stop, the allowance for a gap and the fee of leaving included."""
+    return open_risk_minor(signed_lots, price_ticks, stop_ticks, w[at + VALUE_NUM], w[at + VALUE_DEN], gap_bps, w[at + TAKER_PPM])
+
+
+def add_line(w: Any, own: int, at: int, own_sign: int, gap_bps: int) -> None:
+    """Count the holding and the working entry of the row `at`; `own` is the entry's row, `own_sign` its side where it is this
+    very instrument, else 0."""
+    lots, waiting = w[at + LOTS], w[at + WAITING]
+    if lots == 0 and waiting == 0:
+        return
+    value, working, heat = value_minor(w, at), 0, 0
+    if lots != 0:
+        heat = risk_at(w, at, lots, w[at + BID] if lots > 0 else w[at + ASK], w[at + STOP], gap_bps)
+    if lots * own_sign > 0:
+        w[SAME_SIDE_LOTS] += abs(lots)
+    if waiting != 0:
+        price = w[at + ASK] if waiting > 0 else w[at + BID]
+        working = notional_minor(price, w[at + WAITING_LOTS], w[at + VALUE_NUM], w[at + VALUE_DEN])
+        stop = governing_stop(w, at, waiting, w[at + WAITING_STOP], w[at + WAITING_TRAIL], price)
+        heat += risk_at(w, at, waiting * w[at + WAITING_LOTS], price, stop, gap_bps)
+        if waiting == own_sign:
+            w[SAME_SIDE_LOTS] += w[at + WAITING_LOTS]
     gross = abs(value) + working
-    in_bucket = terms.bucket == mine.bucket
-    return Book(book.equity + value, book.gross + gross, book.net + value + want.sign * working,
-                book.sector + (gross if terms.sector == mine.sector else 0),
-                book.asset_class + (gross if terms.asset_class == mine.asset_class else 0),
-                book.bucket + (gross if in_bucket else 0), book.heat + heat, book.bucket_heat + (heat if in_bucket else 0),
-                book.same_side_lots + same_side, book.count + 1, book.day_equity, book.day_notional, book.size_factor)
+    w[EQUITY] += value
+    w[AT_WORK] += gross
+    w[BALANCE] += value + waiting * working
+    w[HEAT_MINOR] += heat
+    w[COUNT] += 1
+    if w[at + SECTOR_NO] == w[own + SECTOR_NO]:
+        w[IN_SECTOR] += gross
+    if w[at + CLASS_NO] == w[own + CLASS_NO]:
+        w[IN_CLASS] += gross
+    if w[at + BUCKET_NO] == w[own + BUCKET_NO]:
+        w[IN_BUCKET] += gross
+        w[BUCKET_HEAT_MINOR] += heat
 
 
-def order_cap_minor(limits: Limits, book: Book) -> int:
+# ---- size ----------------------------------------------------------------------------------------------------------------------
+
+
+def order_cap_minor(w: Any, limits: Limits, factor: float) -> int:
     """The largest order in money."""
-    cap = int(book.equity * limits.order_fraction)
+    cap = int(w[EQUITY] * limits.order_fraction)
     if limits.order_cap_minor > 0:
         cap = min(cap, limits.order_cap_minor)
-    return max(0, int(cap * book.size_factor))
+    return max(0, int(cap * factor))
 
 
-def size_passes(check: int, limits: Limits, terms: Terms, book: Book, entry: Entry, gap_bps: int, lots: int) -> bool:
+def size_passes(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int, lots: int) -> bool:
     """Whether one check on size lets that many lots pass; each only gets harder with size."""
-    price, num, den = entry.price_ticks, terms.value_num, terms.value_den
+    if check == RISK_PER_ORDER or check == HEAT or check == BUCKET_HEAT:
+        return heat_passes(w, check, limits, factor, risk_at(w, at, entry.sign * lots, entry.price_ticks, entry.stop_ticks, gap_bps))
+    size = lots + w[SAME_SIDE_LOTS] if check == POSITION_SHARE else lots
+    more = notional_minor(entry.price_ticks, size, w[at + VALUE_NUM], w[at + VALUE_DEN])
     if check == ORDER_NOTIONAL:
-        return notional_minor(price, lots, num, den) <= order_cap_minor(limits, book)
-    if check == POSITION_SHARE:
-        return share_of(notional_minor(price, book.same_side_lots + lots, num, den), book.equity) <= limits.position_fraction
+        return more <= order_cap_minor(w, limits, factor)
     if check == BUYING_POWER:
-        needed = notional_minor(price, lots, num, den) + fee_minor(price, lots, num, den, terms.taker_ppm)
-        return needed <= int(book.equity * limits.leverage) - book.gross
-    if check == GROSS:
-        return share_of(book.gross + notional_minor(price, lots, num, den), book.equity) <= limits.gross_fraction
-    if check == NET:
-        net = abs(book.net + entry.sign * notional_minor(price, lots, num, den))
-        return share_of(net, book.equity) <= limits.net_fraction
-    if check == SECTOR:
-        return share_of(book.sector + notional_minor(price, lots, num, den), book.equity) <= limits.sector_fraction
-    if check == ASSET_CLASS:
-        return share_of(book.asset_class + notional_minor(price, lots, num, den), book.equity) <= limits.class_fraction
-    if check == BUCKET:
-        return share_of(book.bucket + notional_minor(price, lots, num, den), book.equity) <= limits.bucket_fraction
+        fee = fee_minor(entry.price_ticks, lots, w[at + VALUE_NUM], w[at + VALUE_DEN], w[at + TAKER_PPM])
+        return bool(more + fee <= int(w[EQUITY] * limits.leverage) - w[AT_WORK])
     if check == DAILY_NOTIONAL:
-        cap = int(max(0, book.day_equity) * limits.daily_fraction)
-        return book.day_notional + notional_minor(price, lots, num, den) <= cap
-    risk = order_risk_minor(entry.sign, lots, price, entry.stop_ticks, num, den, gap_bps, terms.taker_ppm)
+        first = w[DAY_EQUITY] if w[ROLLED] != 0 else w[EQUITY]
+        return bool(w[ENTERED_MINOR] + more <= int(max(0, first) * limits.daily_fraction))
+    return share_passes(w, check, limits, entry.sign, more)
+
+
+def heat_passes(w: Any, check: int, limits: Limits, factor: float, risk: int) -> bool:
+    """The checks on what may be lost."""
     if check == RISK_PER_ORDER:
-        return share_of(risk, book.equity) <= limits.risk_fraction * book.size_factor
+        return share_of(risk, w[EQUITY]) <= limits.risk_fraction * factor
     if check == HEAT:
-        return share_of(book.heat + risk, book.equity) <= limits.heat_fraction * book.size_factor
-    return share_of(book.bucket_heat + risk, book.equity) <= limits.bucket_heat_fraction * book.size_factor
+        return share_of(w[HEAT_MINOR] + risk, w[EQUITY]) <= limits.heat_fraction * factor
+    return share_of(w[BUCKET_HEAT_MINOR] + risk, w[EQUITY]) <= limits.bucket_heat_fraction * factor
 
 
-def is_on(check: int, limits: Limits, terms: Terms) -> bool:
-    """Whether a check on size is on at all."""
-    if check == RISK_PER_ORDER:
-        return limits.risk_fraction > 0.0
+def share_passes(w: Any, check: int, limits: Limits, sign: int, more: int) -> bool:
+    """The checks on what is at work, as shares of equity."""
+    total, limit = more, limits.position_fraction
     if check == GROSS:
-        return limits.gross_fraction > 0.0
-    if check == NET:
-        return limits.net_fraction > 0.0
-    if check == SECTOR:
-        return limits.sector_fraction > 0.0 and terms.sector >= 0
-    if check == ASSET_CLASS:
-        return limits.class_fraction > 0.0
-    if check == BUCKET:
-        return limits.bucket_fraction > 0.0 and terms.bucket_counts != 0
-    if check == BUCKET_HEAT:
-        return limits.bucket_heat_fraction > 0.0
-    if check == DAILY_NOTIONAL:
-        return limits.daily_fraction > 0.0
-    return True
+        total, limit = w[AT_WORK] + more, limits.gross_fraction
+    elif check == NET:
+        total, limit = abs(w[BALANCE] + sign * more), limits.net_fraction
+    elif check == SECTOR:
+        total, limit = w[IN_SECTOR] + more, limits.sector_fraction
+    elif check == ASSET_CLASS:
+        total, limit = w[IN_CLASS] + more, limits.class_fraction
+    elif check == BUCKET:
+        total, limit = w[IN_BUCKET] + more, limits.bucket_fraction
+    return share_of(total, w[EQUITY]) <= limit
 
 
-def largest_passing(check: int, limits: Limits, terms: Terms, book: Book, entry: Entry, gap_bps: int, too_many: int) -> int:
-    """The most lots below `too_many` that pass a check, 0 where none do."""
-    least, most = 0, too_many
+def is_on(w: Any, at: int, check: int, limits: Limits) -> bool:
+    """Whether a check on size is on at all."""
+    limit = 1.0
+    if check == RISK_PER_ORDER:
+        limit = limits.risk_fraction
+    elif check == GROSS:
+        limit = limits.gross_fraction
+    elif check == NET:
+        limit = limits.net_fraction
+    elif check == SECTOR:
+        limit = limits.sector_fraction if w[at + SECTOR_NO] >= 0 else 0.0
+    elif check == ASSET_CLASS:
+        limit = limits.class_fraction
+    elif check == BUCKET:
+        limit = limits.bucket_fraction if w[at + BUCKET_COUNTS] != 0 else 0.0
+    elif check == BUCKET_HEAT:
+        limit = limits.bucket_heat_fraction
+    elif check == DAILY_NOTIONAL:
+        limit = limits.daily_fraction
+    return limit > 0.0
+
+
+def largest_passing(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int, most_lots: int) -> int:
+    """The most lots up to `most_lots` that pass a check, 0 where none do."""
+    least, most, middle = 0, most_lots + 1, most_lots
     while most - least > 1:
-        middle = (least + most) // 2
-        if size_passes(check, limits, terms, book, entry, gap_bps, middle):
+        if size_passes(w, at, check, limits, factor, entry, gap_bps, middle):
             least = middle
         else:
             most = middle
+        middle = (least + most) // 2
     return least
 
 
-def asked_lots(limits: Limits, terms: Terms, book: Book, entry: Entry, want: RuleWant) -> int:
+def asked_lots(w: Any, at: int, entry: Entry, want: RuleWant) -> int:
     """What a want asks for before any limit; -1 where its size cannot be told."""
     if want.size_kind == BY_RISK:
         if entry.stop_ticks <= 0 or want.size_bps <= 0:
             return -1
-        return lots_for_risk(book.equity, want.size_bps, entry.price_ticks, entry.stop_ticks, terms.value_num, terms.value_den,
+        return lots_for_risk(w[EQUITY], want.size_bps, entry.price_ticks, entry.stop_ticks, w[at + VALUE_NUM], w[at + VALUE_DEN],
                              UNBOUNDED)
-    budget = scaled_down(max(0, book.equity), want.size_bps, BPS)
-    return lots_for_notional(budget, entry.price_ticks, terms.value_num, terms.value_den, UNBOUNDED)
+    budget = scaled_down(max(0, w[EQUITY]), want.size_bps, BPS)
+    return lots_for_notional(budget, entry.price_ticks, w[at + VALUE_NUM], w[at + VALUE_DEN], UNBOUNDED)
 
 
-def sized(limits: Limits, terms: Terms, book: Book, entry: Entry, want: RuleWant, gap_bps: int, cuts: Any) -> tuple[int, int]:
-    """The lots of a want within every limit: `(lots, refusing check)`; each cut is counted in `cuts`."""
-    lots = asked_lots(limits, terms, book, entry, want)
+def sized(w: Any, at: int, limits: Limits, factor: float, entry: Entry, want: RuleWant, gap_bps: int) -> tuple[int, int]:
+    """The lots of a want within every limit: `(lots, refusing check)`; each cut is counted."""
+    lots = asked_lots(w, at, entry, want)
     if lots < 1:
         return 0, RISK if lots < 0 else SIZE
     last = SIZE
-    if book.size_factor < 1.0:
-        smaller = scaled_down(lots, limits.small_num, limits.small_den)
-        if smaller < lots:
-            lots, last = smaller, BRAKE
-            cuts[BRAKE] += 1
-    if lots > terms.max_lots:
-        lots, last = terms.max_lots, MOST_LOTS
-        cuts[MOST_LOTS] += 1
-    for check in range(FIRST_SIZE_CHECK, LAST_SIZE_CHECK + 1):
-        if lots > 0 and is_on(check, limits, terms) and not size_passes(check, limits, terms, book, entry, gap_bps, lots):
-            lots, last = largest_passing(check, limits, terms, book, entry, gap_bps, lots), check
-            cuts[check] += 1
+    for check in range(BRAKE, DAILY_NOTIONAL + 1):
+        least = lots
+        if check == BRAKE:
+            if factor < 1.0:
+                least = scaled_down(lots, limits.small_num, limits.small_den)
+        elif check == MOST_LOTS:
+            least = min(lots, w[at + MAX_LOTS])
+        elif lots > 0 and is_on(w, at, check, limits):
+            least = largest_passing(w, at, check, limits, factor, entry, gap_bps, lots)
+        if least < lots:
+            lots, last = least, check
+            w[CUTS + check] += 1
     return (lots, PASSED) if lots > 0 else (0, last)
 
 
-def refusing_check(limits: Limits, terms: Terms, book: Book, entry: Entry, want: RuleWant, bid: int, ask: int, lots: int,
-                   life: Any) -> int:
+# ---- checks that do not depend on size -----------------------------------------------------------------------------------------
+
+
+def refusing_check(w: Any, at: int, limits: Limits, entry: Entry, want: RuleWant, lots: int) -> int:
     """The first check beside those on size that refuses an entry; 0 where none does."""
-    sign = want.sign
-    if not terms.enterable or (sign < 0 and not terms.shortable):
-        return INSTRUMENT
-    if life[STRICTEST] >= 2:
-        return TRADING_STATE
-    if lots < terms.min_lots:
-        return LEAST_LOTS
-    spread_bps = (ask - bid) * BPS / bid
-    if spread_bps > limits.collar_bps:
-        return COLLAR
-    near = min(bid, entry.price_ticks) if sign > 0 else max(ask, entry.price_ticks)
-    stop = first_stop(sign, want.stop_ticks, want.trail_ticks, entry.price_ticks)
-    if limits.require_stop and stop == 0 and entry.stop_ticks == 0:
-        return STOP_REQUIRED
-    if stop != 0 and (near - stop) * sign <= 0:
-        return STOP_SIDE
-    if want.target_ticks != 0 and (want.target_ticks - entry.price_ticks) * sign <= 0:
-        return TARGET_SIDE
-    if limits.max_spread_bps and spread_bps > limits.max_spread_bps:
-        return SPREAD
-    if limits.min_reward > 0.0 and not reward_passes(limits, entry, want):
-        return REWARD
-    if loss_share(life[DAY_EQUITY], book.equity) >= limits.day_loss > 0.0:
-        return DAY_LOSS
-    if loss_share(life[WEEK_EQUITY], book.equity) >= limits.week_loss > 0.0:
-        return WEEK_LOSS
-    if loss_share(life[HIGH_WATER], book.equity) >= limits.drawdown > 0.0:
-        return DRAWDOWN
-    if limits.orders_per_day and life[ENTRIES] >= limits.orders_per_day:
+    failed = level_check(w, at, limits, entry, want, lots)
+    if failed == PASSED:
+        failed = losing_check(w, limits)
+    if failed != PASSED:
+        return failed
+    if limits.orders_per_day and w[ENTRIES] >= limits.orders_per_day:
         return ORDERS_A_DAY
-    if limits.max_positions and book.same_side_lots == 0 and book.count >= limits.max_positions:
+    if limits.max_positions and w[SAME_SIDE_LOTS] == 0 and w[COUNT] >= limits.max_positions:
         return POSITIONS
-    if notional_minor(entry.price_ticks, lots, terms.value_num, terms.value_den) < terms.min_notional_minor:
+    if notional_minor(entry.price_ticks, lots, w[at + VALUE_NUM], w[at + VALUE_DEN]) < w[at + MIN_NOTIONAL_MINOR]:
         return LEAST_NOTIONAL
+    return PASSED
+
+
+def level_check(w: Any, at: int, limits: Limits, entry: Entry, want: RuleWant, lots: int) -> int:
+    """The first check of standing, spread and exit levels that fails; 0 where none does."""
+    sign, price, bid, ask = want.sign, entry.price_ticks, w[at + BID], w[at + ASK]
+    spread_bps = (ask - bid) * BPS / bid
+    near = min(bid, price) if sign > 0 else max(ask, price)
+    stop = first_stop(sign, want.stop_ticks, want.trail_ticks, price)
+    failed = PASSED
+    if w[at + ENTERABLE] == 0 or (sign < 0 and w[at + SHORTABLE] == 0):
+        failed = INSTRUMENT
+    elif w[STRICTEST] >= 2:
+        failed = TRADING_STATE
+    elif lots < w[at + MIN_LOTS]:
+        failed = LEAST_LOTS
+    elif spread_bps > limits.collar_bps:
+        failed = COLLAR
+    elif limits.require_stop and stop == 0 and entry.stop_ticks == 0:
+        failed = STOP_REQUIRED
+    elif stop != 0 and (near - stop) * sign <= 0:
+        failed = STOP_SIDE
+    elif want.target_ticks != 0 and (want.target_ticks - price) * sign <= 0:
+        failed = TARGET_SIDE
+    elif limits.max_spread_bps and spread_bps > limits.max_spread_bps:
+        failed = SPREAD
+    elif limits.min_reward > 0.0 and not reward_passes(limits, entry, want):
+        failed = REWARD
+    return failed
+
+
+def losing_check(w: Any, limits: Limits) -> int:
+    """The first loss that has reached its limit at this very moment; 0 where none has, and before the first day began."""
+    if w[ROLLED] == 0:
+        return PASSED
+    if limits.day_loss > 0.0 and loss_share(w[DAY_EQUITY], w[EQUITY]) >= limits.day_loss:
+        return DAY_LOSS
+    if limits.week_loss > 0.0 and loss_share(w[WEEK_EQUITY], w[EQUITY]) >= limits.week_loss:
+        return WEEK_LOSS
+    if limits.drawdown > 0.0 and loss_share(w[HIGH_WATER], w[EQUITY]) >= limits.drawdown:
+        return DRAWDOWN
     return PASSED
 
 
@@ -304,35 +378,33 @@ def loss_share(baseline_minor: int, equity: int) -> float:
     return 1.0 if lost > 0 else 0.0
 
 
-def entry_of(limits: Limits, terms: Terms, book: Book, held: Holding, want: RuleWant, bid: int, ask: int, gap_bps: int, life: Any,
-             refused: Any, cuts: Any) -> Waiting:
-    """A want to enter as an order on its way, or none; what refused it is counted."""
-    price = ask if want.sign > 0 else bid
-    stop = governing_stop(held, want.sign, want.stop_ticks, want.trail_ticks, price)
-    entry = Entry(want.sign, price, stop)
-    check = REDUCES if held.lots * want.sign < 0 else PASSED
-    lots = 0
+# ---- orders --------------------------------------------------------------------------------------------------------------------
+
+
+def enter(w: Any, at: int, limits: Limits, factor: float, want: RuleWant, gap_bps: int) -> None:
+    """A want to enter becomes an order on its way, or what refused it is counted."""
+    price = w[at + ASK] if want.sign > 0 else w[at + BID]
+    entry = Entry(want.sign, price, governing_stop(w, at, want.sign, want.stop_ticks, want.trail_ticks, price))
+    check, lots = PASSED, 0
+    if w[at + LOTS] * want.sign < 0:
+        check = REDUCES
+    else:
+        lots, check = sized(w, at, limits, factor, entry, want, gap_bps)
     if check == PASSED:
-        lots, check = sized(limits, terms, book, entry, want, gap_bps, cuts)
-    if check == PASSED:
-        check = refusing_check(limits, terms, book, entry, want, bid, ask, lots, life)
+        check = refusing_check(w, at, limits, entry, want, lots)
     if check != PASSED:
-        refused[check] += 1
-        return Waiting(0, 0, 0, 0, 0, 0, 0, 0)
-    life[ENTRIES] += 1
-    life[ENTERED_MINOR] += notional_minor(price, lots, terms.value_num, terms.value_den)
-    native = 1 if want.stop_ticks > 0 and held.lots == 0 else 0
-    hold_ns = -(-want.max_hold_ns // 1_000_000_000) * 1_000_000_000
-    return Waiting(want.sign, lots, want.stop_ticks, want.target_ticks, want.trail_ticks, hold_ns, price, native)
+        w[REFUSED + check] += 1
+        return
+    w[ENTRIES] += 1
+    w[ENTERED_MINOR] += notional_minor(price, lots, w[at + VALUE_NUM], w[at + VALUE_DEN])
+    w[at + NATIVE] = 1 if want.stop_ticks > 0 and w[at + LOTS] == 0 else 0
+    w[at + WAITING], w[at + WAITING_LOTS] = want.sign, lots
+    w[at + WAITING_STOP], w[at + WAITING_TARGET], w[at + WAITING_TRAIL] = want.stop_ticks, want.target_ticks, want.trail_ticks
+    w[at + WAITING_HOLD_NS] = -(-want.max_hold_ns // NS_PER_SECOND) * NS_PER_SECOND
 
 
-def leaving_lots(held: Holding, want: RuleWant) -> int:
+def leaving_lots(lots: int, size_bps: int) -> int:
     """How many lots a part of a holding is, at least one; 0 stands for all of it."""
-    size = abs(held.lots)
-    lots = size if want.size_bps >= BPS else max(1, size * want.size_bps // BPS)
-    return 0 if lots >= size else lots
-
-
-def side_held(held: Holding) -> int:
-    """+1 long, -1 short, 0 flat."""
-    return 0 if held.lots == 0 else sign_of(held.lots)
+    size = abs(lots)
+    part = size if size_bps >= BPS else max(1, size * size_bps // BPS)
+    return 0 if part >= size else part

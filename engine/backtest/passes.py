@@ -7,38 +7,26 @@ what the rule wants; then the quotes that open. The first of either also brings 
 from typing import Any
 
 from engine.backtest.brakes import REDUCING, beat
-from engine.backtest.entries import (
-    DAY_EQUITY,
-    ENTERED_MINOR,
-    STRICTEST,
-    Book,
-    Limits,
-    entry_of,
-    leaving_lots,
-    value_minor,
-    with_line,
-)
+from engine.backtest.entries import Limits, add_line, empty_book, enter, leaving_lots, value_minor
 from engine.backtest.holdings import (
+    ALWAYS_OPEN,
+    ASK,
+    BID,
+    CASH,
+    HEAD,
+    LOTS,
+    OPENED_PLACE,
+    ROW,
     RULE_LEFT,
-    Holding,
-    Log,
-    Terms,
-    Waiting,
+    STOP,
+    STRICTEST,
+    WAITING,
+    Moment,
     entry_ticks_of,
-    none_waiting,
-    nothing_held,
-    on_its_way_out,
+    leave_later,
 )
-from engine.backtest.steps import (
-    Friction,
-    closing_mark,
-    engine_bar,
-    engine_quote,
-    opening_quote,
-    venue_bar,
-    venue_quote,
-)
-from engine.kernel.wants import ENTER, LEAVE, BarColumns, Held, RuleWant
+from engine.backtest.steps import Friction, engine_bar, engine_quote, spread_at, venue_bar, venue_quote
+from engine.kernel.wants import ENTER, LEAVE, NOTHING, BarColumns, Held, RuleWant
 
 NEVER_NS = 1 << 62
 
@@ -48,58 +36,74 @@ def rule(params: Any, memory: Any, bars: BarColumns, place: int, seen: int, held
     raise NotImplementedError
 
 
-def empty_book(cash: int, life: Any, limits: Limits) -> Book:
-    """Cash alone, with the day's figures and what the brakes leave of the usual size."""
-    factor = limits.small_size if life[STRICTEST] > 0 else 1.0
-    return Book(cash, 0, 0, 0, 0, 0, 0, 0, 0, 0, life[DAY_EQUITY], life[ENTERED_MINOR], factor)
-
-
-def held_by_rule(held: Holding, want: Waiting, place: int) -> Held:
+def held_by_rule(w: Any, at: int, place: int) -> Held:
     """What the rule is shown of its position."""
-    if held.lots == 0:
-        return Held(0, 0, 0, want.sign, 0)
-    return Held(held.lots, entry_ticks_of(held), held.stop_ticks, want.sign, place - held.opened_place + 1)
+    if w[at + LOTS] == 0:
+        return Held(0, 0, 0, w[at + WAITING], 0)
+    return Held(w[at + LOTS], entry_ticks_of(w, at), w[at + STOP], w[at + WAITING], place - w[at + OPENED_PLACE] + 1)
 
 
-def one_instrument(bars: BarColumns, terms: Terms, friction: Friction, limits: Limits, braked: bool, params: Any, memory: Any,
-                   cash: int, life: Any, refused: Any, cuts: Any, log: Log, equity_out: Any) -> tuple[Holding, Waiting, int]:
-    """A single instrument in its own account: `(what is held at the end, what waits, cash)`; `equity_out` gets every close."""
-    held, want = nothing_held(), none_waiting()
-    count = len(bars.closes)
-    gap_bps = friction.gap_bps
-    bid, ask = 0, 0
+def act(w: Any, at: int, count: int, limits: Limits, asked: RuleWant, gap_bps: int) -> None:
+    """What the rule of the row `at` wants, in an account of `count` instruments."""
+    if asked.act == LEAVE:
+        if w[at + LOTS] != 0:
+            leave_later(w, at, RULE_LEFT, leaving_lots(w[at + LOTS], asked.size_bps))
+            if w[at + LOTS] * w[at + WAITING] > 0 and asked.size_bps >= 10_000:
+                w[at + WAITING] = 0
+    elif asked.act == ENTER:
+        factor = empty_book(w, limits)
+        for other in range(HEAD, HEAD + count * ROW, ROW):
+            add_line(w, at, other, asked.sign if other == at else 0, gap_bps)
+        enter(w, at, limits, factor, asked, gap_bps)
+
+
+def equity_of(w: Any, count: int) -> int:
+    """Cash and what is held, at the newest marks."""
+    equity = w[CASH]
+    for at in range(HEAD, HEAD + count * ROW, ROW):
+        if w[at + LOTS] != 0:
+            equity += value_minor(w, at)
+    return int(equity)
+
+
+def look_at_losses(w: Any, count: int, limits: Limits, at_ns: int) -> None:
+    """The beat of a moment; where a brake blocks entries, those on their way are withdrawn."""
+    beat(w, limits, equity_of(w, count), at_ns)
+    if w[STRICTEST] >= REDUCING:
+        for at in range(HEAD, HEAD + count * ROW, ROW):
+            w[at + WAITING] = 0
+
+
+def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits, braked: bool,  # noqa: FBT001 - compiled
+                   params: Any, memory: Any, equity_out: Any) -> None:
+    """A single instrument in its own account; `equity_out` gets the equity at every close."""
+    at = HEAD
+    opens_ns, closes_ns, opens, highs, lows, closes, volumes = bars
+    count = len(closes)
     before_ns = -1
     for place in range(count):
-        open_ns, close_ns = bars.opens_ns[place], bars.closes_ns[place]
-        mark_bid, mark_ask = bid, ask
-        bid, ask = opening_quote(bars.opens[place], friction.spread_bps)
-        if held.lots != 0 or want.sign != 0:
-            held, want, cash = venue_quote(terms, friction, held, want, bid, ask, open_ns, place, cash, 0, log)
-        if braked and open_ns != before_ns:
-            beat(limits, life, log.tally, cash + value_minor(terms, held, mark_bid, mark_ask), open_ns)
-            if life[STRICTEST] >= REDUCING:
-                want = none_waiting()
-        if held.lots != 0:
-            held, cash = engine_quote(terms, friction, held, bid, ask, open_ns, place, cash, 0, log)
-        close = bars.closes[place]
-        if held.lots != 0:
-            held, cash = venue_bar(terms, friction, held, bars.highs[place], bars.lows[place], bars.volumes[place], close_ns, place,
-                                   cash, 0, log)
-        if braked:
-            beat(limits, life, log.tally, cash + value_minor(terms, held, bid, ask), close_ns)
-            if life[STRICTEST] >= REDUCING:
-                want = none_waiting()
+        close, close_ns = closes[place], closes_ns[place]
+        spread = spread_at(opens[place], friction.spread_bps)
+        if w[at + LOTS] != 0 or w[at + WAITING] != 0 or braked:
+            when = Moment(opens_ns[place], place, 0)
+            bid = opens[place] - spread // 2
+            ask = bid + spread
+            venue_quote(w, at, friction, bid, ask, when)
+            if braked and when.at_ns != before_ns:
+                look_at_losses(w, 1, limits, when.at_ns)
+            w[at + BID], w[at + ASK] = bid, ask
+            if w[at + LOTS] != 0:
+                engine_quote(w, at, friction, bid, ask, when)
+            if w[at + LOTS] != 0:
+                venue_bar(w, at, friction, highs[place], lows[place], volumes[place], Moment(close_ns, place, 0))
+            if braked:
+                look_at_losses(w, 1, limits, close_ns)
         before_ns = close_ns
-        bid, ask = closing_mark(close, bid, ask)
-        if held.lots != 0:
-            stays_open = terms.always_open != 0 or (place + 1 < count and bars.opens_ns[place + 1] == close_ns)
-            held = engine_bar(held, bars.highs[place], bars.lows[place], bid, ask, close_ns, stays_open)
-        memory, asked = rule(params, memory, bars, place, place + 1, held_by_rule(held, want, place))
-        if asked.act != 0:
-            if asked.act == LEAVE and held.lots != 0:
-                held = on_its_way_out(held, RULE_LEFT, leaving_lots(held, asked))
-            elif asked.act == ENTER:
-                book = with_line(empty_book(cash, life, limits), terms, terms, held, want, bid, ask, asked.sign, gap_bps)
-                want = entry_of(limits, terms, book, held, asked, bid, ask, gap_bps, life, refused, cuts)
-        equity_out[place] = cash + value_minor(terms, held, bid, ask)
-    return held, want, cash
+        w[at + BID], w[at + ASK] = max(1, close - spread // 2), close + spread // 2
+        if w[at + LOTS] != 0:
+            stays_open = w[at + ALWAYS_OPEN] != 0 or (place + 1 < count and opens_ns[place + 1] == close_ns)
+            engine_bar(w, at, highs[place], lows[place], w[at + BID], w[at + ASK], close_ns, stays_open)
+        memory, asked = rule(params, memory, bars, place, place + 1, held_by_rule(w, at, place))
+        if asked.act != NOTHING:
+            act(w, at, 1, limits, asked, friction.gap_bps)
+        equity_out[place] = w[CASH] + value_minor(w, at)

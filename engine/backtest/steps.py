@@ -6,29 +6,37 @@ the bar the stop comes before the target, which the market has to trade through.
 extreme, and what was held for its longest time leaves with the next quote.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.backtest.holdings import (
-    NEVER_LEAVING,
-    Holding,
-    Log,
-    Terms,
-    Waiting,
+    BEST,
+    HIGH,
+    HOLD_NS,
+    LEAVING,
+    LEAVING_LOTS,
+    LOTS,
+    LOW,
+    MAX_TICKS,
+    NATIVE,
+    OPENED_NS,
+    STAYS,
+    STOP,
+    TARGET,
+    TRAIL,
+    WAITING,
+    Moment,
     entered,
-    exit_state_of,
+    leave_later,
+    leaves_whole,
     left,
-    none_waiting,
-    on_its_way_out,
     sign_of,
-    with_extremes,
-    with_stop,
+    trailed_row,
 )
-from engine.kernel.exits import HOLD_OVER, STOP_HIT, TARGET_HIT, hold_is_over, trailed
+from engine.kernel.exits import HOLD_OVER, STOP_HIT, TARGET_HIT, hold_is_over
 from engine.kernel.fills import with_slippage
 from engine.kernel.rounding import scaled_down
 
 BPS = 10_000
-UNLIMITED_LOTS = 1 << 62
 
 
 class Friction(NamedTuple):
@@ -43,119 +51,100 @@ class Friction(NamedTuple):
     gap_bps: int
 
 
-def opening_quote(open_ticks: int, spread_bps: int) -> tuple[int, int]:
-    """Bid and ask around a bar's open, as a recorded tape shows them."""
-    if spread_bps == 0:
-        return open_ticks, open_ticks
-    spread = max(1, open_ticks * spread_bps // BPS)
-    bid = open_ticks - spread // 2
-    return bid, bid + spread
+def spread_at(open_ticks: int, spread_bps: int) -> int:
+    """The spread around a bar's open, as a recorded tape shows it."""
+    return max(1, open_ticks * spread_bps // BPS) if spread_bps else 0
 
 
-def closing_mark(close_ticks: int, bid: int, ask: int) -> tuple[int, int]:
-    """Bid and ask after a bar: its close, with half the spread of the last quote to either side."""
-    half = (ask - bid) // 2
-    return max(1, close_ticks - half), close_ticks + half
-
-
-def worse(terms: Terms, friction: Friction, ticks: int, side: int) -> int:
+def worse(w: Any, at: int, friction: Friction, ticks: int, side: int) -> int:
     """A price with slippage, inside what the instrument knows as a price."""
-    return min(with_slippage(ticks, side, friction.slippage_bps), terms.max_ticks)
+    return min(with_slippage(ticks, side, friction.slippage_bps), w[at + MAX_TICKS])
 
 
-def venue_quote(terms: Terms, friction: Friction, held: Holding, want: Waiting, bid: int, ask: int, at_ns: int, place: int,
-                cash: int, instrument: int, log: Log) -> tuple[Holding, Waiting, int]:
-    """What rests or waits at the venue meets a quote: `(holding, none waiting, cash)`."""
-    if held.lots != 0:
-        sign = sign_of(held.lots)
-        price = bid if sign > 0 else ask
-        out = worse(terms, friction, price, -sign)
-        if held.stop_ticks > 0 and (price - held.stop_ticks) * sign <= 0:
-            held, cash = left(terms, held, abs(held.lots), out, 0, STOP_HIT, at_ns, place, cash, instrument, log)
-        elif held.leaving != NEVER_LEAVING:
-            lots = min(abs(held.lots), held.leaving_lots) if held.leaving_lots > 0 else abs(held.lots)
-            held, cash = left(terms, held, lots, out, 0, held.leaving, at_ns, place, cash, instrument, log)
-        if held.lots != 0 and held.target_ticks > 0 and (price - held.target_ticks) * sign >= 0:
-            held, cash = left(terms, held, abs(held.lots), price, 1, TARGET_HIT, at_ns, place, cash, instrument, log)
-    if want.sign == 0:
-        return held, want, cash
-    fresh = held.lots == 0
-    paid = worse(terms, friction, ask if want.sign > 0 else bid, want.sign)
-    held, cash = entered(terms, held, want, paid, at_ns, place, cash, instrument, log)
-    if fresh:
-        held, cash = beyond_at_once(terms, friction, held, want, bid, ask, at_ns, place, cash, instrument, log)
-    return held, none_waiting(), cash
+def venue_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: Moment) -> None:
+    """What rests or waits at the venue meets a quote; what it fills may meet it again."""
+    if w[at + LOTS] != 0:
+        out_at_quote(w, at, friction, bid if w[at + LOTS] > 0 else ask, True, when)  # noqa: FBT003 - compiled calls are positional
+    if w[at + WAITING] != 0:
+        fresh = w[at + LOTS] == 0
+        paid = ask if w[at + WAITING] > 0 else bid
+        entered(w, at, worse(w, at, friction, paid, w[at + WAITING]), when)
+        if fresh:
+            out_at_quote(w, at, friction, bid if w[at + LOTS] > 0 else ask, w[at + NATIVE] != 0, when)
 
 
-def beyond_at_once(terms: Terms, friction: Friction, held: Holding, want: Waiting, bid: int, ask: int, at_ns: int, place: int,
-                   cash: int, instrument: int, log: Log) -> tuple[Holding, int]:
-    """An entry whose stop or target the very quote of its fill has passed already leaves at that quote."""
-    sign = sign_of(held.lots)
-    price = bid if sign > 0 else ask
-    out = worse(terms, friction, price, -sign)
-    if held.stop_ticks > 0 and (price - held.stop_ticks) * sign <= 0:
-        return left(terms, held, abs(held.lots), out, 0, STOP_HIT, at_ns, place, cash, instrument, log)
-    if held.target_ticks > 0 and (price - held.target_ticks) * sign >= 0:
-        if want.native:
-            return left(terms, held, abs(held.lots), price, 1, TARGET_HIT, at_ns, place, cash, instrument, log)
-        limited = max(out, held.target_ticks) if sign > 0 else min(out, held.target_ticks)
-        return left(terms, held, abs(held.lots), limited, 0, TARGET_HIT, at_ns, place, cash, instrument, log)
-    return held, cash
+def out_at_quote(w: Any, at: int, friction: Friction, price: int, rested: bool, when: Moment) -> None:  # noqa: FBT001 - the same
+    """Stops first, then what is on its way out, then the target: as a maker where it rested, else as a limited taker."""
+    sign, size = sign_of(w[at + LOTS]), abs(w[at + LOTS])
+    code, lots, maker, out = STAYS, size, 0, price
+    if w[at + STOP] > 0 and (price - w[at + STOP]) * sign <= 0:
+        code = STOP_HIT
+    elif w[at + LEAVING] != STAYS:
+        code = w[at + LEAVING]
+        lots = min(size, w[at + LEAVING_LOTS]) if w[at + LEAVING_LOTS] > 0 else size
+    elif w[at + TARGET] > 0 and (price - w[at + TARGET]) * sign >= 0:
+        code = TARGET_HIT
+    if code == STAYS:
+        return
+    if code == TARGET_HIT and rested:
+        maker = 1
+    else:
+        out = worse(w, at, friction, price, -sign)
+        if code == TARGET_HIT:
+            out = max(out, w[at + TARGET]) if sign > 0 else min(out, w[at + TARGET])
+    left(w, at, lots, out, maker, code, when)
+    if w[at + LOTS] != 0 and w[at + TARGET] > 0 and (price - w[at + TARGET]) * sign >= 0:
+        left(w, at, abs(w[at + LOTS]), price, 1, TARGET_HIT, when)
 
 
-def engine_quote(terms: Terms, friction: Friction, held: Holding, bid: int, ask: int, at_ns: int, place: int, cash: int,
-                 instrument: int, log: Log) -> tuple[Holding, int]:
+def engine_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: Moment) -> None:
     """The engine looks at a quote: what was held for its longest time leaves, a trailing stop follows by whole steps."""
-    if held.lots == 0 or (held.leaving != NEVER_LEAVING and held.leaving_lots == 0):
-        return held, cash
-    sign = sign_of(held.lots)
+    if leaves_whole(w, at):
+        return
+    sign = sign_of(w[at + LOTS])
     price = bid if sign > 0 else ask
-    if hold_is_over(held.opened_ns, held.max_hold_ns, at_ns):
-        out = worse(terms, friction, price, -sign)
-        return left(terms, held, abs(held.lots), out, 0, HOLD_OVER, at_ns, place, cash, instrument, log)
-    if held.trail_ticks > 0:
-        stop, best = trailed(exit_state_of(held), price)
-        gained = (stop - held.stop_ticks) * sign
-        if gained >= max(1, int(held.trail_ticks * friction.step_fraction)):
-            return with_stop(held, stop, best), cash
-    return held, cash
+    if hold_is_over(w[at + OPENED_NS], w[at + HOLD_NS], when.at_ns):
+        left(w, at, abs(w[at + LOTS]), worse(w, at, friction, price, -sign), 0, HOLD_OVER, when)
+    elif w[at + TRAIL] > 0:
+        stop, best = trailed_row(w, at, price)
+        gained = (stop - w[at + STOP]) * sign
+        if gained > 0 and gained >= int(w[at + TRAIL] * friction.step_fraction):
+            w[at + STOP], w[at + BEST] = stop, best
 
 
-def venue_bar(terms: Terms, friction: Friction, held: Holding, high: int, low: int, volume: int, close_ns: int, place: int,
-              cash: int, instrument: int, log: Log) -> tuple[Holding, int]:
-    """What rests at the venue meets a bar's range: the stop at its level, then the target once traded through."""
-    if held.lots == 0:
-        return held, cash
-    sign = sign_of(held.lots)
-    share = UNLIMITED_LOTS if volume <= 0 else max(1, scaled_down(volume, friction.fill_share_bps, BPS))
+def venue_bar(w: Any, at: int, friction: Friction, high: int, low: int, volume: int, when: Moment) -> None:
+    """What rests at the venue meets a bar's range: the stop at its level, else the target once traded through."""
+    sign, size = sign_of(w[at + LOTS]), abs(w[at + LOTS])
     adverse, favourable = (low, high) if sign > 0 else (high, low)
-    lots = min(abs(held.lots), share)
-    if held.stop_ticks > 0 and (adverse - held.stop_ticks) * sign <= 0:
-        partly = lots < abs(held.lots)
-        out = worse(terms, friction, held.stop_ticks, -sign)
-        held, cash = left(terms, held, lots, out, 0, STOP_HIT, close_ns, place, cash, instrument, log)
-        return on_its_way_out(held, STOP_HIT, 0) if partly else held, cash
-    beyond = (favourable - held.target_ticks) * sign
-    if held.target_ticks > 0 and (beyond > 0 or (friction.touch_fills != 0 and beyond == 0)):
-        return left(terms, held, lots, held.target_ticks, 1, TARGET_HIT, close_ns, place, cash, instrument, log)
-    return held, cash
+    beyond = (favourable - w[at + TARGET]) * sign
+    code, ticks = STAYS, 0
+    if w[at + STOP] > 0 and (adverse - w[at + STOP]) * sign <= 0:
+        code, ticks = STOP_HIT, worse(w, at, friction, w[at + STOP], -sign)
+    elif w[at + TARGET] > 0 and (beyond > 0 or (friction.touch_fills != 0 and beyond == 0)):
+        code, ticks = TARGET_HIT, w[at + TARGET]
+    if code == STAYS:
+        return
+    lots = size
+    if volume > 0:
+        lots = min(size, max(1, scaled_down(volume, friction.fill_share_bps, BPS)))
+    left(w, at, lots, ticks, 1 if code == TARGET_HIT else 0, code, when)
+    if lots < size and code == STOP_HIT:
+        leave_later(w, at, STOP_HIT, 0)
 
 
-def engine_bar(held: Holding, high: int, low: int, mark_bid: int, mark_ask: int, close_ns: int, stays_open: bool) -> Holding:
+def engine_bar(w: Any, at: int, high: int, low: int, mark_bid: int, mark_ask: int, close_ns: int,
+               stays_open: bool) -> None:  # noqa: FBT001 - the same
     """The engine looks at a closed bar that the position lived through, at the mark of its close. Where the market closes with
     the bar, an exit that time alone asks for waits for the next open."""
-    if held.lots == 0:
-        return held
-    held = with_extremes(held, low, high)
-    if held.leaving != NEVER_LEAVING and held.leaving_lots == 0:
-        return held
-    if stays_open and hold_is_over(held.opened_ns, held.max_hold_ns, close_ns):
-        return on_its_way_out(held, HOLD_OVER, 0)
-    sign = sign_of(held.lots)
-    if held.trail_ticks > 0:
-        stop, best = trailed(exit_state_of(held), high if sign > 0 else low)
-        if stop != held.stop_ticks and (stop - held.stop_ticks) * sign > 0:
-            held = with_stop(held, stop, best)
+    w[at + LOW], w[at + HIGH] = min(w[at + LOW], low), max(w[at + HIGH], high)
+    if leaves_whole(w, at):
+        return
+    if stays_open and hold_is_over(w[at + OPENED_NS], w[at + HOLD_NS], close_ns):
+        leave_later(w, at, HOLD_OVER, 0)
+    elif w[at + TRAIL] > 0:
+        sign = sign_of(w[at + LOTS])
+        stop, best = trailed_row(w, at, high if sign > 0 else low)
+        if (stop - w[at + STOP]) * sign > 0:
+            w[at + STOP], w[at + BEST] = stop, best
             if ((mark_bid if sign > 0 else mark_ask) - stop) * sign <= 0:
-                return on_its_way_out(held, STOP_HIT, 0)
-    return held
+                leave_later(w, at, STOP_HIT, 0)
