@@ -1,9 +1,11 @@
 """Every status and every exception has one meaning, and what nobody listed proves nothing."""
 
 import inspect
+import ssl
 
 import pytest
 import requests
+from alpaca.common import exceptions as alpaca_faults
 from requests import exceptions as faults
 from urllib3 import exceptions as inner
 
@@ -70,6 +72,7 @@ def test_the_venues_words_become_one_plain_line() -> None:
 
 def exception_classes() -> list[type[Exception]]:
     found = [each for _, each in inspect.getmembers(faults, inspect.isclass) if issubclass(each, Exception)]
+    found += [alpaca_faults.RetryException]
     return [*found, TimeoutError, OSError, ConnectionResetError, KeyError, ValueError, RuntimeError, MemoryError]
 
 
@@ -93,6 +96,16 @@ def test_each_exception_of_requests(kind: type[Exception]) -> None:
 def test_only_a_connection_that_was_never_made_proves_that_nothing_left(reason: Exception, outcome: Outcome) -> None:
     wrapped = faults.ConnectionError(inner.MaxRetryError(None, "/v2/orders", reason))  # type: ignore[arg-type]
     assert fault_of(wrapped).outcome is outcome
+
+
+def test_a_certificate_that_does_not_hold_up_ends_before_anything_left() -> None:
+    invalid = ssl.SSLCertVerificationError("certificate verify failed")
+    invalid.verify_message = "certificate has expired"
+    for inside, outcome in ((invalid, Outcome.NOT_SENT), (ssl.SSLEOFError("eof in violation of protocol"), Outcome.UNANSWERED)):
+        broken = faults.SSLError(inner.MaxRetryError(None, "/v2/orders", inner.SSLError(inside)))  # type: ignore[arg-type]
+        assert fault_of(broken).outcome is outcome
+    assert "certificate has expired" in fault_of(
+        faults.SSLError(inner.MaxRetryError(None, "/", inner.SSLError(invalid)))).cause  # type: ignore[arg-type]
 
 
 def test_a_broken_connection_without_a_reason_is_unanswered() -> None:
