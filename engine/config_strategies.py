@@ -35,7 +35,10 @@ class StrategyConfig(Section):
         description="The part of the equity that it may risk at once, within the portfolio's heat (0: off).")
 
     def settings(self, strategy: Strategy | None = None) -> StrategySettings:
-        """What the engine needs of it; a rule that is no part of the program is given. Raises `ConfigError`."""
+        """What the engine needs of it. A rule that is no part of the program is given where strategies are to run; without it
+        the parameters stay as they were written. Raises `ConfigError`."""
+        if strategy is None and self.rule not in BUILT_IN:
+            return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, dict(self.params), self.enabled)
         known = strategy or built_in(self.rule)
         params = params_of(known, self.params)
         return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, params._asdict(), self.enabled,

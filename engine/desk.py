@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 
 from engine.budgets import sizing_minor
+from engine.errors import QuarterdeckError
 from engine.inputs import Bar, ClosePosition, EnableStrategy, Input, PlaceOrder, StrategyActed
 from engine.instruments import Instrument
 from engine.kernel.wants import KEEP, NOTHING, BarColumns, Held, RuleWant, flat, weight_bps, weight_want
@@ -149,7 +150,8 @@ class Desk:
                 acted = self._run(running, places, bar.close_ns, state, market)
             except Exception as error:  # noqa: BLE001 - a rule is a person's code; it ends with its strategy, not the engine
                 running.failed = True
-                told = f"its rule failed: {type(error).__name__}: {error}"
+                named = "" if isinstance(error, QuarterdeckError) else f"{type(error).__name__}: "
+                told = f"its rule failed: {named}{error}"
                 acted = EnableStrategy(f"desk:{running.settings.name}:{running.place_id}:{bar.close_ns}",
                                        running.settings.name, enabled=False, by="engine", reason=told)
             if acted is not None:

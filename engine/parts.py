@@ -22,9 +22,10 @@ class EngineParts(NamedTuple):
     `speed` paces a tape: 1 is as it was recorded, `math.inf` as fast as it goes. `script` holds timed commands for a tape.
     With `ready_when_warm` false the engine is ready before the feed's history has come. `checkpoint` is handed the state
     now and then, once it is durable, to save it as a snapshot.
-    `halted_elsewhere` says why another process halted this home, or nothing; it is asked every second. `sessions` tells when
-    each market trades, at every venue alike. Where it `keeps_schedule`, jobs start when they are due; `job_runners` do those
-    that the core cannot, each in a thread of its own, and say in a line what they did or raise `QuarterdeckError`.
+    An engine of one command does not run strategies (`runs_strategies`). `halted_elsewhere` says why another process halted
+    this home, or nothing; it is asked every second. `sessions` tells when each market trades, at every venue alike. Where it
+    `keeps_schedule`, jobs start when they are due; `job_runners` do those that the core cannot, each in a thread of its own,
+    and say in a line what they did or raise `QuarterdeckError`.
     """
 
     clock: Clock
@@ -46,6 +47,7 @@ class EngineParts(NamedTuple):
     history: History | None = None
     halted_elsewhere: Callable[[], str] | None = None
     user_strategies: Mapping[str, Strategy] = {}
+    runs_strategies: bool = True
     day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY
     sessions: SessionLookup = only_always_open
     keeps_schedule: bool = False

@@ -40,6 +40,7 @@ from store.journal import SqliteJournal
 from store.memory import MemoryJournal
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
+from tui.compose_strategies import tried_strategies
 from tui.compose_venues import RealVenues, merged_feed, note_held, real_venues, require_same_money
 from tui.folding import restored_state
 from tui.logs import quiet_log
@@ -150,8 +151,9 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     """Start the engine of a home: locks, journal, keys, venues, market data, control socket.
 
     A raised halt flag is obeyed before anything else. Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`, and for real
-    venues `ConfigError` and `KeysUnavailable`.
+    venues and strategies `ConfigError` and `KeysUnavailable`.
     """
+    own = tried_strategies(home.path, config) if serve else {}
     lock = home.lock()
     try:
         real = real_venues(home, config, paper_options)
@@ -173,6 +175,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     try:
         require_known_calendars(config.jobs())
         parts = engine_parts(home, config, real, journal, state, warm_bars)._replace(
+            settings=config.settings(own), user_strategies=own, runs_strategies=serve,
             keeps_schedule=serve, job_runners=job_runners(home, config),
             startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home),
             history=StoredHistory(home.journal))
@@ -266,7 +269,8 @@ def emergency_engine(home: Home) -> Iterator[EngineLink]:
     config = _config_in_need(home)
     real = real_venues(home, config, paper_options, locked=False)
     engine_id = f"x{time.time_ns() // 1_000_000:x}"
-    engine = Engine(engine_parts(home, config, real, MemoryJournal(engine_id=engine_id), State(), COMMAND_WARM_BARS))
+    engine = Engine(engine_parts(home, config, real, MemoryJournal(engine_id=engine_id), State(), COMMAND_WARM_BARS)._replace(
+        runs_strategies=False))
     link = EngineLink(engine)
     try:
         engine.start()

@@ -1,7 +1,7 @@
 """The composition root of a replay: recorded tapes, a virtual clock, a paper venue and a journal of its own."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +20,7 @@ from engine.instruments import Instrument
 from engine.parts import EngineParts
 from engine.runner import Engine
 from engine.service import Mode
+from engine.strategies.registry import Strategy
 from store.history import StoredHistory
 from store.home import Home
 from store.journal import SqliteJournal
@@ -86,8 +87,9 @@ def open_tapes(wish: "Wish") -> list[RecordedTape]:
     return [open_tape(path, on_bad=wish.on_bad, symbol=wish.symbol) for path in wish.files]
 
 
-def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[RecordedTape]) -> ReplayRun:
-    """Start a replay, or go on with it where its journal and its venue stopped.
+def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[RecordedTape],
+                own: Mapping[str, Strategy] | None = None) -> ReplayRun:
+    """Start a replay, or go on with it where its journal and its venue stopped; `own` are strategies of a home's own.
 
     Raises `UsageError` for tapes in several currencies or a bad script, `HomeLocked` where it runs already.
     """
@@ -101,14 +103,14 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
         raise
     checkpoints = Checkpoints(home)
     try:
-        settings = _settings(config, tapes)
+        settings = _settings(config, tapes, own)
         script = read_script(wish.script, min(one.report.first_ns for one in tapes)) if wish.script else ()
         parts = EngineParts(
             clock=VirtualClock(), journal=journal, engine_id=journal.engine_id, version=VERSION, mode=Mode.REPLAY,
             settings=settings, brokers=(_broker(home, config, settings.portfolios[0], tape, wish.cash),), state=state,
             tape=tape, speed=wish.pace, script=tuple(one for one in script if one[0] >= state.at_ns),
             checkpoint=checkpoints, history=StoredHistory(home.journal), sessions=session_bounds,
-            day_number=day_number_in(config.engine.new_day_zone))
+            day_number=day_number_in(config.engine.new_day_zone), user_strategies=own or {})
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
     except BaseException:
         checkpoints.close()
@@ -119,13 +121,13 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
     return ReplayRun(running, tape.played)
 
 
-def _settings(config: Config, tapes: Sequence[RecordedTape]) -> Settings:
+def _settings(config: Config, tapes: Sequence[RecordedTape], own: Mapping[str, Strategy] | None) -> Settings:
     """The configured settings for one portfolio in the tape's currency, whose quotes may be a bar old."""
     instruments = {tape.instrument.quote_currency: tape.instrument for tape in tapes}
     if len(instruments) > 1:
         raise UsageError(f"the tapes are in {' and '.join(sorted(instruments))}; replay those of one currency together")
     (currency, instrument), = instruments.items()
-    settings = config.settings()
+    settings = config.settings(own)
     first = settings.portfolios[0]
     longest_bar_seconds = float(max(tape.report.bar_seconds or RECORDED_TRADE_SECONDS for tape in tapes))
     limits = msgspec.structs.replace(

@@ -55,6 +55,7 @@ def examine(path: Path) -> list[Finding]:
         findings += _guarded("journal", lambda: _journal(home))
         findings += _guarded("halt flag", lambda: _halt_flag(home))
     findings += _guarded("configuration", lambda: _configuration(home))
+    findings += _guarded("strategies", lambda: _strategies(home))
     findings += _guarded("keys", lambda: _keys(home))
     findings += [*_clock(), *_terminal()]
     return findings
@@ -168,6 +169,24 @@ def _configuration(home: "Home") -> Iterator[Finding]:
         yield Finding("warn", "configuration", line, f"edit {home.config}")
     if not checked.errors and not checked.warnings:
         yield Finding("ok", "configuration", f"{home.config.name} is valid")
+
+
+def _strategies(home: "Home") -> Iterator[Finding]:
+    """Strategies of the home's own that the configuration names: whether they load, and whether they may trade yet."""
+    from engine.config import check_config
+    from tui.compose_strategies import strategy_problems
+
+    text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.exists() else ""
+    config = check_config(text, home.config.name).config
+    if config is None or not config.strategies:
+        return
+    errors, warnings = strategy_problems(home.path, config)
+    for line in errors:
+        yield Finding("fail", "strategies", line, "correct it, or take the strategy out of the configuration")
+    for line in warnings:
+        yield Finding("warn", "strategies", line)
+    if not errors and not warnings:
+        yield Finding("ok", "strategies", f"{len(config.strategies)} configured")
 
 
 def _keys(home: "Home") -> Iterator[Finding]:

@@ -92,6 +92,7 @@ def inspect_tapes(files: Sequence[Path], *, symbol: str | None, as_json: bool) -
 def replay(home_path: Path, wish: Wish, *, own_home: bool) -> int:
     """Play the tapes; with `own_home` the given home is the replay's, else it gets one under replays/."""
     from tui.compose_replay import open_replay, open_tapes
+    from tui.compose_strategies import user_strategies
     from tui.replay_report import replay_report
 
     played = _played(wish)
@@ -101,7 +102,7 @@ def replay(home_path: Path, wish: Wish, *, own_home: bool) -> int:
         require_terminal("quarterdeck replay --headless")
     tapes = open_tapes(wish)
     home, config = _replay_home(home_path, wish, played, own_home=own_home)
-    run = open_replay(home, config, wish, tapes)
+    run = open_replay(home, config, wish, tapes, user_strategies(home_path, config))
     with run.running as running:
         if wish.headless:
             _wait_for_end(run)

@@ -143,20 +143,31 @@ def config_check(path: Path, *, as_json: bool) -> int:
     file = path / "config.toml"
     text = _config_text(file)
     checked = check_config(text or "", str(file))
-    errors = (*checked.errors, *_venue_errors(checked.config, file))
+    wrong, untried = _strategy_problems(checked.config, path)
+    errors = (*checked.errors, *_venue_errors(checked.config, file), *wrong)
+    warnings = (*checked.warnings, *untried)
     if as_json:
         print_json({"path": str(file), "exists": text is not None, "valid": not errors, "errors": errors,
-                    "warnings": checked.warnings})
+                    "warnings": warnings})
         return ConfigError.exit_status if errors else 0
     for line in errors:
         print_error(line)
-    for line in checked.warnings:
+    for line in warnings:
         print(f"warning: {line}")
     if errors:
         return ConfigError.exit_status
     where = str(file) if text is not None else f"{file} does not exist: the defaults"
-    print(f"{where}: valid" + (f", {len(checked.warnings)} warnings" if checked.warnings else ""))
+    print(f"{where}: valid" + (f", {len(warnings)} warnings" if warnings else ""))
     return 0
+
+
+def _strategy_problems(config: "Config | None", home: Path) -> tuple[list[str], list[str]]:
+    """What only the files of the home's own strategies tell: errors and warnings."""
+    if config is None or not config.strategies:
+        return [], []
+    from tui.compose_strategies import strategy_problems
+
+    return strategy_problems(home, config)
 
 
 def _venue_errors(config: "Config | None", file: Path) -> list[str]:

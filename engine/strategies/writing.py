@@ -1,0 +1,102 @@
+"""What a strategy of one's own is written against: a file NAME.py in the home's folder strategies/.
+
+    from typing import NamedTuple
+
+    class Params(NamedTuple):          # numbers with defaults; config.toml may set others
+        bars: int = 20
+        risk_bps: int = 100
+
+    def warmup(params):                # how many bars it must have seen before it may want anything
+        return params.bars
+
+    def on_bar(context):               # after each closed bar; None wants nothing
+        if context.held.lots == 0 and context.close() > context.highest(context.params.bars, back=1):
+            return context.buy(risk_bps=context.params.risk_bps, stop_ticks=context.lowest(10))
+        if context.held.lots and context.close() < context.lowest(10, back=1):
+            return context.leave()
+
+Prices are whole ticks, volumes lots, times nanoseconds. Optional: `Memory`, a NamedTuple of numbers with defaults, read and set
+as `context.memory`; it is found again from history after a restart, and what does not depend on bars alone (a counter of its
+own wants) is named in `KEPT = ("field", ...)` and journaled. `BOUNDS = {"bars": (2, 500)}` limits parameters.
+"""
+
+from typing import Any
+
+from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, LEAVE, BarColumns, Held, RuleWant, flat
+
+
+class Context:
+    """The closed bars up to now, what is held, the parameters and the memory; `back` counts bars from the newest (0)."""
+
+    __slots__ = ("bars", "held", "memory", "params", "place", "seen")
+
+    def __init__(self) -> None:
+        self.params: Any = None
+        self.memory: Any = None
+        self.bars = BarColumns((), (), (), (), (), (), ())
+        self.place = 0
+        self.seen = 0
+        self.held: Held = flat()
+
+    # ---- bars ----
+
+    def open(self, back: int = 0) -> int:
+        return self.bars.opens[self._at(back)]
+
+    def high(self, back: int = 0) -> int:
+        return self.bars.highs[self._at(back)]
+
+    def low(self, back: int = 0) -> int:
+        return self.bars.lows[self._at(back)]
+
+    def close(self, back: int = 0) -> int:
+        return self.bars.closes[self._at(back)]
+
+    def volume(self, back: int = 0) -> int:
+        return self.bars.volumes[self._at(back)]
+
+    def close_ns(self, back: int = 0) -> int:
+        return self.bars.closes_ns[self._at(back)]
+
+    def highest(self, count: int, back: int = 0) -> int:
+        """The highest high of `count` bars, the newest of them `back` bars ago."""
+        return max(self.bars.highs[self._at(back + count - 1):self._at(back) + 1])
+
+    def lowest(self, count: int, back: int = 0) -> int:
+        return min(self.bars.lows[self._at(back + count - 1):self._at(back) + 1])
+
+    def mean(self, count: int, back: int = 0) -> float:
+        """The mean of `count` closes."""
+        return sum(self.bars.closes[self._at(back + count - 1):self._at(back) + 1]) / count
+
+    def _at(self, back: int) -> int:
+        if not 0 <= back < self.seen:
+            raise IndexError(f"{back} bars back: only {self.seen} are known; let warmup() ask for more")
+        return self.place - back
+
+    # ---- wants ----
+
+    def buy(self, **terms: int) -> RuleWant:
+        """Enter long: `risk_bps` of equity at risk between entry and stop, or `share_bps` of equity as notional, with
+        `stop_ticks`, `target_ticks` (levels), `trail_ticks` (a distance), `max_hold_ns`; 0 is not asked."""
+        return _entering(1, **terms)
+
+    def sell_short(self, **terms: int) -> RuleWant:
+        """Enter short, with the terms of `buy`."""
+        return _entering(-1, **terms)
+
+    def leave(self, part_bps: int = 10_000) -> RuleWant:
+        """Leave what is held, or a part of it."""
+        return RuleWant(LEAVE, 0, BY_RISK, part_bps, 0, 0, 0, 0)
+
+
+def _entering(sign: int, *, risk_bps: int = 0, share_bps: int = 0, stop_ticks: int = 0, target_ticks: int = 0,
+              trail_ticks: int = 0, max_hold_ns: int = 0) -> RuleWant:
+    if (risk_bps > 0) == (share_bps > 0):
+        raise ValueError("say how much in one way: risk_bps or share_bps")
+    levels = (stop_ticks, target_ticks, trail_ticks, max_hold_ns)
+    if any(value != int(value) or value < 0 for value in levels):
+        raise ValueError("levels and distances are whole ticks of 0 or more: round them")
+    stop, target, trail, hold = (int(value) for value in levels)
+    kind, size = (BY_RISK, risk_bps) if risk_bps else (BY_SHARE, share_bps)
+    return RuleWant(ENTER, sign, kind, int(size), stop, target, trail, hold)

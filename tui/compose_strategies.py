@@ -1,0 +1,64 @@
+"""The strategies of a home's own, loaded where the configuration names them, and held to having been tried."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.config import Config
+from engine.config_strategies import StrategyConfig
+from engine.errors import ConfigError
+from engine.strategies.registry import BUILT_IN, Strategy
+from engine.strategies.user import FOLDER, load_user_strategy, user_strategy_path
+from store.tried_strategies import trials
+
+
+def user_strategies(home: Path, config: Config) -> dict[str, Strategy]:
+    """The rules that are no part of the program, by name. Raises `ConfigError` for one that is missing or wrong."""
+    found: dict[str, Strategy] = {}
+    for one in config.strategies:
+        if one.rule not in BUILT_IN:
+            found[one.rule] = _loaded(home, one, found.get(one.rule))
+    return found
+
+
+def _loaded(home: Path, one: StrategyConfig, known: Strategy | None) -> Strategy:
+    path = user_strategy_path(home, one.rule)
+    if not path.is_file():
+        raise ConfigError(f'config.toml: strategy "{one.name}": rule = "{one.rule}": no built-in rule, and there is no {path}; '
+                          f"built in are: {', '.join(BUILT_IN)}")
+    strategy = known or load_user_strategy(path)
+    try:
+        one.settings(strategy)
+    except ConfigError as error:
+        raise ConfigError(f'config.toml: strategy "{one.name}": {error}') from None
+    return strategy
+
+
+def strategy_problems(home: Path, config: Config) -> tuple[list[str], list[str]]:
+    """What is wrong with the home's own strategies, and which of them were not tried yet; one line each."""
+    errors: list[str] = []
+    found: dict[str, Strategy] = {}
+    for one in config.strategies:
+        if one.rule in BUILT_IN:
+            continue
+        try:
+            found[one.rule] = _loaded(home, one, found.get(one.rule))
+        except ConfigError as error:
+            errors.append(str(error))
+    return errors, list(untried(home, found))
+
+
+def tried_strategies(home: Path, config: Config) -> dict[str, Strategy]:
+    """The same where they are to trade; raises `ConfigError` also for one that was not tried in the form that it has now."""
+    found = user_strategies(home, config)
+    for line in untried(home, found):
+        raise ConfigError(line)
+    return found
+
+
+def untried(home: Path, strategies: dict[str, Strategy]) -> Iterator[str]:
+    """A line for each rule that may not run yet."""
+    known = trials(home / FOLDER)
+    for name, strategy in strategies.items():
+        if strategy.source_hash not in known:
+            path = user_strategy_path(home, name)
+            yield f"{path}: not tried in this form yet; run `quarterdeck backtest FILE --strategy {name}` before it may trade"
