@@ -77,6 +77,7 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("previous_pane", "shift+tab", "next_pane(-1)", "previous pane", "main", "Focus the pane before.", 0),
     KeyEntry("reconcile", "R", "reconcile", "ask venue", "main", "Ask the venue now and compare.", 0),
     KeyEntry("risk", "r", "risk", "risk", "main", "Risk: heat, exposure, limits and how much of them is used, brakes.", 0),
+    KeyEntry("targets", "T", "targets", "targets", "main", "Targets of the portfolio, drift, and rebalancing.", 0),
     KeyEntry("schedule", "S", "schedule", "schedule", "main", "The schedule: what is due when, what the last runs did.", 0),
     KeyEntry("mute", "m", "mute", "mute", "main", "Silence the bell, and back.", 0),
     KeyEntry("up", "up,k", "move(-1)", "up", "grid", "One row up.", 0),
@@ -88,6 +89,8 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("back", "escape", "back", "back", "dialog", "One level back; never acts on an order.", 10, False, True),
     KeyEntry("send", "f5", "send", "send", "ticket", "Send the order whose checks are shown.", 20),
     KeyEntry("set_rule", "f5", "send", "set rule", "alert-rules", "Set the rule that the form says.", 20),
+    KeyEntry("rebalance", "f5", "rebalance", "rebalance", "targets", "Send what brings the portfolio back to its targets.", 20),
+    KeyEntry("targets_portfolio", "p", "next_portfolio", "portfolio", "targets", "Show the next portfolio with targets.", 21),
     KeyEntry("job_run", "f5", "run_now", "run now", "schedule", "Run the selected job; its next time stays.", 20),
     KeyEntry("job_pause", "p", "pause", "pause", "schedule", "Let the selected job wait, or go on.", 21),
     KeyEntry("risk_part", "n", "next_part", "next part", "risk", "The next part: heat, exposure, limits, correlation.", 20),
@@ -110,9 +113,10 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
 
 SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
                 "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules", "risk": "Risk",
-                "schedule": "Schedule"}
+                "targets": "Targets", "schedule": "Schedule"}
 _VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"), ("app", "dialog", "risk"),
-                     ("app", "dialog", "grid", "alert-rules"), ("app", "dialog", "grid", "schedule"))
+                     ("app", "dialog", "grid", "alert-rules"), ("app", "dialog", "grid", "schedule"),
+                     ("app", "dialog", "grid", "targets"))
 _SHOWN = {"question_mark": "?", "colon": ":", "slash": "/", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
           "enter": "⏎", "up": "↑", "down": "↓"}
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from engine.risk_views import risk_view
-from engine.service import ClampView, CorrelationView, RiskView
+from engine.service import BudgetView, ClampView, CorrelationView, RiskView
 from tests.tui.driving import driving
 from tests.tui.risk_book import crowded_book
 from tests.tui.views import card, snapshot
@@ -65,6 +65,16 @@ def test_the_matrix_is_read_without_colour_and_breaks_into_tables_where_it_is_wi
         [f"COIN{place}" for place in range(8)], [f"COIN{place}" for place in range(8, 12)]]
     cells = sum(line.count("0.") for line in lines[2:-1])
     assert cells == 12 * 11 // 2, "each pair once"
+
+
+def test_the_budgets_of_strategies_are_told_once_there_are_any() -> None:
+    view = lost_book()
+    assert [budget.strategy for budget in view.budgets] == ["manual"] and "Strategies" not in text_of(view)
+    mine = BudgetView("momentum", Decimal(4_500), Decimal(5_000), compounds=False, used_percent=90.0, heat_percent=0.5,
+                      heat_limit_percent=2.0)
+    told = text_of(replace(view, budgets=(*view.budgets, mine)))
+    for words in ("Strategies", "90% of 5,000.00 fixed", "0.50% of 2.00%", "no capital of its own"):
+        assert words in told, told
 
 
 def test_names_are_shortened_only_where_they_stay_apart() -> None:

@@ -82,7 +82,7 @@ def _show(view: TargetsView, *, as_json: bool) -> int:
         print_error(view.refusal)
         return 1
     if not as_json:
-        rows = [_row(line) for line in view.lines]
+        rows = [_row(line, view.money_decimals) for line in view.lines]
         rows.append(["cash", percent(view.cash_target_percent), percent(view.cash_percent),
                      percent(view.cash_percent - view.cash_target_percent, signed=True), "", "", "", ""])
         print_table((*words("symbol"), *numbers("target", "actual", "drift"), *words("order"), *numbers("quantity", "worth"),
@@ -91,11 +91,11 @@ def _show(view: TargetsView, *, as_json: bool) -> int:
     return 0
 
 
-def _row(line: TargetLineView) -> list[str]:
+def _row(line: TargetLineView, decimals: int) -> list[str]:
     order = "" if not line.change else "buy" if line.change > 0 else "close"
     drift = percent(line.drift_percent, signed=True) + (" !" if line.drifted else "")
     return [line.symbol, percent(line.target_percent), percent(line.actual_percent), drift, order,
-            number(abs(line.change)) if line.change else "", number(line.notional) if line.change else "", line.note]
+            number(abs(line.change)) if line.change else "", money(line.notional, decimals) if line.change else "", line.note]
 
 
 def _summary(view: TargetsView) -> str:

@@ -1,10 +1,10 @@
-"""A portfolio's risk as lines: heat with a bar for each position, entry and bucket, exposure, a bad day, limits with how much
-is used, brakes, and how the returns move together."""
+"""A portfolio's risk as lines: heat with a bar for each position, entry and bucket, strategies, exposure, a bad day, limits with
+how much is used, brakes, and how the returns move together."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.service import BrakeLevel, BrakeView, HeatView, LimitView, RiskView, ShareView
+from engine.service import BrakeLevel, BrakeView, BudgetView, HeatView, LimitView, RiskView, ShareView
 from tui.formats import MISSING, moment, money, number, percent, plain
 from tui.screens.correlation_lines import correlation_lines
 from tui.widgets.fact_list import wrapped
@@ -39,7 +39,7 @@ def risk_parts(view: RiskView, width: int) -> list[Part]:
     on = [brake for brake in view.brakes if brake.level is not BrakeLevel.NONE]
     off = [brake for brake in view.brakes if brake.level is BrakeLevel.NONE]
     column = (width - GAP) // 2 if width >= WIDE else width
-    left = [Part(_heat_lines(view)), Part(_exposure_lines(view)), Part(_tail_lines(view, column))]
+    left = [Part(_heat_lines(view)), Part(_budget_lines(view)), Part(_exposure_lines(view)), Part(_tail_lines(view, column))]
     right = [Part(_limit_lines(view.limits, column))]
     middle = [Part(_beside(_joined(left), _joined(right), column))] if width >= WIDE else [*left, *right]
     last = [Part(correlation_lines(view, width)), Part(_released_lines(off, width))]
@@ -125,6 +125,29 @@ def _bucket_line(share: ShareView, limit: float) -> Line:
 
 
 # ---- exposure and a bad day ----------------------------------------------------------------------------------------------------
+
+
+def _budget_lines(view: RiskView) -> list[Line]:
+    """What each strategy uses of its capital and of its part of the heat, once any has a budget."""
+    if not any(budget.capital is not None or budget.heat_limit_percent for budget in view.budgets):
+        return []
+    lines: list[Line] = [[("Strategies", "head")]]
+    for budget in view.budgets:
+        capital = "no capital of its own" if budget.capital is None else \
+            f"of {money(budget.capital, view.money_decimals)}{'' if budget.compounds else ' fixed'}"
+        used = budget.used_percent / 100
+        lines.append([(f"{plain(budget.strategy):{NAME}.{NAME}}", ""), (bar(used), tone_of(used)),
+                      (f" {percent(budget.used_percent, 0)} {capital}", "")])
+        lines.append(_budget_heat(budget))
+    return lines
+
+
+def _budget_heat(budget: BudgetView) -> Line:
+    if not budget.heat_limit_percent:
+        return [(f"{'  heat':{NAME}}", "muted"), (percent(budget.heat_percent), "muted")]
+    used = budget.heat_percent / budget.heat_limit_percent
+    return [(f"{'  heat':{NAME}}", "muted"), (bar(used), tone_of(used)),
+            (f" {percent(budget.heat_percent)} of {percent(budget.heat_limit_percent)}", "")]
 
 
 def _exposure_lines(view: RiskView) -> list[Line]:

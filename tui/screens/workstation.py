@@ -340,6 +340,11 @@ class Workstation(Screen[None]):
 
         self.app.push_screen(RiskScreen(self.portfolio or "main"))
 
+    def action_targets(self) -> None:
+        from tui.screens.targets import TargetsScreen
+
+        self.app.push_screen(TargetsScreen(self.portfolio or "main"))
+
     def action_schedule(self) -> None:
         from tui.screens.schedule import ScheduleScreen
 
