@@ -15,7 +15,8 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors
+from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors, money_decimals
+from engine.config_currency import CurrencyConfig
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import StrategyConfig, strategy_contradictions, strategy_errors
@@ -23,6 +24,7 @@ from engine.config_targets import TargetsConfig, target_contradictions, target_e
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
 from engine.schedule_words import Job, JobKind
+from engine.settings import CurrencySettings
 from engine.strategies.registry import Strategy
 
 CONFIG_FILE = "config.toml"
@@ -176,6 +178,7 @@ class Config(Section):
     strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False)
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
+    currency: CurrencyConfig = Field(default=CurrencyConfig())
     sectors: dict[str, str] = Field(
         default={}, examples=['AAPL = "technology"'],
         description="The sector of each symbol, for the limits on sectors and for preferred_sectors.")
@@ -203,8 +206,11 @@ class Config(Section):
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
             sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
             strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies),
-            jobs=self.jobs(),
+            jobs=self.jobs(), currency=self._currency_settings(),
         )
+
+    def _currency_settings(self) -> CurrencySettings:
+        return CurrencySettings(minor_exponent=money_decimals(self.currency.base), **self.currency.model_dump())
 
     def jobs(self) -> tuple[Job, ...]:
         """The schedule, a job for each portfolio where it is about one."""

@@ -18,7 +18,7 @@ from engine.orders import ClosedAs, Fill, OrderIntent
 from engine.parent_events import ParentAccepted, ParentEnded, ParentSliced
 from engine.positions import ExitPlan
 from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
-from engine.service import AlertLevel, BrakeLevel, ClampView, FlattenLine, OrderCard, ProposalStatus, StopHome
+from engine.service import AlertLevel, BrakeLevel, ClampView, FlattenLine, OrderCard, ProposalStatus, RateView, StopHome
 from engine.target_events import RebalanceEnded, RebalanceStarted
 from engine.units import Lots, Minor, Nanoseconds, Ticks
 
@@ -67,11 +67,13 @@ class DayRolled(Event, frozen=True, omit_defaults=True):
 
 
 class OrderIntended(Event, frozen=True, omit_defaults=True):
-    """An order that passed risk and is handed to the gateway once this row is durable; `clamps` are what limits took off it."""
+    """An order that passed risk and is handed to the gateway once this row is durable; `clamps` are what limits took off it,
+    `rates` the quoted rates between currencies that its checks depended on."""
 
     intent: OrderIntent
     command_id: str = ""
     clamps: tuple[ClampView, ...] = ()
+    rates: tuple[RateView, ...] = ()
 
 
 class OrderResent(Event, frozen=True, omit_defaults=True):

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from engine.brakes import is_valued, losses, size_factor
 from engine.budgets import BudgetUse, sizing_minor, uses_for
+from engine.currency import Total, needs_total, total_exposure, total_heat, total_of
 from engine.heat import CorrelatedHeat, bucket_heat, bucket_of, correlated_heat, heat_lines, sector_of
 from engine.inputs import Limits
 from engine.instruments import ALWAYS_OPEN, Instrument
@@ -85,6 +86,7 @@ class Book(NamedTuple):
     tail: TailBook | None
     budgets: tuple[BudgetUse, ...]
     sizing_minor: Minor
+    total: Total | None = None
 
     def money(self, minor: Minor) -> str:
         return f"{self.instrument.money(minor)} {self.currency}"
@@ -131,7 +133,8 @@ def book_of(state: State, market: MarketView, intent: OrderIntent, entry: Ticks)
         tail=book_tail(state, market, intent.portfolio, instrument)
         if limits.max_value_at_risk_fraction or limits.max_expected_shortfall_fraction else None,
         budgets=tuple(uses_for(state, market, intent.portfolio, intent.strategy, intent.instrument_id)),
-        sizing_minor=sizing_minor(state, market, intent.portfolio, intent.strategy))
+        sizing_minor=sizing_minor(state, market, intent.portfolio, intent.strategy),
+        total=total_of(state, market) if needs_total(state) else None)
 
 
 def book_tail(state: State, market: MarketView, portfolio: str, more_in: Instrument | None = None) -> TailBook:
@@ -330,6 +333,8 @@ def size_checks(book: Book) -> list[SizeCheck]:
         (limits.max_bucket_heat_fraction, bucket_heat_check), (book.correlated is not None, correlated_heat_check),
         (limits.max_value_at_risk_fraction, value_at_risk), (limits.max_expected_shortfall_fraction, expected_shortfall),
         (limits.max_daily_notional_fraction, daily_notional), (limits.max_daily_volume_fraction, daily_volume)]
+    together = book.state.settings.currency
+    rows += [(together.max_total_heat_fraction, total_heat), (together.max_total_gross_fraction, total_exposure)]
     return [one for is_on, one in rows if is_on] + [
         partial(one, use=use) for use in book.budgets for is_on, one in (
             (use.capital_minor is not None, strategy_capital), (use.heat_fraction, strategy_heat)) if is_on]

@@ -7,6 +7,7 @@ position is never held back by heat, loss limits, order rate or trading state; i
 from collections.abc import Sequence
 
 from engine.arming import is_armed
+from engine.currency import rate_checks
 from engine.errors import InvariantBroken
 from engine.inputs import AutomationLevel, Connectivity, TradingState
 from engine.instruments import Instrument
@@ -77,6 +78,7 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     checks.append(self_match_check(state, intent, max(entry, taking) if intent.side.sign > 0 else min(entry, taking)))
     checks += market_checks(state, instrument, intent, mark, entry)
     checks += loss_checks(state, market, intent.portfolio)
+    checks += rate_checks(state, market, at_ns, intent.portfolio)
     checks += _flow_checks(state, at_ns, intent)
     checks += count_checks(state, intent.portfolio)
     repeated = repeat_check(state, at_ns, intent)

@@ -374,6 +374,30 @@ class HealthView(msgspec.Struct, frozen=True):
     replay_speed: str
 
 
+class RateView(msgspec.Struct, frozen=True):
+    """What one unit of a currency is worth in another; `source` is the instrument whose quote says so, with its age."""
+
+    currency: str
+    into: str
+    rate: Decimal
+    source: str
+    age_seconds: float | None
+
+
+class TotalView(msgspec.Struct, frozen=True):
+    """All portfolios together in one currency; `left_out` are those for which no rate is known. A limit of 0 is none."""
+
+    currency: str
+    money_decimals: int
+    equity: Decimal
+    heat_percent: float
+    heat_limit_percent: float
+    gross_percent: float
+    gross_limit_percent: float
+    rates: tuple[RateView, ...]
+    left_out: tuple[str, ...]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """Everything the screen shows, immutable, with a version that grows."""
 
@@ -395,6 +419,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     strategies: tuple[StrategyView, ...] = ()
     jobs: tuple[JobView, ...] = ()
     targets: tuple[TargetsView, ...] = ()
+    total: TotalView | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):

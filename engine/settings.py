@@ -30,6 +30,22 @@ class PortfolioSettings(msgspec.Struct, frozen=True):
     targets: TargetSettings | None = None
 
 
+class CurrencySettings(msgspec.Struct, frozen=True):
+    """How portfolios of several currencies are added up; see the `[currency]` section of the configuration."""
+
+    base: str = ""
+    minor_exponent: int = 2
+    pegs: dict[str, str] = msgspec.field(default_factory=lambda: {"USDT": "USD", "USDC": "USD"})
+    rates: dict[str, str] = {}
+    max_rate_age_seconds: float = 900.0
+    max_total_heat_fraction: float = 0.0
+    max_total_gross_fraction: float = 0.0
+
+    def pegged(self, currency: str) -> str:
+        """The currency that one is worth exactly one of: its peg, or itself."""
+        return self.pegs.get(currency, currency)
+
+
 class Settings(msgspec.Struct, frozen=True):
     """What the configuration says that the core needs; journaled at every start, so that a replay knows it too."""
 
@@ -49,3 +65,11 @@ class Settings(msgspec.Struct, frozen=True):
     buckets: dict[str, str] = {}
     jobs: tuple[Job, ...] = ()
     strategies: tuple[StrategySettings, ...] = ()
+    currency: CurrencySettings = CurrencySettings()
+
+    @property
+    def base_currency(self) -> tuple[str, int]:
+        """The currency of the total and the decimals it is counted in: the chosen one, else the first portfolio's."""
+        if self.currency.base or not self.portfolios:
+            return self.currency.base, self.currency.minor_exponent
+        return self.portfolios[0].currency, self.portfolios[0].minor_exponent

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.apply import apply
+from engine.currency import rates_used
 from engine.effects import Answer, AskOrder, AskReport, Effect, Notify, SendCancel, SubmitOrders
 from engine.events import AlertRaised, CancelRequested, Event, OrderIntended, Recorded, WantRefused
 from engine.inputs import Input
@@ -71,7 +72,9 @@ class Turn:
         for one in approved:
             self._clear_the_way(one.intent)
         for place, one in enumerate(approved):
-            self.emit(OrderIntended(one.intent, command_id, () if place else clamps))
+            rates = rates_used(self.state, self.market, self.at_ns, one.intent.portfolio) \
+                if one.intent.purpose is Purpose.ENTRY else ()
+            self.emit(OrderIntended(one.intent, command_id, () if place else clamps, rates))
         first = approved[0].intent
         self.effects.append(SubmitOrders(first.account, tuple(approved), first.purpose is not Purpose.ENTRY))
         self.touch(first.portfolio, first.instrument_id)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from engine.alert_views import rule_views
 from engine.arming import automation_in_force, is_armed, limits_digest
+from engine.currency import total_view
 from engine.inputs import PlaceOrder, TradingState
 from engine.instruments import Instrument
 from engine.market import MarketView
@@ -64,7 +65,7 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
         flatten=flatten_view(state), health=health,
         jobs=job_views(state, at_ns), strategies=strategy_views(state, market), risks=risk_views(state, market, at_ns),
-        targets=target_views(state, market, at_ns))
+        targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns))
 
 
 def decimals(step: Decimal) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.service import AccountView, OrderView, PositionView, ProposalStatus, ProposalView, Snapshot
+from engine.service import AccountView, OrderView, PositionView, ProposalStatus, ProposalView, Snapshot, TotalView
 from tui.commands.link import Looked, look
 from tui.formats import age, duration, moment, money, multiple, number, percent
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
@@ -52,6 +52,8 @@ def _status_lines(looked: Looked, snapshot: Snapshot) -> list[tuple[str, str]]:
     lines = [("mode", snapshot.mode.value), ("engine", running if looked.pid is not None else stopped)]
     for account in snapshot.accounts:
         lines.append((f"portfolio {account.portfolio}", _account_line(account, live=looked.pid is not None)))
+    if snapshot.total is not None:
+        lines.append(("all together", _total_line(snapshot.total)))
     lines += [
         ("positions", f"{len(snapshot.positions)}, {_unprotected(snapshot)} unprotected"),
         ("orders", f"{len(_working(snapshot))} working"),
@@ -77,6 +79,18 @@ def _account_line(account: AccountView, *, live: bool) -> str:
             f"day {money(account.day_pnl, account.money_decimals, signed=True)} "
             f"({percent(account.day_pnl_percent, signed=True)}), "
             f"heat {percent(account.heat_percent)} of {percent(account.heat_limit_percent)}{venue}{armed}{drift}")
+
+
+def _total_line(total: TotalView) -> str:
+    """What all portfolios are worth and risk in one currency, by which rates, and whom no rate was known for."""
+    told = f"equity {money(total.equity, total.money_decimals, total.currency)}, heat {percent(total.heat_percent)}"
+    told += f" of {percent(total.heat_limit_percent)}" if total.heat_limit_percent else ""
+    told += f", exposure {percent(total.gross_percent)}"
+    told += f" of {percent(total.gross_limit_percent)}" if total.gross_limit_percent else ""
+    for rate in total.rates:
+        by = f"by {rate.source}, {rate.age_seconds:.0f} s old" if rate.age_seconds is not None else "pegged"
+        told += f"; {rate.currency} at {number(rate.rate.normalize())} {rate.into} ({by})"
+    return told + (f"; NO RATE for {', '.join(total.left_out)}, left out" if total.left_out else "")
 
 
 def armed_words(view: AccountView) -> str:

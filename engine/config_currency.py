@@ -1,0 +1,37 @@
+"""The `[currency]` section of the configuration file: the money in which all portfolios are added up."""
+
+from pydantic import Field, field_validator
+
+from engine.config_limits import Section
+from engine.settings import CurrencySettings
+
+_DEFAULTS = CurrencySettings()
+_CODE = r"^([A-Z0-9]{2,10})?$"
+
+
+class CurrencyConfig(Section):
+    """The one money in which portfolios of several currencies are added up, and what holds for all of them together."""
+
+    base: str = Field(default="", pattern=_CODE, description="The currency of the total; empty: that of the first portfolio.")
+    pegs: dict[str, str] = Field(
+        default=_DEFAULTS.pegs, description="Currencies taken as worth exactly one of another; {} for none.")
+    rates: dict[str, str] = Field(
+        default={}, description='The symbol whose quotes say what a currency is worth, such as EUR = "EUR/USD"; without one '
+        "it is any that trades the one for the other.")
+    max_rate_age_seconds: float = Field(
+        default=_DEFAULTS.max_rate_age_seconds, gt=0, le=604_800,
+        description="Entries that depend on an older rate are refused.")
+    max_total_heat_fraction: float = Field(
+        default=_DEFAULTS.max_total_heat_fraction, ge=0, le=1,
+        description="What all portfolios may risk together, as a part of all that they are worth; 0: no limit.")
+    max_total_gross_fraction: float = Field(
+        default=_DEFAULTS.max_total_gross_fraction, ge=0, le=100,
+        description="What may be at work in all portfolios together, as a part of all that they are worth; 0: no limit.")
+
+    @field_validator("pegs")
+    @classmethod
+    def _pegs_end(cls, pegs: dict[str, str]) -> dict[str, str]:
+        for currency, peg in pegs.items():
+            if peg in pegs:
+                raise ValueError(f"{currency} is pegged to {peg}, which is pegged itself; name what {peg} is worth instead")
+        return pegs
