@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_v
 from pydantic_core import ErrorDetails
 
 from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors, money_decimals
-from engine.config_currency import CurrencyConfig
+from engine.config_currency import CurrencyConfig, currency_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import StrategyConfig, strategy_contradictions, strategy_errors
@@ -394,6 +394,9 @@ def contradictions(config: Config) -> Iterator[str]:
     if config.engine.flatten_deadline_seconds < config.engine.settle_seconds:
         yield ("engine.flatten_deadline_seconds is below engine.settle_seconds: a flatten would report orders as left "
                "over while they may still settle")
+    symbols = [symbol for account in config.account for symbol in account.symbols]
+    currencies = {portfolio.name: config.account_named(portfolio.account).currency for portfolio in config.portfolio}
+    yield from currency_contradictions(config.currency, currencies, symbols)
     for portfolio in config.portfolio:
         yield from _portfolio_contradictions(config, portfolio)
 

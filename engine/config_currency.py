@@ -1,5 +1,7 @@
 """The `[currency]` section of the configuration file: the money in which all portfolios are added up."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from pydantic import Field, field_validator
 
 from engine.config_limits import Section
@@ -35,3 +37,14 @@ class CurrencyConfig(Section):
             if peg in pegs:
                 raise ValueError(f"{currency} is pegged to {peg}, which is pegged itself; name what {peg} is worth instead")
         return pegs
+
+
+def currency_contradictions(chosen: CurrencyConfig, currencies: Mapping[str, str], symbols: Sequence[str]) -> Iterator[str]:
+    """Portfolios whose money nothing converts, one line each; `currencies` are those of the portfolios, in their order."""
+    base = chosen.base or next(iter(currencies.values()))
+    priced = {frozenset(chosen.pegs.get(part, part) for part in symbol.split("/")) for symbol in symbols if "/" in symbol}
+    for portfolio, currency in currencies.items():
+        pair = frozenset((chosen.pegs.get(currency, currency), chosen.pegs.get(base, base)))
+        if len(pair) == 2 and pair not in priced:
+            yield (f'portfolio "{portfolio}": is kept in {currency}, and nothing says what that is worth in {base}: no account '
+                   f"names {currency}/{base} among its symbols, and [currency] pegs it to nothing; nothing can be entered there")
