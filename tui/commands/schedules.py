@@ -25,7 +25,8 @@ def list_jobs(path: Path, *, as_json: bool) -> None:
         return
     columns = (*words("job", "portfolio", "at", "by", "next (UTC)"), *numbers("in"), *words("last (UTC)"), *numbers("took"),
                *words("outcome"), *numbers("runs", "failed", "missed"), *words("it said"))
-    print_table(columns, [_row(job) for job in found], empty="no jobs; [[job]] sections of the configuration plan them")
+    print_table(columns, [_row(job) for job in found],
+                empty="no jobs are planned yet; an engine plans those of the configuration when it starts")
 
 
 def _row(job: JobView) -> list[str]:
@@ -48,7 +49,7 @@ def run(path: Path, job_id: str, *, as_json: bool) -> int:
     """Run a job now; 1 where it was refused or failed."""
     with engine_link(path) as link:
         receipt = link.send_now(RunJob(command_id(), job_id))
-        job = _ended(link, job_id) if receipt.accepted else None
+        job = _ended(link, job_id, receipt.seq) if receipt.accepted else None
     if job is None:
         return _told(receipt, as_json=as_json)
     if as_json:
@@ -61,12 +62,13 @@ def run(path: Path, job_id: str, *, as_json: bool) -> int:
     return 0
 
 
-def _ended(link: Link, job_id: str) -> JobView:
-    """The job once its run is over; raises `EngineUnreachable` where that takes too long."""
+def _ended(link: Link, job_id: str, started_seq: int) -> JobView:
+    """The job once the run that began in that row is over; raises `EngineUnreachable` where that takes too long."""
     deadline = time.monotonic() + JOB_SECONDS
     while time.monotonic() < deadline:
-        job = next(one for one in link.snapshot_now().jobs if one.job_id == job_id)
-        if not job.running_since_ns and job.last_outcome:
+        snapshot = link.snapshot_now()
+        job = next((one for one in snapshot.jobs if one.job_id == job_id), None)
+        if snapshot.health.journal_seq >= started_seq and job is not None and not job.running_since_ns:
             return job
         time.sleep(POLL_SECONDS)
     raise EngineUnreachable(f"{job_id} is still running after {JOB_SECONDS:g} s; `quarterdeck schedule list` shows its end")
