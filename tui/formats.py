@@ -56,6 +56,24 @@ def multiple(value: float | None) -> str:
     return MISSING if value is None else percent(value, 2, signed=True).removesuffix("%") + "R"
 
 
+def measure(value: float | None, unit: str, money_decimals: int) -> str:
+    """A figure of a report in its unit: percent, money, count, seconds, ratio, or one that is written behind it."""
+    match unit:
+        case "percent":
+            return percent(value)
+        case "seconds":
+            return duration(value)
+        case "money" | "count":
+            return plain_float(value, money_decimals if unit == "money" else 0)
+        case _:
+            return plain_float(value, 2) + ("" if value is None or unit == "ratio" else f" {unit}")
+
+
+def plain_float(value: float | None, decimals: int, *, signed: bool = False) -> str:
+    """A float as numbers are written here, a dash where there is none."""
+    return percent(value, decimals, signed=signed).removesuffix("%")
+
+
 def arrow(value: Decimal | float | None) -> str:
     """A direction that needs no colour."""
     if value is None or value == 0:

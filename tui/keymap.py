@@ -79,6 +79,7 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("risk", "r", "risk", "risk", "main", "Risk: heat, exposure, limits and how much of them is used, brakes.", 0),
     KeyEntry("targets", "T", "targets", "targets", "main", "Targets of the portfolio, drift, and rebalancing.", 0),
     KeyEntry("schedule", "S", "schedule", "schedule", "main", "The schedule: what is due when, what the last runs did.", 0),
+    KeyEntry("performance", "P", "performance", "results", "main", "Performance: equity, drawdown, figures, round trips.", 0),
     KeyEntry("mute", "m", "mute", "mute", "main", "Silence the bell, and back.", 0),
     KeyEntry("up", "up,k", "move(-1)", "up", "grid", "One row up.", 0),
     KeyEntry("down", "down,j", "move(1)", "down", "grid", "One row down.", 0),
@@ -100,6 +101,11 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("risk_page_up", "pageup", "scroll_by(-10)", "page up", "risk", "Ten lines up.", 0),
     KeyEntry("risk_page_down", "pagedown,space", "scroll_by(10)", "page down", "risk", "Ten lines down.", 0),
     KeyEntry("risk_back", "r", "back", "back", "risk", "Back to the workstation.", 0),
+    KeyEntry("performance_part", "n", "next_part", "next part", "performance", "The next part: figures, months, causes, "
+             "round trips.", 20),
+    KeyEntry("performance_portfolio", "p", "next_portfolio", "portfolio", "performance", "Show the next portfolio.", 21),
+    KeyEntry("performance_scroll", "space", "scroll_on", "scroll", "performance", "A page down; at the end to the top.", 0),
+    KeyEntry("performance_back", "P", "back", "back", "performance", "Back to the workstation.", 0),
     KeyEntry("card_approve", "a", "approve", "approve", "card", "Approve exactly what is shown.", 20),
     KeyEntry("card_decline", "d", "decline", "decline", "card", "Decline it.", 21),
     KeyEntry("card_seen", "enter", "seen", "seen", "card", "Say that a changed card has been read again.", 22),
@@ -113,10 +119,11 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
 
 SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
                 "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules", "risk": "Risk",
-                "targets": "Targets", "schedule": "Schedule"}
+                "targets": "Targets", "schedule": "Schedule", "performance": "Performance"}
 _VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"), ("app", "dialog", "risk"),
                      ("app", "dialog", "grid", "alert-rules"), ("app", "dialog", "grid", "schedule"),
-                     ("app", "dialog", "grid", "targets"))
+                     ("app", "dialog", "grid", "targets"),
+                     ("app", "dialog", "grid", "performance"))
 _SHOWN = {"question_mark": "?", "colon": ":", "slash": "/", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
           "enter": "⏎", "up": "↑", "down": "↓"}
 

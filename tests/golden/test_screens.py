@@ -51,6 +51,12 @@ EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quo
     ("risk-correlation-80x24", (80, 24), ("r", "n", "n", "n", "n", "n"), CROWDED, {}),
     ("risk-160x45", (160, 45), ("r",), CROWDED, {}),
     ("schedule-80x24", (80, 24), ("S",), WITH_JOBS, {}),
+    ("performance-80x24", (80, 24), ("P",), None, {}),
+    ("performance-figures-80x24", (80, 24), ("P", "n"), None, {}),
+    ("performance-causes-80x24", (80, 24), ("P", "n", "n"), None, {}),
+    ("performance-trips-80x24", (80, 24), ("P", "n", "n", "n"), None, {}),
+    ("performance-160x45", (160, 45), ("P",), None, {}),
+    ("performance-trip-160x45", (160, 45), ("P", "enter"), None, {}),
     ("too-small", (50, 12), (), None, {}),
 ])
 async def test_screen(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,
@@ -72,7 +78,10 @@ async def drawn(driver: Driver, name: str) -> str:
 async def compare(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,
                   options: dict[str, Any]) -> None:
     async with driving(first, size=size, **options) as driver:
-        await driver.press(*keys)
+        await driver.press(*keys[:1])
+        if keys[:1] == ("P",):
+            await driver.until(lambda: getattr(driver.app.screen, "view", None) is not None)
+        await driver.press(*keys[1:])
         chart = driver.app.workstation.query_one("#chart")
         if "7" in keys:
             await driver.until(lambda: chart.display)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from engine.errors import UsageError
-from engine.service import FigureView, GroupingView, PerformanceQuery, PerformanceView, PeriodView
+from engine.service import GroupingView, PerformanceQuery, PerformanceView, PeriodView
 from engine.units import NS_PER_SECOND, Nanoseconds
 from tui.commands.link import existing_home
-from tui.formats import MISSING, duration, moment, money, number, percent, plain
+from tui.formats import measure, moment, money, number, percent, plain, plain_float
 from tui.printing import numbers, print_json, print_note, print_table, words
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def show(view: PerformanceView) -> None:
     print(f"{plain(view.name)}: {span}, by {view.days_per_year} days a year, in {view.currency}")
     print()
     print_table((*words("figure"), *numbers("value"), *words("")), [
-        [figure.label, figure_text(figure, view.money_decimals), figure.why] for figure in view.figures], empty="no figures")
+        [figure.label, measure(figure.value, figure.unit, view.money_decimals), figure.why] for figure in view.figures],
+                empty="no figures")
     print()
     print_table((*words(view.period), *numbers("equity", "profit", "return", "drawdown", "paid in", "round trips")),
                 _period_rows(view.periods, view.money_decimals), empty="no periods")
@@ -148,24 +149,6 @@ def show(view: PerformanceView) -> None:
         _show_trips(view)
 
 
-def figure_text(figure: FigureView, decimals: int) -> str:
-    """A figure in its unit, a dash where it is not defined."""
-    value = figure.value
-    if value is None:
-        return MISSING
-    match figure.unit:
-        case "percent":
-            return percent(value)
-        case "money":
-            return percent(value, decimals).removesuffix("%")
-        case "count":
-            return percent(value, 0).removesuffix("%")
-        case "seconds":
-            return duration(value)
-        case unit:
-            return percent(value).removesuffix("%") + ("" if unit == "ratio" else f" {unit}")
-
-
 def _period_rows(periods: Sequence[PeriodView], decimals: int) -> list[list[str]]:
     return [[row.period, money(row.equity, decimals), money(row.profit, decimals, signed=True),
              percent(row.return_percent, signed=True), percent(row.drawdown_percent), money(row.paid_in, decimals),
@@ -174,7 +157,7 @@ def _period_rows(periods: Sequence[PeriodView], decimals: int) -> list[list[str]
 
 def _group_rows(grouping: GroupingView, decimals: int) -> list[list[str]]:
     return [[row.name, str(row.round_trips), percent(row.win_percent, 1), money(row.net, decimals, signed=True),
-             money(row.mean, decimals, signed=True), percent(row.profit_factor).removesuffix("%"), money(row.fees, decimals),
+             money(row.mean, decimals, signed=True), plain_float(row.profit_factor, 2), money(row.fees, decimals),
              money(row.slippage, decimals)] for row in grouping.groups]
 
 
@@ -183,7 +166,7 @@ def _show_trips(view: PerformanceView) -> None:
                *numbers("entry", "exit", "result", "R", "MAE", "MFE"), *words("strategy", "decision", "ended by"))
     rows = [[str(trip.number), trip.symbol, trip.side, f"{trip.quantity:,.10g}", moment(trip.closed_at_ns), f"{trip.entry:,.10g}",
              f"{trip.exit:,.10g}", number(trip.net, view.money_decimals, signed=True),
-             MISSING if trip.r_multiple is None else percent(trip.r_multiple, signed=True).removesuffix("%"),
+             plain_float(trip.r_multiple, 2, signed=True),
              percent(trip.mae_percent), percent(trip.mfe_percent), trip.strategy, trip.decision, trip.exit_reason]
             for trip in view.trips[:SHOWN_TRIPS]]
     print_table(columns, rows, empty="no round trips")

@@ -10,9 +10,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.inputs import Bar
-from engine.service import PositionView, ProposalView, QuoteView, Snapshot
+from engine.service import PositionView, ProposalView, QuoteView, Snapshot, TripView
 from engine.units import NS_PER_SECOND
-from tui.formats import age, number, percent, plain
+from tui.formats import age, moment, money, number, percent, plain
 from tui.widgets.candles import Candle, Scale, braille_rows, candle_cells, scale_of
 from tui.widgets.columns import shortened
 
@@ -23,6 +23,7 @@ LEAST_WIDTH_FOR_CANDLES = 36
 
 
 WIDEST_BARS = 400
+PAST_BARS = 2_000  # all that the engine keeps
 
 
 class Level(NamedTuple):
@@ -34,6 +35,16 @@ class Level(NamedTuple):
     tone: str
 
 
+class Past(NamedTuple):
+    """A span of the past to show instead of now, with its levels; `words` stand in the title."""
+
+    instrument_id: str
+    from_ns: int
+    to_ns: int
+    words: str
+    levels: tuple[Level, ...]
+
+
 class Picture(NamedTuple):
     """All that the drawing depends on; the chart is drawn again only when it changes."""
 
@@ -42,6 +53,7 @@ class Picture(NamedTuple):
     decimals: int
     last: Decimal | None
     levels: tuple[Level, ...]
+    past: Past | None = None
 
 
 class ChartPane(Widget, can_focus=True):
@@ -53,6 +65,7 @@ class ChartPane(Widget, can_focus=True):
         super().__init__(id=id)
         self.zone = zone
         self.instrument_id = ""
+        self.past: Past | None = None
         self._bars: tuple[Bar, ...] = ()
         self._bars_of = ""
         self._picture: Picture | None = None
@@ -63,7 +76,7 @@ class ChartPane(Widget, can_focus=True):
     @property
     def bars_wanted(self) -> int:
         """How many bars fill the widest plot: asked for whatever the width is now, since the pane may be about to grow."""
-        return WIDEST_BARS
+        return PAST_BARS if self.past else WIDEST_BARS
 
     @property
     def has_bars(self) -> bool:
@@ -80,11 +93,24 @@ class ChartPane(Widget, can_focus=True):
         self._draw()
         return True
 
+    def look_back(self, past: Past) -> None:
+        """Show a span of the past until `release`."""
+        self.past = past
+        self.follow(past.instrument_id)
+        self._picture = None
+
+    def release(self) -> None:
+        """Show now again."""
+        if self.past is not None:
+            self.past, self._picture = None, None
+
     def show_bars(self, instrument_id: str, bars: Sequence[Bar]) -> None:
         """Take the bars of an instrument; late ones of another are dropped."""
         if instrument_id == self.instrument_id:
             self._bars, self._bars_of = tuple(bars), instrument_id
             self._note = "No bars yet for this instrument." if not bars else ""
+            if self.past and bars and self.past.to_ns < bars[0].open_ns:
+                self._bars, self._note = (), f"No bars are kept from then; the oldest is of {moment(bars[0].open_ns, self.zone)}."
 
     def show_failure(self, instrument_id: str, text: str) -> None:
         """Say why there is no chart."""
@@ -98,12 +124,23 @@ class ChartPane(Widget, can_focus=True):
         if quote is None:
             return
         position = next((each for each in snapshot.positions if each.instrument_id == self.instrument_id), None)
+        if self.past is not None:
+            self._show_past(self.past, quote)
+            return
         picture = Picture(self._bars, tick_size_of(quote), quote.price_decimals, quote.last,
                           levels_of(position, proposal if proposal and proposal.card.symbol == quote.symbol else None))
         doubt = "?" if quote.stale and quote.session_open else ""
         title = (f" 7 Chart {plain(quote.symbol)} {number(quote.last, quote.price_decimals)}{doubt} "
                  f"{percent(quote.change_percent, signed=True)} · {bar_span(self._bars)} · {age(quote.age_seconds)} ")
         self.border_title = title.replace("[", "\\[")
+        if picture != self._picture:
+            self._picture = picture
+            self._draw()
+
+    def _show_past(self, past: Past, quote: QuoteView) -> None:
+        title = f" 7 Chart {plain(quote.symbol)} {past.words} · 7 shows now "
+        self.border_title = title.replace("[", "\\[")
+        picture = Picture(self._bars, tick_size_of(quote), quote.price_decimals, None, past.levels, past)
         if picture != self._picture:
             self._picture = picture
             self._draw()
@@ -126,17 +163,18 @@ class ChartPane(Widget, can_focus=True):
         if picture is None or not picture.bars:
             return [Strip([Segment("")]), Strip([Segment("  " + self._note, self.rich_style + tones["muted"])])]
         tick = float(picture.tick_size)
-        candles = [Candle(bar.open_ticks * tick, bar.high_ticks * tick, bar.low_ticks * tick, bar.close_ticks * tick)
-                   for bar in picture.bars]
+        highest = max(bar.high_ticks for bar in picture.bars) * tick
         axis = max(len(number(Decimal(str(each)), picture.decimals))
-                   for each in (max(c.high for c in candles), *(float(level.price) for level in picture.levels))) + 3
+                   for each in (highest, *(float(level.price) for level in picture.levels))) + 3
         width = max(1, self.size.width - axis)
         step = 2 if width >= LEAST_WIDTH_FOR_CANDLES else 1
-        shown = candles[-(width // step):]
+        bars = window(picture.bars, width // step, picture.past)
+        shown = [Candle(bar.open_ticks * tick, bar.high_ticks * tick, bar.low_ticks * tick, bar.close_ticks * tick)
+                 for bar in bars]
         scale = scale_of(shown, [float(level.price) for level in picture.levels], self.size.height - 1)
         plot = self._candles(shown, scale, width) if step == 2 else self._line(shown, scale, width)
         rows = [Strip([*plot[row], *self._axis(row, scale, picture, axis, tones)]) for row in range(scale.rows)]
-        return [*rows, self._times(picture.bars[-len(shown):], width, step, tones)]
+        return [*rows, self._times(bars, width, step, tones)]
 
     @property
     def _tones(self) -> "Tones":
@@ -209,6 +247,14 @@ class ChartPane(Widget, can_focus=True):
             label = datetime.fromtimestamp(bars[index].open_ns // NS_PER_SECOND, self.zone).strftime(pattern)
             if at >= 0 and at + len(label) < width:
                 text[at:at + len(label)] = label
+        past = self._picture.past if self._picture else None
+        for mark, at_ns in (("▲in", past.from_ns), ("▲out", past.to_ns)) if past else ():
+            index = next((place for place, bar in enumerate(bars) if bar.close_ns >= at_ns), -1)
+            if index >= 0 and bars[0].open_ns <= at_ns:
+                at = left + index * step
+                _clear_word(text, at)  # a label that it would cut through gives way
+                _clear_word(text, at + len(mark) - 1)
+                text[at:at + len(mark)] = mark
         return Strip([Segment("".join(text), self.rich_style + tones["muted"])])
 
     def render_line(self, y: int) -> Strip:
@@ -216,6 +262,46 @@ class ChartPane(Widget, can_focus=True):
         if y < len(self._strips):
             return self._strips[y].adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
         return Strip.blank(width, self.rich_style)
+
+
+def _clear_word(text: list[str], at: int) -> None:
+    """Blank the word that a place of a line lies in."""
+    if at >= len(text) or text[at] == " ":
+        return
+    start, end = at, at
+    while start > 0 and text[start - 1] != " ":
+        start -= 1
+    while end < len(text) and text[end] != " ":
+        end += 1
+    text[start:end] = " " * (end - start)
+
+
+def window(bars: Sequence[Bar], most: int, past: Past | None) -> Sequence[Bar]:
+    """The newest bars that fit, or those around a span of the past with what came before and after it; where the span is longer
+    than the chart is wide, several bars are drawn as one."""
+    if past is None:
+        return bars[-most:]
+    first = next((place for place, bar in enumerate(bars) if bar.close_ns >= past.from_ns), len(bars))
+    end = next((place for place, bar in enumerate(bars) if bar.open_ns > past.to_ns), len(bars))
+    together = -(-(end - first) // max(1, most * 2 // 3)) or 1
+    wanted = most * together
+    stop = min(len(bars), end + max(2, (wanted - (end - first)) // 2))
+    start = max(0, stop - wanted)
+    return [merged(bars[place:min(stop, place + together)]) for place in range(start, stop, together)]
+
+
+def merged(bars: Sequence[Bar]) -> Bar:
+    """Bars in a row as one."""
+    return Bar(bars[0].instrument_id, bars[0].open_ns, bars[-1].close_ns, bars[0].open_ticks, max(bar.high_ticks for bar in bars),
+               min(bar.low_ticks for bar in bars), bars[-1].close_ticks, sum(bar.volume_lots for bar in bars))
+
+
+def past_of(trip: TripView) -> Past:
+    """A round trip as a span of the past."""
+    levels = (Level("entry", Decimal(repr(trip.entry)), "─", "entry-line"),
+              Level("close", Decimal(repr(trip.exit)), "┈", "target-line"))
+    words = f"{trip.side} round trip {trip.number}, {money(trip.net, 2, signed=True)}"
+    return Past(trip.instrument_id, trip.opened_at_ns, trip.closed_at_ns, words, levels)
 
 
 def tick_size_of(quote: QuoteView) -> Decimal:

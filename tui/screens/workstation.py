@@ -23,11 +23,12 @@ from engine.service import (
     ProposalView,
     QuoteView,
     Snapshot,
+    TripView,
 )
 from tui.formats import plain
 from tui.keymap import KeyEntry, bindings_for
 from tui.panes.alerts import AlertsPane
-from tui.panes.chart import ChartPane
+from tui.panes.chart import ChartPane, past_of
 from tui.panes.decisions import DecisionsPane
 from tui.panes.detail import DetailPane
 from tui.panes.facts import Subject
@@ -245,6 +246,7 @@ class Workstation(Screen[None]):
         if isinstance(current, PositionView | OrderView | FillView | ProposalView | AlertView | QuoteView):
             self._subject = current
         self._show_subject()
+        self.query_one(ChartPane).release()
         if self.query_one(ChartPane).follow(self._instrument_id()):
             self._ask_for_bars()
 
@@ -283,7 +285,7 @@ class Workstation(Screen[None]):
         chart, snapshot = self.query_one(ChartPane), self.app.snapshot
         if not chart.display or snapshot is None:
             return
-        if chart.follow(self._instrument_id()):
+        if chart.past is None and chart.follow(self._instrument_id()):
             self._ask_for_bars()
         chart.show_snapshot(snapshot, self._subject if isinstance(self._subject, ProposalView) else None)
 
@@ -291,6 +293,13 @@ class Workstation(Screen[None]):
         chart = self.query_one(ChartPane)
         if chart.display and chart.instrument_id and self.app.snapshot is not None:
             start(self, partial(self._fetch_bars, chart), group="bars", exclusive=True)
+
+    def look_back(self, trip: TripView) -> None:
+        """Show a round trip in the chart, until something else is selected or the chart's key is pressed."""
+        self.action_pane("chart")
+        self.query_one(ChartPane).look_back(past_of(trip))
+        self._ask_for_bars()
+        self._show_chart()
 
     async def _fetch_bars(self, chart: ChartPane) -> None:
         instrument_id = chart.instrument_id
@@ -306,6 +315,9 @@ class Workstation(Screen[None]):
 
     def action_pane(self, pane_id: str) -> None:
         pane = self.query_one(f"#{pane_id}")
+        if isinstance(pane, ChartPane) and pane.past is not None:
+            pane.release()
+            self._show_chart()
         pane.display = True
         pane.focus()
 
@@ -349,6 +361,11 @@ class Workstation(Screen[None]):
         from tui.screens.schedule import ScheduleScreen
 
         self.app.push_screen(ScheduleScreen())
+
+    def action_performance(self) -> None:
+        from tui.screens.performance import PerformanceScreen
+
+        self.app.push_screen(PerformanceScreen(self.portfolio or "main"))
 
     def action_filter(self) -> None:
         from tui.screens.filter import FilterDialog
