@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from engine.inputs import Connectivity, TradingState
-from engine.service import Mode, StopHome
+from engine.service import Mode, StopHome, TotalView
 from tests.tui.driving import driving
 from tests.tui.views import account, alert, order, position, proposal, quote, snapshot
 
@@ -27,6 +27,14 @@ async def test_live_and_paper_differ_in_shape_not_only_in_colour() -> None:
             await driver.press("b")
             await driver.sees(f"{mode.value}", f"Send {mode.value} order")
     assert len(set(texts)) == len(Mode)
+
+
+async def test_several_portfolios_are_added_up_and_a_missing_rate_is_marked() -> None:
+    total = TotalView("USD", 2, Decimal("210000.00"), 1.3, 8.0, 30.0, 0.0, (), ("side",))
+    async with driving(snapshot(total=total), size=(160, 45)) as driver:
+        await driver.sees("all ~210,000.00 USD heat 1.3/8.0%")
+    async with driving(size=(160, 45)) as driver:
+        assert "all " not in driver.text.split("\n")[0]
 
 
 async def test_an_ended_engine_greys_the_screen_and_says_as_of_when() -> None:

@@ -86,11 +86,24 @@ def money_chips(snapshot: Snapshot, account: AccountView | None, zone: tzinfo) -
         Chip((("heat ", "muted"), (percent(account.heat_percent, 1).removesuffix("%"), "crit" if hot else ""),
               (f"/{percent(account.heat_limit_percent, 1)}", "muted")), 1),
         chip(heat_bar(account), "crit" if hot else "warn" if _warm(account) else "good", 3),
+        *total_chips(snapshot),
         Chip((("exposure ", "muted"), (percent(account.gross_exposure_percent, 0), "")), 5),
         Chip((("power ", "muted"), (money(account.buying_power, decimals), "")), 7),
         Chip((("fees ", "muted"), (money(account.fees, decimals), "")), 8),
         chip(clock(snapshot.at_ns, zone) + f" {zone.tzname(None) or ''}".rstrip(), "muted", 4),
     ]
+
+
+def total_chips(snapshot: Snapshot) -> list[Chip]:
+    """What all portfolios are worth together and what they risk, where there are several; ~ where some have no rate."""
+    total = snapshot.total
+    if total is None:
+        return []
+    hot = bool(total.heat_limit_percent) and total.heat_percent > total.heat_limit_percent
+    limit = f"/{percent(total.heat_limit_percent, 1)}" if total.heat_limit_percent else "%"
+    return [Chip((("all ", "muted"), ("~" if total.left_out else "", "warn"),
+                  (money(total.equity, total.money_decimals, total.currency), ""), (" heat ", "muted"),
+                  (percent(total.heat_percent, 1).removesuffix("%"), "crit" if hot else ""), (limit, "muted")), 5)]
 
 
 def state_chips(snapshot: Snapshot, account: AccountView | None) -> list[Chip]:
