@@ -6,8 +6,9 @@ bars give the same matrix on every machine, and nothing has to be imported.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import repeat
 from math import fsum, sqrt, sumprod
+from operator import attrgetter, sub, truediv
 from typing import NamedTuple
 from zlib import crc32
 
@@ -18,6 +19,7 @@ RETURN_BARS = 120
 LEAST_RETURNS = 20
 EXACT_ROWS = 32
 KEPT_MATRICES = 16
+_CLOSE_NS, _CLOSE_TICKS = attrgetter("close_ns"), attrgetter("close_ticks")
 
 
 class Correlation(NamedTuple):
@@ -64,13 +66,17 @@ def _measured(market: MarketView, wanted: Sequence[str]) -> Correlation:
 def returns_in_common(market: MarketView, wanted: Sequence[str], most: int) -> dict[str, list[float]]:
     """The newest returns, at most so many, of the closed bars that all of these instruments have; one without enough bars is
     left out, and all of them are where too few bars are common."""
-    closes = {instrument_id: {bar.close_ns: bar.close_ticks for bar in market.bars(instrument_id, most + 1)}
-              for instrument_id in wanted}
-    known = {instrument_id: found for instrument_id, found in closes.items() if len(found) > LEAST_RETURNS}
-    times = common_times(list(known.values()))
-    if len(times) <= LEAST_RETURNS:
+    bars = {instrument_id: market.bars(instrument_id, most + 1) for instrument_id in wanted}
+    times = {instrument_id: list(map(_CLOSE_NS, found)) for instrument_id, found in bars.items() if len(found) > LEAST_RETURNS}
+    closes = {instrument_id: list(map(_CLOSE_TICKS, bars[instrument_id])) for instrument_id in times}
+    first = next(iter(times.values()), [])
+    if any(found != first for found in times.values()):  # mostly all close together, and nothing has to be matched
+        known = {key: dict(zip(found, closes[key], strict=True)) for key, found in times.items()}
+        first = common_times(list(known.values()))
+        closes = {key: [found[at_ns] for at_ns in first] for key, found in known.items()}
+    if len(first) <= LEAST_RETURNS:
         return {}
-    return {instrument_id: returns_of([found[at_ns] for at_ns in times]) for instrument_id, found in known.items()}
+    return {instrument_id: returns_of(found) for instrument_id, found in closes.items()}
 
 
 def common_times(closes: Sequence[dict[Nanoseconds, Ticks]]) -> list[Nanoseconds]:
@@ -83,7 +89,7 @@ def common_times(closes: Sequence[dict[Nanoseconds, Ticks]]) -> list[Nanoseconds
 
 def returns_of(closes: Sequence[Ticks]) -> list[float]:
     """Simple returns from each close to the next."""
-    return [after / before - 1 for before, after in pairwise(closes)]
+    return list(map(sub, map(truediv, closes[1:], closes), repeat(1)))
 
 
 def standardised(returns: Sequence[float]) -> list[float] | None:
