@@ -1,4 +1,4 @@
-"""Brakes of a backtest's portfolio, latched by the beat of each moment as `engine.decide.brakes` does; functions that also compile."""
+"""Brakes of a backtest's portfolio, latched by the beat of each moment as `engine.decide.brakes` does."""
 
 from typing import Any
 
@@ -73,5 +73,4 @@ def latch(w: Any, limits: Limits, brake: int, limit: float, baseline: int, equit
         level = REDUCING
     elif limits.small_fraction > 0.0 and used >= limits.small_fraction:
         level = SMALLER
-    if level > w[brake]:
-        w[brake] = level
+    w[brake] = max(w[brake], level)

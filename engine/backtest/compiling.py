@@ -15,7 +15,11 @@ from types import FunctionType
 from typing import Any
 
 FORMAT = "1"
-INLINED = {"rule","held_by_rule","value_minor","spread_at","ema_step","atr_step","true_range","live_bar","venue_quote","out_at_quote","engine_quote","venue_bar","engine_bar","trailed_row","trailed","trail_level","tighter_stop","leaves_whole","sign_of","hold_is_over","worse","with_slippage","scaled_up","scaled_down"}
+# what runs for every bar or every bar in position goes into the loop itself
+INLINED = frozenset((
+    "rule", "held_by_rule", "value_minor", "spread_at", "ema_step", "atr_step", "true_range", "venue_quote", "out_at_quote",
+    "engine_quote", "venue_bar", "engine_bar", "trailed_row", "trailed", "trail_level", "tighter_stop", "leaves_whole", "sign_of",
+    "hold_is_over", "close_one", "open_one", "equity_of", "worse", "with_slippage", "scaled_up", "scaled_down"))
 INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled code alone
 
 
@@ -91,5 +95,5 @@ def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: di
     twin = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
     twin.__module__ = function.__module__
     twin.__qualname__ = function.__qualname__
-    made[id(function)] = jit(error_model="numpy", nogil=True, **options, **({"forceinline": True} if function.__name__ in INLINED else {}))(twin)
+    made[id(function)] = jit(error_model="numpy", nogil=True, forceinline=function.__name__ in INLINED, **options)(twin)
     return made[id(function)]

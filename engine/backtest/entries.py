@@ -196,7 +196,8 @@ def order_cap_minor(w: Any, limits: Limits, factor: float) -> int:
 def size_passes(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int, lots: int) -> bool:
     """Whether one check on size lets that many lots pass; each only gets harder with size."""
     if check == RISK_PER_ORDER or check == HEAT or check == BUCKET_HEAT:
-        return heat_passes(w, check, limits, factor, risk_at(w, at, entry.sign * lots, entry.price_ticks, entry.stop_ticks, gap_bps))
+        risk = risk_at(w, at, entry.sign * lots, entry.price_ticks, entry.stop_ticks, gap_bps)
+        return heat_passes(w, check, limits, factor, risk)
     size = lots + w[SAME_SIDE_LOTS] if check == POSITION_SHARE else lots
     more = notional_minor(entry.price_ticks, size, w[at + VALUE_NUM], w[at + VALUE_DEN])
     if check == ORDER_NOTIONAL:
@@ -257,7 +258,8 @@ def is_on(w: Any, at: int, check: int, limits: Limits) -> bool:
     return limit > 0.0
 
 
-def largest_passing(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int, most_lots: int) -> int:
+def largest_passing(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int,
+                    most_lots: int) -> int:
     """The most lots up to `most_lots` that pass a check, 0 where none do."""
     least, most, middle = 0, most_lots + 1, most_lots
     while most - least > 1:

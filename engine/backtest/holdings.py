@@ -40,8 +40,8 @@ BID, ASK = 42, 43
 ROW = 44
 
 FILL_FIELDS = ("instrument", "at_ns", "sign", "lots", "ticks", "fee_minor", "maker", "code", "place")
-TRIP_FIELDS = ("instrument", "sign", "lots", "opened_ns", "closed_ns", "entry_value", "exit_value", "realized_minor", "fees_minor",
-               "risk_minor", "code", "low_ticks", "high_ticks", "opened_place", "closed_place")
+TRIP_FIELDS = ("instrument", "sign", "lots", "opened_ns", "closed_ns", "entry_value", "exit_value", "realized_minor",
+               "fees_minor", "risk_minor", "code", "low_ticks", "high_ticks", "opened_place", "closed_place")
 FILL_ROW, TRIP_ROW = 9, 15
 
 
@@ -62,7 +62,7 @@ def entry_ticks_of(w: Any, at: int) -> int:
     lots = w[at + LOTS]
     if lots == 0:
         return 0
-    return -(-w[at + ENTRY_VALUE] // lots) if lots > 0 else w[at + ENTRY_VALUE] // -lots
+    return int(-(-w[at + ENTRY_VALUE] // lots)) if lots > 0 else int(w[at + ENTRY_VALUE] // -lots)
 
 
 def trailed_row(w: Any, at: int, price_ticks: int) -> tuple[int, int]:
@@ -79,7 +79,7 @@ def leave_later(w: Any, at: int, code: int, lots: int) -> None:
 
 def leaves_whole(w: Any, at: int) -> bool:
     """All of it is on its way out."""
-    return w[at + LEAVING] != STAYS and w[at + LEAVING_LOTS] == 0
+    return bool(w[at + LEAVING] != STAYS and w[at + LEAVING_LOTS] == 0)
 
 
 def write_fill(w: Any, when: Moment, sign: int, lots: int, ticks: int, fee: int, maker: int, code: int) -> None:

@@ -74,7 +74,7 @@ def look_at_losses(w: Any, count: int, limits: Limits, at_ns: int) -> None:
             w[at + WAITING] = 0
 
 
-def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits, braked: bool,  # noqa: FBT001 - compiled
+def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits, braked: bool,
                    params: Any, memory: Any, equity_out: Any) -> None:
     """A single instrument in its own account; `equity_out` gets the equity at every close."""
     at = HEAD
@@ -107,3 +107,78 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
         if asked.act != NOTHING:
             act(w, at, 1, limits, asked, friction.gap_bps)
         equity_out[place] = w[CASH] + value_minor(w, at)
+
+
+def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, params: Any,
+                        memory: Any, cursor: Any, equity_at_ns: Any, equity_out: Any) -> int:
+    """Several instruments in one account; how many moments had a bar that closed, each with its equity.
+
+    The bars of all stand one instrument after the other; those of the i-th are `starts[i] .. starts[i + 1] - 1`. Each has its
+    own memory, which begins as `memory`. `cursor` holds for each instrument its bar, whether that has opened, and the time of
+    what comes next: three integers.
+    """
+    opens_ns, closes_ns, opens, highs, lows, closes, volumes = bars
+    count = len(starts) - 1
+    marked = 0
+    memories = [memory] * count
+    for number in range(count):
+        cursor[3 * number], cursor[3 * number + 1] = starts[number], 0
+        cursor[3 * number + 2] = opens_ns[starts[number]] if starts[number] < starts[number + 1] else NEVER_NS
+    while True:
+        now_ns = NEVER_NS
+        for number in range(count):
+            now_ns = min(now_ns, cursor[3 * number + 2])
+        if now_ns == NEVER_NS:
+            return marked
+        first, closed = True, False
+        for number in range(count):
+            if cursor[3 * number + 2] != now_ns or cursor[3 * number + 1] == 0:
+                continue
+            at, place, end = HEAD + number * ROW, cursor[3 * number], starts[number + 1]
+            next_ns = opens_ns[place + 1] if place + 1 < end else NEVER_NS
+            beats = braked and first
+            if w[at + LOTS] != 0:
+                venue_bar(w, at, friction, highs[place], lows[place], volumes[place], Moment(now_ns, place, number))
+            if beats:
+                look_at_losses(w, count, limits, now_ns)
+            close_one(w, at, highs[place], lows[place], closes[place], now_ns, next_ns)
+            first, closed = False, True
+            memories[number], asked = rule(params, memories[number], bars, place, place - starts[number] + 1,
+                                           held_by_rule(w, at, place))
+            if asked.act != NOTHING:
+                act(w, at, count, limits, asked, friction.gap_bps)
+            cursor[3 * number], cursor[3 * number + 1], cursor[3 * number + 2] = place + 1, 0, next_ns
+        if closed:
+            equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, count)
+            marked += 1
+        for number in range(count):
+            if cursor[3 * number + 2] == now_ns and cursor[3 * number + 1] == 0:
+                place = cursor[3 * number]
+                open_one(w, friction, limits, braked and first, count, opens[place], Moment(now_ns, place, number))
+                first = False
+                cursor[3 * number + 1], cursor[3 * number + 2] = 1, closes_ns[place]
+
+
+def close_one(w: Any, at: int, high: int, low: int, close: int, close_ns: int, next_ns: int) -> None:
+    """A bar has closed and the venue has looked at its range: the engine takes its mark and follows with the stop."""
+    half = (w[at + ASK] - w[at + BID]) // 2
+    w[at + BID], w[at + ASK] = max(1, close - half), close + half
+    if w[at + LOTS] != 0:
+        stays_open = w[at + ALWAYS_OPEN] != 0 or next_ns == close_ns
+        engine_bar(w, at, high, low, w[at + BID], w[at + ASK], close_ns, stays_open)
+
+
+def open_one(w: Any, friction: Friction, limits: Limits, beats: bool, count: int, open_ticks: int, when: Moment) -> None:
+    """A bar opens with its quote: the venue first, the beat where it is the moment's first, then the engine."""
+    at = HEAD + when.instrument * ROW
+    spread = spread_at(open_ticks, friction.spread_bps)
+    bid = open_ticks - spread // 2
+    ask = bid + spread
+    live = w[at + LOTS] != 0 or w[at + WAITING] != 0
+    if live:
+        venue_quote(w, at, friction, bid, ask, when)
+    if beats:
+        look_at_losses(w, count, limits, when.at_ns)
+    w[at + BID], w[at + ASK] = bid, ask
+    if live and w[at + LOTS] != 0:
+        engine_quote(w, at, friction, bid, ask, when)

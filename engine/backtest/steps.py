@@ -58,13 +58,13 @@ def spread_at(open_ticks: int, spread_bps: int) -> int:
 
 def worse(w: Any, at: int, friction: Friction, ticks: int, side: int) -> int:
     """A price with slippage, inside what the instrument knows as a price."""
-    return min(with_slippage(ticks, side, friction.slippage_bps), w[at + MAX_TICKS])
+    return int(min(with_slippage(ticks, side, friction.slippage_bps), w[at + MAX_TICKS]))
 
 
 def venue_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: Moment) -> None:
     """What rests or waits at the venue meets a quote; what it fills may meet it again."""
     if w[at + LOTS] != 0:
-        out_at_quote(w, at, friction, bid if w[at + LOTS] > 0 else ask, True, when)  # noqa: FBT003 - compiled calls are positional
+        out_at_quote(w, at, friction, bid if w[at + LOTS] > 0 else ask, True, when)
     if w[at + WAITING] != 0:
         fresh = w[at + LOTS] == 0
         paid = ask if w[at + WAITING] > 0 else bid
@@ -73,7 +73,7 @@ def venue_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: M
             out_at_quote(w, at, friction, bid if w[at + LOTS] > 0 else ask, w[at + NATIVE] != 0, when)
 
 
-def out_at_quote(w: Any, at: int, friction: Friction, price: int, rested: bool, when: Moment) -> None:  # noqa: FBT001 - the same
+def out_at_quote(w: Any, at: int, friction: Friction, price: int, rested: bool, when: Moment) -> None:
     """Stops first, then what is on its way out, then the target: as a maker where it rested, else as a limited taker."""
     sign, size = sign_of(w[at + LOTS]), abs(w[at + LOTS])
     code, lots, maker, out = STAYS, size, 0, price
@@ -133,7 +133,7 @@ def venue_bar(w: Any, at: int, friction: Friction, high: int, low: int, volume: 
 
 
 def engine_bar(w: Any, at: int, high: int, low: int, mark_bid: int, mark_ask: int, close_ns: int,
-               stays_open: bool) -> None:  # noqa: FBT001 - the same
+               stays_open: bool) -> None:
     """The engine looks at a closed bar that the position lived through, at the mark of its close. Where the market closes with
     the bar, an exit that time alone asks for waits for the next open."""
     w[at + LOW], w[at + HIGH] = min(w[at + LOW], low), max(w[at + HIGH], high)

@@ -14,6 +14,7 @@ TARGET_HIT = 2
 HOLD_OVER = 3
 
 BPS = 10_000
+SAME_MOMENT_NS = 1_000_000  # a runner may spread what happens at one moment over some nanoseconds
 
 
 class ExitState(NamedTuple):
@@ -77,6 +78,11 @@ def trailed(state: ExitState, price_ticks: int) -> tuple[int, int]:
     return stop_ticks, best_ticks
 
 
+def hold_is_over(opened_at_ns: int, max_hold_ns: int, at_ns: int) -> bool:
+    """Whether a position has been held for its longest time; 0 is no longest time."""
+    return max_hold_ns > 0 and at_ns - opened_at_ns >= max_hold_ns - SAME_MOMENT_NS
+
+
 def exit_on_price(state: ExitState, bid_ticks: int, ask_ticks: int, at_ns: int) -> int:
     """Which exit the market asks for now: a long is judged by the bid, a short by the ask; equality is a hit.
 
@@ -89,7 +95,7 @@ def exit_on_price(state: ExitState, bid_ticks: int, ask_ticks: int, at_ns: int) 
             return STOP_HIT
         if state.target_ticks > 0 and (price_ticks - state.target_ticks) * sign >= 0:
             return TARGET_HIT
-    if state.max_hold_ns > 0 and at_ns - state.opened_at_ns >= state.max_hold_ns:
+    if hold_is_over(state.opened_at_ns, state.max_hold_ns, at_ns):
         return HOLD_OVER
     return NO_EXIT
 
@@ -111,7 +117,7 @@ def exit_in_bar(state: ExitState, open_ticks: int, high_ticks: int, low_ticks: i
         return STOP_HIT, state.stop_ticks
     if state.target_ticks > 0 and (favourable_ticks - state.target_ticks) * state.sign >= 0:
         return TARGET_HIT, state.target_ticks
-    if state.max_hold_ns > 0 and close_ns - state.opened_at_ns >= state.max_hold_ns:
+    if hold_is_over(state.opened_at_ns, state.max_hold_ns, close_ns):
         return HOLD_OVER, close_ticks
     return NO_EXIT, 0
 

@@ -14,8 +14,8 @@ def true_range(high: float, low: float, previous_close: float) -> float:
 
 
 def atr_step(previous: float, n: int, tr: float) -> float:
-    """Wilder's mean after one more true range: `(previous * (n - 1) + tr) / n`."""
-    return (previous * (n - 1) + tr) / n
+    """Wilder's mean after one more true range: `(previous * (n - 1) + tr) / n`, with the division where it can be done once."""
+    return previous + (tr - previous) * (1.0 / n)
 
 
 def atr_grow(seen: int, value: float, n: int, tr: float) -> tuple[int, float]:
@@ -55,7 +55,7 @@ def latest_atr(high: Sequence[float], low: Sequence[float], close: Sequence[floa
 
 def ema_step(previous: float, n: int, value: float) -> float:
     """The exponential mean of span `n` after one more value: `alpha = 2 / (n + 1)`."""
-    return previous + (value - previous) * 2.0 / (n + 1)
+    return previous + (value - previous) * (2.0 / (n + 1))
 
 
 def ema_into(values: Sequence[float], n: int, out: MutableSequence[float]) -> None:

@@ -1,0 +1,203 @@
+"""A strategy over history: the compiled pass for built-in rules, the same pass interpreted for a person's own."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.backtest import passes
+from engine.backtest.compiling import compiled
+from engine.backtest.entries import BPS, CHECKS, Limits, value_minor
+from engine.backtest.holdings import (
+    CASH,
+    CUTS,
+    FILL_ROW,
+    FILLS,
+    FILLS_AT,
+    FILLS_ROOM,
+    HEAD,
+    LOTS,
+    REFUSED,
+    ROW,
+    STOP,
+    TRIP_ROW,
+    TRIPS,
+    TRIPS_AT,
+    TRIPS_ROOM,
+    entry_ticks_of,
+)
+from engine.backtest.results import BacktestResult, Remaining
+from engine.backtest.steps import Friction
+from engine.errors import ConfigError, InstrumentError
+from engine.instruments import ALWAYS_OPEN, Instrument
+from engine.kernel.money import PPM
+from engine.kernel.wants import BarColumns
+from engine.strategies.registry import BASKET, Strategy, params_of
+from engine.tolerance import Limits as LimitSettings
+from engine.units import MAX_PRODUCT, NS_PER_SECOND, Minor
+
+BARS_A_TRIP = 16
+LEAST_ROOM = 256
+
+
+class Series(NamedTuple):
+    """The closed bars of one instrument in columns of 64-bit integers, oldest first."""
+
+    instrument: Instrument
+    bars: BarColumns
+
+
+class Setup(NamedTuple):
+    """Under which terms a backtest runs: cash, what trading costs beside the instrument's fees, limits and groups.
+
+    `limits` are the portfolio's; `sectors` and `buckets` are by symbol. `gap_allowance_bps` is counted in heat. `max_positions`
+    is how many instruments may be held at once (0: any number).
+    """
+
+    cash_minor: Minor
+    limits: LimitSettings = LimitSettings()
+    spread_bps: int = 0
+    slippage_bps: int = 0
+    fill_share_bps: int = BPS
+    touch_fills: bool = False
+    trail_step_fraction: float = 0.05
+    gap_allowance_bps: int = 0
+    max_positions: int = 0
+    sectors: Mapping[str, str] = {}
+    buckets: Mapping[str, str] = {}
+    new_day_zone: str = "UTC"
+
+
+NOT_IN_A_PASS = ("max_correlated_heat_fraction", "max_value_at_risk_fraction", "max_expected_shortfall_fraction",
+                 "max_daily_volume_fraction", "flat_before_close_minutes", "trading_hours", "brake_flatten")
+
+
+def backtest(series: Sequence[Series], strategy: Strategy, params: Mapping[str, object], setup: Setup,
+             cache_folder: Path | None = None) -> BacktestResult:
+    """Run a strategy over the bars of one or several instruments in one account.
+
+    What is compiled is kept below `cache_folder`. Raises `ConfigError` for parameters that the strategy does not take and for
+    limits that a pass over bars cannot express, `InstrumentError` where money would not fit 64 bits.
+    """
+    problems = inexpressible(setup)
+    if problems:
+        raise ConfigError(problems[0])
+    return _run(tuple(series), strategy, params_of(strategy, params), setup, cache_folder)
+
+
+def inexpressible(setup: Setup) -> list[str]:
+    """The limits that are on and that bars alone cannot express, in words; empty where a pass can hold all of them."""
+    found = [f"limits.{name} is on, which a compiled backtest cannot hold: turn it off, or replay the file with the engine"
+             for name in NOT_IN_A_PASS if getattr(setup.limits, name, False)]
+    if setup.new_day_zone != "UTC":
+        found.append(f"engine.new_day_zone is {setup.new_day_zone}; a compiled backtest counts days in UTC: replay the file with "
+                     "the engine")
+    return found
+
+
+def limits_of(setup: Setup, instrument: Instrument) -> Limits:
+    """The portfolio's limits as numbers."""
+    one = setup.limits
+    small = Decimal(repr(one.brake_small_size)).as_integer_ratio()
+    cap = int(one.max_order_notional.scaleb(instrument.minor_exponent)) if one.max_order_notional is not None else 0
+    return Limits(
+        one.max_order_notional_fraction, cap, one.max_risk_per_order_fraction, one.max_position_fraction, one.max_leverage,
+        one.max_gross_fraction, one.max_net_fraction, one.max_sector_fraction, one.max_asset_class_fraction,
+        one.max_bucket_fraction, one.max_heat_fraction, one.max_bucket_heat_fraction, one.max_daily_notional_fraction,
+        one.max_orders_per_day, setup.max_positions, one.collar_bps, one.max_spread_bps, one.min_reward_to_risk,
+        int(one.require_stop), one.max_day_loss_fraction, one.max_week_loss_fraction, one.max_drawdown_fraction,
+        one.max_losing_streak, int(Decimal(str(one.cooldown_seconds)) * NS_PER_SECOND), one.brake_small_fraction,
+        one.brake_small_size, small[0], small[1], one.brake_halt_multiple)
+
+
+def terms_of(instruments: Sequence[Instrument], setup: Setup) -> list[list[int]]:
+    """The terms of each instrument as the first fields of its row."""
+    groups: dict[tuple[str, str], int] = {}
+
+    def number(kind: str, name: str) -> int:
+        return groups.setdefault((kind, name), len(groups)) if name else -1
+
+    rows = []
+    for one in instruments:
+        if one.value_den * PPM * max(1, one.taker_fee_ppm, one.maker_fee_ppm) >= MAX_PRODUCT:
+            raise InstrumentError(f"{one.instrument_id}: fees do not fit 62 bits; use a coarser tick or lot")
+        sector = setup.sectors.get(one.symbol) or setup.sectors.get(one.instrument_id, "")
+        bucket = setup.buckets.get(one.symbol) or setup.buckets.get(one.instrument_id) or sector or one.symbol
+        limits = setup.limits
+        barred = any(one.is_called(name) for name in limits.blacklist) or (
+            bool(limits.preferred_sectors) and sector not in limits.preferred_sectors)
+        rows.append([one.value_num, one.value_den, one.taker_fee_ppm, one.maker_fee_ppm, one.min_lots, one.max_lots,
+                     one.max_ticks, one.min_notional_minor, int(one.shortable), int(one.tradable and not barred),
+                     number("sector", sector), number("class", one.asset_class), number("bucket", bucket), int(bucket != one.symbol),
+                     int(one.session == ALWAYS_OPEN)])
+    return rows
+
+
+def _run(series: tuple[Series, ...], strategy: Strategy, params: Any, setup: Setup, cache_folder: Path | None) -> BacktestResult:
+    total = sum(len(one.bars.closes) for one in series)
+    room = total // BARS_A_TRIP + LEAST_ROOM
+    while True:
+        w = _account(series, setup, room)
+        equity_at_ns, equity = _pass(w, series, strategy, params, setup, cache_folder)
+        if w[TRIPS] <= w[TRIPS_ROOM] and w[FILLS] <= w[FILLS_ROOM]:
+            return _result(w, series, strategy, setup, total, equity_at_ns, equity)
+        room = int(max(w[TRIPS], w[FILLS] // 2 + 1))
+
+
+def _account(series: tuple[Series, ...], setup: Setup, room: int) -> Any:
+    """The array that a pass works on: the account, a row each, and room for twice as many fills as round trips."""
+    import numpy
+
+    logs_at = HEAD + len(series) * ROW
+    w = numpy.empty(logs_at + room * (2 * FILL_ROW + TRIP_ROW), numpy.int64)
+    w[:logs_at] = 0
+    for number, row in enumerate(terms_of([one.instrument for one in series], setup)):
+        w[HEAD + number * ROW:HEAD + number * ROW + len(row)] = row
+    w[CASH] = setup.cash_minor
+    w[FILLS_AT], w[FILLS_ROOM] = logs_at, 2 * room
+    w[TRIPS_AT], w[TRIPS_ROOM] = logs_at + 2 * room * FILL_ROW, room
+    return w
+
+
+def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, setup: Setup,
+          cache_folder: Path | None) -> tuple[Any, Any]:
+    """Run over all bars; the times and the equity of every close."""
+    import numpy
+
+    friction = Friction(setup.spread_bps, setup.slippage_bps, setup.fill_share_bps, int(setup.touch_fills),
+                        setup.trail_step_fraction, setup.gap_allowance_bps)
+    limits = limits_of(setup, series[0].instrument)
+    braked = bool(limits.day_loss or limits.week_loss or limits.drawdown or limits.losing_streak or limits.orders_per_day
+                  or limits.daily_fraction)
+    if strategy.kind == BASKET:
+        raise ConfigError(f"{strategy.name} trades a basket, which a backtest cannot run yet; replay the files with the engine")
+    if len(series) == 1:
+        equity = numpy.empty(len(series[0].bars.closes), numpy.int64)
+        entry = compiled(passes.one_instrument, {"rule": strategy.rule}, cache_folder)
+        entry(w, series[0].bars, friction, limits, braked, params, strategy.memory(), equity)
+        return series[0].bars.closes_ns, equity
+    joined: list[Any] = [numpy.concatenate([one.bars[field] for one in series]) for field in range(len(BarColumns._fields))]
+    columns = BarColumns(*joined)
+    starts = numpy.cumsum([0, *(len(one.bars.closes) for one in series)])
+    at_ns, equity = numpy.empty(len(columns.closes), numpy.int64), numpy.empty(len(columns.closes), numpy.int64)
+    entry = compiled(passes.several_instruments, {"rule": strategy.rule}, cache_folder)
+    marked = entry(w, columns, starts, friction, limits, braked, params, strategy.memory(),
+                   numpy.zeros(3 * len(series), numpy.int64), at_ns, equity)
+    return at_ns[:marked], equity[:marked]
+
+
+def _result(w: Any, series: tuple[Series, ...], strategy: Strategy, setup: Setup, total: int, equity_at_ns: Any,
+            equity: Any) -> BacktestResult:
+    fills = w[w[FILLS_AT]:w[FILLS_AT] + w[FILLS] * FILL_ROW].reshape(-1, FILL_ROW)
+    trips = w[w[TRIPS_AT]:w[TRIPS_AT] + w[TRIPS] * TRIP_ROW].reshape(-1, TRIP_ROW)
+    remaining = tuple(
+        Remaining(one.instrument.instrument_id, int(w[at + LOTS]), int(entry_ticks_of(w, at)), int(w[at + STOP]),
+                  int(value_minor(w, at)))
+        for one, at in zip(series, range(HEAD, HEAD + len(series) * ROW, ROW), strict=True) if w[at + LOTS] != 0)
+    return BacktestResult(
+        strategy.name, tuple(one.instrument for one in series), total, setup.cash_minor, int(w[CASH]), fills, trips, equity_at_ns,
+        equity, _counts(w, REFUSED), _counts(w, CUTS), remaining)
+
+
+def _counts(w: Any, first: int) -> dict[str, int]:
+    return {name: int(w[first + place]) for place, name in enumerate(CHECKS) if w[first + place]}

@@ -1,0 +1,143 @@
+"""`python -m tests.bench.backtest --npz FILE --workload W1 [--json]`: the reference workloads through the product's entry point.
+
+FILE holds the arrays ts, open, high, low, close and volume, of one instrument or of several. Workloads: W1 (one instrument),
+W50 (all of the file in one account), W50-limits (with ten positions, 6 % heat and 3 % daily loss), growth (100,000 bars against
+all). Each is timed warm, best of several; ratios are to a bare compiled kernel of the same workload in the same run.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numba  # type: ignore[import-untyped]
+import numpy as np
+
+from engine.backtest.results import BacktestResult
+from engine.backtest.run import Series, Setup, backtest
+from engine.instruments import AssetClass, Instrument
+from engine.kernel.wants import BarColumns
+from engine.strategies.registry import built_in
+from engine.tolerance import Limits
+from tests.bench.bare_kernel import bare
+
+CASH = 10_000_000
+EXPONENT = 6
+MINUTE_NS = 60_000_000_000
+TICKS_A_UNIT = 10 ** 8
+FEE_PPM = 500
+NEVER = 100.0
+OPEN_LIMITS = Limits(
+    max_order_notional_fraction=0.95, max_risk_per_order_fraction=0.0, max_position_fraction=0.95, max_sector_fraction=0.0,
+    max_bucket_fraction=0.0, max_heat_fraction=1.0, max_daily_notional_fraction=0.0, max_orders_per_day=0,
+    orders_per_minute=10_000, max_day_loss_fraction=0.0, max_week_loss_fraction=0.0, max_drawdown_fraction=0.0,
+    max_losing_streak=0)
+
+
+def instrument(number: int) -> Instrument:
+    name = f"S{number:02}"
+    return Instrument(f"{name}@bench", name, "bench", AssetClass.CRYPTO, name, "USD", Decimal("1e-8"), Decimal("0.01"), EXPONENT,
+                      4 * 10 ** 10, 10 ** 8, taker_fee_ppm=FEE_PPM, maker_fee_ppm=FEE_PPM)
+
+
+def series_of(path: Path, most_bars: int = 0) -> list[Series]:
+    """The file's instruments; volumes are left out, since the workload fills any size."""
+    data = np.load(path)
+    closes = data["close"]
+    rows = 1 if closes.ndim == 1 else len(closes)
+    found = []
+    for number in range(rows):
+        prices = [data[name] if closes.ndim == 1 else data[name][number] for name in ("open", "high", "low", "close")]
+        at_ns = data["ts"][:most_bars or None]
+        ticks = [np.rint(column[:most_bars or None] * TICKS_A_UNIT).astype(np.int64) for column in prices]
+        found.append(Series(instrument(number), BarColumns(at_ns, at_ns + MINUTE_NS, *ticks, np.zeros(len(at_ns), np.int64))))
+    return found
+
+
+def setup_of(workload: str, count: int) -> Setup:
+    cash = CASH * 10 ** EXPONENT
+    if workload in ("W1", "growth"):
+        return Setup(cash, OPEN_LIMITS)
+    share = 0.95 / count
+    limits = _with(OPEN_LIMITS, max_position_fraction=share, max_order_notional_fraction=share)
+    if workload == "W50":
+        return Setup(cash, limits)
+    return Setup(cash, _with(limits, max_heat_fraction=0.06, max_day_loss_fraction=0.03, brake_small_fraction=0.0,
+                             brake_halt_multiple=NEVER), max_positions=10)
+
+
+def _with(limits: Limits, **fields: Any) -> Limits:
+    import msgspec
+
+    return msgspec.structs.replace(limits, **fields)
+
+
+def best_of(rounds: int, work: Callable[[], Any]) -> tuple[float, Any]:
+    """The shortest time of several, and the result."""
+    shortest, result = float("inf"), None
+    for _ in range(rounds):
+        began = time.perf_counter()
+        result = work()
+        shortest = min(shortest, time.perf_counter() - began)
+    return shortest, result
+
+
+def bare_rate(series: Series) -> float:
+    """Bars a second of the bare kernel over the same bars."""
+    compiled = numba.njit(error_model="numpy")(bare)
+    prices = [np.asarray(column / TICKS_A_UNIT) for column in series.bars[2:6]]
+    equity = np.empty(len(prices[0]))
+    seconds, _ = best_of(16, lambda: compiled(*prices, equity, float(CASH), 20, 50, 2.0, 3.0))
+    return len(equity) / seconds
+
+
+def measured(series: list[Series], setup: Setup, cache: Path, rounds: int) -> tuple[float, float, BacktestResult]:
+    """Seconds of the first and of the fastest later run, and the result."""
+    began = time.perf_counter()
+    backtest(series, built_in("ema_cross"), {}, setup, cache)
+    first = time.perf_counter() - began
+    seconds, result = best_of(rounds, lambda: backtest(series, built_in("ema_cross"), {}, setup, cache))
+    return first, seconds, result
+
+
+def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
+    series = series_of(path)
+    setup = setup_of(workload, len(series))
+    first, seconds, result = measured(series, setup, cache, 9)
+    rate = result.bars / seconds
+    told: dict[str, Any] = {
+        "workload": workload, "bars": result.bars, "wall_seconds": seconds, "bars_per_second": rate, "first_seconds": first,
+        "trades": len(result.trips), "final_equity": result.final_equity_minor / 10 ** EXPONENT, "refused": result.refused,
+        "cuts": result.cuts, "bare_bars_per_second": (kernel := bare_rate(series[0])), "ratio_to_bare_kernel": rate / kernel}
+    if workload == "growth":
+        short = series_of(path, 100_000)
+        _, short_seconds, short_result = measured(short, setup, cache, 25)
+        told["growth"] = rate / (short_result.bars / short_seconds)
+    told["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return told
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--npz", type=Path, required=True)
+    parser.add_argument("--workload", choices=("W1", "W50", "W50-limits", "growth"), default="W1")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--json", action="store_true")
+    wish = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        told = report(wish.npz, wish.workload, wish.cache or Path(folder))
+    if wish.json:
+        print(json.dumps(told))
+        return
+    for name, value in told.items():
+        print(f"{name:22} {value:,.6g}" if isinstance(value, float) else f"{name:22} {value}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
