@@ -1,6 +1,9 @@
 """Trading days and hours: the tables against the library they were drawn from, and against the exchanges' own announcements."""
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +80,12 @@ def test_what_no_table_has_is_asked_of_the_library() -> None:
 
 def test_usual_hours_do_not_ask_whether_there_was_a_session() -> None:
     assert regular_hours("XNYS", date(2026, 11, 26)) == (ns("2026-11-26T14:30"), ns("2026-11-26T21:00"))
+
+
+def test_an_engine_starts_without_the_library(tmp_path: Path) -> None:
+    code = ("import sys, tui.cli\n"
+            f"assert tui.cli.run(['--home', {str(tmp_path / 'h')!r}, 'schedule', 'run', 'risk-monitor:main']) == 0\n"
+            "print('loaded:', [name for name in ('exchange_calendars', 'pandas') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "loaded: []"
