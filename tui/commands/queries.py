@@ -42,7 +42,8 @@ def _status_facts(looked: Looked) -> dict[str, object]:
         "mode": snapshot.mode, "engine_id": snapshot.engine_id, "at_ns": snapshot.at_ns, "accounts": snapshot.accounts,
         "positions": len(snapshot.positions), "unprotected": _unprotected(snapshot),
         "working_orders": len(_working(snapshot)), "pending_decisions": len(_pending(snapshot)),
-        "unacknowledged_alerts": _unacknowledged(snapshot), "total": snapshot.total, "flatten": snapshot.flatten, "health": snapshot.health,
+        "unacknowledged_alerts": _unacknowledged(snapshot), "total": snapshot.total, "flatten": snapshot.flatten,
+        "health": snapshot.health,
     }
 
 
