@@ -79,7 +79,7 @@ def _equity_marked(state: State, event: EquityMarked, recorded: Recorded) -> Cha
     portfolios = {name: replace(known, marked_equity_minor=event.equity_minor.get(name, known.marked_equity_minor),
                                 marked_gross_minor=event.gross_minor.get(name, known.marked_gross_minor))
                   for name, known in state.portfolios.items()}
-    changes: Changes = {"marked_at_ns": recorded.at_ns, "portfolios": portfolios}
+    changes: Changes = {"marked_at_ns": recorded.at_ns, "marked_trips": state.round_trip_count, "portfolios": portfolios}
     if event.reaches:
         changes["positions"] = {key: seen(position, *event.reaches[key]) if key in event.reaches else position
                                 for key, position in state.positions.items()}

@@ -209,6 +209,7 @@ class State(msgspec.Struct, frozen=True):
     week: int = -1
     session_at_ns: Nanoseconds = 0
     marked_at_ns: Nanoseconds = 0
+    marked_trips: int = 0
     alert_rules: dict[str, AlertRuleState] = {}
     alert_index: dict[str, tuple[str, ...]] = {}
     alert_timed: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ def page(view: PerformanceView, title: str = "") -> str:
     """The whole file as text."""
     heading = escape(title or f"Report on {view.name}")
     span = f"{_day(view.from_ns)} to {_day(view.to_ns)} UTC" if view.to_ns else "nothing recorded"
-    days = f"{view.days} days, {view.days_per_year} a year"
+    days = f"{view.days} {'day' if view.days == 1 else 'days'}, {view.days_per_year} a year"
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">',

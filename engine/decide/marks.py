@@ -12,10 +12,12 @@ MARK_EVERY_NS = 300 * NS_PER_SECOND
 
 
 def mark_equity(turn: Turn, *, at_once: bool = False) -> None:
-    """Record the worth of every portfolio that changed since the last row: every five minutes at most, and `at_once` with a new
-    day and at the end of a run. What prices the open positions have seen goes along, so that it survives a restart."""
+    """Record the worth of every portfolio that changed since the last row: every five minutes, after each round trip, and
+    `at_once` with a new day and at the end of a run. What prices the open positions have seen goes along, so that it survives a
+    restart."""
     follow_positions(turn)
-    if not at_once and turn.at_ns < turn.state.marked_at_ns + MARK_EVERY_NS:
+    ended = turn.state.round_trip_count != turn.state.marked_trips
+    if not at_once and not ended and turn.at_ns < turn.state.marked_at_ns + MARK_EVERY_NS:
         return
     equity: dict[str, Minor] = {}
     gross: dict[str, Minor] = {}

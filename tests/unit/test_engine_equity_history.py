@@ -43,6 +43,18 @@ def test_worth_is_recorded_when_it_changed_and_every_five_minutes_at_most() -> N
     assert len(marks(desk)) == 3
 
 
+def test_the_end_of_a_round_trip_is_recorded_with_the_next_beat() -> None:
+    desk = Desk()
+    desk.beat()
+    desk.enter(lots=10)
+    desk.fill(the_stop(desk), 10, 9_500)
+    desk.beat()
+    assert marks(desk)[-1].equity_minor == {"main": 9_995_000}
+    count = len(marks(desk))
+    desk.beat()
+    assert len(marks(desk)) == count
+
+
 def test_the_end_of_a_run_is_recorded_at_once() -> None:
     desk = Desk()
     desk.beat()

@@ -12,7 +12,7 @@ from engine.errors import UsageError
 from engine.service import GroupingView, PerformanceQuery, PerformanceView, PeriodView
 from engine.units import NS_PER_SECOND, Nanoseconds
 from tui.commands.link import existing_home
-from tui.formats import measure, moment, money, number, percent, plain, plain_float
+from tui.formats import measure, moment, money, number, percent, plain, plain_float, plural
 from tui.printing import numbers, print_json, print_note, print_table, words
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def write_files(track: "Track", view: PerformanceView, wanted: Wanted) -> list[P
 
 def show(view: PerformanceView) -> None:
     """The report as tables: figures, periods, attribution, the newest round trips."""
-    span = f"{moment(view.from_ns)} to {moment(view.to_ns)} UTC, {view.days} days" if view.to_ns else "no equity recorded"
+    span = f"{moment(view.from_ns)} to {moment(view.to_ns)} UTC, {plural(view.days, 'day')}"
+    span = span if view.to_ns else "no equity recorded"
     print(f"{plain(view.name)}: {span}, by {view.days_per_year} days a year, in {view.currency}")
     print()
     print_table((*words("figure"), *numbers("value"), *words("")), [
