@@ -56,6 +56,8 @@ class AccountWatch:
         self._streams = False
         self._linked = True
         self._redialled_at = 0.0
+        self._down_since_ns: Nanoseconds = 0
+        self._gap: tuple[Nanoseconds] | None = None
         self._begun = False
         self._failures = 0
         self._started_ns: Nanoseconds = 0
@@ -214,23 +216,28 @@ class AccountWatch:
         return self._poll_seconds * self._session.profile.looks[0 if quick else 1]
 
     async def look(self) -> None:
-        """Compare the orders at work with the venue's lists and fetch the fills since the last look."""
+        """Compare the orders at work with the venue's lists and fetch the fills since the last look; once the stream is back,
+        everybody's orders and fills since it went down."""
         if time.monotonic() - self._clock_read_at > CLOCK_SECONDS:
             self._clock_read_at = time.monotonic()
             await self._session.measure_clock()
         working = self.known.working()
-        symbols = sorted({known.symbol for known in working})
+        gap = self._gap
+        symbols = sorted(self._listing.instruments if gap else {known.symbol for known in working})
         if not symbols:
             if not self.stream.up:
                 await self._session.measure_clock()  # is anybody there?
             return
         began_ns = time.time_ns() - self._session.skew_ms * NS_PER_MS
         missed = False
-        for execution in await self.queries.executions(self._since_ns - OVERLAP_NS, symbols):
-            missed |= execution.key not in self._told and self._started_ns <= execution.at_ns < began_ns - STREAM_LAG_NS
+        for execution in await self.queries.executions(min((self._since_ns, *(gap or ()))) - OVERLAP_NS, symbols):
+            late = self._started_ns <= execution.at_ns < began_ns - STREAM_LAG_NS
+            missed |= late and gap is None and execution.key not in self._told
             self._queue.put_nowait(execution)
         await self._look_at_orders(working, symbols)
         self._since_ns = max(self._since_ns, began_ns)
+        if self._gap is gap:
+            self._gap = None
         if missed and self.stream.up and self.stream.tells_fills:
             self._redialled_at = time.monotonic()
             await self.stream.redial("the stream did not tell a fill; it is dialled again")
@@ -252,14 +259,16 @@ class AccountWatch:
 
     def _stream_changed(self, up: bool, detail: str) -> None:  # noqa: FBT001 - a callback of one flag and one text
         redialling, self._redialled_at = bool(self._redialled_at), 0.0 if up else self._redialled_at
-        if redialling and self._linked:  # our own doing: the venue answers, so nothing that we guard there is given up
-            self._wake.set()
-        elif not up:
-            self._link(up=False, detail=detail)
-            self._wake.set()
+        if not up:
+            self._down_since_ns = self._down_since_ns or time.time_ns() - self._session.skew_ms * NS_PER_MS
+            if not redialling:
+                self._link(up=False, detail=detail)
+        elif self._begun and self._linked:  # it was asked meanwhile: nothing that we guard there is given up, the gap is fetched
+            self._gap = (min((self._down_since_ns or self._started_ns, *(self._gap or ()))),)
         elif self._begun:
-            self._linked = True
-            self._sink(ConnectionChanged(self.account, up=True, detail=detail))  # what happened meanwhile is asked for
+            self._link(up=True, detail=detail)  # what happened meanwhile is asked for
+        self._down_since_ns = 0 if up else self._down_since_ns
+        self._wake.set()
 
     def _failed(self, error: Exception) -> None:
         if is_a(error, "InvalidNonce"):

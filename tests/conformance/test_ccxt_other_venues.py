@@ -62,6 +62,23 @@ async def test_a_dropped_stream_is_told_and_its_gap_fetched(desk: CcxtDesk) -> N
     assert changes[-1] is True
 
 
+async def test_what_others_did_while_the_stream_was_down_and_the_venue_answered_is_fetched(desk: CcxtDesk) -> None:
+    desk.venue.refuses_streams = True
+    await desk.venue.drop_streams()
+    changes: list[bool] = []
+
+    def told() -> list[bool]:
+        changes[:] = [message.up for message in desk.messages if isinstance(message, ConnectionChanged)]
+        return changes
+
+    await until(lambda: told() == [False, True], "the venue's answers, without its stream")
+    desk.backing.place("web", Side.BUY, OrderKind.MARKET, desk.instrument.quantity(6), foreign=True)
+    desk.venue.refuses_streams = False
+    await desk.settle()
+    assert [fill.last_lots for fill in desk.fills()] == [6]
+    assert told() == [False, True], "what is guarded meanwhile is not given up for a moment"
+
+
 async def test_partly_filled_then_cancelled_keeps_what_was_filled(desk: CcxtDesk) -> None:
     await desk.broker.submit([intent("l", kind=OrderKind.LIMIT, limit_ticks=9_900)])
     await desk.quote(9_880, 9_900, lots=4)
