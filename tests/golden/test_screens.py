@@ -13,7 +13,7 @@ import pytest
 from engine.inputs import Connectivity, TradingState
 from engine.service import FlattenLine, FlattenView, Mode, Snapshot, StopHome
 from tests.tui.driving import Driver, driving
-from tests.tui.risk_book import crowded_book
+from tests.tui.risk_book import crowded_book, with_used_limits
 from tests.tui.test_schedule import WITH_JOBS
 from tests.tui.views import NOW_NS, account, position, snapshot
 
@@ -28,7 +28,7 @@ FLATTEN_LINES = (FlattenLine("paper-1", "AAPL@SIM", 120, 0, 0.8, "closed"),
                  FlattenLine("paper-1", "TSLA@SIM", 10, 10, None, "waiting for the venue"))
 FLATTENING = snapshot(accounts=HALTED, flatten=FlattenView(NOW_NS, finished=False, flat=False, open_orders_left=1,
                                                            lines=FLATTEN_LINES, detail=""))
-CROWDED = snapshot(risks=(crowded_book(),))
+CROWDED = snapshot(risks=(with_used_limits(crowded_book()),))
 EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quotes=())
 
 

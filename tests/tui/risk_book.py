@@ -3,6 +3,8 @@
 from decimal import Decimal
 from random import Random
 
+from msgspec.structs import replace
+
 from engine.inputs import Bar, Limits
 from engine.orders import OrderKind, Side
 from engine.risk_views import risk_view
@@ -38,6 +40,11 @@ def crowded_book(count: int = 7) -> RiskView:
     _quote(desk, names, 9_810)
     desk.beat()
     return risk_view(desk.state, desk.market, desk.at_ns, "main")
+
+
+def with_used_limits(view: RiskView) -> RiskView:
+    """The view with the limits of which something is used: what a picture shows that others' new limits must not change."""
+    return replace(view, limits=tuple(limit for limit in view.limits if limit.used_fraction))
 
 
 def _warm(desk: Desk, name: str, returns: list[float]) -> None:

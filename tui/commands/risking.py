@@ -156,9 +156,10 @@ def _budget_row(view: RiskView, budget: BudgetView) -> list[str]:
 
 def _brake_row(view: RiskView, brake: BrakeView) -> list[str]:
     released = brake.level is BrakeLevel.NONE
+    by_a_person = brake.level in (BrakeLevel.HALTED, BrakeLevel.STOPPED)
     return [brake.name, "released" if released else brake.level.value, brake.cause,
             money(brake.baseline, view.money_decimals), moment(brake.at_ns),
-            moment(brake.until_ns) if brake.until_ns else "by a person" if brake.level is BrakeLevel.HALTED else "",
+            moment(brake.until_ns) if brake.until_ns else "by a person" if by_a_person else "",
             f"{brake.released_by}, {moment(brake.released_at_ns)}: {brake.release_cause}" if released else ""]
 
 
