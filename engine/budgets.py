@@ -63,7 +63,7 @@ def uses(state: State, market: MarketView, portfolio: str) -> list[BudgetUse]:
     names |= dict.fromkeys(position.strategy for position in portfolio_positions(state, portfolio))
     names |= dict.fromkeys(order.intent.strategy for order in orders)
     equity = equity_minor(state, market, portfolio)
-    return [_use(state, market, portfolio, name, orders, equity) for name in names]
+    return [_use(state, market, portfolio, name, orders, equity, _touched(state, portfolio, name, orders)) for name in names]
 
 
 def uses_for(state: State, market: MarketView, portfolio: str, strategy: str, instrument_id: str) -> list[BudgetUse]:
@@ -73,9 +73,11 @@ def uses_for(state: State, market: MarketView, portfolio: str, strategy: str, in
     found = []
     for settings in state.settings.strategies:
         limited = settings.capital_fixed is not None or settings.capital_fraction or settings.heat_budget_fraction
-        if settings.portfolio == portfolio and limited and (
-                settings.name == strategy or instrument_id in _touched(state, portfolio, settings.name, orders)):
-            found.append(_use(state, market, portfolio, settings.name, orders, equity))
+        if settings.portfolio != portfolio or not limited:
+            continue
+        touched = _touched(state, portfolio, settings.name, orders)
+        if settings.name == strategy or instrument_id in touched:
+            found.append(_use(state, market, portfolio, settings.name, orders, equity, {**touched, instrument_id: None}))
     return found
 
 
@@ -87,8 +89,8 @@ def _touched(state: State, portfolio: str, strategy: str, orders: Sequence[Order
 
 
 def _use(
-        state: State, market: MarketView, portfolio: str, strategy: str, orders: Sequence[Order], equity: Minor) -> BudgetUse:
-    touched = _touched(state, portfolio, strategy, orders)
+        state: State, market: MarketView, portfolio: str, strategy: str, orders: Sequence[Order], equity: Minor,
+        touched: dict[str, None]) -> BudgetUse:
     held = [position for position in portfolio_positions(state, portfolio) if position.strategy == strategy]
     wanted = [order for order in orders if order.intent.instrument_id in touched]
     work = sum(abs(market_value_minor(state, market, position)) for position in held) + sum(

@@ -23,6 +23,7 @@ from engine.valuation import equity_minor, market_value_minor, portfolio_positio
 from engine.want import resolve
 
 STOPPED = ("stop", "the stop", "level passed")
+NO_PRICE, STALE = "has no price yet", "has no fresh quote"
 
 
 class Split(NamedTuple):
@@ -201,7 +202,7 @@ def _line(  # noqa: PLR0917 - all of it says where the instrument stands
     value = market_value_minor(state, market, position) if position else 0
     mark = market.marks.get(instrument.instrument_id)
     if mark is None:
-        return _judged(Line(instrument, target, value / base, held, 0, 0, drifted=False, note="has no price yet"), targets)
+        return _judged(Line(instrument, target, value / base, held, 0, 0, drifted=False, note=NO_PRICE), targets)
     missing = int(target * base) - value
     side = 1 if missing > 0 else -1
     price = mark.take_ticks(side)
@@ -274,7 +275,7 @@ def _held_back(
         return "the market is closed"
     stale_ns = state.portfolios[portfolio].settings.limits.stale_quote_seconds * NS_PER_SECOND
     if at_ns - market.marks[instrument.instrument_id].at_ns > stale_ns:
-        return "has no fresh quote"
+        return STALE
     until_ns = _barred_until_ns(state, portfolio, instrument.instrument_id, targets.reentry_days)
     if line.change_lots > 0 and at_ns < until_ns:
         return f"was stopped out; bought again in {(until_ns - at_ns) / NS_PER_DAY:.1f} days"

@@ -6,7 +6,7 @@ start; each order has an id of the run and its instrument. So a run that a crash
 
 from decimal import Decimal
 
-from engine.construction import Line, Plan, Split, plan_for, plan_of, targets_of
+from engine.construction import NO_PRICE, STALE, Line, Plan, Split, plan_for, plan_of, targets_of
 from engine.decide import commands, proposals
 from engine.decide.sending import describe, send_entry
 from engine.effects import Answer
@@ -50,7 +50,7 @@ def _begin(turn: Turn, command: Rebalance) -> Refusal | str:
     obstacle = targets if isinstance(targets, Refusal) else _obstacle(turn, command.portfolio)
     if obstacle is not None:
         return obstacle
-    plan = _offline(turn, command.portfolio) or plan_of(turn.state, turn.market, turn.at_ns, command.portfolio)
+    plan = _planned(turn, command.portfolio, waits=command.scheduled)
     automation = turn.state.portfolios[command.portfolio].settings.automation
     asks = command.scheduled and automation is not AutomationLevel.AUTO_EXECUTE
     if isinstance(plan, Refusal):
@@ -89,6 +89,15 @@ def _obstacle(turn: Turn, portfolio: str) -> Refusal | None:
     if trading_state is TradingState.HALTED or turn.state.flattening(portfolio):
         return Refusal("trading state", "ACTIVE or REDUCING", trading_state, f"{portfolio} is {trading_state}; resume first")
     return None
+
+
+def _planned(turn: Turn, portfolio: str, *, waits: bool) -> Plan | Refusal:
+    """What would be done now; nothing before the venue is there, and where somebody waits not before every price is either."""
+    plan = _offline(turn, portfolio) or plan_of(turn.state, turn.market, turn.at_ns, portfolio)
+    if isinstance(plan, Refusal) or not waits:
+        return plan
+    unpriced = ", ".join(line.instrument.symbol for line in plan.lines if line.note in (NO_PRICE, STALE))
+    return Refusal("quote", "a fresh price of each", unpriced, f"{unpriced} has no fresh price") if unpriced else plan
 
 
 def _offline(turn: Turn, portfolio: str) -> Refusal | None:
@@ -152,13 +161,14 @@ def _go_on(turn: Turn, portfolio: str) -> None:
 
 def _try_again(turn: Turn, portfolio: str, run: RebalanceRun) -> None:
     """Begin what could not begin for want of prices or the venue."""
-    plan = _offline(turn, portfolio) or plan_of(turn.state, turn.market, turn.at_ns, portfolio)
+    late = turn.at_ns - run.started_at_ns >= PATIENCE_NS
+    plan = _planned(turn, portfolio, waits=not late)
     if not isinstance(plan, Refusal):
         if plan.is_due:
             _carry_out(turn, plan, run.run_id, run.by, asks=run.asks)
         else:
             _end(turn, portfolio, f"nothing to do{_held_back(plan)}")
-    elif turn.at_ns - run.started_at_ns >= PATIENCE_NS:
+    elif late:
         _end(turn, portfolio, "nothing was done", plan.message)
 
 

@@ -28,6 +28,7 @@ from tests.simulation.alerts import fired_too_often
 from tests.simulation.faults import FaultyBroker
 from tests.simulation.limit_checks import beyond_limits
 from tests.simulation.row_checks import RowChecks, WatchedJournal
+from tests.simulation.targets import aimed, budget_violations, by_hand, done_twice
 from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, Silence, WorldTape, instruments, script, settings, silences
 
 FAULT_RATE = 0.12
@@ -69,7 +70,7 @@ class Simulation:
         self.broker.on_cancel = self._check_cancel
         self.broker.on_look = self._look
         self.silences = silences(more) if rate else ()
-        self.settings = settings(self.random)
+        self.settings = aimed(settings(self.random), Random(seed * 31_337 + 3))
         self.tape = WorldTape(seed)
         self.engine: Engine | None = None
         self.journal = WatchedJournal()
@@ -121,10 +122,11 @@ class Simulation:
         for intent in intents:
             if intent.purpose is Purpose.ENTRY:
                 if not self._resent(intent):
-                    self.violations += beyond_limits(state, market, intent)
+                    self.violations += [*beyond_limits(state, market, intent), *budget_violations(state, market, intent)]
                 if state.effective_state("main") is not TradingState.ACTIVE:
                     self.violations.append(f"entry {intent.client_order_id} while {state.effective_state('main')}")
-                if intent.strategy != "manual" and self.settings.portfolios[0].automation is not AutomationLevel.AUTO_EXECUTE:
+                asks = self.settings.portfolios[0].automation is not AutomationLevel.AUTO_EXECUTE
+                if asks and intent.strategy != "manual" and not by_hand(state, intent):
                     self.violations.append(f"{intent.client_order_id} of {intent.strategy} went out without an approval")
 
     def _check_cancel(self, client_order_id: str) -> None:
@@ -148,6 +150,7 @@ class Simulation:
             self.violations.append(f"{self.engine.defects} decisions failed by a defect")
         self.violations += self.broker.conflicts
         self.violations += fired_too_often(self.journal.durable)
+        self.violations += done_twice(self.journal.durable)
         totals = self.broker.venue.venue.report(0, ())
         theirs = {position.instrument_id: position.lots for position in totals.positions if position.lots}
         ours = {position.instrument_id: position.lots for position in state.positions.values()}

@@ -34,6 +34,7 @@ from engine.instruments import AssetClass, Instrument
 from engine.orders import OrderKind, Side
 from engine.units import NS_PER_SECOND
 from tests.simulation.alerts import NAMES, alert_command
+from tests.simulation.targets import rebalancings
 
 ACCOUNT = "sim"
 ITEMS = 260
@@ -166,6 +167,7 @@ def script(seed: int) -> tuple[tuple[int, Command], ...]:
         at_ns = START_NS + random.randint(5, ITEMS - 20) * STEP_NS + 1
         commands.append((at_ns, _command(random, f"c{seed}-{place}")))
     commands += _alert_rules(Random(seed * 104_729 + 5), seed)
+    commands += rebalancings(Random(seed * 15_485_863 + 7), seed, START_NS + 20 * STEP_NS, (ITEMS - 40) * STEP_NS)
     commands.append((START_NS + (ITEMS - 10) * STEP_NS, SetTradingState(f"c{seed}-resume", TradingState.ACTIVE)))
     return tuple(sorted(commands, key=lambda entry: entry[0]))
 

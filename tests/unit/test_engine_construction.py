@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from engine.construction import Plan, plan_of
 from engine.inputs import AutomationLevel, Bar, Limits, PlaceOrder, Rebalance, SetTradingState, TradingState
 from engine.orders import Purpose, Side
+from engine.schedule_words import Job, JobKind, JobOutcome, RunJob
 from engine.service import Refusal
 from engine.target_events import RebalanceEnded, RebalanceStarted
 from engine.targets import REBALANCE, TargetMethod, TargetSettings
@@ -17,19 +18,20 @@ from tests.unit.engine_desk import COIN_ID, OTHER, Desk, coin, fold, rows_of, se
 
 MINUTE_NS = 60 * NS_PER_SECOND
 THIRD = coin("THIRD")
+JOB = Job("rebalance:main", JobKind.REBALANCE, "0 15 * * 1", "main")
 ROOMY = Limits(max_order_notional_fraction=1.0, max_position_fraction=1.0, max_heat_fraction=0.5, max_risk_per_order_fraction=0.0,
                max_bucket_fraction=0.0, max_sector_fraction=0.0, duplicate_seconds=0.0)
 HALVES = TargetSettings(TargetMethod.USER, ("COIN", "OTHER"), weights={"COIN": 0.5, "OTHER": 0.4}, cash_fraction=0.1)
 
 
 def desk_of(targets: TargetSettings = HALVES, automation: AutomationLevel = AutomationLevel.AUTO_EXECUTE,
-            limits: Limits = ROOMY, **more: Any) -> Desk:
+            limits: Limits = ROOMY, quoted: bool = True) -> Desk:
     """A desk whose portfolio has targets and cash alone: 10,000.00 of it, everything at 100.00."""
-    plain = settings_of("main", automation=automation, limits=limits)
+    plain = settings_of("main", automation=automation, limits=limits, jobs=(JOB,))
     (one,) = plain.portfolios
     desk = Desk(settings=replace(plain, portfolios=(replace(one, targets=targets),)),
-                instruments=(coin(), OTHER, THIRD), **more)
-    for instrument in desk.instruments:
+                instruments=(coin(), OTHER, THIRD))
+    for instrument in desk.instruments[0 if quoted else 3:]:
         desk.quote(10_000, instrument_id=instrument.instrument_id)
     return desk
 
@@ -316,3 +318,45 @@ def test_a_run_that_a_crash_cut_goes_on_and_does_nothing_twice() -> None:
     assert lots(again) == lots(whole)
     run = again.state.portfolios["main"].rebalance
     assert run is not None and run.outcome == "reduced COIN; bought OTHER"
+
+
+# ---- the schedule ------------------------------------------------------------------------------------------------------------
+
+
+def job_text(desk: Desk, command_id: str = "job") -> str:
+    receipt = desk.do(RunJob(command_id, JOB.job_id))
+    assert receipt.accepted
+    return receipt.text
+
+
+def test_the_schedule_rebalances_and_its_run_says_what_it_did() -> None:
+    desk = desk_of()
+    assert job_text(desk) == "rebalance:main: bought COIN, OTHER"
+    settle(desk)
+    assert "within its bands" in job_text(desk, "again")
+
+
+def test_a_scheduled_run_waits_for_the_prices_that_a_start_does_not_have_yet() -> None:
+    desk = desk_of(quoted=False)
+    assert job_text(desk).endswith("waits: OTHER has no fresh price")
+    assert desk.do(Rebalance("r")).refusal.message == "main is being rebalanced already"  # type: ignore[union-attr]
+    desk.beat()
+    assert not desk.sent
+    desk.quote(10_000, instrument_id=OTHER.instrument_id)
+    desk.beat()
+    assert ended(desk) == "bought COIN, OTHER"
+
+
+def test_a_scheduled_run_does_without_a_price_that_never_comes() -> None:
+    desk = desk_of(quoted=False)
+    job_text(desk)
+    desk.later(901)
+    desk.quote(10_000)
+    desk.beat()
+    assert ended(desk) == "bought COIN"
+
+
+def test_the_schedule_leaves_a_portfolio_that_only_monitors_alone() -> None:
+    desk = desk_of(automation=AutomationLevel.MONITOR_ONLY)
+    assert "only monitors" in job_text(desk)
+    assert desk.state.jobs[JOB.job_id].outcome is JobOutcome.DONE and not desk.sent
