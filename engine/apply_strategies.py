@@ -1,11 +1,12 @@
-"""Events of strategies folded into the state."""
+"""Events of strategies and of regimes folded into the state."""
 
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from engine.events import Event, Recorded, StrategyActed, StrategySwitched, WantRefused
+from engine.events import Event, Recorded, RegimeFound, StrategyActed, StrategySwitched, WantRefused
+from engine.regimes import DayRegime
 from engine.state import Changes, State
 from engine.strategy_state import StrategyPlace, StrategyState
 
@@ -23,7 +24,7 @@ def _acted(state: State, event: StrategyActed, recorded: Recorded) -> Changes:
 
 def _refused(state: State, event: WantRefused, _: Recorded) -> Changes:
     """A refusal of what a strategy asked for is shown with it; its name is the first part of the command's id."""
-    name, _, rest = event.command_id.partition(":")
+    name, _separator, rest = event.command_id.partition(":")
     known = state.strategies.get(name)
     if known is None:
         return {}
@@ -42,10 +43,16 @@ def _switched(state: State, event: StrategySwitched, recorded: Recorded) -> Chan
                                                switched_at_ns=recorded.at_ns))
 
 
+def _regime_found(state: State, event: RegimeFound, _: Recorded) -> Changes:
+    found = DayRegime(event.day, event.trend, event.volatility, event.efficiency, event.ratio)
+    return {"regimes": {**state.regimes, event.instrument_id: found}}
+
+
 def _put(state: State, strategy: str, after: StrategyState) -> Changes:
     return {"strategies": {**state.strategies, strategy: after}}
 
 
 HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     StrategyActed: _acted, StrategySwitched: _switched, WantRefused: _refused,
+    RegimeFound: _regime_found,
 }

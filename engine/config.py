@@ -19,7 +19,7 @@ from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig
 from engine.config_currency import CurrencyConfig, currency_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
-from engine.config_strategies import StrategyConfig, strategy_contradictions, strategy_errors
+from engine.config_strategies import RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
@@ -175,6 +175,7 @@ class Config(Section):
     log: LogConfig = Field(default=LogConfig())
     account: tuple[AccountConfig, ...] = Field(default=(AccountConfig(),), strict=False)
     portfolio: tuple[PortfolioConfig, ...] = Field(default=(PortfolioConfig(),), strict=False)
+    regimes: RegimesConfig = Field(default=RegimesConfig())
     strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False)
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
@@ -205,7 +206,7 @@ class Config(Section):
         return Settings(
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
             sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
-            strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies),
+            strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies), regimes=self.regimes.settings(),
             jobs=self.jobs(), currency=self._currency_settings(),
         )
 

@@ -8,9 +8,11 @@ from engine.config_accounts import NAME_PATTERN
 from engine.config_limits import Money, Section
 from engine.errors import ConfigError
 from engine.inputs import Limits
+from engine.regimes import RegimeSettings
 from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
 from engine.strategy_state import StrategySettings
 
+_REGIMES = RegimeSettings()
 RULE_PATTERN = r"^[a-z][a-z0-9_]{0,47}$"
 
 
@@ -43,6 +45,30 @@ class StrategyConfig(Section):
         params = params_of(known, self.params)
         return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, params._asdict(), self.enabled,
                                 known.warmup(params), self.capital_fraction, self.capital_fixed, self.heat_budget_fraction)
+
+
+class RegimesConfig(Section):
+    """Regimes: once a day each market is found to trend or to range, to be calm or wild; entries may be smaller in some."""
+
+    trend_bars: int = Field(default=_REGIMES.trend_bars, ge=2, le=1_900, description="Bars over which a trend is told.")
+    volatility_bars: int = Field(
+        default=_REGIMES.volatility_bars, ge=2, le=1_900,
+        description="The newest bars: their volatility is held against the usual.")
+    usual_bars: int = Field(default=_REGIMES.usual_bars, ge=10, le=1_900, description="Bars that tell the usual volatility.")
+    trend_from: float = Field(
+        default=_REGIMES.trend_from, gt=0, le=1,
+        description="A trend made good this part of the way it went (efficiency ratio); less is a range.")
+    calm_below: float = Field(
+        default=_REGIMES.calm_below, ge=0, le=1, description="Calm is a volatility below this part of the usual one.")
+    wild_from: float = Field(default=_REGIMES.wild_from, ge=1, le=100, description="Wild is one of this many times the usual.")
+    size_in_trend: float = Field(default=1.0, ge=0, le=1, description="What part of its usual size an entry has in a trend.")
+    size_in_range: float = Field(default=1.0, ge=0, le=1, description="The same in a range.")
+    size_in_calm: float = Field(default=1.0, ge=0, le=1, description="The same where it is calm; the smaller part counts.")
+    size_in_wild: float = Field(default=1.0, ge=0, le=1, description="The same where it is wild.")
+
+    def settings(self) -> RegimeSettings:
+        """What the engine needs of it."""
+        return RegimeSettings(**self.model_dump())
 
 
 def strategy_errors(strategies: Sequence[StrategyConfig], portfolios: Sequence[str]) -> Iterator[str]:

@@ -458,6 +458,17 @@ class StrategyActed(Event, frozen=True, omit_defaults=True):
     want: str = ""
 
 
+class RegimeFound(Event, frozen=True, omit_defaults=True):
+    """The regime of an instrument on a day, told from bars that had closed by then."""
+
+    instrument_id: str
+    day: int
+    trend: int
+    volatility: int
+    efficiency: float
+    ratio: float
+
+
 class StrategySwitched(Event, frozen=True, omit_defaults=True):
     """A strategy was enabled or stopped at run time."""
 
@@ -501,7 +512,7 @@ type AnyEvent = (
     | FlattenProgressed | FlattenFinished | Armed | Disarmed | AccountOpened
     | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
     | ParentAccepted | ParentSliced | ParentEnded
-    | StrategyActed | StrategySwitched | RebalanceStarted | RebalanceEnded
+    | StrategyActed | StrategySwitched | RegimeFound | RebalanceStarted | RebalanceEnded
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
     | JobPlanned | JobDropped | JobStarted | JobFinished | JobMissed | JobPaused
 )

@@ -34,6 +34,7 @@ from engine.risk_words import RiskView as RiskView  # noqa: PLC0414
 from engine.risk_words import ShareView as ShareView  # noqa: PLC0414
 from engine.risk_words import TailView as TailView  # noqa: PLC0414
 from engine.schedule_words import JobView as JobView  # noqa: PLC0414
+from engine.strategy_words import RegimeView as RegimeView  # noqa: PLC0414
 from engine.strategy_words import StrategyLine as StrategyLine  # noqa: PLC0414
 from engine.strategy_words import StrategyView as StrategyView  # noqa: PLC0414
 from engine.target_words import TargetLineView as TargetLineView  # noqa: PLC0414
@@ -417,6 +418,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     alert_rules: tuple[AlertRuleView, ...] = ()
     risks: tuple[RiskView, ...] = ()
     strategies: tuple[StrategyView, ...] = ()
+    regimes: tuple[RegimeView, ...] = ()
     jobs: tuple[JobView, ...] = ()
     targets: tuple[TargetsView, ...] = ()
     total: TotalView | None = None

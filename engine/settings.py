@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.regimes import RegimeSettings
+from engine.schedule_words import Job
 from engine.strategy_state import StrategySettings
 from engine.targets import TargetSettings
 from engine.schedule_words import Job
@@ -64,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
     sectors: dict[str, str] = {}
     buckets: dict[str, str] = {}
     jobs: tuple[Job, ...] = ()
+    regimes: RegimeSettings = RegimeSettings()
     strategies: tuple[StrategySettings, ...] = ()
     currency: CurrencySettings = CurrencySettings()
 

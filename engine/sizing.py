@@ -179,6 +179,10 @@ def clamped(book: Book, lots: Lots) -> Sized:
 
     if book.size_factor < 1 and lots < UNBOUNDED:
         lots = cut("brake", int(lots * Decimal(repr(book.size_factor))), f"{book.size_factor:.0%} of the usual size")
+    regime = book.state.regimes.get(book.instrument.instrument_id)
+    factor = regime.size_factor(book.state.settings.regimes) if regime is not None else 1.0
+    if regime is not None and factor < 1 and lots < UNBOUNDED:
+        lots = cut("regime", int(lots * Decimal(repr(factor))), f"{factor:.0%} of the usual size in {regime.words}")
     lots = cut("maximum quantity", book.instrument.max_lots, str(book.instrument.quantity(book.instrument.max_lots)))
     for one in size_checks(book):
         verdict = one(book, lots)

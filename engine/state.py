@@ -15,6 +15,7 @@ from engine.instruments import Instrument
 from engine.orders import Fill, Order, Purpose
 from engine.parents import Parent
 from engine.positions import Position, RoundTrip, position_key
+from engine.regimes import DayRegime
 from engine.schedule import JobState
 from engine.service import AlertLevel, BrakeLevel, FlattenLine, StopHome
 from engine.strategy_state import StrategyState
@@ -216,6 +217,7 @@ class State(msgspec.Struct, frozen=True):
     jobs: dict[str, JobState] = {}
     keeps_schedule: bool = False
     strategies: dict[str, StrategyState] = {}
+    regimes: dict[str, DayRegime] = {}
     parents: dict[str, Parent] = {}
 
     def order(self, client_order_id: str) -> Order | None:

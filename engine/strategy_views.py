@@ -5,11 +5,12 @@ from decimal import Decimal
 from engine.instruments import Instrument
 from engine.market import MarketView
 from engine.positions import entry_ticks
+from engine.regimes import TREND_WORDS, VOLATILITY_WORDS
 from engine.service import Refusal
 from engine.state import State
 from engine.strategy_state import StrategyPlace, StrategySettings, StrategyState
 from engine.strategy_wants import waiting_sign
-from engine.strategy_words import StrategyLine, StrategyView
+from engine.strategy_words import RegimeView, StrategyLine, StrategyView
 from engine.want import resolve
 
 NO_PLACE = StrategyPlace(0)
@@ -19,6 +20,15 @@ def strategy_views(state: State, market: MarketView) -> tuple[StrategyView, ...]
     """Every strategy of the configuration, in its order."""
     return tuple(_view(state, market, settings) for settings in state.settings.strategies
                  if settings.portfolio in state.portfolios)
+
+
+def regime_views(state: State) -> tuple[RegimeView, ...]:
+    """The newest regime of each instrument that has one."""
+    settings = state.settings.regimes
+    return tuple(
+        RegimeView(state.instruments[key].symbol, key, one.day, TREND_WORDS[one.trend], VOLATILITY_WORDS[one.volatility],
+                   one.efficiency, one.ratio, 100 * one.size_factor(settings))
+        for key, one in state.regimes.items() if key in state.instruments)
 
 
 def _view(state: State, market: MarketView, settings: StrategySettings) -> StrategyView:

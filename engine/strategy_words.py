@@ -20,6 +20,20 @@ class StrategyLine(msgspec.Struct, frozen=True):
     refusal: str
 
 
+class RegimeView(msgspec.Struct, frozen=True):
+    """An instrument's regime of a day (days since 1970-01-01): `trend` is "trend up", "trend down" or "range", `volatility`
+    "calm", "normal" or "wild"; `size_percent` is the part of its usual size that an entry has."""
+
+    symbol: str
+    instrument_id: str
+    day: int
+    trend: str
+    volatility: str
+    efficiency: float
+    volatility_ratio: float
+    size_percent: float
+
+
 class StrategyView(msgspec.Struct, frozen=True):
     """A strategy of the configuration. `note` says who switched it and why, or what keeps it from running."""
 

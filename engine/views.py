@@ -32,7 +32,7 @@ from engine.service import (
     StopHome,
 )
 from engine.state import AccountState, Home, SettledFill, State
-from engine.strategy_views import strategy_views
+from engine.strategy_views import regime_views, strategy_views
 from engine.target_views import target_views
 from engine.units import NS_PER_SECOND, Minor, Nanoseconds
 from engine.valuation import (
@@ -65,7 +65,7 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
         flatten=flatten_view(state), health=health,
         jobs=job_views(state, at_ns), strategies=strategy_views(state, market), risks=risk_views(state, market, at_ns),
-        targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns))
+        regimes=regime_views(state), targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns))
 
 
 def decimals(step: Decimal) -> int:

@@ -1,5 +1,5 @@
-"""An engine that dies at one journal row after the other: its strategies want the same after the same bars, with the same memory, and
-trade the same as in a run that lives; nothing twice."""
+"""An engine that dies at one journal row after the other: its strategies want the same after the same bars, with the same memory,
+and trade the same as in a run that lives; nothing twice."""
 
 import asyncio
 import random

@@ -51,4 +51,11 @@ def alerts(context: typer.Context, as_json: Json = False) -> None:
     queries.alerts(home_of(context), as_json=as_json)
 
 
-COMMANDS = {one.__name__: one for one in (status, positions, orders, fills, decisions, alerts)}
+def regimes(context: typer.Context, as_json: Json = False) -> None:
+    """Whether each market trends or ranges, is calm or wild."""
+    from tui.commands import strategies
+
+    strategies.regimes(home_of(context), as_json=as_json)
+
+
+COMMANDS = {one.__name__: one for one in (status, positions, orders, fills, decisions, alerts, regimes)}

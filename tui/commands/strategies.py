@@ -9,8 +9,10 @@ from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
 from tui.commands.alert_rules import told_receipt
 from tui.commands.link import command_id, engine_link
 from tui.commands.queries import snapshot_for
-from tui.formats import MISSING, moment, number
+from tui.formats import MISSING, moment, number, percent
 from tui.printing import numbers, print_facts, print_json, print_table, words
+
+NS_PER_DAY = 86_400_000_000_000
 
 
 def list_strategies(path: Path, *, as_json: bool) -> None:
@@ -116,3 +118,16 @@ def switch(path: Path, name: str, *, enabled: bool, as_json: bool) -> int:
     with engine_link(path) as link:
         receipt = link.send_now(EnableStrategy(command_id(), name, enabled))
     return told_receipt(receipt, as_json=as_json)
+
+
+def regimes(path: Path, *, as_json: bool) -> None:
+    """The newest regime of each instrument."""
+    snapshot = snapshot_for(path)
+    found = snapshot.regimes if snapshot else ()
+    if as_json:
+        print_json(found)
+        return
+    columns = (*words("symbol", "day", "trend", "volatility"), *numbers("efficiency", "of usual volatility", "entry size"))
+    rows = [[one.symbol, moment(one.day * NS_PER_DAY)[:10], one.trend, one.volatility, f"{one.efficiency:+.2f}",
+             f"{one.volatility_ratio:.2f}", percent(one.size_percent, 0)] for one in found]
+    print_table(columns, rows, empty="no regimes yet: they take a day's beginning and, by default, 241 bars")
