@@ -192,7 +192,7 @@ class Simulation:
         open_ids = {found.client_order_id for found in self.broker.venue.venue.report(0, ()).open_orders}
         leaving = sum(order.leaves_lots for order in state.orders_in("main", position.instrument_id)
                       if order.client_order_id in open_ids and order.intent.purpose in REDUCING_ONCE)
-        if leaving >= abs(position.lots):
+        if leaving >= (position.exit_lots or abs(position.lots)):
             return
         decided = [row.at_ns for row in self.journal.durable if row.kind == "ExitWanted"
                    and getattr(decode(row.kind, row.payload), "key", "") == key]
@@ -211,7 +211,8 @@ class Simulation:
             self.violations.append(f"{key} is past a level and nothing happens")
         if position.exit_reason:
             self._check_leaving(state, key)
-            return
+            if not position.exit_lots:
+                return
         if home is None or home.home is StopHome.NONE or not position.stop_ticks:
             self.violations.append(f"{key} is not protected: {home}")
         elif home.home is StopHome.PENDING:
