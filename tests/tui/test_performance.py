@@ -1,5 +1,6 @@
 """The performance screen: opened by its key on a report of the real analytics, and its way into the chart."""
 
+import pytest
 from msgspec.structs import replace
 
 from engine.errors import UsageError
@@ -30,6 +31,13 @@ async def test_p_opens_equity_and_the_first_figures() -> None:
         assert app.service.queries[0].portfolio == "main"
         await app.press("escape")
         await app.until(lambda: "Performance of" not in app.text)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40)])
+async def test_the_curve_leaves_room_for_every_first_figure(size: tuple[int, int]) -> None:
+    async with driving(snapshot(), size=size) as app:
+        await opened(app)
+        await app.sees("Max drawdown", "Calmar", "Slippage bps")
 
 
 async def test_n_turns_the_parts_and_comes_back_to_the_first() -> None:

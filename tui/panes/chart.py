@@ -249,8 +249,8 @@ class ChartPane(Widget, can_focus=True):
                 text[at:at + len(label)] = label
         past = self._picture.past if self._picture else None
         for mark, at_ns in (("▲in", past.from_ns), ("▲out", past.to_ns)) if past else ():
-            index = next((place for place, bar in enumerate(bars) if bar.close_ns >= at_ns), -1)
-            if index >= 0 and bars[0].open_ns <= at_ns:
+            index = next((place for place, bar in enumerate(bars) if bar.close_ns >= at_ns), len(bars) - 1)
+            if bars[0].open_ns <= at_ns:
                 at = left + index * step
                 _clear_word(text, at)  # a label that it would cut through gives way
                 _clear_word(text, at + len(mark) - 1)

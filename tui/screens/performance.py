@@ -90,7 +90,7 @@ class PerformanceScreen(Dialog):
             return
         self.view = view
         self.note("")
-        self._show()
+        self._arrange()
 
     # ---- showing -----------------------------------------------------------------------------------------------------
 
