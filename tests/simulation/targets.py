@@ -33,9 +33,9 @@ def aimed(settings: Settings, random: Random) -> Settings:
 def _targets(random: Random) -> TargetSettings:
     symbols = tuple(random.sample(SYMBOLS, random.choice((2, 3))))
     return TargetSettings(
-        random.choice((TargetMethod.EQUAL, TargetMethod.USER)), symbols,
-        weights={symbol: random.choice((0.0, 0.02, 0.1, 0.3)) for symbol in symbols},
-        cash_fraction=random.choice((0.1, 0.6)), drift_band_fraction=random.choice((0.005, 0.03)),
+        random.choice((TargetMethod.EQUAL, TargetMethod.USER, TargetMethod.USER)), symbols,
+        weights={symbol: random.choice((0.0, 0.005, 0.01, 0.03, 0.3)) for symbol in symbols},
+        cash_fraction=random.choice((0.1, 0.6)), drift_band_fraction=random.choice((0.002, 0.03)),
         max_turnover_fraction=random.choice((0.0, 0.2)), stop_fraction=random.choice((0.03, 0.06)),
         stop_trails=random.random() < 0.5, reentry_days=random.choice((0.0, 0.0005)))
 
@@ -43,7 +43,7 @@ def _targets(random: Random) -> TargetSettings:
 def rebalancings(random: Random, seed: int, start_ns: int, span_ns: int) -> list[tuple[int, Command]]:
     """Some rebalancings, by hand and by the schedule, also in worlds without targets, which refuse them."""
     return [(start_ns + random.randrange(span_ns), Rebalance(f"b{seed}-{place}", scheduled=random.random() < 0.5))
-            for place in range(random.randint(0, 9))]
+            for place in range(random.randint(0, 14))]
 
 
 def budget_violations(state: State, market: MarketView, intent: OrderIntent) -> list[str]:
