@@ -28,7 +28,6 @@ from engine.units import Minor
 TAIL_RETURNS = 500
 KEPT_TABLES = 16
 HORIZON_DAYS = 1.0
-LEAST_DEVIATION = 1e-12
 
 
 class Returns(NamedTuple):
@@ -76,7 +75,7 @@ class TailBook(NamedTuple):
 
     def tail(self, more_minor: Minor = 0) -> Tail:
         """The tail with so much more money (signed) in that instrument."""
-        now = self._now(self.confidence)
+        now = self._now()
         if not more_minor:
             return now
         if self.along is None:
@@ -86,9 +85,9 @@ class TailBook(NamedTuple):
             more = tail_of(results, self.confidence).with_more(self.working_full_minor)
         return now.or_worse(more)
 
-    def _now(self, confidence: float) -> Tail:
-        held = tail_of(self.held, confidence).with_more(self.held_full_minor)
-        return held.or_worse(tail_of(self.working, confidence).with_more(self.working_full_minor))
+    def _now(self) -> Tail:
+        held = tail_of(self.held, self.confidence).with_more(self.held_full_minor)
+        return held.or_worse(tail_of(self.working, self.confidence).with_more(self.working_full_minor))
 
 
 def tail_book(market: MarketView, work: Sequence[tuple[Instrument, Minor, bool]], confidence: float,
@@ -189,4 +188,4 @@ def normal_factors(confidence: float) -> tuple[float, float]:
 
 def in_minor(loss: float) -> Minor:
     """A loss in whole minor units, rounded up."""
-    return ceil(loss - LEAST_DEVIATION)
+    return ceil(loss)

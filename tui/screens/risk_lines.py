@@ -24,10 +24,6 @@ class Part(NamedTuple):
 
     lines: list[Line]
 
-    @property
-    def title(self) -> str:
-        return self.lines[0][0][0] if self.lines else ""
-
 
 def risk_lines(view: RiskView, width: int) -> list[Line]:
     """Everything, in the order of urgency; in two columns where there is room."""
