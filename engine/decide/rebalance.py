@@ -14,7 +14,7 @@ from engine.events import CommandDone
 from engine.inputs import AutomationLevel, ClosePosition, Connectivity, PlaceOrder, Rebalance, SizeSpec, TradingState, TrailSpec
 from engine.orders import Side
 from engine.schedule_words import Job, JobOutcome
-from engine.service import AlertLevel, Refusal
+from engine.service import AlertLevel, ClampView, Refusal
 from engine.target_events import RebalanceEnded, RebalanceStarted
 from engine.targets import REBALANCE, RebalanceLine, RebalanceRun, TargetSettings
 from engine.turn import Turn
@@ -193,18 +193,23 @@ def _buy(turn: Turn, portfolio: str, run: RebalanceRun, targets: TargetSettings)
         _end(turn, portfolio, plan.message)
         return
     done: list[str] = []
+    cut: list[str] = []
     failed: list[str] = []
     for line in plan.lines:
         lots = min(line.change_lots, decided[line.instrument.instrument_id])
         if lots <= 0:
             failed += [f"{line.instrument.symbol} {line.note}"] if line.note else []
             continue
-        refusal = _enter(turn, _want(portfolio, run, targets, line._replace(change_lots=lots)), asks=run.asks)
-        done += [line.instrument.symbol] if refusal is None else []
-        failed += [f"{line.instrument.symbol}: {refusal.message}"] if refusal is not None else []
+        outcome = _enter(turn, _want(portfolio, run, targets, line._replace(change_lots=lots)), asks=run.asks)
+        if isinstance(outcome, Refusal):
+            failed.append(f"{line.instrument.symbol}: {outcome.message}")
+            continue
+        done.append(line.instrument.symbol)
+        cut += [f"{line.instrument.symbol} to {clamp.after} by {clamp.limit} ({clamp.allowed})" for clamp in outcome[-1:]]
     reduced = [turn.state.instruments[line.instrument_id].symbol for line in run.lines if line.change_lots < 0]
     told = [f"reduced {', '.join(reduced)}"] if reduced else []
     told += [f"{'asked for' if run.asks else 'bought'} {', '.join(done)}"] if done else []
+    told += [f"cut: {', '.join(cut)}"] if cut else []
     _end(turn, portfolio, "; ".join(told) or "nothing was bought", "; ".join(failed))
 
 
@@ -220,8 +225,8 @@ def _want(portfolio: str, run: RebalanceRun, targets: TargetSettings, line: Line
         rationale=f"{line.actual_fraction:.1%} of the portfolio, its target is {line.target_fraction:.1%}")
 
 
-def _enter(turn: Turn, want: PlaceOrder, *, asks: bool) -> Refusal | None:
-    """Send or propose an entry; why that failed. Nobody waits for its receipt."""
+def _enter(turn: Turn, want: PlaceOrder, *, asks: bool) -> Refusal | tuple[ClampView, ...]:
+    """Send or propose an entry: what limits took off it, or why it failed. Nobody waits for its receipt."""
     before = len(turn.effects)
     found = assess(turn.state, turn.market, turn.at_ns, want)
     if isinstance(found, Refusal):
@@ -232,7 +237,9 @@ def _enter(turn: Turn, want: PlaceOrder, *, asks: bool) -> Refusal | None:
         send_entry(turn, want, found, want.command_id)
     answers = [effect.receipt for effect in turn.effects[before:] if isinstance(effect, Answer)]
     turn.effects[before:] = [effect for effect in turn.effects[before:] if not isinstance(effect, Answer)]
-    return next((receipt.refusal for receipt in answers if receipt.refusal is not None), None)
+    if isinstance(found, Refusal):
+        return found
+    return next((receipt.refusal for receipt in answers if receipt.refusal is not None), None) or found.card.clamps
 
 
 def _end(turn: Turn, portfolio: str, outcome: str, failed: str = "") -> None:

@@ -222,6 +222,7 @@ def test_entries_are_cut_to_what_the_limits_allow_with_a_record_of_it() -> None:
     for intent in desk.sent:
         assert intent.order_lots * 10_000 <= 0.2 * desk.state.accounts["acct"].cash_minor
     assert {clamp.limit for event in desk.events for clamp in getattr(event, "clamps", ())} >= {"order notional"}
+    assert ended(desk).startswith("bought COIN, OTHER; cut: COIN to 200 by order notional")
 
 
 def test_a_scheduled_run_of_a_portfolio_that_asks_reduces_and_proposes() -> None:
