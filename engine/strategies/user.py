@@ -39,7 +39,7 @@ def load_user_strategy(path: Path) -> Strategy:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     names = _run(path, _compiled(path, source))
     strategy = _strategy(path, names, hashlib.sha256(source).hexdigest())
-    _try_out(path, strategy)
+    _try_out(strategy)
     return strategy
 
 
@@ -147,6 +147,9 @@ def _rule_of(path: Path, on_bar: Callable[[Context], Any],
             want = on_bar(context)
         except Exception as error:  # noqa: BLE001 - whatever it raises is told in one line
             refuse(path, error)
+        if type(context.memory) is not type(memory):
+            raise ConfigError(f"{path}:{_line_of(on_bar)}: context.memory must stay a {type(memory).__name__}, "
+                              f"not {type(context.memory).__name__}")
         if want is None:
             return context.memory, nothing
         if type(want) is not RuleWant:
@@ -162,7 +165,7 @@ def _explain(_params: Any, memory: Any, _want: RuleWant, _price: Callable[[float
     return f"its own rule{f' ({known})' if known else ''}"
 
 
-def _try_out(path: Path, strategy: Strategy) -> None:
+def _try_out(strategy: Strategy) -> None:
     """Run it on made-up bars, flat and long, so that most mistakes show before it is near a market."""
     params, memory = strategy.params(), strategy.memory()
     warmup = strategy.warmup(params)
@@ -170,8 +173,6 @@ def _try_out(path: Path, strategy: Strategy) -> None:
     for place in range(warmup, warmup + TRIAL_BARS):
         strategy.rule(params, memory, bars, place, place + 1, Held(5, bars.closes[place], bars.lows[place] // 2, 0, 3))
         memory, _ = strategy.rule(params, memory, bars, place, place + 1, flat())
-        if type(memory) is not strategy.memory:
-            raise ConfigError(f"{path}:1: context.memory must stay a Memory, not {type(memory).__name__}")
 
 
 def _made_up(count: int) -> BarColumns:

@@ -1,0 +1,173 @@
+"""Strategies of one's own: loaded from a file, refused in one line with file and line, and not let near a market untried."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.config import check_config, load_config
+from engine.errors import ConfigError, StoreError
+from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, BarColumns, RuleWant, flat
+from engine.strategies.registry import params_of
+from engine.strategies.user import load_user_strategy
+from engine.strategies.writing import Context
+from store.tried_strategies import Trial, record_trial, trials
+from tui.compose_strategies import strategy_problems, tried_strategies, user_strategies
+
+GOOD = '''"""Buys what breaks out."""
+from typing import NamedTuple
+
+class Params(NamedTuple):
+    bars: int = 3
+    risk_bps: int = 100
+
+class Memory(NamedTuple):
+    high: int = 0
+    asked: int = 0
+
+KEPT = ("asked",)
+BOUNDS = {"bars": (1, 50)}
+
+def warmup(params):
+    return params.bars
+
+def on_bar(context):
+    high = context.highest(context.params.bars, back=1)
+    context.memory = context.memory._replace(high=high)
+    if context.held.lots:
+        return context.leave()
+    if context.close() > high:
+        context.memory = context.memory._replace(asked=context.memory.asked + 1)
+        return context.buy(risk_bps=context.params.risk_bps, stop_ticks=context.lowest(2))
+'''
+
+
+def written(folder: Path, source: str, name: str = "mine") -> Path:
+    path = folder / "strategies" / f"{name}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(source, encoding="utf-8")
+    return path
+
+
+def test_a_file_becomes_a_rule(tmp_path: Path) -> None:
+    strategy = load_user_strategy(written(tmp_path, GOOD))
+    assert (strategy.name, strategy.about, strategy.kept) == ("mine", "Buys what breaks out.", ("asked",))
+    params = params_of(strategy, {"bars": 2})
+    bars = BarColumns([0, 1, 2], [1, 2, 3], [10, 11, 12], [12, 13, 20], [9, 10, 11], [11, 12, 19], [1, 1, 1])
+    memory = strategy.memory()
+    for place in range(2):
+        memory, want = strategy.rule(params, memory, bars, place, place + 1, flat())
+        assert want.act == 0, "the warm-up is not over"
+    memory, want = strategy.rule(params, memory, bars, 2, 3, flat())
+    assert want == RuleWant(ENTER, 1, BY_RISK, 100, 10, 0, 0, 0)
+    assert (memory.high, memory.asked) == (13, 1)
+
+
+@pytest.mark.parametrize(("before", "after", "told"), [
+    ("def on_bar(context):", "def on_bar(context)", ":18: expected ':'"),
+    ("from typing import NamedTuple", "from typing import NamedTupel", ":2: ImportError: cannot import name 'NamedTupel'"),
+    ("def warmup(params):", "def warmups(params):", ":1: warmup is missing; a strategy has Params, warmup"),
+    ("class Params(NamedTuple):", "class Params:", ":1: Params must be a NamedTuple"),
+    ("bars: int = 3", "bars: int = None", ":1: Params.bars needs a number as its default"),
+    ("risk_bps: int = 100", "risk_bps: str = 'much'", ":1: Params.risk_bps needs a number"),
+    ('KEPT = ("asked",)', 'KEPT = ("ask",)', ":1: KEPT names 'ask', which is no field of Memory"),
+    ('BOUNDS = {"bars": (1, 50)}', 'BOUNDS = {"bar": (1, 50)}', ":1: BOUNDS['bar'] must be (least, largest) of a parameter"),
+    ("    return params.bars", "    return 'three'", ":15: warmup must give 0 to 1900 bars, not 'three'"),
+    ("    return params.bars", "    return params.bar", ":16: AttributeError: 'Params' object has no attribute 'bar'"),
+    ("        return context.leave()", "        return 5", ":18: on_bar must give context.buy(...), context.sell_short"),
+    ("context.highest(context.params.bars, back=1)", "context.highest(context.params.bars, back=9)",
+     ":19: IndexError: 11 bars back: only 4 are known; let warmup() ask for more"),
+    ("risk_bps=context.params.risk_bps", "quantity=3", "quantity"),
+    ("stop_ticks=context.lowest(2)", "stop_ticks=context.mean(7) + 0.5", "round them"),
+    ("        return context.leave()", "        context.memory = 3", ":18: context.memory must stay a Memory, not int")])
+def test_what_is_wrong_is_told_with_file_and_line(tmp_path: Path, before: str, after: str, told: str) -> None:
+    assert before in GOOD
+    path = written(tmp_path, GOOD.replace(before, after))
+    with pytest.raises(ConfigError) as raised:
+        load_user_strategy(path)
+    assert str(path) in str(raised.value)
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_built_in_name_is_not_taken(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="grid is a built-in rule; give the file another name"):
+        load_user_strategy(written(tmp_path, GOOD, "grid"))
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.py: cannot be read"):
+        load_user_strategy(tmp_path / "none.py")
+
+
+def test_the_context_reads_bars_and_says_wants() -> None:
+    context = Context()
+    context.bars = BarColumns([0, 60], [60, 120], [10, 11], [15, 16], [8, 9], [11, 12], [5, 6])
+    context.place, context.seen = 1, 2
+    assert (context.open(), context.high(1), context.low(), context.close(1), context.volume()) == (11, 15, 9, 11, 6)
+    assert (context.close_ns(), context.highest(2), context.lowest(2), context.mean(2)) == (120, 16, 8, 11.5)
+    assert context.sell_short(share_bps=50, trail_ticks=3) == RuleWant(ENTER, -1, BY_SHARE, 50, 0, 0, 3, 0)
+    assert context.leave(2_500).size_bps == 2_500
+    with pytest.raises(IndexError, match="2 bars back: only 2 are known"):
+        context.close(2)
+    with pytest.raises(ValueError, match="one way"):
+        context.buy(risk_bps=1, share_bps=1)
+
+
+CONFIG = """
+[[strategies]]
+name = "own"
+rule = "mine"
+symbols = ["BTC/USD"]
+params = {bars = 5}
+"""
+
+
+def configured(folder: Path, text: str = CONFIG) -> Path:
+    (folder / "config.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_it_may_trade_once_it_was_tried_in_the_form_it_has(tmp_path: Path) -> None:
+    home, path = configured(tmp_path), written(tmp_path, GOOD)
+    config = load_config(home / "config.toml")
+    with pytest.raises(ConfigError, match="not tried in this form yet; run `quarterdeck backtest FILE --strategy mine` before"):
+        tried_strategies(home, config)
+    digest = load_user_strategy(path).source_hash
+    record_trial(path.parent, digest, Trial("mine", 1, 1_000, 12))
+    assert tried_strategies(home, config)["mine"].source_hash == digest
+    assert trials(path.parent)[digest].bars == 1_000
+    path.write_text(GOOD + "\n# changed\n", encoding="utf-8")
+    assert strategy_problems(home, config)[1]
+    with pytest.raises(ConfigError, match="not tried"):
+        tried_strategies(home, config)
+    assert config.settings(user_strategies(home, config)).strategies[0].params == {"bars": 5, "risk_bps": 100}
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    (CONFIG.replace("mine", "theirs"), "no built-in rule, and there is no"),
+    (CONFIG.replace("bars", "barz"), 'strategy "own": barz: mine has no such parameter'),
+    (CONFIG.replace("5", "500"), 'strategy "own": bars = 500: must lie in 1 to 50')])
+def test_a_configuration_that_does_not_fit_is_told(tmp_path: Path, text: str, told: str) -> None:
+    home = configured(tmp_path, text)
+    written(tmp_path, GOOD)
+    errors, _ = strategy_problems(home, load_config(home / "config.toml"))
+    assert told in errors[0]
+
+
+def test_a_broken_record_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tried.json").write_text(json.dumps([1]), encoding="utf-8")
+    with pytest.raises(StoreError, match="delete it and try the strategies again"):
+        trials(tmp_path)
+
+
+@pytest.mark.parametrize(("lines", "told"), [
+    ('rule = "ema_cross"\nsymbols = ["A"]\nparams = {fast_bars = 99}', "params: fast_bars = 99: must be below slow_bars = 50"),
+    ('rule = "pairs"\nsymbols = ["A"]', "pairs trades 2 symbols, here are 1"),
+    ('rule = "dca"\nsymbols = ["A"]\nportfolio = "other"', 'portfolio = "other": no such portfolio; there is: main'),
+    ('rule = "dca"\nsymbols = ["A"]\n[[strategies]]\nname = "b"\nrule = "dca"\nsymbols = ["a"]',
+     '"a" is traded by "a" in "main" already'),
+    ('rule = "dca"\nsymbols = []', "symbols")])
+def test_the_configuration_of_built_in_rules_is_looked_at(lines: str, told: str) -> None:
+    errors = check_config(f'[[strategies]]\nname = "a"\n{lines}\n', "config.toml").errors
+    assert any(told in error for error in errors), errors
