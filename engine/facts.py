@@ -2,6 +2,7 @@
 none is illegal, and every surprise is an alert. Streams, answers and reconciliation all come through here."""
 
 from engine.events import (
+    CancelSettled,
     ExitRetried,
     ExternalOrderSeen,
     OrderAcked,
@@ -90,8 +91,17 @@ def order_report(turn: Turn, report: OrderReport, *, in_full_report: bool = Fals
         close(turn, order, report.closed_as, report.reason)
     elif order.status is OrderStatus.PENDING_CANCEL and report.cum_lots < order.intent.order_lots \
             and turn.at_ns - order.cancel_requested_at_ns >= seconds_to_ns(turn.state.settings.query_after_seconds):
-        turn.cancel_again(order)
+        _cancel_unheard(turn, order)
     turn.touch(order.intent.portfolio, order.intent.instrument_id)
+
+
+def _cancel_unheard(turn: Turn, order: Order) -> None:
+    """The venue shows an order open long after it was asked to cancel it: asked once more, but for a stop, which may by now be
+    all that guards its position. That one stands again, and whoever still wants it gone asks anew."""
+    if order.intent.purpose is Purpose.STOP:
+        turn.emit(CancelSettled(order.client_order_id, order.cancel_requests[-1], "the venue still shows it open"))
+    else:
+        turn.cancel_again(order)
 
 
 def _another_order(report: OrderReport, intent: OrderIntent) -> bool:

@@ -18,6 +18,7 @@ from tests.unit.engine_desk import (
     coin,
     home_of,
     stop_ticks,
+    the_stop,
 )
 
 BLIND_SECONDS = STALE_WATCH_NS // NS_PER_SECOND + 1
@@ -141,6 +142,23 @@ def test_a_trailing_stop_of_two_pieces_moves_as_one() -> None:
     desk.accept()
     assert [(order.intent.order_lots, order.intent.trigger_ticks) for order in desk.open(Purpose.STOP)] == [(10, 9_700)]
     assert desk.held.bare_total_ns == 0
+
+
+def test_a_cancel_that_was_lost_is_not_repeated_blindly() -> None:
+    """What was to be replaced while the engine watched stays while it does not: after a restart, or when prices stopped."""
+    desk = Desk(can=PLAIN)
+    desk.enter()
+    desk.do(SetProtection("p", "COIN", stop=desk.instruments[0].price(9_600)))
+    stop = the_stop(desk)
+    assert desk.cancels == [stop]
+    desk.beat(BLIND_SECONDS)
+    assert desk.held.bare_since_ns, "the cancel may have been heard"
+    desk.forget()
+    desk.reported()
+    assert (desk.cancels, home_of(desk), desk.held.bare_since_ns) == ([], StopHome.VENUE, 0)
+    desk.quote(10_000)
+    desk.beat()
+    assert desk.cancels == [stop], "and now it is asked anew"
 
 
 # ---- while the venue is being asked -----------------------------------------------------------------------------------------
