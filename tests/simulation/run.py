@@ -27,6 +27,7 @@ from store.memory import JournalCrashed
 from tests.simulation.alerts import fired_too_often
 from tests.simulation.faults import FaultyBroker
 from tests.simulation.limit_checks import beyond_limits
+from tests.simulation.over_time import overdone
 from tests.simulation.row_checks import RowChecks, WatchedJournal
 from tests.simulation.targets import aimed, budget_violations, by_hand, done_twice
 from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, Silence, WorldTape, instruments, script, settings, silences
@@ -151,6 +152,7 @@ class Simulation:
         self.violations += self.broker.conflicts
         self.violations += fired_too_often(self.journal.durable)
         self.violations += done_twice(self.journal.durable)
+        self.violations += overdone(self.journal.durable)
         totals = self.broker.venue.venue.report(0, ())
         theirs = {position.instrument_id: position.lots for position in totals.positions if position.lots}
         ours = {position.instrument_id: position.lots for position in state.positions.values()}
