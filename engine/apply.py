@@ -302,6 +302,9 @@ def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | N
     before = seen(state.positions[key], *reach) if key in state.positions else None
     instrument = state.instruments[fill.instrument_id]
     after, trips = fold_fill(before, fill, instrument, order.intent if order else None, portfolio)
+    regime = state.regimes.get(fill.instrument_id)
+    if regime and after and (before is None or trips):
+        after = replace(after, regime=regime.words)
     if after and after.exit_lots and order and order.intent.purpose is Purpose.EXIT:
         left = max(0, after.exit_lots - fill.last_lots)
         after = replace(after, exit_lots=left, exit_reason=after.exit_reason if left else "")

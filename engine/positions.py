@@ -46,8 +46,8 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     `exit_reason` is why the engine wants out (empty: it does not), `exit_lots` how much (0: all),
     with the attempts made and when the next is due;
     `touched_at_ns` is when the price first reached a level that an order at the venue should have acted on.
-    For statistics only: what was decided by whom, all lots ever entered, the average prices of all entries and exits, and the
-    lowest and highest price seen, as far as events have told it.
+    For statistics only: what was decided by whom, all lots ever entered, the average prices of all entries and exits, the lowest
+    and highest price seen, as far as events have told it, and the market's regime when it was opened.
     """
 
     portfolio: str
@@ -79,6 +79,7 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     exited_ticks: float = 0.0
     low_ticks: Ticks = 0
     high_ticks: Ticks = 0
+    regime: str = ""
 
     @property
     def key(self) -> str:
@@ -112,6 +113,7 @@ class RoundTrip(msgspec.Struct, frozen=True):
     exit_ticks: float = 0.0
     low_ticks: Ticks = 0
     high_ticks: Ticks = 0
+    regime: str = ""
 
 
 def decision_of(intent: "OrderIntent | None") -> str:
@@ -286,4 +288,5 @@ def _round_trip(ended: Position, side: int, fill: "Fill", intent: "OrderIntent |
         realized_minor=ended.realized_minor, fees_minor=ended.fees_minor,
         initial_risk_minor=ended.initial_risk_minor, exit_reason=reason, decision=ended.decision,
         entry_ticks=ended.entered_ticks, exit_ticks=ended.exited_ticks if ended.entered_ticks else 0.0,
-        low_ticks=ended.low_ticks if ended.entered_ticks else 0, high_ticks=ended.high_ticks if ended.entered_ticks else 0)
+        low_ticks=ended.low_ticks if ended.entered_ticks else 0, high_ticks=ended.high_ticks if ended.entered_ticks else 0,
+        regime=ended.regime)

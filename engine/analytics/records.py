@@ -87,14 +87,14 @@ class Track(NamedTuple):
     fills: Sequence[FillRecord]
 
 
-def trip_record(trip: RoundTrip, instrument: Instrument, regime: str = "") -> TripRecord:
+def trip_record(trip: RoundTrip, instrument: Instrument) -> TripRecord:
     """A round trip of the engine, in prices."""
     adverse, favourable = excursions(trip.side, trip.entry_ticks, trip.low_ticks, trip.high_ticks)
     return TripRecord(
         trip.instrument_id, instrument.symbol, trip.strategy, trip.decision or "unknown", trip.side,
         float(instrument.quantity(trip.lots)), trip.opened_at_ns, trip.closed_at_ns, _price(trip.entry_ticks, instrument),
         _price(trip.exit_ticks, instrument), trip.realized_minor, trip.fees_minor, trip.initial_risk_minor, trip.exit_reason,
-        adverse, favourable, regime)
+        adverse, favourable, trip.regime)
 
 
 def _price(ticks: float, instrument: Instrument) -> float:

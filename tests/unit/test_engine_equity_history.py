@@ -7,6 +7,7 @@ from engine.events import CashAdjusted, EquityMarked, OrderFilled
 from engine.inputs import Approve, Bar, EngineStopping
 from engine.orders import Purpose, Side
 from engine.positions import RoundTrip
+from engine.regimes import DayRegime
 from engine.units import NS_PER_SECOND
 from tests.unit.engine_desk import COIN, COIN_ID, Desk, bought, fold, rows_of, the_stop
 
@@ -175,6 +176,16 @@ def test_an_approved_proposal_is_told_from_a_strategy_that_acts_by_itself() -> N
     desk.fill(sent.order_ids[0], 10)
     assert (desk.held.strategy, desk.held.decision) == ("momentum", "approved proposal")
     assert desk.order(sent.order_ids[0]).intent.approved_by == "ada"
+
+
+def test_a_round_trip_keeps_the_regime_in_which_it_was_opened() -> None:
+    desk = Desk()
+    desk.changed(regimes={COIN_ID: DayRegime(1, 1, 1, 0.5, 2.0)})
+    desk.enter(lots=10)
+    desk.changed(regimes={COIN_ID: DayRegime(2, 0, -1, 0.1, 0.5)})
+    desk.fill(the_stop(desk), 10, 9_500)
+    assert ended(desk).regime == "trend up, wild"
+    assert trip_record(ended(desk), COIN).regime == "trend up, wild"
 
 
 @pytest.mark.parametrize(("side", "ticks", "cost"), [(Side.BUY, 10_010, 100), (Side.BUY, 9_990, -100), (Side.SELL, 9_990, 100)])
