@@ -172,6 +172,8 @@ def exit_intent(  # noqa: PLR0913 - an intent has that many terms
 def _place(turn: Turn, position: Position, lots: Lots, ticks: Ticks, purpose: Purpose,
            oco_group: str) -> None:
     mark = turn.market.marks.get(position.instrument_id)
+    if mark is not None and mark.at_ns < position.opened_at_ns:
+        mark = None  # the fill is newer than any quote: where the market is now the venue knows
     if purpose is Purpose.STOP and mark and (mark.value_ticks(position.sign) - ticks) * position.sign <= 0:
         want_exit(turn, position, "the stop's level was already passed", seen_ticks=mark.value_ticks(position.sign))
         return

@@ -4,7 +4,7 @@ The hours are looked up in the loop's picture of the market; what was decided by
 """
 
 from engine.instruments import ALWAYS_OPEN
-from engine.kernel.exits import ExitState
+from engine.kernel.exits import ExitState, hold_is_over
 from engine.positions import EXTERNAL, Position, exit_state
 from engine.protection import want_exit
 from engine.service import AlertLevel
@@ -22,8 +22,7 @@ def rules_in_force(turn: Turn, position: Position) -> ExitState:
 
 def look_at_time_exits(turn: Turn, position: Position) -> None:
     """Leave what was held for its maximum time, or what must not be held over the close."""
-    hold_ns = position.plan.max_hold_ns
-    over = bool(hold_ns) and turn.at_ns >= position.opened_at_ns + hold_ns
+    over = hold_is_over(position.opened_at_ns, position.plan.max_hold_ns, turn.at_ns)
     session = _session(turn, position)
     if not session.holds(turn.at_ns):
         if over and not position.exit_reason:

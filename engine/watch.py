@@ -7,6 +7,7 @@ the kernel's rules decide, exactly.
 
 from typing import NamedTuple
 
+from engine.kernel.exits import SAME_MOMENT_NS
 from engine.positions import Position
 from engine.units import Nanoseconds, Ticks
 
@@ -36,7 +37,7 @@ def watch_of(position: Position, step_fraction: float) -> Watch:
     if (position.exit_reason and not position.exit_lots) or position.touched_at_ns:
         return Watch(position.key, position.sign, -FAR_TICKS, FAR_TICKS, NEVER_NS)
     plan, sign = position.plan, position.sign
-    until_ns = position.opened_at_ns + plan.max_hold_ns if plan.max_hold_ns else NEVER_NS
+    until_ns = position.opened_at_ns + plan.max_hold_ns - SAME_MOMENT_NS if plan.max_hold_ns else NEVER_NS
     favourable = [level for level in (plan.target_ticks, _breakeven_due(position), _trail_due(position, step_fraction)) if level]
     adverse = position.stop_ticks
     if sign > 0:

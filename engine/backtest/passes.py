@@ -151,12 +151,18 @@ def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Frictio
         if closed:
             equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, count)
             marked += 1
-        for number in range(count):
-            if cursor[3 * number + 2] == now_ns and cursor[3 * number + 1] == 0:
-                place = cursor[3 * number]
-                open_one(w, friction, limits, braked and first, count, opens[place], Moment(now_ns, place, number))
-                first = False
-                cursor[3 * number + 1], cursor[3 * number + 2] = 1, closes_ns[place]
+        open_all(w, friction, limits, braked and first, count, cursor, opens, closes_ns, now_ns)
+
+
+def open_all(w: Any, friction: Friction, limits: Limits, beats: bool, count: int, cursor: Any, opens: Any, closes_ns: Any,
+             now_ns: int) -> None:
+    """Every bar that opens at this moment; the first brings the beat where no bar that closed has."""
+    for number in range(count):
+        if cursor[3 * number + 2] == now_ns and cursor[3 * number + 1] == 0:
+            place = cursor[3 * number]
+            open_one(w, friction, limits, beats, count, opens[place], Moment(now_ns, place, number))
+            beats = False
+            cursor[3 * number + 1], cursor[3 * number + 2] = 1, closes_ns[place]
 
 
 def close_one(w: Any, at: int, high: int, low: int, close: int, close_ns: int, next_ns: int) -> None:

@@ -128,7 +128,8 @@ def terms_of(instruments: Sequence[Instrument], setup: Setup) -> list[list[int]]
             bool(limits.preferred_sectors) and sector not in limits.preferred_sectors)
         rows.append([one.value_num, one.value_den, one.taker_fee_ppm, one.maker_fee_ppm, one.min_lots, one.max_lots,
                      one.max_ticks, one.min_notional_minor, int(one.shortable), int(one.tradable and not barred),
-                     number("sector", sector), number("class", one.asset_class), number("bucket", bucket), int(bucket != one.symbol),
+                     number("sector", sector),
+                     number("class", one.asset_class), number("bucket", bucket), int(bucket != one.symbol),
                      int(one.session == ALWAYS_OPEN)])
     return rows
 

@@ -2,7 +2,7 @@
 
 from engine.events import LevelTouched, StopMoved
 from engine.inputs import Bar, Quote
-from engine.kernel.exits import HOLD_OVER, NO_EXIT, STOP_HIT, exit_in_bar, exit_on_price, trailed
+from engine.kernel.exits import HOLD_OVER, NO_EXIT, SAME_MOMENT_NS, STOP_HIT, TARGET_HIT, exit_in_bar, exit_on_price, trailed
 from engine.orders import Purpose
 from engine.positions import Position
 from engine.protection import standing_lots, want_exit
@@ -39,20 +39,21 @@ def quote_seen(turn: Turn, quote: Quote) -> None:
 
 
 def bar_closed(turn: Turn, bar: Bar) -> None:
-    """Judge positions that were open for the whole bar by its range, pessimistically; then let the stop follow.
+    """Judge positions that were open for the whole bar, from its very open on, by its range, pessimistically; then let the stop
+    follow. A bar that reaches a target which rests at the venue says nothing: others stood there before us, or it filled in part.
 
     Where quotes came from inside the bar they were judged one by one, against the stop of their moment: of such a bar only
     the close counts, since its early low says nothing against a stop that followed the price later."""
     quoted = turn.market.quoted_inside(bar)
     for watch in turn.state.watches.get(bar.instrument_id, ()):
         position = turn.state.positions[watch.key]
-        if (position.exit_reason and not position.exit_lots) or position.opened_at_ns > bar.open_ns:
+        if (position.exit_reason and not position.exit_lots) or position.opened_at_ns > bar.open_ns + SAME_MOMENT_NS:
             continue
         rules = rules_in_force(turn, position)
         low, high = (bar.close_ticks, bar.close_ticks) if quoted else (bar.low_ticks, bar.high_ticks)
         code, price = exit_in_bar(rules, bar.close_ticks if quoted else bar.open_ticks, high, low, bar.close_ticks,
                                   bar.open_ns, bar.close_ns)
-        if code != NO_EXIT:
+        if code != NO_EXIT and not (code == TARGET_HIT and rests_at_venue(turn, position, Purpose.TARGET)):
             leave_by_rule(turn, position, code, price)
             continue
         best = bar.high_ticks if position.lots > 0 else bar.low_ticks

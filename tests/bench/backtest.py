@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numba  # type: ignore[import-untyped]
+import numba
 import numpy as np
 
 from engine.backtest.results import BacktestResult
@@ -55,8 +55,9 @@ def series_of(path: Path, most_bars: int = 0) -> list[Series]:
     for number in range(rows):
         prices = [data[name] if closes.ndim == 1 else data[name][number] for name in ("open", "high", "low", "close")]
         at_ns = data["ts"][:most_bars or None]
-        ticks = [np.rint(column[:most_bars or None] * TICKS_A_UNIT).astype(np.int64) for column in prices]
-        found.append(Series(instrument(number), BarColumns(at_ns, at_ns + MINUTE_NS, *ticks, np.zeros(len(at_ns), np.int64))))
+        ticks: list[Any] = [np.rint(column[:most_bars or None] * TICKS_A_UNIT).astype(np.int64) for column in prices]
+        columns: list[Any] = [at_ns, at_ns + MINUTE_NS, *ticks, np.zeros(len(at_ns), np.int64)]
+        found.append(Series(instrument(number), BarColumns(*columns)))
     return found
 
 
@@ -91,7 +92,7 @@ def best_of(rounds: int, work: Callable[[], Any]) -> tuple[float, Any]:
 def bare_rate(series: Series) -> float:
     """Bars a second of the bare kernel over the same bars."""
     compiled = numba.njit(error_model="numpy")(bare)
-    prices = [np.asarray(column / TICKS_A_UNIT) for column in series.bars[2:6]]
+    prices = [np.asarray(column) / TICKS_A_UNIT for column in series.bars[2:6]]
     equity = np.empty(len(prices[0]))
     seconds, _ = best_of(16, lambda: compiled(*prices, equity, float(CASH), 20, 50, 2.0, 3.0))
     return len(equity) / seconds

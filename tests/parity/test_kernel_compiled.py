@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numba  # type: ignore[import-untyped]
+import numba
 import numpy as np
 import pytest
 
-from engine.kernel import exits, fills, heat, indicators, rounding, sizing, weights
+from engine.kernel import exits, fills, heat, indicators, money, rounding, sizing, weights
 
 pytestmark = pytest.mark.slow
 
-MODULES: list[ModuleType] = [rounding, exits, fills, sizing, heat, indicators, weights]
+MODULES: list[ModuleType] = [rounding, money, exits, fills, sizing, heat, indicators, weights]
 
 
 def compiled(module: ModuleType) -> ModuleType:
@@ -77,6 +77,7 @@ def exit_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "exit_on_price", (one, near(rng, at), near(rng, at), rng.randint(0, 120))
     yield "exit_in_bar", (one, *bar(rng, at), 60, 90)
     yield "bar_step", (one, *bar(rng, at), 60, 90)
+    yield "hold_is_over", (rng.randint(0, 50), rng.choice([0, exits.SAME_MOMENT_NS + rng.randint(0, 90)]), rng.randint(0, 120))
 
 
 def fill_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -111,6 +112,15 @@ def heat_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "heat_bps", (rng.randint(-5, 10**12), rng.randint(-5, 10**12))
 
 
+def money_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    ticks, _, num, den, _, ppm = risk_terms(rng)
+    lots = rng.randint(0, 10**5)
+    yield "signed_notional_minor", (ticks, rng.choice([1, -1]) * lots, num, den)
+    yield "notional_minor", (ticks, lots, num, den)
+    yield "fee_minor", (ticks, lots, num, den, ppm)
+    yield "share_of", (rng.randint(-5, 10**15), rng.choice([0, rng.randint(-5, 10**15)]))
+
+
 def rounding_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
     terms = rng.randint(-10**18, 10**18), rng.randint(0, 10**6), rng.randint(1, 10**9)
     yield "scaled_down", terms
@@ -128,6 +138,7 @@ def indicator_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]
 
 CASES: dict[str, Callable[[random.Random], Iterator[tuple[str, tuple[Any, ...]]]]] = {
     "exits": exit_cases, "fills": fill_cases, "sizing": sizing_cases, "heat": heat_cases, "rounding": rounding_cases,
+    "money": money_cases,
     "indicators": indicator_cases}
 ARRAYS = {"indicators": {"atr_into", "latest_atr", "ema_into"}, "weights": {
     "returns_into", "covariance", "equal_into", "inverse_volatility_into", "risk_parity_into", "bounded_into", "_cut_sum"}}
@@ -175,12 +186,12 @@ def test_weights_over_arrays_are_equal_to_the_last_bit(twins: dict[str, ModuleTy
         matrix, out = np.zeros(count * count), np.zeros((4, 2, count))
         rows = np.zeros((2, count, 119))
         for place in range(count):
-            weights.returns_into(closes[place], 0, 119, rows[0][place])  # type: ignore[arg-type]
+            weights.returns_into(closes[place], 0, 119, rows[0][place])
             twin.returns_into(closes[place], 0, 119, rows[1][place])
         np.testing.assert_array_equal(rows[0], rows[1])
         for one in range(count):
             for other in range(count):
-                matrix[one * count + other] = weights.covariance(rows[0][one], rows[0][other], 119)  # type: ignore[arg-type]
+                matrix[one * count + other] = weights.covariance(rows[0][one], rows[0][other], 119)
                 assert matrix[one * count + other] == twin.covariance(rows[0][one], rows[0][other], 119)
         least, most, total = rng.random(count) * 0.1 / count, 0.2 + rng.random(count), 0.95
         for side, module in enumerate((weights, twin)):

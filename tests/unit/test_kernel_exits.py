@@ -5,6 +5,7 @@ import pytest
 from engine.kernel.exits import (
     HOLD_OVER,
     NO_EXIT,
+    SAME_MOMENT_NS,
     STOP_HIT,
     TARGET_HIT,
     ExitState,
@@ -82,7 +83,7 @@ def test_a_long_is_judged_by_the_bid_and_a_short_by_the_ask(state: ExitState, bi
 
 def test_the_longest_hold_comes_last_and_needs_no_price() -> None:
     state = LONG._replace(max_hold_ns=50)
-    assert exit_on_price(state, 1000, 1001, 149) == NO_EXIT
+    assert exit_on_price(state._replace(max_hold_ns=51 + SAME_MOMENT_NS), 1000, 1001, 150) == NO_EXIT
     assert exit_on_price(state, 1000, 1001, 150) == HOLD_OVER
     assert exit_on_price(state, 0, 0, 150) == HOLD_OVER
     assert exit_on_price(state, 950, 951, 150) == STOP_HIT
@@ -109,7 +110,8 @@ def test_exits_in_a_bar(state: ExitState, bar: tuple[int, int, int, int], expect
 @pytest.mark.parametrize(("max_hold_ns", "expected"), [(100, (HOLD_OVER, 1000)), (130, (HOLD_OVER, 1010)),
                                                        (160, (HOLD_OVER, 1010)), (161, (NO_EXIT, 0))])
 def test_a_hold_ends_at_the_open_or_at_the_close(max_hold_ns: int, expected: tuple[int, int]) -> None:
-    assert exit_in_bar(LONG._replace(max_hold_ns=max_hold_ns), 1000, 1050, 960, 1010, 200, 260) == expected
+    state = LONG._replace(max_hold_ns=max_hold_ns + SAME_MOMENT_NS)
+    assert exit_in_bar(state, 1000, 1050, 960, 1010, 200, 260) == expected
 
 
 def test_a_bar_is_held_against_the_old_stop_and_ratchets_for_the_next() -> None:

@@ -26,8 +26,8 @@ def test_atr_of_five_bars() -> None:
     out = [0.0] * 5
     atr_into(HIGH, LOW, CLOSE, 3, out)
     assert all(math.isnan(value) for value in out[:2])
-    assert out[2:] == [2.0, 3.0, 14.0 / 3.0]
-    assert latest_atr(HIGH, LOW, CLOSE, 3) == 14.0 / 3.0
+    assert out[2:] == pytest.approx([2.0, 3.0, 14.0 / 3.0], rel=1e-15)
+    assert latest_atr(HIGH, LOW, CLOSE, 3) == pytest.approx(14.0 / 3.0, rel=1e-15)
     assert math.isnan(latest_atr(HIGH, LOW, CLOSE, 6))
 
 

@@ -1,0 +1,70 @@
+"""The compiled backtest and the engine on the paper venue trade the same over the same bars: every fill, with its reason, and
+every refusal, over generated tapes with gaps, touched levels, nights, thin volumes, spreads, slippage and limits."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from engine.backtest.run import Setup, backtest
+from engine.strategies.registry import built_in
+from engine.tolerance import Limits
+from tests.parity.tapes import series
+from tui.compose_backtest import engine_run, first_difference
+
+pytestmark = pytest.mark.slow
+
+CASH = 10_000_000
+LOOSE = Limits(
+    max_order_notional_fraction=0.5, max_position_fraction=0.9, max_heat_fraction=0.5, max_risk_per_order_fraction=0.0,
+    max_day_loss_fraction=0.0, max_week_loss_fraction=0.0, max_drawdown_fraction=0.0, max_losing_streak=0,
+    max_daily_notional_fraction=0.0, max_orders_per_day=0, max_repeated_executions=0)
+TIGHT = Limits(
+    max_order_notional_fraction=0.3, max_risk_per_order_fraction=0.015, min_reward_to_risk=1.0, max_position_fraction=0.4,
+    max_gross_fraction=0.8, max_net_fraction=0.5, max_sector_fraction=0.5, max_asset_class_fraction=0.7, max_bucket_fraction=0.45,
+    max_heat_fraction=0.03, max_bucket_heat_fraction=0.02, max_daily_notional_fraction=3.0, max_orders_per_day=9,
+    max_day_loss_fraction=0.015, max_week_loss_fraction=0.03, max_drawdown_fraction=0.05, max_losing_streak=3,
+    cooldown_seconds=7_200.0, brake_halt_multiple=3.0, max_repeated_executions=0)
+DEFAULT = Limits(max_repeated_executions=0)
+
+
+class Case(NamedTuple):
+    """A kind of tape and the terms of trading on it."""
+
+    kind: dict[str, float]
+    setup: Setup
+
+
+CASES = {
+    "plain": Case({}, Setup(CASH, LOOSE)),
+    "gaps": Case({"gap": 0.2}, Setup(CASH, LOOSE, spread_bps=4, slippage_bps=3)),
+    "touched levels": Case({"coarse": 25, "gap": 0.1}, Setup(CASH, LOOSE)),
+    "touch fills": Case({"coarse": 25, "gap": 0.1}, Setup(CASH, LOOSE, touch_fills=True)),
+    "wide spread": Case({"gap": 0.3}, Setup(CASH, LOOSE, spread_bps=60, slippage_bps=20)),
+    "nights": Case({"night": 100, "gap": 0.1}, Setup(CASH, LOOSE, spread_bps=4)),
+    "thin volume": Case({"volume": 30_000}, Setup(CASH, LOOSE, spread_bps=4, fill_share_bps=500)),
+    "usual limits": Case({"gap": 0.1}, Setup(CASH, DEFAULT, spread_bps=4, slippage_bps=2)),
+    "tight limits": Case({"gap": 0.1, "night": 30}, Setup(
+        CASH, TIGHT, spread_bps=4, slippage_bps=2, gap_allowance_bps=20, sectors={"S0": "a", "S1": "a", "S2": "b"},
+        buckets={"S1": "x", "S2": "x"})),
+}
+PARAMS: dict[str, Any] = {"fast_bars": 4, "slow_bars": 9, "warmup_bars": 12, "shorts": 1, "stop_atr": 1.5, "target_atr": 2.0}
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("count", [1, 3])
+def test_ema_cross_trades_the_same(name: str, count: int, cache: Path) -> None:
+    case, strategy = CASES[name], built_in("ema_cross")
+    traded = 0
+    for seed in range(4):
+        tapes = [series(f"S{number}", 10 * seed + number, 300, **case.kind) for number in range(count)]
+        params = PARAMS | {"leave_on_cross": seed % 2}
+        tested = backtest(tapes, strategy, params, case.setup, cache)
+        assert first_difference(tested, engine_run(tapes, strategy, params, case.setup)) == ""
+        traded += len(tested.trips)
+    assert traded > 10
