@@ -357,6 +357,10 @@ def _broken_references(config: Config) -> Iterator[str]:
     yield from account_errors(config.account, config.market.source)
     yield from strategy_errors(config.strategies, [portfolio.name for portfolio in config.portfolio])
     yield from job_errors(config.job, [portfolio.name for portfolio in config.portfolio])
+    aimless = [portfolio.name for portfolio in config.portfolio if portfolio.targets.method is None]
+    for index, job in enumerate(config.job):
+        if job.kind is JobKind.REBALANCE and job.portfolio in aimless:
+            yield f'job[{index}].portfolio = "{job.portfolio}": has no [portfolio.targets] to be brought back to'
     taken: dict[str, str] = {}
     for index, portfolio in enumerate(config.portfolio):
         where = f'portfolio[{index}].account = "{portfolio.account}"'

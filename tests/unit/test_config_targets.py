@@ -30,6 +30,12 @@ def test_a_portfolio_with_targets_is_rebalanced_by_the_schedule() -> None:
     assert [(job.job_id, job.portfolio) for job in jobs] == [("rebalance:main", "main")]
 
 
+def test_a_rebalancing_of_a_portfolio_without_targets_is_refused() -> None:
+    text = '[[job]]\nname = "r"\nkind = "rebalance"\nportfolio = "main"\nat = "0 15 * * 1"\n'
+    assert any("has no [portfolio.targets]" in line for line in check_config(text, "config.toml").errors)
+    assert not check_config(text + GOOD, "config.toml").errors
+
+
 def test_written_targets_parse_back() -> None:
     config = parse_config(GOOD, "config.toml")
     assert parse_config(config_text(config), "config.toml") == config
