@@ -420,8 +420,8 @@ def _drift_cleared(state: State, event: DriftCleared, _: Recorded) -> Changes:
 
 
 def _reconciled(state: State, event: Reconciled, recorded: Recorded) -> Changes:
-    known = state.accounts[event.account]
-    opened_at_ns = known.opened_at_ns if known.reconciled_at_ns else event.venue_time_ns
+    known = state.accounts.get(event.account)
+    opened_at_ns = known.opened_at_ns if known and known.reconciled_at_ns else event.venue_time_ns
     return _account_changes(state, event.account, reconciled_at_ns=recorded.at_ns, venue_time_ns=event.venue_time_ns,
                             opened_at_ns=opened_at_ns)
 
