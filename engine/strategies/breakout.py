@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.kernel.indicators import atr_grow, highest_at, lowest_at, true_range
+from engine.kernel.regimes import efficiency_at
 from engine.kernel.wants import BY_RISK, ENTER, LEAVE, BarColumns, Held, RuleWant, leave_all, no_want
 from engine.strategies.registry import Bound
 
 
 class Params(NamedTuple):
-    """`trail` 1 lets the stop follow the price."""
+    """`trail` 1 lets the stop follow the price. It enters only where the last `enter_bars` made good at least `trend_from` of the
+    way they went (efficiency ratio, in the direction of the break)."""
 
     enter_bars: int = 20
     leave_bars: int = 10
@@ -22,11 +24,12 @@ class Params(NamedTuple):
     trail: int = 0
     risk_bps: int = 100
     shorts: int = 0
+    trend_from: float = 0.0
 
 
 BOUNDS = {
     "enter_bars": Bound(2, 1_900), "leave_bars": Bound(1, 1_900), "atr_bars": Bound(1, 1_000), "stop_atr": Bound(0.1, 50.0),
-    "trail": Bound(0, 1), "risk_bps": Bound(1, 1_000), "shorts": Bound(0, 1),
+    "trail": Bound(0, 1), "risk_bps": Bound(1, 1_000), "shorts": Bound(0, 1), "trend_from": Bound(0.0, 1.0),
 }
 KEPT: tuple[str, ...] = ()
 
@@ -55,6 +58,8 @@ def rule(p: Params, m: Memory, bars: BarColumns, place: int, seen: int, held: He
         return after, leave_all()
     sign = 1 if close > high else -1 if close < low and p.shorts else 0
     if sign == 0 or held.lots != 0 or held.waiting != 0:
+        return after, no_want()
+    if p.trend_from > 0.0 and sign * efficiency_at(bars.closes, place, p.enter_bars) < p.trend_from:
         return after, no_want()
     reach = max(1, round(p.stop_atr * atr))
     stop_ticks = 0 if p.trail else max(1, close - sign * reach)

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.kernel.indicators import atr_grow, deviation_at, mean_at, rsi_grow, rsi_value, true_range
+from engine.kernel.regimes import efficiency_at
 from engine.kernel.wants import BY_RISK, ENTER, LEAVE, BarColumns, Held, RuleWant, leave_all, no_want
 from engine.strategies.registry import Bound
 
 
 class Params(NamedTuple):
-    """`width` is in standard deviations; oversold is an index below `rsi_low`, overbought one above 100 less it."""
+    """`width` is in standard deviations; oversold is an index below `rsi_low`, overbought one above 100 less it. It stays out of
+    trends: where `mean_bars` made good more than `trend_most` of the way they went (efficiency ratio; 1 asks nothing)."""
 
     mean_bars: int = 20
     width: float = 2.0
@@ -27,12 +29,14 @@ class Params(NamedTuple):
     risk_bps: int = 100
     max_hold_bars: int = 100
     shorts: int = 0
+    trend_most: float = 1.0
 
 
 BOUNDS = {
     "mean_bars": Bound(2, 1_900), "width": Bound(0.1, 10.0), "rsi_bars": Bound(2, 1_000), "rsi_low": Bound(1.0, 49.0),
     "use_bands": Bound(0, 1), "use_rsi": Bound(0, 1), "atr_bars": Bound(1, 1_000), "stop_atr": Bound(0.1, 50.0),
     "risk_bps": Bound(1, 1_000), "max_hold_bars": Bound(0, 100_000), "shorts": Bound(0, 1),
+    "trend_most": Bound(0.01, 1.0),
 }
 KEPT: tuple[str, ...] = ()
 
@@ -62,7 +66,7 @@ def rule(p: Params, m: Memory, bars: BarColumns, place: int, seen: int, held: He
     low = (p.use_bands == 0 or after.reach < -p.width) and (p.use_rsi == 0 or after.rsi < p.rsi_low)
     high = (p.use_bands == 0 or after.reach > p.width) and (p.use_rsi == 0 or after.rsi > 100.0 - p.rsi_low)
     sign = 1 if low else -1 if high and p.shorts else 0
-    if sign == 0:
+    if sign == 0 or (p.trend_most < 1.0 and abs(efficiency_at(bars.closes, place, p.mean_bars)) > p.trend_most):
         return after, no_want()
     stop_ticks = max(1, bars.closes[place] - sign * max(1, round(p.stop_atr * after.atr)))
     hold_ns = p.max_hold_bars * (bars.closes_ns[place] - bars.opens_ns[place])

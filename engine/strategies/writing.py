@@ -22,6 +22,7 @@ own wants) is named in `KEPT = ("field", ...)` and journaled. `BOUNDS = {"bars":
 
 from typing import Any
 
+from engine.kernel.regimes import Regime, regime_at
 from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, LEAVE, BarColumns, Held, RuleWant, flat
 
 
@@ -68,6 +69,13 @@ class Context:
     def mean(self, count: int, back: int = 0) -> float:
         """The mean of `count` closes."""
         return sum(self.bars.closes[self._at(back + count - 1):self._at(back) + 1]) / count
+
+    def regime(self, trend_bars: int = 60, volatility_bars: int = 20, usual_bars: int = 240, trend_from: float = 0.3,
+               calm_below: float = 0.67, wild_from: float = 1.5) -> Regime:
+        """Whether the market trends (`trend` +1, -1, 0) and is wild (`volatility` +1) or calm (-1), by the bars so far; its
+        `known` is 0 where they are too few. The numbers are those of [regimes] in config.toml."""
+        return regime_at(self.bars.closes, self.place, self.seen, trend_bars, volatility_bars, usual_bars, trend_from,
+                         calm_below, wild_from)
 
     def _at(self, back: int) -> int:
         if not 0 <= back < self.seen:

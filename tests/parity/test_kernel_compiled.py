@@ -10,11 +10,11 @@ import numba
 import numpy as np
 import pytest
 
-from engine.kernel import exits, fills, heat, indicators, money, rounding, sizing, weights
+from engine.kernel import exits, fills, heat, indicators, money, regimes, rounding, sizing, weights
 
 pytestmark = pytest.mark.slow
 
-MODULES: list[ModuleType] = [rounding, money, exits, fills, sizing, heat, indicators, weights]
+MODULES: list[ModuleType] = [rounding, money, exits, fills, sizing, heat, indicators, regimes, weights]
 
 
 def compiled(module: ModuleType) -> ModuleType:
@@ -134,13 +134,19 @@ def indicator_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]
     yield "atr_step", (values[0], n, values[1])
     yield "atr_grow", (rng.randint(0, 40), values[0], n, values[1])
     yield "ema_step", (values[0], n, values[1])
+    yield "rsi_grow", (rng.randint(0, 40), values[0], values[1], n, rng.uniform(-50.0, 50.0))
+    yield "rsi_value", (rng.choice([0.0, values[0]]), rng.choice([0.0, values[1]]))
+    yield "variance_step", (values[0], values[1], n, values[2])
 
 
 CASES: dict[str, Callable[[random.Random], Iterator[tuple[str, tuple[Any, ...]]]]] = {
     "exits": exit_cases, "fills": fill_cases, "sizing": sizing_cases, "heat": heat_cases, "rounding": rounding_cases,
     "money": money_cases,
     "indicators": indicator_cases}
-ARRAYS = {"indicators": {"atr_into", "latest_atr", "ema_into"}, "weights": {
+ARRAYS = {"indicators": {
+    "atr_into", "latest_atr", "ema_into", "mean_at", "deviation_at", "highest_at", "lowest_at", "change_at", "rsi_into",
+    "bands_into", "channel_into", "change_into", "macd_into"}, "regimes": {
+    "efficiency_at", "return_deviation_at", "regime_at"}, "weights": {
     "returns_into", "covariance", "equal_into", "inverse_volatility_into", "risk_parity_into", "bounded_into", "_cut_sum"}}
 
 
@@ -177,6 +183,28 @@ def test_indicators_over_arrays_are_equal_to_the_last_bit(twins: dict[str, Modul
         indicators.ema_into(close, n, plain)  # type: ignore[arg-type]
         twin.ema_into(close, n, fast)
         np.testing.assert_array_equal(plain, fast)
+
+
+def test_windows_over_arrays_are_equal_to_the_last_bit(twins: dict[str, ModuleType]) -> None:
+    rng = np.random.default_rng(9)
+    close = 100.0 + rng.normal(0.0, 1.0, 1_000).cumsum()
+    high, low = close + rng.random(1_000), close - rng.random(1_000)
+    for n in (2, 14, 120):
+        out = np.zeros((2, 9, 1_000))
+        for side, module in enumerate((indicators, twins["indicators"])):
+            module.rsi_into(close, n, out[side][0])
+            module.bands_into(close, n, 2.0, *out[side][1:4])
+            module.channel_into(high, low, n, *out[side][4:6])
+            module.change_into(close, n, out[side][6])
+            module.macd_into(close, n, 2 * n, 9, *out[side][7:9])
+        np.testing.assert_array_equal(out[0], out[1])
+        for name in ("mean_at", "deviation_at", "highest_at", "lowest_at", "change_at"):
+            assert getattr(indicators, name)(close, 500, n) == getattr(twins["indicators"], name)(close, 500, n)
+        for name in ("efficiency_at", "return_deviation_at"):
+            assert getattr(regimes, name)(close, 500, n) == getattr(twins["regimes"], name)(close, 500, n)
+        for place in range(200, 1_000, 7):
+            terms = (close, place, place + 1, n, 10, 60, 0.2, 0.8, 1.2)
+            assert regimes.regime_at(*terms) == twins["regimes"].regime_at(*terms)  # type: ignore[arg-type]
 
 
 def test_weights_over_arrays_are_equal_to_the_last_bit(twins: dict[str, ModuleType]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-import numba  # type: ignore[import-untyped]
+import numba
 import numpy as np
 import pytest
 
@@ -19,8 +19,8 @@ BARS = 700
 QUICK: dict[str, dict[str, float]] = {
     "ema_cross": {"fast_bars": 5, "slow_bars": 12, "warmup_bars": 20, "shorts": 1, "leave_on_cross": 1},
     "momentum": {"lookback_bars": 20, "skip_bars": 2, "enter_above": 0.01, "shorts": 1},
-    "mean_reversion": {"mean_bars": 10, "width": 1.0, "use_rsi": 1, "rsi_low": 40.0, "shorts": 1},
-    "breakout": {"enter_bars": 10, "leave_bars": 5, "shorts": 1},
+    "mean_reversion": {"mean_bars": 10, "width": 1.0, "use_rsi": 1, "rsi_low": 40.0, "shorts": 1, "trend_most": 0.8},
+    "breakout": {"enter_bars": 10, "leave_bars": 5, "shorts": 1, "trend_from": 0.3},
     "dca": {"interval_seconds": 600, "mean_bars": 10, "dip_weight": 20.0},
     "grid": {"levels": 4, "step_bps": 60, "geometric": 1, "pause_bars": 5},
     "pairs": {"mean_bars": 30, "enter_width": 1.0, "stop_width": 3.0},
@@ -150,3 +150,22 @@ def test_what_is_not_kept_depends_on_bars_alone(name: str) -> None:
     free = [field for field in strategy.memory._fields if field not in strategy.kept]
     for (one, _), (other, _) in zip(flat_run, held_run, strict=True):
         assert [getattr(one, field) for field in free] == [getattr(other, field) for field in free]
+
+
+@pytest.mark.parametrize("name", every_basket())
+def test_a_basket_does_not_look_ahead(name: str) -> None:
+    strategy = built_in(name)
+    count = min(3, strategy.instruments[1])
+    columns = tuple(bars(60 + k) for k in range(count))
+
+    def run(upto: int) -> list[tuple[Any, list[int]]]:
+        shortened = tuple(BarColumns(*(column[:upto] for column in one)) for one in columns)
+        params, memory, held, found = params_of(strategy, QUICK[name]), strategy.memory(), holdings(7), []
+        for place in range(300):
+            out = [KEEP] * count
+            holding = tuple(next(held) for _ in range(count))
+            memory = strategy.rule(params, memory, shortened, (place,) * count, place + 1, holding, out)
+            found.append((memory, out))
+        return found
+
+    assert run(300) == run(BARS)
