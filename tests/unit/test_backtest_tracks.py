@@ -1,0 +1,49 @@
+"""A backtest's result becomes a track, from which the same report is made as from a journal."""
+
+import numpy as np
+import pytest
+
+from engine.analytics.page import page
+from engine.analytics.report import performance
+from engine.backtest.holdings import ENTERED
+from engine.backtest.results import BacktestResult
+from engine.backtest.tracks import held_minor, track_of
+from engine.kernel.exits import STOP_HIT
+from engine.market import NS_PER_DAY
+from tests.unit.engine_desk import COIN, OTHER
+
+
+@pytest.fixture
+def result() -> BacktestResult:
+    """Ten coins from 100.00 to 95.00 over two of five days, two others bought on the fourth and kept."""
+    day = NS_PER_DAY
+    fills = [[0, 2 * day, 1, 10, 10_000, 30, 0, ENTERED, 0], [0, 4 * day, -1, 10, 9_500, 20, 0, STOP_HIT, 0],
+             [1, 4 * day + 1, 1, 2, 5_000, 10, 0, ENTERED, 0]]
+    trips = [[0, 1, 10, 2 * day, 4 * day, 100_000, 95_000, -5_000, 50, 10_000, STOP_HIT, 9_400, 10_300, 0, 0]]
+    return BacktestResult(
+        "ema_cross", (COIN, OTHER), 10, 1_000_000, 984_940, np.array(fills), np.array(trips),
+        np.array([1, 2, 3, 4, 5]) * day + 5, np.array([1_000_000, 999_970, 1_002_970, 994_940, 994_940]), {"heat": 2}, {}, ())
+
+
+def test_a_result_tells_its_curve_round_trips_and_fills(result: BacktestResult) -> None:
+    track = track_of(result)
+    assert (track.name, track.currency, track.minor_exponent) == ("ema_cross", "USD", 2)
+    (trip,) = track.trips
+    assert (trip.entry_price, trip.exit_price, trip.net_minor, trip.exit_reason, trip.strategy) == (100.0, 95.0, -5_050, "stop",
+                                                                                                 "ema_cross")
+    assert trip.adverse_fraction == pytest.approx(0.06)
+    assert trip.favourable_fraction == pytest.approx(0.03)
+    assert [(fill.symbol, fill.purpose, fill.sign, fill.notional_minor) for fill in track.fills] == [
+        ("COIN", "entry", 1, 100_000), ("COIN", "stop", -1, 95_000), ("OTHER", "entry", 1, 10_000)]
+    assert held_minor(result).tolist() == [0, 100_000, 100_000, 10_000, 10_000]
+
+
+def test_the_same_report_is_made_of_it(result: BacktestResult) -> None:
+    view = performance(track_of(result), lambda at_ns: at_ns // NS_PER_DAY)
+    told = {figure.key: figure.value for figure in view.figures}
+    assert (told["profit"], told["fees"], told["round_trips"], told["expectancy"]) == (-50.6, 0.6, 1.0, -50.5)
+    assert told["expectancy_r"] == pytest.approx(-0.505)
+    assert told["exposure"] == pytest.approx(75.0)
+    assert told["slippage"] is None
+    assert [grouping.by for grouping in view.groupings] == ["strategy", "instrument", "decision", "exit reason"]
+    assert "ema_cross" in page(view)
