@@ -1,31 +1,35 @@
 """Orders over time in the simulation: some are asked for, and none may do more than it was asked, whatever crashes in between."""
 
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 
-from msgspec.structs import replace
-
 from engine.events import OrderFilled, OrderIntended, decode
-from engine.inputs import Command, PlaceOrder
-from engine.orders import OrderKind, Side
+from engine.inputs import Command, PlaceOrder, TrailSpec
+from engine.orders import Side
 from engine.parent_events import ParentAccepted, ParentSliced
 from engine.parents import OverTime, Style
 from engine.ports import JournalRow
 from engine.units import Nanoseconds
 
 
-def spread(random: Random, orders: list[PlaceOrder], from_ns: Nanoseconds,
-           span_ns: Nanoseconds) -> list[tuple[Nanoseconds, Command]]:
-    """The same orders, each to be worked off over time; a sell of what is held leaves it in slices."""
+def over_time(random: Random, seed: int, symbols: Sequence[str], from_ns: Nanoseconds,
+              span_ns: Nanoseconds) -> list[tuple[Nanoseconds, Command]]:
+    """Some orders to be worked off over time, and some that leave in slices what may be held by then."""
     found: list[tuple[Nanoseconds, Command]] = []
-    for order in orders:
-        over = OverTime(random.choice((60, 120, 300)), random.choice(tuple(Style)), random.choice((None, None, Decimal(25))))
-        want = replace(order, over=over)
-        if random.random() < 0.3:
-            want = replace(want, side=Side.SELL, quantity=order.quantity or Decimal(1), risk_percent=None, size=None, limit=None,
-                           trigger=None, stop=None, target=None, trail=None, kind=OrderKind.MARKET, origin="manual")
-        found.append((from_ns + random.randrange(span_ns) + 1, want))
+    for place in range(random.choice((0, 1, 2, 3))):
+        at_ns = from_ns + random.randrange(span_ns) + 1
+        symbol, side = random.choice(symbols), random.choice((Side.BUY, Side.BUY, Side.SELL))
+        share = random.choice((None, None, None, Decimal(25)))
+        over = OverTime(random.choice((60, 120, 300)), random.choice(tuple(Style)), share)
+        enter = PlaceOrder(f"o{seed}-{place}", symbol, side, risk_percent=Decimal(random.choice(("0.1", "0.3"))), over=over,
+                           trail=TrailSpec(percent=Decimal(random.choice(("2", "5")))))
+        found.append((at_ns, enter))
+        if random.random() < 0.4:
+            lots = Decimal(random.choice(("0.01", "5")))
+            leave = PlaceOrder(f"o{seed}-{place}-out", symbol, side.opposite, quantity=lots, over=over)
+            found.append((at_ns + random.randrange(span_ns), leave))
     return found
 
 

@@ -34,7 +34,7 @@ from engine.instruments import AssetClass, Instrument
 from engine.orders import OrderKind, Side
 from engine.units import NS_PER_SECOND
 from tests.simulation.alerts import NAMES, alert_command
-from tests.simulation.over_time import spread
+from tests.simulation.over_time import over_time
 from tests.simulation.targets import rebalancings
 
 ACCOUNT = "sim"
@@ -169,10 +169,8 @@ def script(seed: int) -> tuple[tuple[int, Command], ...]:
         commands.append((at_ns, _command(random, f"c{seed}-{place}")))
     commands += _alert_rules(Random(seed * 104_729 + 5), seed)
     commands += rebalancings(Random(seed * 15_485_863 + 7), seed, START_NS + 20 * STEP_NS, (ITEMS - 40) * STEP_NS)
-    slow = Random(seed * 179_424_673 + 11)
-    orders = [_entry(slow, f"o{seed}-{place}", slow.choice([one.symbol for one in instruments()]))
-              for place in range(slow.choice((0, 0, 1, 1, 2, 3)))]
-    commands += spread(slow, orders, START_NS + 20 * STEP_NS, (ITEMS - 60) * STEP_NS)
+    commands += over_time(Random(seed * 179_424_673 + 11), seed, [one.symbol for one in instruments()], START_NS + 20 * STEP_NS,
+                          (ITEMS - 120) * STEP_NS)
     commands.append((START_NS + (ITEMS - 10) * STEP_NS, SetTradingState(f"c{seed}-resume", TradingState.ACTIVE)))
     return tuple(sorted(commands, key=lambda entry: entry[0]))
 
