@@ -9,7 +9,7 @@ import pytest
 from engine.analytics.records import Track
 from engine.analytics.report import performance
 from engine.errors import UsageError
-from engine.inputs import EngineStopping
+from engine.inputs import ClosePosition, EngineStopping, SetTradingState, TradingState
 from engine.market import NS_PER_DAY
 from engine.performance_words import PerformanceQuery
 from engine.ports import JournalRow
@@ -19,7 +19,7 @@ from store.database import open_writer
 from store.history import StoredHistory
 from store.journal import SqliteJournal
 from store.views import StateViews, views_current
-from tests.unit.engine_desk import Desk, rows_of, settings_of, the_stop
+from tests.unit.engine_desk import Desk, Shell, bought, rows_of, settings_of, the_stop
 
 
 def write(path: Path, rows: Sequence[JournalRow], *, views: bool) -> Path:
@@ -144,3 +144,37 @@ def test_a_track_is_a_plain_record(tmp_path: Path, desk: Desk) -> None:
     track = StoredHistory(write(tmp_path / "journal.db", rows_of(desk), views=True)).track(PerformanceQuery())
     assert isinstance(track, Track)
     assert all(isinstance(trip.quantity, float) for trip in track.trips)
+
+
+async def test_a_running_engine_reports_on_itself(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path, projector=StateViews(State()))
+    shell = Shell(journal=journal, history=StoredHistory(path))
+    async with shell.running():
+        await shell.quote(10_000)
+        await shell.beat()
+        assert (await shell.engine.send(bought(quantity=10, stop="90"))).accepted
+        await shell.until(lambda: shell.state.positions)
+        await shell.quote(10_500)
+        assert (await shell.engine.send(ClosePosition("x", "COIN", "main"))).accepted
+        await shell.until(lambda: not shell.state.positions)
+        await shell.beat()
+        await shell.until(lambda: shell.state.marked_trips == 1)
+        await shell.engine.send(SetTradingState("y", TradingState.HALTED, cause="its row comes after the mark"))
+        view = await shell.engine.performance(PerformanceQuery("main"))
+        with pytest.raises(UsageError, match="no such portfolio"):
+            await shell.engine.performance(PerformanceQuery("other"))
+    journal.close()
+    (trip,) = view.trips
+    assert (trip.symbol, trip.decision) == ("COIN", "manual")
+    profit = view.figure("profit")
+    assert profit is not None
+    assert profit.value == pytest.approx(float(trip.net))
+    assert float(trip.net) == pytest.approx(50.0)
+
+
+async def test_an_engine_without_a_history_says_so() -> None:
+    shell = Shell()
+    async with shell.running():
+        with pytest.raises(UsageError, match="keeps no history"):
+            await shell.engine.performance(PerformanceQuery("main"))
