@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from engine.backtest.run import Setup, backtest
-from engine.strategies.registry import built_in
+from engine.strategies.registry import BUILT_IN, RULE, built_in
 from engine.tolerance import Limits
 from tests.parity.tapes import series
 from tui.compose_backtest import engine_run, first_difference
@@ -67,4 +67,22 @@ def test_ema_cross_trades_the_same(name: str, count: int, cache: Path) -> None:
         tested = backtest(tapes, strategy, params, case.setup, cache)
         assert first_difference(tested, engine_run(tapes, strategy, params, case.setup)) == ""
         traded += len(tested.trips)
+    assert traded > 10
+
+
+RULES = [name for name in BUILT_IN if built_in(name).kind == RULE]
+QUICK = {"warmup_bars": 10, "stop_bps": 200, "interval_seconds": 3_600}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_built_in_rule_trades_the_same(name: str, cache: Path) -> None:
+    strategy = built_in(name)
+    params = {key: value for key, value in QUICK.items() if key in strategy.params._fields}
+    traded = 0
+    for kind in ("gaps", "touched levels", "usual limits"):
+        case = CASES[kind]
+        tapes = [series(f"S{number}", 70 + number, 400, **case.kind) for number in range(3)]
+        tested = backtest(tapes, strategy, params, case.setup, cache)
+        assert first_difference(tested, engine_run(tapes, strategy, params, case.setup)) == ""
+        traded += len(tested.fills)
     assert traded > 10
