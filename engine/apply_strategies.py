@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from engine.events import Event, Recorded, RegimeFound, StrategyActed, StrategySwitched, WantRefused
+from engine.events import Event, Recorded, WantRefused
 from engine.regimes import DayRegime
 from engine.state import Changes, State
+from engine.strategy_events import RegimeFound, StrategyActed, StrategySwitched
 from engine.strategy_state import StrategyPlace, StrategyState
 
 replace = msgspec.structs.replace

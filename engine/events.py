@@ -19,6 +19,7 @@ from engine.parent_events import ParentAccepted, ParentEnded, ParentSliced
 from engine.positions import ExitPlan
 from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
 from engine.service import AlertLevel, BrakeLevel, ClampView, FlattenLine, OrderCard, ProposalStatus, RateView, StopHome
+from engine.strategy_events import RegimeFound, StrategyActed, StrategySwitched
 from engine.target_events import RebalanceEnded, RebalanceStarted
 from engine.units import Lots, Minor, Nanoseconds, Ticks
 
@@ -445,38 +446,6 @@ class AlertRuleFired(Event, frozen=True, omit_defaults=True):
     reading: str
     sides: tuple[int, ...]
     armed: bool
-
-
-class StrategyActed(Event, frozen=True, omit_defaults=True):
-    """A strategy's rule wanted something after the bar that closed at `close_ns`, or changed what a restart must still know;
-    what came of it follows in the same transaction. The instrument id is "" for a basket."""
-
-    strategy: str
-    instrument_id: str
-    close_ns: Nanoseconds
-    memory: dict[str, int | float] = {}
-    want: str = ""
-
-
-class RegimeFound(Event, frozen=True, omit_defaults=True):
-    """The regime of an instrument on a day, told from bars that had closed by then."""
-
-    instrument_id: str
-    day: int
-    trend: int
-    volatility: int
-    efficiency: float
-    ratio: float
-
-
-class StrategySwitched(Event, frozen=True, omit_defaults=True):
-    """A strategy was enabled or stopped at run time."""
-
-    strategy: str
-    enabled: bool
-    reason: str
-    by: str
-    command_id: str = ""
 
 
 class FlattenStarted(Event, frozen=True, omit_defaults=True):

@@ -16,6 +16,7 @@ from engine.schedule_words import RunJob as RunJob  # noqa: PLC0414
 from engine.settings import AutomationLevel as AutomationLevel  # noqa: PLC0414 - offered here, with what is told at the start
 from engine.settings import PortfolioSettings as PortfolioSettings  # noqa: PLC0414
 from engine.settings import Settings as Settings  # noqa: PLC0414
+from engine.strategy_state import EnableStrategy as EnableStrategy  # noqa: PLC0414
 from engine.targets import Rebalance as Rebalance  # noqa: PLC0414 - a command like the others
 from engine.tolerance import Limits as Limits  # noqa: PLC0414
 from engine.tolerance import RiskTolerance as RiskTolerance  # noqa: PLC0414
@@ -391,16 +392,6 @@ class ReadAlertRule(msgspec.Struct, frozen=True, tag=True):
     command_id: str
     rule: AlertRule
     by: str = "user"
-
-
-class EnableStrategy(msgspec.Struct, frozen=True, tag=True):
-    """Let a strategy run, or with `enabled` false stop it; `reason` where it was not a person's wish."""
-
-    command_id: str
-    strategy: str
-    enabled: bool = True
-    by: str = "user"
-    reason: str = ""
 
 
 class SettleOrder(msgspec.Struct, frozen=True, tag=True):

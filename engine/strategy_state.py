@@ -56,3 +56,13 @@ class StrategyState(msgspec.Struct, frozen=True, omit_defaults=True):
 def command_id_of(strategy: str, instrument_id: str, close_ns: Nanoseconds) -> str:
     """The id of what a strategy asks for at a bar's close: the same after every restart."""
     return f"{strategy}:{instrument_id}:{close_ns}"
+
+
+class EnableStrategy(msgspec.Struct, frozen=True, tag=True):
+    """Let a strategy run, or with `enabled` false stop it; `reason` where it was not a person's wish."""
+
+    command_id: str
+    strategy: str
+    enabled: bool = True
+    by: str = "user"
+    reason: str = ""

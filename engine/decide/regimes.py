@@ -1,9 +1,9 @@
 """Once a day the regime of each instrument is found and recorded, a few instruments with each beat."""
 
-from engine.events import RegimeFound
 from engine.kernel.regimes import Regime, regime_at
 from engine.market import MarketView
 from engine.regimes import RegimeSettings
+from engine.strategy_events import RegimeFound
 from engine.turn import Turn
 
 INSTRUMENTS_A_BEAT = 20

@@ -1,12 +1,12 @@
 """What a strategy's rule wanted after a closed bar: recorded once, then done the way that a person's command is done."""
 
-from engine import events
+from engine import strategy_events
 from engine.decide import commands, entries
 from engine.effects import Answer
-from engine.events import StrategySwitched
 from engine.inputs import AutomationLevel, ClosePosition, EnableStrategy, PlaceOrder, StrategyActed
 from engine.instruments import Instrument
 from engine.service import AlertLevel, Refusal
+from engine.strategy_events import StrategySwitched
 from engine.strategy_state import StrategySettings, StrategyState
 from engine.turn import Turn
 from engine.want import resolve
@@ -19,7 +19,7 @@ def acted(turn: Turn, taken: StrategyActed) -> None:
     place = known.places.get(taken.instrument_id)
     if settings is None or not known.runs(settings) or (place is not None and taken.close_ns <= place.acted_ns):
         return
-    turn.emit(events.StrategyActed(taken.strategy, taken.instrument_id, taken.close_ns, taken.memory, taken.want))
+    turn.emit(strategy_events.StrategyActed(taken.strategy, taken.instrument_id, taken.close_ns, taken.memory, taken.want))
     before = len(turn.effects)
     for command in taken.commands:
         if isinstance(command, PlaceOrder):

@@ -8,7 +8,7 @@ import pytest
 
 from engine.desk import Desk as StrategyDesk
 from engine.errors import ConfigError
-from engine.events import AlertRaised, OrderIntended, ProposalRaised, RegimeFound, StrategyActed, StrategySwitched, WantRefused
+from engine.events import AlertRaised, OrderIntended, ProposalRaised, WantRefused
 from engine.inputs import Approve, AutomationLevel, Bar, EnableStrategy, Limits, PlaceOrder
 from engine.inputs import StrategyActed as Wanted
 from engine.kernel.wants import (
@@ -28,6 +28,7 @@ from engine.loop import Loop
 from engine.orders import Purpose, Side
 from engine.regimes import DayRegime, RegimeSettings
 from engine.strategies.registry import BUILT_IN, RULE, Bound, Strategy, built_in, params_of
+from engine.strategy_events import RegimeFound, StrategyActed, StrategySwitched
 from engine.strategy_state import StrategySettings
 from engine.strategy_views import regime_views, strategy_views
 from engine.strategy_wants import leaving_lots

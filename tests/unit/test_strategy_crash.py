@@ -11,7 +11,7 @@ import pytest
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from engine.clocks import VirtualClock
-from engine.events import OrderFilled, StrategyActed, decode
+from engine.events import OrderFilled, decode
 from engine.inputs import AutomationLevel, Bar, Limits, MarketItem, Quote
 from engine.instruments import Instrument
 from engine.parts import EngineParts
@@ -20,6 +20,7 @@ from engine.runner import Engine
 from engine.service import Mode
 from engine.state import encode_state
 from engine.strategies.registry import built_in, params_of
+from engine.strategy_events import StrategyActed
 from engine.strategy_state import StrategySettings
 from engine.units import NS_PER_SECOND
 from store.memory import JournalCrashed, MemoryJournal
