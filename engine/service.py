@@ -341,6 +341,7 @@ class QuoteView(msgspec.Struct, frozen=True):
     quantity_step: Decimal
     currency: str
     tick_size: Decimal = Decimal(0)
+    regime: str = ""
 
 
 class FlattenLine(msgspec.Struct, frozen=True):

@@ -230,6 +230,7 @@ def quote_view(state: State, market: MarketView, at_ns: Nanoseconds, instrument:
     age = (at_ns - mark.at_ns) / NS_PER_SECOND if mark else None
     limits = [portfolio.settings.limits.stale_quote_seconds for portfolio in state.portfolios.values()]
     stale = age is None or age > min(limits, default=10.0)
+    regime = state.regimes.get(instrument.instrument_id)
     return QuoteView(
         instrument_id=instrument.instrument_id, symbol=instrument.symbol,
         bid=instrument.price(mark.bid_ticks) if mark else None, ask=instrument.price(mark.ask_ticks) if mark else None,
@@ -237,7 +238,7 @@ def quote_view(state: State, market: MarketView, at_ns: Nanoseconds, instrument:
         change_percent=100 * (mark.last_ticks - opened) / opened if mark and opened else None, age_seconds=age, stale=stale,
         session_open=market.session_open(instrument.session, at_ns), price_decimals=decimals(instrument.tick_size),
         quantity_decimals=decimals(instrument.lot_size), tick_size=instrument.tick_size,
-        quantity_step=instrument.lot_size, currency=instrument.quote_currency)
+        quantity_step=instrument.lot_size, currency=instrument.quote_currency, regime=regime.words if regime else "")
 
 
 def flatten_view(state: State) -> FlattenView | None:

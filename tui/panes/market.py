@@ -23,6 +23,7 @@ class MarketPane(Pane[QuoteView]):
         Column("age", "AGE", "right", rank=0),
         Column("session", "SESSION", rank=2, most=8),
         Column("currency", "", rank=3, most=6),
+        Column("regime", "REGIME", rank=4, most=18),
     )
 
     def views(self, snapshot: Snapshot) -> Iterable[tuple[str, QuoteView]]:
@@ -43,4 +44,5 @@ class MarketPane(Pane[QuoteView]):
                  view.age_seconds),
             Cell("open" if view.session_open else "closed", "muted"),
             Cell(plain(view.currency), "muted"),
+            Cell(plain(view.regime), "muted"),
         )
