@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from engine.errors import QuarterdeckError
-from tui.commands import looking, operating, ordering, report_words, risk_words, target_words, tending
+from tui.commands import history_words, looking, operating, ordering, report_words, risk_words, target_words, tending
 from tui.printing import print_error
 
 USAGE_STATUS = 2
@@ -22,7 +22,7 @@ INTERRUPTED_STATUS = 130
 HOME_OPTION = "--home"
 
 COMMANDS = (operating.COMMANDS | looking.COMMANDS | report_words.COMMANDS | risk_words.COMMANDS | ordering.COMMANDS
-            | target_words.COMMANDS | tending.COMMANDS)
+            | target_words.COMMANDS | history_words.COMMANDS | tending.COMMANDS)
 
 
 def run(arguments: list[str]) -> int:

@@ -93,7 +93,7 @@ def engine_run(series: Sequence[Series], strategy: Strategy, params: dict[str, A
     first = instruments[0]
     chosen = params_of(strategy, params)
     limits = msgspec.structs.replace(setup.limits, stale_quote_seconds=31 * 86_400.0, orders_per_minute=10_000,
-                                     duplicate_seconds=0.0)
+                                     duplicate_seconds=0.0, max_repeated_executions=0)
     portfolio = PortfolioSettings(TESTED, TESTED, first.quote_currency, first.minor_exponent, AutomationLevel.AUTO_EXECUTE,
                                   limits)
     running = StrategySettings(strategy.name, strategy.name, TESTED, tuple(one.instrument_id for one in instruments),

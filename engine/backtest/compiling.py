@@ -81,6 +81,11 @@ def _compiled(entry: FunctionType, replaced: tuple[tuple[str, FunctionType], ...
         config.CACHE_DIR = before
 
 
+def interpreted(entry: FunctionType, replaced: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """`entry` as it is, with some of the names that it calls replaced."""
+    return FunctionType(entry.__code__, {**entry.__globals__, **replaced}, entry.__name__, entry.__defaults__)
+
+
 def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: dict[int, Any], options: Mapping[str, bool],
           jit: Callable[..., Any]) -> Any:
     """The compiled twin of a function: its code over a namespace in which every function is a compiled twin."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.backtest import passes
-from engine.backtest.compiling import compiled
+from engine.backtest.compiling import compiled, interpreted
 from engine.backtest.entries import BPS, CHECKS, Limits, value_minor
 from engine.backtest.holdings import (
     CASH,
@@ -162,7 +162,7 @@ def _account(series: tuple[Series, ...], setup: Setup, room: int) -> Any:
 
 def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, setup: Setup,
           cache_folder: Path | None) -> tuple[Any, Any]:
-    """Run over all bars; the times and the equity of every close."""
+    """Run over all bars; the times and the equity of every close. A person's own rule runs in the same pass, interpreted."""
     import numpy
 
     friction = Friction(setup.spread_bps, setup.slippage_bps, setup.fill_share_bps, int(setup.touch_fills),
@@ -172,19 +172,30 @@ def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, s
                   or limits.daily_fraction)
     if strategy.kind == BASKET:
         raise ConfigError(f"{strategy.name} trades a basket, which a backtest cannot run yet; replay the files with the engine")
-    if len(series) == 1:
-        equity = numpy.empty(len(series[0].bars.closes), numpy.int64)
-        entry = compiled(passes.one_instrument, {"rule": strategy.rule}, cache_folder)
-        entry(w, series[0].bars, friction, limits, braked, params, strategy.memory(), equity)
-        return series[0].bars.closes_ns, equity
-    joined: list[Any] = [numpy.concatenate([one.bars[field] for one in series]) for field in range(len(BarColumns._fields))]
-    columns = BarColumns(*joined)
-    starts = numpy.cumsum([0, *(len(one.bars.closes) for one in series)])
-    at_ns, equity = numpy.empty(len(columns.closes), numpy.int64), numpy.empty(len(columns.closes), numpy.int64)
-    entry = compiled(passes.several_instruments, {"rule": strategy.rule}, cache_folder)
-    marked = entry(w, columns, starts, friction, limits, braked, params, strategy.memory(),
-                   numpy.zeros(3 * len(series), numpy.int64), at_ns, equity)
-    return at_ns[:marked], equity[:marked]
+    total = sum(len(one.bars.closes) for one in series)
+    alone = len(series) == 1
+    joined: list[Any] = list(series[0].bars) if alone else [
+        numpy.concatenate([one.bars[field] for one in series]) for field in range(len(BarColumns._fields))]
+    function = passes.one_instrument if alone else passes.several_instruments
+    replaced = {"rule": strategy.rule}
+    if strategy.source_hash:
+        work, bars, out = w.tolist(), BarColumns(*(column.tolist() for column in joined)), [[0] * total, [0] * total]
+        entry = interpreted(function, replaced)
+    else:
+        work, bars, out = w, BarColumns(*joined), [numpy.empty(total, numpy.int64), numpy.empty(0 if alone else total, numpy.int64)]
+        entry = compiled(function, replaced, cache_folder)
+    marked = total
+    if alone:
+        entry(work, bars, friction, limits, braked, params, strategy.memory(), out[0])
+    else:
+        starts = numpy.cumsum([0, *(len(one.bars.closes) for one in series)])
+        cursor = numpy.zeros(3 * len(series), numpy.int64)
+        marked = entry(work, bars, starts.tolist() if strategy.source_hash else starts, friction, limits, braked, params,
+                       strategy.memory(), cursor.tolist() if strategy.source_hash else cursor, out[1], out[0])
+    if strategy.source_hash:
+        w[:] = work
+    equity = numpy.asarray(out[0][:marked], numpy.int64)
+    return (joined[1] if alone else numpy.asarray(out[1][:marked], numpy.int64)), equity
 
 
 def _result(w: Any, series: tuple[Series, ...], strategy: Strategy, setup: Setup, total: int, equity_at_ns: Any,

@@ -1,50 +1,52 @@
-"""A backtest as a track: the same reports, tables and pages as for paper and real accounts."""
+"""A backtest as the record that reports are made from."""
 
-from itertools import accumulate
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from engine.analytics.records import EquityCurve, FillRecord, Track, trip_record
 from engine.backtest.holdings import ENTERED
 from engine.backtest.results import EXIT_REASONS, BacktestResult, TestedFill
+from engine.backtest.run import Series
 from engine.instruments import Instrument
 
 if TYPE_CHECKING:
-    from engine.backtest.results import Column
+    from numpy import int64
+    from numpy.typing import NDArray
 
 
-def track_of(result: BacktestResult) -> Track:
-    """What a report is made of. Nothing is paid in; the fills of a pass know no decision price, so they tell no slippage."""
-    known = {one.instrument_id: one for one in result.instruments}
+def track_of(result: BacktestResult, series: Sequence[Series], name: str = "") -> Track:
+    """The equity of every close with what was held then, the round trips and the fills. What a fill cost against the price it was
+    decided at is not known of a backtest, whose slippage is in its prices."""
+    import numpy
+
     first = result.instruments[0]
-    flow = [0] * len(result.equity_at_ns)
-    curve = EquityCurve(result.equity_at_ns.tolist(), result.equity_minor.tolist(), flow, held_minor(result).tolist())
-    return Track(
-        result.strategy, first.quote_currency, first.minor_exponent, curve,
-        tuple(trip_record(trip, known[trip.instrument_id]) for trip in result.round_trips()),
-        tuple(_fill(fill, known[fill.instrument_id], result.strategy) for fill in result.fill_rows()))
+    by_id = {one.instrument_id: one for one in result.instruments}
+    curve = EquityCurve(result.equity_at_ns.tolist(), result.equity_minor.tolist(), numpy.zeros(len(result.equity_minor)).tolist(),
+                        gross_minor(result, series).tolist())
+    return Track(name or result.strategy, first.quote_currency, first.minor_exponent, curve,
+                 [trip_record(trip, by_id[trip.instrument_id]) for trip in result.round_trips()],
+                 [_fill_record(result.strategy, fill, by_id[fill.instrument_id]) for fill in result.fill_rows()])
 
 
-def _fill(fill: TestedFill, instrument: Instrument, strategy: str) -> FillRecord:
-    purpose = "entry" if fill.code == ENTERED else EXIT_REASONS.get(fill.code, "exit")
+def gross_minor(result: BacktestResult, series: Sequence[Series]) -> "NDArray[int64]":
+    """The size of all that was held at each close, in minor units, to the nearest."""
+    import numpy
+
+    total: Any = numpy.zeros(len(result.equity_at_ns))
+    first_place = 0
+    for number, one in enumerate(series):
+        count = len(one.bars.closes)
+        mine = result.fills[result.fills[:, 0] == number]
+        moves = numpy.bincount(mine[:, 8] - first_place, weights=mine[:, 2] * mine[:, 3], minlength=count)
+        worth = numpy.abs(moves.cumsum()) * numpy.asarray(one.bars.closes) * one.instrument.value_num / one.instrument.value_den
+        at = numpy.searchsorted(one.bars.closes_ns, result.equity_at_ns, side="right") - 1
+        total += numpy.where(at >= 0, worth[numpy.maximum(at, 0)], 0.0)
+        first_place += count
+    return numpy.rint(total).astype(numpy.int64)
+
+
+def _fill_record(strategy: str, fill: TestedFill, instrument: Instrument) -> FillRecord:
     return FillRecord(
-        fill.at_ns, fill.instrument_id, instrument.symbol, strategy, "strategy", purpose, fill.sign,
-        float(instrument.quantity(fill.lots)), float(instrument.price(fill.ticks)),
-        instrument.notional_minor(fill.ticks, fill.lots), fill.fee_minor, None)
-
-
-def held_minor(result: BacktestResult) -> "Column":
-    """The size of what was held at each point of the curve, at the price of each instrument's last fill."""
-    import numpy as np
-
-    by_instrument: dict[str, list[TestedFill]] = {}
-    for fill in result.fill_rows():
-        by_instrument.setdefault(fill.instrument_id, []).append(fill)
-    known = {one.instrument_id: one for one in result.instruments}
-    held: Column = np.zeros(len(result.equity_at_ns), dtype=np.int64)
-    for instrument_id, fills in by_instrument.items():
-        lots = accumulate(fill.sign * fill.lots for fill in fills)
-        worth = np.array([known[instrument_id].notional_minor(fill.ticks, abs(count))
-                          for fill, count in zip(fills, lots, strict=True)])
-        place = np.searchsorted(np.array([fill.at_ns for fill in fills]), result.equity_at_ns, side="right") - 1
-        held += np.where(place >= 0, worth[np.maximum(place, 0)], 0)
-    return held
+        fill.at_ns, fill.instrument_id, instrument.symbol, strategy, "strategy",
+        "entry" if fill.code == ENTERED else EXIT_REASONS[fill.code], fill.sign, float(instrument.quantity(fill.lots)),
+        float(instrument.price(fill.ticks)), instrument.notional_minor(fill.ticks, fill.lots), fill.fee_minor, None)

@@ -1,0 +1,261 @@
+"""Strategies over recorded bars: the backtest with its report, and its comparison with the engine."""
+
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from engine.errors import UsageError
+from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
+from tui.commands.parsing import positive
+from tui.formats import money, number, percent
+from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
+
+if TYPE_CHECKING:
+    from engine.backtest.results import BacktestResult
+    from engine.backtest.run import Series, Setup
+    from engine.service import PerformanceView
+    from engine.strategies.registry import Strategy
+
+PPM_A_BPS = 100
+BPS = 10_000
+SLOW_BARS = 2_000_000
+OFF_IN_A_PASS = {"max_correlated_heat_fraction": 0.0, "max_value_at_risk_fraction": 0.0, "max_expected_shortfall_fraction": 0.0,
+                 "max_daily_volume_fraction": 0.0}
+
+
+class Wish(NamedTuple):
+    """The options of both commands as they were typed."""
+
+    files: tuple[Path, ...]
+    strategy: str
+    params: tuple[str, ...]
+    limits: tuple[str, ...]
+    tolerance: str | None
+    cash: str
+    fee_bps: str | None
+    spread_bps: int
+    slippage_bps: int
+    volume_percent: float
+    on_bad: str
+    symbol: str | None
+
+
+class Prepared(NamedTuple):
+    """A wish made exact."""
+
+    series: "list[Series]"
+    strategy: "Strategy"
+    params: dict[str, Any]
+    setup: "Setup"
+
+
+class BacktestView(msgspec.Struct, frozen=True):
+    """What `backtest --json` prints; money as decimal text. `hold_return_percent` is buying all at the first open and holding."""
+
+    strategy: str
+    params: dict[str, Any]
+    symbols: tuple[str, ...]
+    bars: int
+    from_ns: int
+    to_ns: int
+    currency: str
+    cash: Decimal
+    final_equity: Decimal
+    return_percent: float
+    hold_return_percent: float
+    fills: int
+    round_trips: int
+    refused: dict[str, int]
+    cuts: dict[str, int]
+    seconds: float
+    performance: Any
+
+
+def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -> int:
+    """Run the strategy and report; 0. Raises `UsageError`, `ConfigError`, `TapeError` for what cannot be meant."""
+    from engine.analytics.report import performance
+    from engine.backtest.run import backtest
+    from engine.backtest.tracks import track_of
+    from tui.compose_backtest import cache_folder
+
+    ready = _prepared(home, wish)
+    total = sum(len(one.bars.closes) for one in ready.series)
+    if ready.strategy.source_hash and total > SLOW_BARS:
+        print_note(f"{total:,} bars through a rule in Python take about {total // 500_000} s")
+    began = time.perf_counter()
+    result = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder())
+    seconds = time.perf_counter() - began
+    _remember_trial(home, ready.strategy, result)
+    track = track_of(result, ready.series, f"backtest of {ready.strategy.name}")
+    report = performance(track, lambda at_ns: at_ns // 86_400_000_000_000)
+    view = _view(ready, result, report, seconds)
+    if out is not None:
+        _write(out, track, report, view)
+    if as_json:
+        print_json(view)
+    else:
+        _show(view, report)
+    return 0
+
+
+def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
+    """Compare backtest and engine; 1 where they differ."""
+    from engine.backtest.run import backtest
+    from tui.compose_backtest import cache_folder, engine_run, first_difference
+
+    ready = _prepared(home, wish)
+    tested = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder())
+    run = engine_run(ready.series, ready.strategy, ready.params, ready.setup)
+    difference = first_difference(tested, run)
+    if as_json:
+        print_json({"same": not difference, "difference": difference, "bars": tested.bars, "backtest_fills": len(tested.fills),
+                    "engine_fills": len(run.fills), "round_trips": len(tested.trips)})
+    elif difference:
+        print(difference)
+    else:
+        print(f"the same: {len(tested.fills)} fills and {len(tested.trips)} round trips over {tested.bars:,} bars")
+    return 1 if difference else 0
+
+
+# ---- from words to terms -------------------------------------------------------------------------------------------------------
+
+
+def _prepared(home: Path, wish: Wish) -> Prepared:
+    from brokers.market.recorded import open_tape
+    from engine.backtest.run import Setup
+    from tui.compose_backtest import series_of
+
+    if wish.symbol and len(wish.files) > 1:
+        raise UsageError("--symbol names the instrument of one file; name the files so that they tell theirs")
+    fee_ppm = int(positive(wish.fee_bps, "--fee-bps") * PPM_A_BPS) if wish.fee_bps not in (None, "0") else None
+    fee_ppm = 0 if wish.fee_bps == "0" else fee_ppm
+    strategy = _strategy(home, wish.strategy)
+    tapes = [open_tape(path, on_bad=wish.on_bad, symbol=wish.symbol, spread_bps=wish.spread_bps, taker_fee_ppm=fee_ppm,
+                       maker_fee_ppm=fee_ppm) for path in wish.files]
+    currencies = {tape.instrument.quote_currency for tape in tapes}
+    if len(currencies) > 1:
+        raise UsageError(f"the files are in {' and '.join(sorted(currencies))}; test those of one currency together")
+    names = [tape.instrument.symbol for tape in tapes]
+    if len(set(names)) < len(names):
+        raise UsageError("two files hold the same instrument; name one file an instrument")
+    first = tapes[0].instrument
+    limits, sectors, buckets, zone = _limits(home, wish)
+    setup = Setup(int(positive(wish.cash, "--cash").scaleb(first.minor_exponent)), limits, wish.spread_bps, wish.slippage_bps,
+                  int(wish.volume_percent * BPS / 100), sectors=sectors, buckets=buckets, new_day_zone=zone)
+    return Prepared([series_of(tape) for tape in tapes], strategy, _params(wish.params), setup)
+
+
+def _strategy(home: Path, name: str) -> "Strategy":
+    from engine.strategies.registry import BUILT_IN, built_in
+    from engine.strategies.user import load_user_strategy, user_strategy_path
+
+    path = user_strategy_path(home, name)
+    if name in BUILT_IN or not path.is_file():
+        return built_in(name)
+    return load_user_strategy(path)
+
+
+def _params(given: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        try:
+            found[name.strip()] = int(value) if value.strip().lstrip("+-").isdigit() else float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise UsageError(f"--set {text}: must be NAME=NUMBER")
+    return found
+
+
+def _limits(home: Path, wish: Wish) -> tuple[Limits, dict[str, str], dict[str, str], str]:
+    """The limits, the groups of symbols and the zone in which days are counted."""
+    from engine.config import load_config
+
+    sectors, buckets, zone = {}, {}, "UTC"
+    limits = PRESETS[RiskTolerance.MODERATE]
+    if wish.tolerance is not None:
+        if wish.tolerance not in set(RiskTolerance):
+            raise UsageError(f"--tolerance {wish.tolerance}: must be one of {', '.join(RiskTolerance)}")
+        limits = PRESETS[RiskTolerance(wish.tolerance)]
+    elif (home / "config.toml").is_file():
+        settings = load_config(home / "config.toml").settings()
+        limits = settings.portfolios[0].limits
+        sectors, buckets, zone = settings.sectors, settings.buckets, settings.new_day_zone
+    dropped = [name for name in OFF_IN_A_PASS if getattr(limits, name)]
+    named = {text.partition("=")[0].strip() for text in wish.limits}
+    limits = msgspec.structs.replace(limits, **{name: OFF_IN_A_PASS[name] for name in dropped if name not in named})
+    if dropped:
+        print_note(f"off here, since bars alone do not tell them: {', '.join(dropped)}")
+    for text in wish.limits:
+        name, equals, value = text.partition("=")
+        if not equals or name.strip() not in FIELDS:
+            raise UsageError(f"--limit {text}: must be NAME=VALUE, with a limit that `quarterdeck risk` names")
+        try:
+            limits = with_limit(limits, name.strip(), value)
+        except ValueError as error:
+            raise UsageError(f"--limit {error}") from None
+    return limits, sectors, buckets, zone
+
+
+def _remember_trial(home: Path, strategy: "Strategy", result: "BacktestResult") -> None:
+    """A strategy of the home's own may trade once it was tried in the form that it has now."""
+    from engine.strategies.user import FOLDER
+    from store.tried_strategies import Trial, record_trial
+
+    if strategy.source_hash and (home / FOLDER).is_dir():
+        record_trial(home / FOLDER, strategy.source_hash, Trial(strategy.name, time.time_ns(), result.bars, len(result.trips)))
+
+
+# ---- what is told --------------------------------------------------------------------------------------------------------------
+
+
+def _view(ready: Prepared, result: "BacktestResult", report: "PerformanceView", seconds: float) -> BacktestView:
+    first = result.instruments[0]
+    cash, final = first.money(result.cash_minor), first.money(result.final_equity_minor)
+    held = [float(one.bars.closes[-1]) / float(one.bars.opens[0]) - 1 for one in ready.series]
+    return BacktestView(
+        strategy=result.strategy, params=ready.params, symbols=tuple(one.symbol for one in result.instruments), bars=result.bars,
+        from_ns=report.from_ns, to_ns=report.to_ns, currency=first.quote_currency, cash=cash, final_equity=final,
+        return_percent=float(final / cash - 1) * 100, hold_return_percent=sum(held) / len(held) * 100, fills=len(result.fills),
+        round_trips=len(result.trips), refused=result.refused, cuts=result.cuts, seconds=seconds, performance=report)
+
+
+def _show(view: BacktestView, report: "PerformanceView") -> None:
+    from tui.commands.reporting import show
+
+    decimals = report.money_decimals
+    print_facts([
+        ("strategy", f"{view.strategy} {' '.join(f'{name}={value}' for name, value in view.params.items())}".strip()),
+        ("instruments", ", ".join(view.symbols)), ("bars", number(view.bars, 0)),
+        ("equity", f"{money(view.cash, decimals)} to {money(view.final_equity, decimals)} {view.currency}"),
+        ("return", percent(view.return_percent, signed=True)),
+        ("buy and hold", percent(view.hold_return_percent, signed=True)),
+        ("time", f"{view.seconds:.2f} s")])
+    print()
+    rows = [["refused", name, str(count)] for name, count in view.refused.items()]
+    rows += [["cut", name, str(count)] for name, count in view.cuts.items()]
+    if rows:
+        print_table((*words("limits", "by"), *numbers("times")), rows, empty="")
+        print()
+    show(report)
+
+
+def _write(folder: Path, track: Any, report: "PerformanceView", view: BacktestView) -> None:
+    from engine.analytics.page import page
+    from engine.analytics.tables import table_of
+    from store.table_files import write_csv, write_text
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {folder}: {error.strerror or error}") from error
+    for name in ("round_trips", "fills", "equity"):
+        write_csv(folder / f"{name}.csv", table_of(track, report, name))
+    write_text(folder / "report.html", page(report))
+    write_text(folder / "result.json", msgspec.json.format(msgspec.json.encode(view), indent=2).decode() + "\n")
+    print_note(f"wrote {folder}")
