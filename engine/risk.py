@@ -75,7 +75,7 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     taking = mark.take_ticks(intent.side.sign)
     entry = worst_entry_ticks(intent, taking)
     checks += _price_checks(state, instrument, intent, mark.bid_ticks, mark.ask_ticks, entry)
-    checks.append(self_match_check(state, intent, max(entry, taking) if intent.side.sign > 0 else min(entry, taking)))
+    checks.append(self_match_check(state, intent, taking))
     checks += market_checks(state, instrument, intent, mark, entry)
     checks += loss_checks(state, market, intent.portfolio)
     checks += rate_checks(state, market, at_ns, intent.portfolio)

@@ -24,9 +24,22 @@ def met_by(state: State, intent: OrderIntent, reach_ticks: Ticks) -> Iterator[Or
             yield order
 
 
-def self_match_check(state: State, intent: OrderIntent, reach_ticks: Ticks) -> CheckView:
+def reach_of(intent: OrderIntent, taking: Ticks) -> Ticks:
+    """How far into the book an entry may execute; `taking` is where the market could be taken.
+
+    A limit is the furthest, on both sides and also where better prices wait; a stop begins at its trigger or, where the market is
+    past it, at the market.
+    """
+    if intent.kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT):
+        return intent.limit_ticks
+    if intent.kind is OrderKind.STOP:
+        return max(intent.trigger_ticks, taking) if intent.side.sign > 0 else min(intent.trigger_ticks, taking)
+    return taking
+
+
+def self_match_check(state: State, intent: OrderIntent, taking: Ticks) -> CheckView:
     """Whether an entry would meet an order of ours."""
-    met = next(met_by(state, intent, reach_ticks), None)
+    met = next(met_by(state, intent, reach_of(intent, taking)), None)
     if met is None:
         return check("self match", True, "none", "none")  # noqa: FBT003
     instrument = state.instruments[intent.instrument_id]

@@ -56,6 +56,16 @@ def test_a_resting_entry_counts_up_to_the_price_it_may_reach(kind: OrderKind, pr
     assert (refused(desk, portfolio="side", kind=kind, **terms) is not None) is meets
 
 
+@pytest.mark.parametrize(("side", "rests", "limit", "meets"), [
+    (Side.SELL, "99.50", "99.50", True), (Side.SELL, "99.50", "99.51", False), (Side.BUY, "100.50", "100.50", True),
+    (Side.BUY, "100.00", "99.90", False), (Side.SELL, "100.00", "100.10", False)])
+def test_a_limit_order_reaches_its_limit_and_no_further(side: Side, rests: str, limit: str, meets: bool) -> None:
+    """A sale with a limit below the bid works itself down to ours; a buy that waits below the market never comes near it."""
+    desk = two_portfolios()
+    resting(desk, "main", side.opposite, rests)
+    assert (refused(desk, portfolio="side", side=side, kind=OrderKind.LIMIT, limit=Decimal(limit)) is not None) is meets
+
+
 def test_a_target_of_another_portfolio_is_met_too_and_a_stop_is_not() -> None:
     desk = two_portfolios()
     desk.enter("held", 10, "95", target=Decimal("100.50"))
