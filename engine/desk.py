@@ -23,6 +23,7 @@ from engine.want import resolve
 
 LONGEST_COLUMNS = 4 * KEPT_BARS
 TRIMMED_COLUMNS = 2 * KEPT_BARS
+AFTER_ALL_NS = 1 << 62
 NOT_ACTED = StrategyPlace(0)
 UNKNOWN = StrategyState()
 
@@ -109,16 +110,29 @@ class Desk:
 
     def history(self, bar: Bar) -> None:
         """A bar of a tape from before the point at which a run goes on: known, not acted on."""
-        if not self.idle:
-            self._columns.setdefault(bar.instrument_id, Columns()).add(bar)
-
-    def forget(self, instrument_id: str) -> None:
-        """Older bars have become known: start over from them with the next bar."""
         if self.idle:
             return
-        self._columns.pop(instrument_id, None)
+        self._columns.setdefault(bar.instrument_id, Columns()).add(bar)
+        for running in self._running.get(bar.instrument_id, ()):
+            running.begun = False
+
+    def warm(self, instrument_id: str, state: State, market: MarketView) -> None:
+        """Older bars have become known: start over from them, now and not when the next bar is waited for."""
+        if self.idle:
+            return
+        columns = self._columns[instrument_id] = Columns()
+        for bar in market.bars(instrument_id, KEPT_BARS):
+            columns.add(bar)
+        self._resolve(state)
         for running in self._running.get(instrument_id, ()):
             running.begun = False
+            if running.strategy.kind == BASKET:
+                continue
+            known = state.strategies.get(running.settings.name, UNKNOWN)
+            try:
+                self._catch_up(running, [columns.bars], AFTER_ALL_NS, known.places.get(running.place_id, NOT_ACTED))
+            except Exception:  # noqa: BLE001 - the next bar finds it again, and tells
+                running.begun = False
 
     def _columns_with(self, bar: Bar, market: MarketView) -> Columns | None:
         """The instrument's bars up to this one; None where it is not new."""

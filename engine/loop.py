@@ -64,7 +64,7 @@ class Loop:
         """Closed bars of one instrument from before those seen so far, oldest first."""
         self.market.warm(list(bars))
         if bars:
-            self.desk.forget(bars[0].instrument_id)
+            self.desk.warm(bars[0].instrument_id, self.state, self.market)
 
     def _decide(self, at_ns: Nanoseconds, taken: Input) -> Sequence[Effect]:
         try:

@@ -1,0 +1,80 @@
+"""Strategies by the command line, on the program as it is: listed, shown, switched, asked of a replay."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tui.cli import run
+
+CONFIG = """
+[[portfolio]]
+name = "main"
+account = "paper"
+automation = "auto_execute"
+
+[[strategies]]
+name = "trend"
+rule = "ema_cross"
+symbols = ["AAA"]
+params = {fast_bars = 5, slow_bars = 15, warmup_bars = 20}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with a replay of some hundred bars in it."""
+    (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
+    rng, price = random.Random(3), 100.0
+    with (tmp_path / "AAA.csv").open("w", encoding="utf-8") as file:
+        file.write("timestamp,open,high,low,close,volume\n")
+        for at in range(400):
+            opened, price = price, max(20.0, price * (1 + rng.gauss(0, 0.006)))
+            row = f"{opened:.2f},{max(opened, price) + 0.1:.2f},{min(opened, price) - 0.1:.2f},{price:.2f}"
+            file.write(f"{(1_700_000_100 + 300 * at) * 1_000},{row},1000\n")
+    assert run(["--home", str(tmp_path), "replay", "--headless", str(tmp_path / "AAA.csv")]) == 0
+    return tmp_path
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    capsys.readouterr()
+    assert run(list(arguments)) == status
+    captured = capsys.readouterr()
+    return captured.out if not status else captured.err
+
+
+def test_a_replay_trades_and_tells(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    view, = json.loads(told(capsys, "--home", str(home), "strategies", "list", "--json"))
+    assert (view["name"], view["rule"], view["enabled"], view["params"]["fast_bars"]) == ("trend", "ema_cross", True, 5)
+    assert "EMA 5" in view["lines"][0]["want"]
+    assert "trend     ema_cross  main       yes   AAA" in told(capsys, "--home", str(home), "strategies", "list")
+    shown = told(capsys, "--home", str(home), "strategies", "show", "trend")
+    assert "warm-up         20 bars" in shown
+    assert "last want" in shown
+    fills = json.loads(told(capsys, "--home", str(home), "fills", "--json"))
+    assert len(fills) > 4
+    regimes = json.loads(told(capsys, "--home", str(home), "regimes", "--json"))
+    assert regimes[0]["trend"] in ("trend up", "trend down", "range")
+    assert "AAA" in told(capsys, "--home", str(home), "regimes")
+
+
+def test_rules_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = json.loads(told(capsys, "--home", str(tmp_path), "strategies", "rules", "--json"))
+    assert {one["rule"] for one in rules} >= {"dca", "grid", "pairs", "rebalance", "ensemble"}
+    assert "2 together" in told(capsys, "--home", str(tmp_path), "strategies", "rules")
+    assert "Faith, Way of the Turtle" in told(capsys, "--home", str(tmp_path), "strategies", "show", "breakout")
+    shown = json.loads(told(capsys, "--home", str(tmp_path), "strategies", "show", "grid", "--json"))
+    assert shown["params"]["levels"] == {"default": 5, "least": 1, "largest": 50}
+
+
+def test_what_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no strategies" in told(capsys, "--home", str(tmp_path), "strategies", "list")
+    shown = told(capsys, "--home", str(tmp_path), "strategies", "show", "nope", status=2)
+    assert "no such strategy; there is: ema_cross" in shown
+
+
+def test_an_untried_strategy_keeps_the_engine_from_starting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.toml").write_text(CONFIG.replace("ema_cross", "mine").replace("params =", "# params ="), encoding="utf-8")
+    assert "no built-in rule, and there is no" in told(capsys, "--home", str(tmp_path), "run", "--headless", status=2)
+    assert told(capsys, "--home", str(tmp_path), "config", "check", status=2).count("\n") == 1
