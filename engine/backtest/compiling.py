@@ -81,8 +81,9 @@ def _compiled(entry: FunctionType, replaced: tuple[tuple[str, FunctionType], ...
         config.CACHE_DIR = before
 
 
-def interpreted(entry: FunctionType, replaced: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+def interpreted(entry: Callable[..., Any], replaced: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
     """`entry` as it is, with some of the names that it calls replaced."""
+    assert isinstance(entry, FunctionType)
     return FunctionType(entry.__code__, {**entry.__globals__, **replaced}, entry.__name__, entry.__defaults__)
 
 

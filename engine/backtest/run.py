@@ -172,30 +172,47 @@ def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, s
                   or limits.daily_fraction)
     if strategy.kind == BASKET:
         raise ConfigError(f"{strategy.name} trades a basket, which a backtest cannot run yet; replay the files with the engine")
-    total = sum(len(one.bars.closes) for one in series)
-    alone = len(series) == 1
-    joined: list[Any] = list(series[0].bars) if alone else [
+    joined: list[Any] = list(series[0].bars) if len(series) == 1 else [
         numpy.concatenate([one.bars[field] for one in series]) for field in range(len(BarColumns._fields))]
-    function = passes.one_instrument if alone else passes.several_instruments
-    replaced = {"rule": strategy.rule}
+    starts: list[int] = numpy.cumsum([0, *(len(one.bars.closes) for one in series)]).tolist()
+    terms = (friction, limits, braked, params, strategy.memory())
     if strategy.source_hash:
-        work, bars, out = w.tolist(), BarColumns(*(column.tolist() for column in joined)), [[0] * total, [0] * total]
-        entry = interpreted(function, replaced)
+        at_ns, equity = _interpreted_pass(w, joined, starts, terms, strategy)
     else:
-        work, bars, out = w, BarColumns(*joined), [numpy.empty(total, numpy.int64), numpy.empty(0 if alone else total, numpy.int64)]
-        entry = compiled(function, replaced, cache_folder)
+        at_ns, equity = _compiled_pass(w, joined, starts, terms, strategy, cache_folder)
+    return (joined[1] if len(series) == 1 else at_ns), equity
+
+
+def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...], strategy: Strategy,
+                   cache_folder: Path | None) -> tuple[Any, Any]:
+    import numpy
+
+    bars, total = BarColumns(*joined), starts[-1]
+    equity = numpy.empty(total, numpy.int64)
+    if len(starts) == 2:
+        compiled(passes.one_instrument, {"rule": strategy.rule}, cache_folder)(w, bars, *terms, equity)
+        return None, equity
+    at_ns = numpy.empty(total, numpy.int64)
+    entry = compiled(passes.several_instruments, {"rule": strategy.rule}, cache_folder)
+    marked = entry(w, bars, numpy.array(starts), *terms, numpy.zeros(3 * len(starts), numpy.int64), at_ns, equity)
+    return at_ns[:marked], equity[:marked]
+
+
+def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...],
+                      strategy: Strategy) -> tuple[Any, Any]:
+    """The same over plain lists, which the interpreter reads several times as fast as arrays."""
+    import numpy
+
+    bars, total, work = BarColumns(*(column.tolist() for column in joined)), starts[-1], w.tolist()
+    at_ns, equity = [0] * total, [0] * total
     marked = total
-    if alone:
-        entry(work, bars, friction, limits, braked, params, strategy.memory(), out[0])
+    if len(starts) == 2:
+        interpreted(passes.one_instrument, {"rule": strategy.rule})(work, bars, *terms, equity)
     else:
-        starts = numpy.cumsum([0, *(len(one.bars.closes) for one in series)])
-        cursor = numpy.zeros(3 * len(series), numpy.int64)
-        marked = entry(work, bars, starts.tolist() if strategy.source_hash else starts, friction, limits, braked, params,
-                       strategy.memory(), cursor.tolist() if strategy.source_hash else cursor, out[1], out[0])
-    if strategy.source_hash:
-        w[:] = work
-    equity = numpy.asarray(out[0][:marked], numpy.int64)
-    return (joined[1] if alone else numpy.asarray(out[1][:marked], numpy.int64)), equity
+        entry = interpreted(passes.several_instruments, {"rule": strategy.rule})
+        marked = entry(work, bars, starts, *terms, [0] * (3 * len(starts)), at_ns, equity)
+    w[:] = work
+    return numpy.array(at_ns[:marked], numpy.int64), numpy.array(equity[:marked], numpy.int64)
 
 
 def _result(w: Any, series: tuple[Series, ...], strategy: Strategy, setup: Setup, total: int, equity_at_ns: Any,

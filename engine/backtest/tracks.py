@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
 
 def track_of(result: BacktestResult, series: Sequence[Series], name: str = "") -> Track:
-    """The equity of every close with what was held then, the round trips and the fills. What a fill cost against the price it was
-    decided at is not known of a backtest, whose slippage is in its prices."""
-    import numpy
+    """The equity of every close with what was held then, the round trips and the fills. What a fill cost against the price it
+    was decided at is not known of a backtest, whose slippage is in its prices."""
 
     first = result.instruments[0]
     by_id = {one.instrument_id: one for one in result.instruments}
-    curve = EquityCurve(result.equity_at_ns.tolist(), result.equity_minor.tolist(), numpy.zeros(len(result.equity_minor)).tolist(),
+    curve = EquityCurve(result.equity_at_ns.tolist(), result.equity_minor.tolist(), [0] * len(result.equity_minor),
                         gross_minor(result, series).tolist())
     return Track(name or result.strategy, first.quote_currency, first.minor_exponent, curve,
                  [trip_record(trip, by_id[trip.instrument_id]) for trip in result.round_trips()],
@@ -42,7 +41,8 @@ def gross_minor(result: BacktestResult, series: Sequence[Series]) -> "NDArray[in
         at = numpy.searchsorted(one.bars.closes_ns, result.equity_at_ns, side="right") - 1
         total += numpy.where(at >= 0, worth[numpy.maximum(at, 0)], 0.0)
         first_place += count
-    return numpy.rint(total).astype(numpy.int64)
+    rounded: NDArray[int64] = numpy.rint(total).astype(numpy.int64)
+    return rounded
 
 
 def _fill_record(strategy: str, fill: TestedFill, instrument: Instrument) -> FillRecord:

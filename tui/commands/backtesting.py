@@ -11,7 +11,7 @@ import msgspec
 from engine.errors import UsageError
 from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
 from tui.commands.parsing import positive
-from tui.formats import money, number, percent
+from tui.formats import money, percent
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _show(view: BacktestView, report: "PerformanceView") -> None:
     decimals = report.money_decimals
     print_facts([
         ("strategy", f"{view.strategy} {' '.join(f'{name}={value}' for name, value in view.params.items())}".strip()),
-        ("instruments", ", ".join(view.symbols)), ("bars", number(view.bars, 0)),
+        ("instruments", ", ".join(view.symbols)), ("bars", f"{view.bars:,}"),
         ("equity", f"{money(view.cash, decimals)} to {money(view.final_equity, decimals)} {view.currency}"),
         ("return", percent(view.return_percent, signed=True)),
         ("buy and hold", percent(view.hold_return_percent, signed=True)),

@@ -20,8 +20,7 @@ Slippage = Annotated[int, typer.Option("--slippage-bps", min=0, max=5_000, help=
 Share = Annotated[float, typer.Option("--volume-percent", min=0.01, max=100.0, help="The part of a bar's volume that may be had.")]
 OnBad = Annotated[str, typer.Option("--on-bad", help="refuse or skip rows that cannot be meant.")]
 Symbol = Annotated[str | None, typer.Option("--symbol", help="The instrument of a single file.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Write report.html, round_trips.csv, fills.csv, "
-                                                                        "equity.csv and result.json there.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Write the report, tables and result there.")]
 
 
 def backtest(context: typer.Context, files: Files, strategy: Rule = "ema_cross", params: Params = None,
@@ -31,8 +30,8 @@ def backtest(context: typer.Context, files: Files, strategy: Rule = "ema_cross",
     """Run a strategy over recorded bars by the engine's own rules, compiled: fills, round trips, equity, a whole report."""
     from tui.commands import backtesting
 
-    wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps, spread_bps,
-                            slippage_bps, volume_percent, on_bad, symbol)
+    wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
+                            spread_bps, slippage_bps, volume_percent, on_bad, symbol)
     leave(backtesting.backtest_files(home_of(context), wish, out, as_json=as_json))
 
 
@@ -43,8 +42,8 @@ def parity(context: typer.Context, files: Files, strategy: Rule = "ema_cross", p
     """Run the compiled backtest and the engine itself over the same bars, and name the first fill in which they differ."""
     from tui.commands import backtesting
 
-    wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps, spread_bps,
-                            slippage_bps, volume_percent, on_bad, symbol)
+    wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
+                            spread_bps, slippage_bps, volume_percent, on_bad, symbol)
     leave(backtesting.parity_of_files(home_of(context), wish, as_json=as_json))
 
 
