@@ -5,15 +5,14 @@ from typing import Any
 
 import msgspec
 
-from engine import apply_alerts, apply_parents, apply_risk, apply_schedule, apply_strategies, apply_targets
+from engine import apply_alerts, apply_orders, apply_parents, apply_risk, apply_schedule, apply_strategies, apply_targets
 from engine import orders as order_facts
+from engine.apply_orders import order_changes
 from engine.events import (
     AccountOpened,
     AlertAcknowledged,
     AlertRaised,
     Armed,
-    CancelRequested,
-    CancelSettled,
     CashAdjusted,
     CommandDone,
     ConnectivityChanged,
@@ -23,21 +22,12 @@ from engine.events import (
     Event,
     ExitRetried,
     ExitWanted,
-    ExternalOrderSeen,
     FlattenFinished,
     FlattenProgressed,
     FlattenStarted,
     InstrumentListed,
     LevelTouched,
-    OrderAcked,
-    OrderClosed,
-    OrderDenied,
     OrderFilled,
-    OrderIntended,
-    OrderMissed,
-    OrderResent,
-    OrderSettled,
-    OrderUnanswered,
     PlanSet,
     PositionAdjusted,
     ProposalRaised,
@@ -56,7 +46,6 @@ from engine.positions import Position, cash_delta_minor, fold_fill, position_key
 from engine.service import ProposalStatus, StopHome
 from engine.state import (
     KEPT_ALERTS,
-    KEPT_CLOSED_ORDERS,
     KEPT_COMMANDS,
     KEPT_FILL_DAYS,
     KEPT_FILLS,
@@ -75,7 +64,6 @@ from engine.state import (
     newest,
 )
 from engine.units import seconds_to_ns
-from engine.valuation import worst_entry_ticks
 from engine.watch import Watch, watch_of
 
 replace = msgspec.structs.replace
@@ -161,94 +149,6 @@ def _account_changes(state: State, account: str, **fields: Any) -> Changes:
     return {"accounts": {**state.accounts, account: replace(known, **fields)}} if known else {}
 
 
-# ---- orders ------------------------------------------------------------------------------------------------------------
-
-
-def _order_intended(state: State, event: OrderIntended, recorded: Recorded) -> Changes:
-    order = order_facts.with_sent(Order(intent=event.intent, intended_at_ns=recorded.at_ns), recorded.at_ns)
-    changes: Changes = {"orders": {**state.orders, order.client_order_id: order}}
-    if event.intent.purpose is Purpose.ENTRY:
-        known = state.portfolios[event.intent.portfolio]
-        entry = worst_entry_ticks(event.intent, event.intent.decision_ticks)
-        notional = state.instruments[event.intent.instrument_id].notional_minor(entry, event.intent.order_lots)
-        changes["portfolios"] = {**state.portfolios, event.intent.portfolio: replace(
-            known, day_entry_count=known.day_entry_count + 1,
-            day_entry_notional_minor=known.day_entry_notional_minor + notional)}
-    return changes
-
-
-def _order_changes(state: State, client_order_id: str, change: Callable[[Order], Order]) -> Changes:
-    """The order moved between `orders` and `closed` as its facts say; an unknown id changes nothing."""
-    order = state.order(client_order_id)
-    if order is None:
-        return {}
-    after = change(order)
-    changes: Changes = {}
-    if after.closed:
-        if client_order_id in state.orders:
-            changes["orders"] = {key: kept for key, kept in state.orders.items() if key != client_order_id}
-        changes["closed"] = newest({**state.closed, client_order_id: after}, KEPT_CLOSED_ORDERS)
-        if client_order_id in state.misses:
-            changes["misses"] = {key: count for key, count in state.misses.items() if key != client_order_id}
-        return changes
-    changes["orders"] = {**state.orders, client_order_id: after}
-    if client_order_id in state.closed:
-        changes["closed"] = {key: kept for key, kept in state.closed.items() if key != client_order_id}
-    return changes
-
-
-def _order_resent(state: State, event: OrderResent, recorded: Recorded) -> Changes:
-    return _order_changes(state, event.client_order_id,
-                          lambda order: replace(order, sent_at_ns=recorded.at_ns, send_unanswered=False))
-
-
-def _order_denied(state: State, event: OrderDenied, _: Recorded) -> Changes:
-    return _order_changes(state, event.client_order_id, lambda order: order_facts.with_denied(order, event.reason))
-
-
-def _order_unanswered(state: State, event: OrderUnanswered, _: Recorded) -> Changes:
-    return _order_changes(state, event.client_order_id, order_facts.with_unanswered)
-
-
-def _order_acked(state: State, event: OrderAcked, _: Recorded) -> Changes:
-    changes = _order_changes(state, event.client_order_id,
-                             lambda order: order_facts.with_ack(order, event.venue_order_id))
-    if event.client_order_id in state.misses:
-        changes["misses"] = {key: count for key, count in state.misses.items() if key != event.client_order_id}
-    return changes
-
-
-def _cancel_requested(state: State, event: CancelRequested, recorded: Recorded) -> Changes:
-    return _order_changes(state, event.client_order_id, lambda order: order_facts.with_cancel_request(
-        order, event.request_id, recorded.at_ns))
-
-
-def _cancel_settled(state: State, event: CancelSettled, _: Recorded) -> Changes:
-    return _order_changes(state, event.client_order_id,
-                          lambda order: order_facts.with_cancel_answer(order, event.request_id))
-
-
-def _order_closed(state: State, event: OrderClosed, recorded: Recorded) -> Changes:
-    return _order_changes(state, event.client_order_id, lambda order: order_facts.with_closed(
-        order, event.closed_as, event.reason, recorded.at_ns))
-
-
-def _order_settled(state: State, event: OrderSettled, recorded: Recorded) -> Changes:
-    reason = f"settled as {'filled' if event.filled else 'canceled'} by {event.by}: {event.reason}"
-    return _order_changes(state, event.client_order_id, lambda order: order_facts.with_settled(
-        order, filled=event.filled, reason=reason, at_ns=recorded.at_ns))
-
-
-def _order_missed(state: State, event: OrderMissed, _: Recorded) -> Changes:
-    return {"misses": {**state.misses, event.client_order_id: state.misses.get(event.client_order_id, 0) + 1}}
-
-
-def _external_order_seen(state: State, event: ExternalOrderSeen, recorded: Recorded) -> Changes:
-    order = Order(intent=event.intent, intended_at_ns=recorded.at_ns, sent_at_ns=recorded.at_ns, acked=True,
-                  venue_order_id=event.venue_order_id, external=True)
-    return {"orders": {**state.orders, order.client_order_id: order}}
-
-
 # ---- fills and positions -----------------------------------------------------------------------------------------------
 
 
@@ -260,7 +160,7 @@ def _order_filled(state: State, event: OrderFilled, _: Recorded) -> Changes:
     counted = order_facts.added_by(order, fill) if order else fill
     changes: Changes = {"fills_seen": _seen(state, fill)}
     if order is not None:
-        changes |= _order_changes(state, fill.client_order_id, lambda known: order_facts.with_fill(known, fill))
+        changes |= order_changes(state, fill.client_order_id, lambda known: order_facts.with_fill(known, fill))
     if counted is None:
         return changes
     purpose = order.intent.purpose if order else Purpose.ENTRY
@@ -507,10 +407,7 @@ def _of_parents(fold: apply_parents.Fold) -> Callable[[State, Any, Recorded], Ch
 
 _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     SessionStarted: _session_started, InstrumentListed: _instrument_listed, ConnectivityChanged: _connectivity_changed,
-    OrderIntended: _order_intended, OrderResent: _order_resent, OrderDenied: _order_denied,
-    OrderUnanswered: _order_unanswered, OrderAcked: _order_acked, OrderFilled: _order_filled,
-    OrderSettled: _order_settled, CancelRequested: _cancel_requested, CancelSettled: _cancel_settled, OrderClosed: _order_closed,
-    OrderMissed: _order_missed, ExternalOrderSeen: _external_order_seen, PlanSet: _plan_set, StopMoved: _stop_moved,
+    OrderFilled: _order_filled, PlanSet: _plan_set, StopMoved: _stop_moved,
     LevelTouched: _level_touched, ExitWanted: _exit_wanted, ExitRetried: _exit_retried,
     ProtectionChanged: _protection_changed, PositionAdjusted: _position_adjusted, CashAdjusted: _cash_adjusted,
     DriftSeen: _drift_seen, DriftCleared: _drift_cleared, Reconciled: _reconciled,
@@ -520,5 +417,6 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     Armed: _armed, Disarmed: _disarmed, AccountOpened: _account_opened,
     **{kind: _of_schedule(fold) for kind, fold in apply_schedule.FOLDS.items()},
     **{kind: _of_parents(fold) for kind, fold in apply_parents.FOLDS.items()},
-    **apply_alerts.HANDLERS, **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS,
+    **apply_orders.HANDLERS, **apply_alerts.HANDLERS,
+    **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS,
 }

@@ -5,16 +5,9 @@ from typing import Any
 
 import msgspec
 
+from engine.alert_events import AlertRuleFired, AlertRuleNoted, AlertRuleRemoved, AlertRuleSet, AlertRuleSwitched
 from engine.alert_rules import AlertRuleState
-from engine.events import (
-    AlertRuleFired,
-    AlertRuleNoted,
-    AlertRuleRemoved,
-    AlertRuleSet,
-    AlertRuleSwitched,
-    Event,
-    Recorded,
-)
+from engine.events import Event, Recorded
 from engine.state import Changes, State
 
 replace = msgspec.structs.replace

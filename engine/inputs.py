@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.alert_rules import AlertRule
+from engine.alert_commands import EnableAlertRule as EnableAlertRule  # noqa: PLC0414 - commands like the others
+from engine.alert_commands import ReadAlertRule as ReadAlertRule  # noqa: PLC0414
+from engine.alert_commands import RemoveAlertRule as RemoveAlertRule  # noqa: PLC0414
+from engine.alert_commands import SetAlertRule as SetAlertRule  # noqa: PLC0414
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
 from engine.parents import OverTime
@@ -360,37 +363,6 @@ class Flatten(msgspec.Struct, frozen=True, tag=True):
 class AcknowledgeAlert(msgspec.Struct, frozen=True, tag=True):
     command_id: str
     alert_id: str
-    by: str = "user"
-
-
-class SetAlertRule(msgspec.Struct, frozen=True, tag=True):
-    """Watch for a condition; a rule of the same id is replaced, and starts anew."""
-
-    command_id: str
-    rule: AlertRule
-    by: str = "user"
-
-
-class RemoveAlertRule(msgspec.Struct, frozen=True, tag=True):
-    command_id: str
-    rule_id: str
-    by: str = "user"
-
-
-class EnableAlertRule(msgspec.Struct, frozen=True, tag=True):
-    """Let a rule watch again, as if it had just been set; or, with `enabled` false, stop it without losing it."""
-
-    command_id: str
-    rule_id: str
-    enabled: bool = True
-    by: str = "user"
-
-
-class ReadAlertRule(msgspec.Struct, frozen=True, tag=True):
-    """What a rule would read now; nothing is recorded, nothing fires."""
-
-    command_id: str
-    rule: AlertRule
     by: str = "user"
 
 

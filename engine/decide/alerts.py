@@ -11,21 +11,14 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.alert_bands import asking
+from engine.alert_events import AlertRuleFired, AlertRuleNoted, AlertRuleRemoved, AlertRuleSet, AlertRuleSwitched
 from engine.alert_rules import MOST_RULES, AlertRule, AlertRuleState, NotifyAction, problem_of
 from engine.alert_text import actions_text, condition_text
 from engine.alert_values import Facts
 from engine.alerts import bands_of, is_over, judge, reading_text, readings, waits_for_venue
 from engine.decide.alert_actions import perform
 from engine.effects import Answer, Notify
-from engine.events import (
-    AlertRaised,
-    AlertRuleFired,
-    AlertRuleNoted,
-    AlertRuleRemoved,
-    AlertRuleSet,
-    AlertRuleSwitched,
-    CommandDone,
-)
+from engine.events import AlertRaised, CommandDone
 from engine.inputs import Bar, EnableAlertRule, Quote, ReadAlertRule, RemoveAlertRule, SetAlertRule
 from engine.market import MarketView
 from engine.service import AlertLevel, Receipt, Refusal

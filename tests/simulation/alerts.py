@@ -2,9 +2,10 @@
 
 from random import Random
 
+from engine.alert_events import AlertRuleFired, AlertRuleSet
 from engine.alert_language import parse_actions, parse_condition
 from engine.alert_rules import AlertRule
-from engine.events import AlertRuleFired, AlertRuleSet, decode
+from engine.events import decode
 from engine.inputs import Command, EnableAlertRule, RemoveAlertRule, SetAlertRule
 from engine.instruments import Instrument
 from engine.ports import JournalRow

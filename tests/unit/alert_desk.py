@@ -2,12 +2,10 @@
 
 from typing import Any
 
+from engine.alert_events import AlertRuleFired
 from engine.alert_language import parse_actions, parse_condition
 from engine.alert_rules import AlertRule
 from engine.apply import apply
-from engine.events import (
-    AlertRuleFired,
-)
 from engine.inputs import (
     SetAlertRule,
 )

@@ -4,15 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.events import (
-    AlertRaised,
-    AlertRuleFired,
-    OrderIntended,
-    PlanSet,
-    ProposalRaised,
-    TradingStateChanged,
-    WantRefused,
-)
+from engine.alert_events import AlertRuleFired
+from engine.events import AlertRaised, OrderIntended, PlanSet, ProposalRaised, TradingStateChanged, WantRefused
 from engine.inputs import (
     AutomationLevel,
     ConnectionChanged,

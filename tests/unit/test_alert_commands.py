@@ -6,13 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.alert_events import AlertRuleFired, AlertRuleNoted, AlertRuleSwitched
 from engine.alert_language import parse_condition
 from engine.alert_rules import AlertRule, AllOf, AnyOf, Term
-from engine.events import (
-    AlertRuleFired,
-    AlertRuleNoted,
-    AlertRuleSwitched,
-)
 from engine.inputs import (
     EnableAlertRule,
     ReadAlertRule,

@@ -2,11 +2,9 @@
 
 
 
+from engine.alert_events import AlertRuleFired
 from engine.effects import Notify
-from engine.events import (
-    AlertRaised,
-    AlertRuleFired,
-)
+from engine.events import AlertRaised
 from engine.inputs import (
     EnableAlertRule,
 )

@@ -10,10 +10,11 @@ import pytest
 
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
+from engine.alert_events import AlertRuleFired
 from engine.alert_language import parse_actions, parse_condition
 from engine.alert_rules import AlertRule
 from engine.clocks import VirtualClock
-from engine.events import AlertRuleFired, OrderIntended, decode
+from engine.events import OrderIntended, decode
 from engine.inputs import AutomationLevel, Bar, Command, Limits, MarketItem, PlaceOrder, Quote, SetAlertRule
 from engine.instruments import Instrument
 from engine.orders import Purpose, Side
