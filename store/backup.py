@@ -15,6 +15,7 @@ from store.home import Home, open_home
 from store.migrations import header_version, require_known
 from store.verify import VerifyReport, verify
 
+STRATEGIES = "strategies"
 SCHEDULED = "scheduled"
 BACKUP_NAME = re.compile(r"quarterdeck-\d{8}T\d{6}Z")
 
@@ -37,7 +38,7 @@ class RestoreReport(NamedTuple):
 
 
 def backup(home: Home, target: Path, at_ns: int) -> BackupReport:
-    """Copy a home's databases and configuration into a new folder under `target`, also while an engine runs.
+    """Copy a home's databases, configuration and strategies into a new folder under `target`, also while an engine runs.
 
     The folder bears the time `at_ns` and gets its name only once the copy was read back. Raises `StoreError` where
     something cannot be written or the copied journal is damaged; then no backup bears the name.
@@ -113,10 +114,27 @@ def _copy_home(home: Home, target: Path) -> tuple[str, ...]:
     if home.config.is_file():
         shutil.copy2(home.config, target / home.config.name)
         files.append(home.config.name)
+    files += _copy_strategies(home, target)
     for name in files:
         _sync(target / name)
     _sync(target)
     return tuple(files)
+
+
+def _copy_strategies(home: Home, target: Path) -> list[str]:
+    """The strategies of the home's own: without them the configuration that names them would not start."""
+    files: list[str] = []
+    for path in _strategies(home):
+        name = path.relative_to(home.path)
+        (target / name.parent).mkdir(mode=0o700, exist_ok=True)
+        shutil.copy2(path, target / name)
+        files.append(str(name))
+    return files
+
+
+def _strategies(home: Home) -> list[Path]:
+    folder = home.path / STRATEGIES
+    return [*sorted(folder.glob("*.py")), *folder.glob("tried.json")]
 
 
 def _copy_database(source: Path, target: Path) -> None:
@@ -135,7 +153,7 @@ def _lasting(home: Home) -> list[Path]:
     """Every file whose content a restore replaces, the databases' logs and the snapshots included."""
     databases = [database.with_name(database.name + suffix) for database in (home.journal, home.paper)
                  for suffix in ("", "-wal", "-shm")]
-    return [*databases, home.config, *sorted(home.snapshots.glob("*.snapshot"))]
+    return [*databases, home.config, *_strategies(home), *sorted(home.snapshots.glob("*.snapshot"))]
 
 
 def _move_aside(home: Home, taken: list[Path]) -> Path | None:

@@ -57,6 +57,22 @@ def test_a_backup_beside_a_running_engine_comes_back_whole(tmp_path: Path) -> No
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "other").glob("*.db")} == {0o600}
 
 
+def test_strategies_of_the_home_go_along(tmp_path: Path) -> None:
+    home, journal = make_home(tmp_path / "home")
+    journal.close()
+    folder = home.path / "strategies"
+    folder.mkdir()
+    (folder / "mine.py").write_text("one")
+    (folder / "tried.json").write_text("{}")
+    report = backup(home, tmp_path / "backups", AT_NS)
+    assert report.files[-2:] == ("strategies/mine.py", "strategies/tried.json")
+    (folder / "mine.py").write_text("two")
+    restored = restore(report.folder, home.path, replace=True)
+    assert (folder / "mine.py").read_text() == "one"
+    assert restored.moved_aside is not None
+    assert (restored.moved_aside / "mine.py").read_text() == "two"
+
+
 def test_a_restored_journal_has_a_new_name_and_goes_on(tmp_path: Path) -> None:
     home, journal = make_home(tmp_path / "home")
     journal.close()
