@@ -5,7 +5,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from brokers.calendars import library
-from engine.instruments import ALWAYS_OPEN as ALWAYS
+from engine.instruments import ALWAYS_OPEN
 from engine.trading_hours import NS_PER_DAY as NS_PER_DAY  # noqa: PLC0414 - offered beside the sessions it measures
 from engine.trading_hours import SessionBounds, day_of_utc
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -17,12 +17,12 @@ EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 def known_session(session: str) -> bool:
     """Whether the hours of `session` are known here."""
     exchange = SAME_HOURS.get(session, session)
-    return session == ALWAYS or exchange in library.TABLED or library.is_known(exchange)
+    return session == ALWAYS_OPEN or exchange in library.TABLED or library.is_known(exchange)
 
 
 def session_bounds(session: str, at_ns: Nanoseconds) -> SessionBounds:
     """The session that holds `at_ns`, or else the next one; a market that never closes counts days of UTC."""
-    if session == ALWAYS:
+    if session == ALWAYS_OPEN:
         return day_of_utc(at_ns)
     day = at_ns // NS_PER_DAY - 1
     while True:
@@ -34,7 +34,7 @@ def session_bounds(session: str, at_ns: Nanoseconds) -> SessionBounds:
 
 def is_open(session: str, at_ns: Nanoseconds) -> bool:
     """Whether the market trades at `at_ns`."""
-    return session == ALWAYS or session_bounds(session, at_ns).open_ns <= at_ns
+    return session == ALWAYS_OPEN or session_bounds(session, at_ns).open_ns <= at_ns
 
 
 @lru_cache(maxsize=8192)

@@ -25,13 +25,15 @@ from engine.valuation import (
 )
 
 ALONE = ""
+OVER_TIME = "over time"
 
 
 class HeatLine(NamedTuple):
     """One open risk: a position down to its stop, or a working entry down to the stop that it would start with.
 
     `risk_minor` is `distance_minor` (to the stop; all of it where there is none) plus `gap_minor` (the allowance for a fill
-    beyond the stop) plus `fee_minor` (of leaving). `client_order_id` is empty for a position.
+    beyond the stop) plus `fee_minor` (of leaving). `client_order_id` is empty for a position; `status` is that of the order, or
+    says that it is a position, or what an order over time has still to send.
     """
 
     portfolio: str
@@ -63,7 +65,7 @@ def bucket_of(settings: Settings, instrument: Instrument) -> str:
 def heat_lines(state: State, market: MarketView, portfolio: str) -> list[HeatLine]:
     """Every open risk of a portfolio; their sum is its heat."""
     lines = [_position_line(state, market, position) for position in portfolio_positions(state, portfolio)]
-    return lines + [_order_line(state, market, order) for order in entry_orders(state, portfolio)]
+    return lines + [_order_line(state, market, order) for order in entry_orders(state, portfolio) if order.leaves_lots]
 
 
 def _position_line(state: State, market: MarketView, position: Position) -> HeatLine:
@@ -74,8 +76,9 @@ def _position_line(state: State, market: MarketView, position: Position) -> Heat
 
 def _order_line(state: State, market: MarketView, order: Order) -> HeatLine:
     entry = reference_ticks(market, order)
+    status = OVER_TIME if order.client_order_id in state.parents else order.status
     return _line(state, order.intent.instrument_id, HeatLine(
-        order.intent.portfolio, order.intent.instrument_id, order.client_order_id, order.status, order.intent.side.sign,
+        order.intent.portfolio, order.intent.instrument_id, order.client_order_id, status, order.intent.side.sign,
         order.leaves_lots, entry, entry_stop_ticks(state, order.intent, entry), entry_risk_minor(state, market, order),
         0, 0, 0, ""))
 

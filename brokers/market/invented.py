@@ -18,10 +18,10 @@ from brokers.market.walk import (
     StretchCache,
     noise,
 )
-from brokers.sessions import ALWAYS, NS_PER_DAY, bounds_of_day, session_bounds
+from brokers.sessions import NS_PER_DAY, bounds_of_day, session_bounds
 from engine.errors import InstrumentError
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
-from engine.instruments import Instrument
+from engine.instruments import ALWAYS_OPEN, Instrument
 from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
 
 MINUTE_NS = 60 * NS_PER_SECOND
@@ -44,8 +44,8 @@ class SimulatedMarket:
         self._walks: dict[str, DailyWalk] = {}
         for listed in instruments:
             instrument = listed.instrument
-            if always_open and instrument.session != ALWAYS:
-                instrument = msgspec.structs.replace(instrument, session=ALWAYS)
+            if always_open and instrument.session != ALWAYS_OPEN:
+                instrument = msgspec.structs.replace(instrument, session=ALWAYS_OPEN)
             self._listed[instrument.instrument_id] = listed._replace(instrument=instrument)
             self._walks[instrument.instrument_id] = DailyWalk(
                 f"{seed}|{instrument.symbol}", f"{seed}|{instrument.asset_class}", listed.daily_volatility,
@@ -163,7 +163,7 @@ class SimulatedMarket:
     @staticmethod
     def _last_close(session: str, before_ns: Nanoseconds, length_ns: Nanoseconds) -> Nanoseconds:
         """The end of the last bar that could hold trading before `before_ns`."""
-        if session == ALWAYS:
+        if session == ALWAYS_OPEN:
             return before_ns - length_ns
         day = (before_ns - length_ns) // NS_PER_DAY
         while (bounds := bounds_of_day(session, day)) is None or bounds.open_ns >= before_ns - length_ns:
@@ -203,7 +203,7 @@ class SimulatedMarket:
         today = walk.day(day)
         variance = today.volatility ** 2
         key = f"{self.seed}|{instrument.symbol}|{day}"
-        if instrument.session == ALWAYS:
+        if instrument.session == ALWAYS_OPEN:
             weekend = WEEKEND_VOLATILITY if (day + 3) % 7 >= 5 else 1.0
             variance *= weekend ** 2
             return Bridge(key, open_ns, close_ns, (today.before, today.after), variance, opens_wild=False)
@@ -220,7 +220,7 @@ class SimulatedMarket:
         index = min(NODES - 1, int(bridge.place(at_ns) * NODES))
         usual = listed.daily_volatility ** 2 / NODES
         wild = math.sqrt(bridge.variances[index] / usual)
-        opening = 3.0 * math.exp((bridge.start_ns - at_ns) / OPENING_NS) if listed.instrument.session != ALWAYS else 0.0
+        opening = 3.0 * math.exp((bridge.start_ns - at_ns) / OPENING_NS) if listed.instrument.session != ALWAYS_OPEN else 0.0
         return listed.spread_bps * (0.6 + 0.6 * wild + opening)
 
     @staticmethod

@@ -10,8 +10,9 @@ from brokers.paper.matching import (
     trail_level,
 )
 from brokers.paper.records import NS_PER_MS, Mark, VenueOrder
-from brokers.sessions import ALWAYS, is_open, session_bounds
+from brokers.sessions import is_open, session_bounds
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
+from engine.instruments import ALWAYS_OPEN
 from engine.kernel.fills import limit_in_bar, stop_limit_in_bar, with_slippage
 from engine.orders import ClosedAs, OrderKind, TimeInForce
 from engine.units import Lots, Nanoseconds, Ticks
@@ -137,7 +138,7 @@ class Auction:
         if mark is None or not mark.tradable:
             return None
         session = self._ledger.instruments[instrument_id].session
-        if session != ALWAYS:
+        if session != ALWAYS_OPEN:
             open_ns = session_bounds(session, at_ns).open_ns
             if at_ns < open_ns or mark.at_ns < open_ns:
                 return None

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.heat import heat_lines
 from engine.inputs import AutomationLevel, Bar, CancelOrder, Limits, SetTradingState, TradingState
 from engine.orders import OrderKind, Purpose, Side
 from engine.parent_events import ParentEnded, ParentSliced
@@ -49,6 +50,22 @@ def settle(desk: Desk, *, fill: bool = True) -> None:
 
 def parent_of(desk: Desk) -> Parent:
     return next(iter(desk.state.parents.values()))
+
+
+# ---- in the heat ---------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_still_to_be_sent_is_a_line_of_its_own_until_nothing_is() -> None:
+    desk = desk_of()
+    begin(desk)
+    run(desk, 60)
+    lines = heat_lines(desk.state, desk.market, "main")
+    assert {line.status for line in lines} == {"position", "over time"}
+    assert sum(line.lots for line in lines) == 100
+    assert sum(line.risk_minor for line in lines) == heat_minor(desk.state, desk.market, "main")
+    while not desk.state.parents or parent_of(desk).unsent_lots(0):
+        run(desk, 30)
+    assert [line.status for line in heat_lines(desk.state, desk.market, "main")] == ["position"], "no line of nothing"
 
 
 # ---- the plan ---------------------------------------------------------------------------------------------------------------
@@ -190,7 +207,7 @@ def test_what_could_not_be_sent_in_time_is_told() -> None:
     desk.beat(601)
     ended = desk.of(ParentEnded)
     assert [one.outcome for one in ended] == ["its time is over"]
-    assert "BUY 5 of 100 COIN" in [alert.text for alert in desk.state.alerts.values() if alert.code == "over-time"][0]
+    assert "BUY 5 of 100 COIN" in next(alert.text for alert in desk.state.alerts.values() if alert.code == "over-time")
 
 
 def test_it_stays_within_its_share_of_the_volume() -> None:
@@ -222,7 +239,8 @@ def test_a_position_is_left_in_slices_and_never_turned() -> None:
 
 @pytest.mark.parametrize(("over", "check"), [
     (OverTime(30), "over"), (OverTime(8 * 86_400), "over"), (OverTime(600, Style.VWAP), "volume"),
-    (OverTime(600, participation_percent=Decimal(0)), "participation"), (OverTime(600, participation_percent=Decimal(5)), "volume"),
+    (OverTime(600, participation_percent=Decimal(0)), "participation"),
+    (OverTime(600, participation_percent=Decimal(5)), "volume"),
 ])
 def test_what_cannot_be_meant_is_refused_by_name(over: OverTime, check: str) -> None:
     receipt: Receipt = desk_of().do(bought("p", 100, over=over))

@@ -161,7 +161,8 @@ def desk(moves: dict[str, list[float]] | None = None, **limits: Any) -> Desk:
 @pytest.mark.parametrize(("limit", "check"), [
     ("max_value_at_risk_fraction", "value at risk"), ("max_expected_shortfall_fraction", "expected shortfall")])
 def test_a_limit_refuses_a_quantity_and_cuts_a_size(limit: str, check: str) -> None:
-    made = desk(**{limit: 0.01})
+    limits: dict[str, Any] = {limit: 0.01}
+    made = desk(**limits)
     refused = made.do(bought("a", 900, "90")).refusal
     assert refused is not None
     assert (refused.check, refused.limit) == (check, "1.00%")

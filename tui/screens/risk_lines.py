@@ -109,7 +109,8 @@ def _correlation(view: RiskView) -> str:
 
 
 def _risk_line(line: HeatView, limit: float) -> Line:
-    what = f"{plain(line.symbol)} {line.side.lower()}{'' if line.status == 'position' else ', entry'}"
+    state = {"position": "", "over time": ", over time"}.get(line.status, ", entry")
+    what = f"{plain(line.symbol)} {line.side.lower()}{state}"
     stop = f"stop {number(line.stop)}" if line.stop is not None else "NO STOP"
     return [(_name(what), ""), (bar(line.risk_percent / limit), tone_of(line.risk_percent / limit)),
             (f" {percent(line.risk_percent):>7}  ", ""), (stop, "muted" if line.stop is not None else "crit")]
