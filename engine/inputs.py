@@ -10,6 +10,9 @@ from engine.alert_commands import EnableAlertRule as EnableAlertRule  # noqa: PL
 from engine.alert_commands import ReadAlertRule as ReadAlertRule  # noqa: PLC0414
 from engine.alert_commands import RemoveAlertRule as RemoveAlertRule  # noqa: PLC0414
 from engine.alert_commands import SetAlertRule as SetAlertRule  # noqa: PLC0414
+from engine.candidates import DemoteCandidate as DemoteCandidate  # noqa: PLC0414
+from engine.candidates import PromoteCandidate as PromoteCandidate  # noqa: PLC0414
+from engine.candidates import RecordEvidence as RecordEvidence  # noqa: PLC0414
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
 from engine.parents import OverTime
@@ -414,13 +417,18 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
                 | SetLimit | AcknowledgeAlert | SettleOrder | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
                 | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | RunJob | PauseJob
-                | EnableStrategy | Rebalance)
+                | EnableStrategy | Rebalance | RecordEvidence | PromoteCandidate | DemoteCandidate)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
 
 
 class VenueCapabilities(msgspec.Struct, frozen=True):
-    """What a venue does natively; what it does not, the engine does itself."""
+    """What a venue does natively; what it does not, the engine does itself.
+
+    With `children_wait` the exits of a bracket go to work only once its entry has filled in full: until then they cover nothing,
+    and no other exit may stand beside them. Such a venue takes brackets with market and limit entries that are good till
+    cancelled, and whatever ends one order of a bracket or a pair ends the others too.
+    """
 
     stop: bool = True
     bracket: bool = False
@@ -428,6 +436,7 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
     reduce_only: bool = False
     trailing: bool = False
     idempotent_ids: bool = True
+    children_wait: bool = False
 
 
 class StrategyActed(msgspec.Struct, frozen=True, tag=True):

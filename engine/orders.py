@@ -82,7 +82,8 @@ class OrderIntent(msgspec.Struct, frozen=True, omit_defaults=True):
     """What we mean to send: complete, immutable, known before the venue hears of it.
 
     Tick fields are 0 where they do not apply. `parent_id` names the entry whose fills activate this order at a venue
-    with native brackets; orders that share an `oco_group` reduce each other. `plan` is the exit plan that the position
+    with native brackets; orders that share an `oco_group` reduce each other. Exits that go out in one request are named after
+    it (`twin_ids`). `plan` is the exit plan that the position
     gets with the entry's first fill; `decision_ticks` is the price seen when the order was decided. `approved_by` is who
     approved what another had proposed, `slice_of` the order over time that this one is a part of.
     """
@@ -109,6 +110,22 @@ class OrderIntent(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     approved_by: str = ""
     slice_of: str = ""
+
+
+STOP_SUFFIX = "-s"
+TARGET_SUFFIX = "-t"
+
+
+def twin_ids(intent: OrderIntent) -> tuple[str, ...]:
+    """The ids that the other exit of the same request may have: a bracket's are named `ENTRY-s` and `ENTRY-t`, a pair's
+    `TARGET` and `TARGET-s`. So each names the order that it came with, for venues that know only that one by our id."""
+    client_order_id = intent.client_order_id
+    if intent.purpose is Purpose.STOP and client_order_id.endswith(STOP_SUFFIX):
+        base = client_order_id.removesuffix(STOP_SUFFIX)
+        return base + TARGET_SUFFIX, base
+    if intent.purpose is Purpose.TARGET:
+        return (client_order_id.removesuffix(TARGET_SUFFIX) + STOP_SUFFIX,)
+    return ()
 
 
 class FillSource(StrEnum):

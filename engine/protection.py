@@ -6,9 +6,11 @@ person cancelled at the venue all end the same way: with the protection that the
 watching and an alert that says so.
 """
 
+import msgspec
+
 from engine.events import ExitWanted, ProtectionChanged
 from engine.inputs import Connectivity, VenueCapabilities
-from engine.orders import Order, OrderIntent, OrderKind, OrderStatus, Purpose, Side, TimeInForce
+from engine.orders import STOP_SUFFIX, Order, OrderIntent, OrderKind, OrderStatus, Purpose, Side, TimeInForce
 from engine.positions import EXTERNAL, Position
 from engine.risk import approve_exit
 from engine.service import AlertLevel, Refusal, StopHome
@@ -19,6 +21,7 @@ from engine.units import NS_PER_SECOND, Lots, Nanoseconds, Ticks
 COLLAR_PARTS = 50
 MOST_PIECES = 4
 REFUSALS_BEFORE_LIMIT = 2
+REFUSALS_BEFORE_STOP_ALONE = 2
 LONGEST_BACKOFF_SECONDS = 60
 STALE_WATCH_NS = 60 * NS_PER_SECOND
 
@@ -82,10 +85,33 @@ def _rest_at_venue(turn: Turn, position: Position, protective: list[Order], can:
     stops = [order for order in protective if order.intent.purpose is Purpose.STOP]
     targets = [order for order in protective if order.intent.purpose is Purpose.TARGET]
     stop_ticks = position.stop_ticks if can.stop else 0
-    one_level = _new_first if can.reduce_only else _within_what_is_held
-    one_level(turn, position, stops, stop_ticks, Purpose.STOP)
-    beside_stop = can.oco or (not stop_ticks and can.reduce_only)
-    one_level(turn, position, targets, position.plan.target_ticks if beside_stop else 0, Purpose.TARGET)
+    if can.reduce_only:
+        _new_first(turn, position, stops, stop_ticks, Purpose.STOP)
+        beside_stop = can.oco or not stop_ticks
+        _new_first(turn, position, targets, position.plan.target_ticks if beside_stop else 0, Purpose.TARGET)
+    elif not _waits_for_entry(turn, position, protective, can):
+        target_ticks = _paired_ticks(turn, position, targets) if can.oco and stop_ticks else 0
+        _within_what_is_held(turn, position, protective, stop_ticks, target_ticks)
+
+
+def _waits_for_entry(turn: Turn, position: Position, protective: list[Order], can: VenueCapabilities) -> bool:
+    """A bracket that is filled in part where its exits work only from the full fill on. Whatever stood beside it would take its
+    shares, so the engine watches alone meanwhile; where it cannot, the rest of the entry goes, and a stop can come."""
+    entries = [turn.state.orders[order.intent.parent_id] for order in protective
+               if can.children_wait and order.intent.parent_id in turn.state.orders]
+    if not engine_watches(turn, position):
+        for entry in entries[:1]:
+            turn.cancel(entry, "the stop of what it has filled would wait for the rest, and nobody watches")
+    return bool(entries)
+
+
+def _paired_ticks(turn: Turn, position: Position, targets: list[Order]) -> Ticks:
+    """The level of the target that rests beside the stop as one pair; 0 where the venue has refused that pair repeatedly: then
+    the stop stands alone, and the engine watches the target."""
+    ticks = position.plan.target_ticks
+    standing = any(level_of(order) == ticks for order in targets)
+    refused = [] if standing else _refusals(turn, position, Purpose.TARGET, ticks, position.opened_at_ns)
+    return ticks if len(refused) < REFUSALS_BEFORE_STOP_ALONE else 0
 
 
 def _new_first(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose) -> None:
@@ -102,28 +128,56 @@ def _new_first(turn: Turn, position: Position, standing: list[Order], ticks: Tic
         _place(turn, position, abs(position.lots), ticks, purpose, position.opened_by)
 
 
-def _within_what_is_held(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose) -> None:
-    """Orders at `ticks` for the whole position, at a venue whose exits may not add up to more than is held. What is missing is
-    added beside what stands; what stands wrong must go before its replacement can come, and goes only while the engine
-    watches the level meanwhile: a stop at an old level, or for too few lots, is better than none."""
-    right = [order for order in standing if ticks and level_of(order) == ticks and may_stand(order)]
+def _within_what_is_held(turn: Turn, position: Position, protective: list[Order], ticks: Ticks, target_ticks: Ticks) -> None:
+    """Stops at `ticks` for the whole position, each with a target at `target_ticks` as its pair where that is asked, at a venue
+    whose exits may not add up to more than is held. What is missing is added beside what stands; what stands wrong must go before
+    its replacement can come, and goes only while the engine watches the level meanwhile: a stop at an old level, or for too few
+    lots, is better than none."""
+    standing = _one_of_each_pair(turn, protective)
+    right = [order for order in standing if ticks and _is_as_asked(turn, order, ticks, target_ticks)]
     wrong = [order for order in standing if order not in right]
     missing = abs(position.lots) - sum(turn.state.covered_lots(order) for order in standing)
     watches = engine_watches(turn, position)
     if watches and any(is_leaving(order) for order in standing):
         return  # what replaces them comes once, for all of them
     if ticks and missing > 0 and (not standing or _stands_alone(turn, position, missing, ticks, len(right))):
-        _place(turn, position, missing, ticks, purpose, "" if right else position.opened_by)
+        _place(turn, position, missing, ticks, Purpose.STOP, "" if right else position.opened_by, target_ticks)
         missing = 0
+    for order in wrong:
+        if watches or not ticks or order.intent.purpose is Purpose.TARGET:  # a target without a stop protects nothing
+            _cancel_with_twin(turn, order, "making room for its replacement" if ticks else "no longer asked")
     if ticks and not watches:
         return
-    for order in wrong:
-        turn.cancel(order, "making room for its replacement" if ticks else "no longer asked")
     surplus = sum(turn.state.covered_lots(order) for order in right) - abs(position.lots)
     for order in reversed(right):
         if surplus > 0 or missing > 0:
-            turn.cancel(order, "making room for its replacement")
             surplus -= turn.state.covered_lots(order)
+            _cancel_with_twin(turn, order, "making room for its replacement")
+
+
+def _one_of_each_pair(turn: Turn, protective: list[Order]) -> list[Order]:
+    """The stops, and the targets that have no open stop beside them: a pair covers a position once."""
+    return [order for order in protective if order.intent.purpose is Purpose.STOP
+            or not any(twin.client_order_id in turn.state.orders for twin in turn.state.twins(order))]
+
+
+def _is_as_asked(turn: Turn, order: Order, ticks: Ticks, target_ticks: Ticks) -> bool:
+    """A stop at its level that protects or will, with a target of that level beside it, or with none where none is asked."""
+    if order.intent.purpose is not Purpose.STOP or level_of(order) != ticks or not may_stand(order):
+        return False
+    if order.intent.parent_id and not turn.state.covered_lots(order):
+        return False  # its entry ended before it was filled in full
+    twins = [twin for twin in turn.state.twins(order) if twin.client_order_id in turn.state.orders]
+    if not target_ticks:
+        return not twins
+    return len(twins) == 1 and level_of(twins[0]) == target_ticks and may_stand(twins[0])
+
+
+def _cancel_with_twin(turn: Turn, order: Order, reason: str) -> None:
+    """Both orders of a pair, the stop first: a venue that ends them together may refuse the second."""
+    for one in (order, *turn.state.twins(order)):
+        if one.client_order_id in turn.state.orders:
+            turn.cancel(one, reason)
 
 
 def _stands_alone(turn: Turn, position: Position, lots: Lots, ticks: Ticks, pieces: int) -> bool:
@@ -170,14 +224,14 @@ def exit_intent(  # noqa: PLR0913 - an intent has that many terms
 
 
 def _place(turn: Turn, position: Position, lots: Lots, ticks: Ticks, purpose: Purpose,
-           oco_group: str) -> None:
+           oco_group: str, target_ticks: Ticks = 0) -> None:
     mark = turn.market.marks.get(position.instrument_id)
     if mark is not None and mark.at_ns < position.opened_at_ns:
         mark = None  # the fill is newer than any quote: where the market is now the venue knows
     if purpose is Purpose.STOP and mark and (mark.value_ticks(position.sign) - ticks) * position.sign <= 0:
         want_exit(turn, position, "the stop's level was already passed", seen_ticks=mark.value_ticks(position.sign))
         return
-    refused = _recent_refusals(turn, position, purpose, ticks)
+    refused = _refusals(turn, position, purpose, ticks, turn.at_ns - 10 * LONGEST_BACKOFF_SECONDS * NS_PER_SECOND)
     if refused:
         last = refused[-1]
         wait_ns = min(2 ** len(refused), LONGEST_BACKOFF_SECONDS) * NS_PER_SECOND
@@ -187,15 +241,24 @@ def _place(turn: Turn, position: Position, lots: Lots, ticks: Ticks, purpose: Pu
     intent = exit_intent(turn, position, lots, kind, purpose, oco_group=oco_group,
                          limit_ticks=ticks if purpose is Purpose.TARGET else 0,
                          trigger_ticks=ticks if purpose is Purpose.STOP else 0, reason=f"{purpose} of the plan")
-    approved = approve_exit(turn.state, intent)
-    if isinstance(approved, Refusal):
-        return
-    turn.submit([approved])
+    intents = _as_pair(intent, target_ticks) if target_ticks else [intent]
+    approved = [approve_exit(turn.state, one) for one in intents]
+    sent = [one for one in approved if not isinstance(one, Refusal)]
+    if len(sent) == len(intents):
+        turn.submit(sent)
 
 
-def _recent_refusals(turn: Turn, position: Position, purpose: Purpose, ticks: Ticks) -> list[Order]:
+def _as_pair(stop: OrderIntent, target_ticks: Ticks) -> list[OrderIntent]:
+    """A target and the stop beside it, for one request: the venue cancels the one once the other has filled."""
+    group = stop.client_order_id
+    target = msgspec.structs.replace(
+        stop, kind=OrderKind.LIMIT, purpose=Purpose.TARGET, limit_ticks=target_ticks, trigger_ticks=0, oco_group=group,
+        reason=f"{Purpose.TARGET} of the plan")
+    return [target, msgspec.structs.replace(stop, client_order_id=group + STOP_SUFFIX, oco_group=group)]
+
+
+def _refusals(turn: Turn, position: Position, purpose: Purpose, ticks: Ticks, since_ns: Nanoseconds) -> list[Order]:
     """The venue's refusals of this very level, so that a structural refusal is retried slowly."""
-    since_ns = turn.at_ns - 10 * LONGEST_BACKOFF_SECONDS * NS_PER_SECOND
     return [order for order in turn.state.closed.values()
             if order.status in NEVER_STOOD and order.intent.purpose is purpose
             and order.intent.instrument_id == position.instrument_id and order.intent.portfolio == position.portfolio
@@ -277,6 +340,8 @@ def _home_of(turn: Turn, position: Position) -> tuple[StopHome, str]:
         return StopHome.NONE, "no stop was asked for"
     if not engine_watches(turn, position):
         return StopHome.NONE, "no connection to the venue or no fresh price"
+    if any(order.intent.parent_id in turn.state.orders for order in stops):
+        return StopHome.ENGINE, "the engine watches the price: the venue's stop works once the entry is filled in full"
     return StopHome.ENGINE, "the engine watches the price"
 
 

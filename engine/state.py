@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from engine.alert_rules import AlertRuleState
+from engine.candidates import Candidate
 from engine.events import Proposal
 from engine.inputs import Connectivity, Limits, PortfolioSettings, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
-from engine.orders import Fill, Order, Purpose
+from engine.orders import Fill, Order, Purpose, twin_ids
 from engine.parents import Parent
 from engine.positions import Position, RoundTrip, position_key
 from engine.regimes import DayRegime
@@ -217,6 +218,7 @@ class State(msgspec.Struct, frozen=True):
     jobs: dict[str, JobState] = {}
     keeps_schedule: bool = False
     strategies: dict[str, StrategyState] = {}
+    candidates: dict[str, Candidate] = {}
     regimes: dict[str, DayRegime] = {}
     parents: dict[str, Parent] = {}
 
@@ -236,11 +238,22 @@ class State(msgspec.Struct, frozen=True):
                 if order.intent.instrument_id == instrument_id and order.intent.portfolio == portfolio]
 
     def covered_lots(self, order: Order) -> Lots:
-        """How much of a position an exit order covers; a native child only what its parent has filled."""
+        """How much of a position an exit order covers: a native child only what its parent has filled, and nothing before that
+        is all of it where children wait for that; a pair's what the other one has left of it."""
+        most = order.intent.order_lots
         parent = self.order(order.intent.parent_id) if order.intent.parent_id else None
-        if parent is None:
-            return order.leaves_lots
-        return min(order.leaves_lots, parent.cum_lots - order.cum_lots)
+        if parent is not None:
+            most = parent.cum_lots
+            account = self.accounts.get(order.intent.account)
+            if most < parent.intent.order_lots and account is not None and account.capabilities.children_wait:
+                return 0
+        taken = order.cum_lots + sum(twin.cum_lots for twin in self.twins(order))
+        return max(0, min(order.leaves_lots, most - taken))
+
+    def twins(self, order: Order) -> list[Order]:
+        """The other exit that went out in the same request, open or not; none where there is none."""
+        found = (self.order(client_order_id) for client_order_id in twin_ids(order.intent))
+        return [twin for twin in found if twin is not None and twin.intent.purpose in (Purpose.STOP, Purpose.TARGET)]
 
     def effective_state(self, portfolio: str) -> TradingState:
         """The strictest of the portfolio's latch, its brakes, and the global latch."""

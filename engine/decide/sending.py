@@ -1,12 +1,14 @@
 """Sending an assessed entry: approved with its native protective children, or refused with the check that failed."""
 
 from engine.inputs import PlaceOrder
-from engine.orders import OrderIntent, OrderKind, Purpose, TimeInForce
+from engine.orders import STOP_SUFFIX, TARGET_SUFFIX, OrderIntent, OrderKind, Purpose, TimeInForce
 from engine.risk import approve_entry
 from engine.service import Refusal
 from engine.sizing import told_size
 from engine.turn import Turn
 from engine.want import Assessment, replace_intent
+
+WAITED_FOR = frozenset({OrderKind.MARKET, OrderKind.LIMIT})
 
 
 def describe(want: PlaceOrder) -> str:
@@ -29,20 +31,23 @@ def send_entry(turn: Turn, want: PlaceOrder, found: Assessment, command_id: str)
 
 
 def bracket_children(turn: Turn, entry: OrderIntent) -> tuple[OrderIntent, ...]:
-    """The stop and target that go out with an entry: only from flat, since they cover that entry's fills alone."""
+    """The stop and target that go out with an entry: only from flat, since they cover that entry's fills alone. A venue whose
+    children wait gives them the entry's own time in force, so only with entries that do not end before the position does."""
     can = turn.state.account_of(entry.portfolio).capabilities
     plan = entry.plan
     busy = turn.state.position(entry.portfolio, entry.instrument_id) or turn.state.orders_in(entry.portfolio, entry.instrument_id)
     if not can.bracket or not can.stop or plan is None or not plan.stop_ticks or busy:
+        return ()
+    if can.children_wait and (entry.kind not in WAITED_FOR or entry.time_in_force is not TimeInForce.GTC):
         return ()
     common = {"purpose": Purpose.STOP, "side": entry.side.opposite, "limit_ticks": 0, "trigger_ticks": plan.stop_ticks,
               "kind": OrderKind.STOP, "reduce_only": True, "parent_id": entry.client_order_id,
               "oco_group": entry.client_order_id, "plan": None, "slice_of": "",
               "time_in_force": TimeInForce.GTC, "reason": "stop of the bracket"}
     base = entry.client_order_id
-    children = [replace_intent(entry, **{**common, "client_order_id": f"{base}-s"})]
+    children = [replace_intent(entry, **{**common, "client_order_id": base + STOP_SUFFIX})]
     if plan.target_ticks and can.oco:
         children.append(replace_intent(entry, **{
-            **common, "client_order_id": f"{base}-t", "purpose": Purpose.TARGET, "kind": OrderKind.LIMIT,
+            **common, "client_order_id": base + TARGET_SUFFIX, "purpose": Purpose.TARGET, "kind": OrderKind.LIMIT,
             "trigger_ticks": 0, "limit_ticks": plan.target_ticks, "reason": "target of the bracket"}))
     return tuple(children)

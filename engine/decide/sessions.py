@@ -15,6 +15,7 @@ from engine.inputs import (
     TapeEnded,
 )
 from engine.instruments import Instrument
+from engine.notices import unacknowledged
 from engine.orders import Purpose
 from engine.service import AlertLevel
 from engine.turn import Turn
@@ -28,6 +29,7 @@ def started(turn: Turn, start: EngineStarted) -> None:
     _list_instruments(turn, start.instruments)
     arming.end_what_is_over(turn)
     schedule.started(turn)
+    turn.effects.extend(unacknowledged(turn.state))
 
 
 def instruments_listed(turn: Turn, listing: InstrumentsListed) -> None:
@@ -69,8 +71,9 @@ def feed_changed(turn: Turn, change: FeedChanged) -> None:
 
 
 def stopping(turn: Turn, _: EngineStopping) -> None:
-    """Nobody will watch: an entry stays only where its stop goes to work at the venue with its fill."""
-    guarded = {order.intent.parent_id for order in turn.state.orders.values() if order.intent.purpose is Purpose.STOP}
+    """Nobody will watch: an entry stays only where its stop goes to work at the venue with its first fill."""
+    guarded = {order.intent.parent_id for order in turn.state.orders.values() if order.intent.purpose is Purpose.STOP
+               and not turn.state.accounts[order.intent.account].capabilities.children_wait}
     for order in list(turn.state.orders.values()):
         if order.intent.purpose is Purpose.ENTRY and not order.external and order.client_order_id not in guarded:
             turn.cancel(order, "the engine stops, and nothing at the venue would protect the fill")
