@@ -46,11 +46,15 @@ class AskReport(NamedTuple):
 
 
 class Notify(NamedTuple):
-    """Tell a person away from the screen."""
+    """Tell a person away from the screen. It is about one portfolio, or (empty) about all; `at_ns` is when its alert was
+    raised, by which an acknowledgement of an earlier one is told from one of this."""
 
     level: AlertLevel
     title: str
     text: str
+    alert_id: str = ""
+    portfolio: str = ""
+    at_ns: Nanoseconds = 0
 
 
 class PerformJob(NamedTuple):

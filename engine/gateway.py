@@ -59,7 +59,7 @@ class Gateway:
         elif isinstance(effect, AskReport):
             await self._ask_report(effect)
         elif isinstance(effect, Notify) and self._notifier is not None:
-            await self._notifier.notify(effect.level, effect.title, effect.text)
+            self._notifier.notify(effect)
 
     def _nobody_there(self, effect: Effect) -> None:
         if isinstance(effect, SubmitOrders):

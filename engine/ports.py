@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from engine.analytics.records import Track
+from engine.effects import Notify
 from engine.inputs import (
     Bar,
     CancelAnswer,
@@ -136,6 +137,6 @@ class History(Protocol):
 
 
 class Notifier(Protocol):
-    """Tells a person away from the screen."""
+    """Tells a person away from the screen. It takes a notice at once and never raises; telling is its own affair."""
 
-    async def notify(self, level: str, title: str, text: str) -> None: ...
+    def notify(self, notice: Notify) -> None: ...

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from engine.apply import apply
 from engine.currency import rates_used
-from engine.effects import Answer, AskOrder, AskReport, Effect, Notify, SendCancel, SubmitOrders
+from engine.effects import Answer, AskOrder, AskReport, Effect, SendCancel, SubmitOrders
 from engine.events import AlertRaised, CancelRequested, Event, OrderIntended, Recorded, WantRefused
 from engine.inputs import Input
 from engine.market import MarketView
+from engine.notices import notice_of
 from engine.orders import Order, OrderIntent, Purpose, require_cancelable
 from engine.positions import position_key
 from engine.risk import RiskApproved
@@ -128,8 +129,7 @@ class Turn:
         if known and known.text == text and self.at_ns - known.at_ns < ALERT_REPEAT_NS:
             return
         self.emit(AlertRaised(alert_id, level, code, subject, text))
-        if level in (AlertLevel.ERROR, AlertLevel.CRIT):
-            self.effects.append(Notify(level, f"{code} {subject}", text))
+        self.effects.append(notice_of(self.state, self.state.alerts[alert_id]))
 
     def accept(self, command_id: str, text: str = "", *, order_ids: tuple[str, ...] = (), proposal_id: str = "") -> None:
         self.effects.append(Answer(Receipt(command_id, accepted=True, seq=self.state.seq, order_ids=order_ids,

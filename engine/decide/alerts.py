@@ -128,7 +128,7 @@ def _tell(turn: Turn, rule: AlertRule, reading: str) -> None:
     text = f"{note}{condition_text(rule.condition)} ({reading})"
     turn.emit(AlertRaised(f"rule:{rule.rule_id}", AlertLevel.WARN, "alert", subject, text))
     if NotifyAction() in rule.actions:
-        turn.effects.append(Notify(AlertLevel.WARN, f"alert {subject}", text))
+        turn.effects.append(Notify(AlertLevel.WARN, f"alert {subject}", text, f"rule:{rule.rule_id}", rule.portfolio, turn.at_ns))
 
 
 # ---- commands ------------------------------------------------------------------------------------------------------------
