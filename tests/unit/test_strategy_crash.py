@@ -44,6 +44,8 @@ STRATEGIES = {
                      strategy("saver", "dca", ("OTHER",), interval_seconds=300, mean_bars=3, dip_weight=50, stop_bps=400)),
     "pairs": (strategy("pair", "pairs", ("COIN", "OTHER"), mean_bars=8, enter_width=0.8, leave_width=0.2, stop_width=3,
                        stop_bps=150),),
+    "rebalance": (strategy("basket", "rebalance", ("COIN", "OTHER"), method=2, interval_seconds=240, lookback_bars=5,
+                           total_bps=3_000, band_bps=10, stop_bps=3_000),),
 }
 
 
