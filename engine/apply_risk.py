@@ -27,9 +27,14 @@ def configured(known: PortfolioState, chosen: PortfolioSettings) -> PortfolioSta
 
 
 def _day_rolled(state: State, event: DayRolled, _: Recorded) -> Changes:
+    """Baselines of every portfolio; told a second time for the same day, those of whom it names alone."""
+    same_day = event.day == state.day
     new_week = event.week != state.week
     portfolios = {}
     for name, portfolio in state.portfolios.items():
+        if same_day and name not in event.equity_minor:
+            portfolios[name] = portfolio
+            continue
         equity = event.equity_minor.get(name)
         known_week = portfolio.week_equity_minor
         portfolios[name] = replace(

@@ -14,6 +14,7 @@ from engine.errors import JournalDamaged
 from engine.event_base import Event as Event  # noqa: PLC0414 - offered here, with the events
 from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
+from engine.lifecycle_events import CandidateDemoted, CandidatePromoted, EvidenceRecorded
 from engine.orders import ClosedAs, Fill, OrderIntent
 from engine.parent_events import ParentAccepted, ParentEnded, ParentSliced
 from engine.positions import ExitPlan
@@ -57,7 +58,10 @@ class ConnectivityChanged(Event, frozen=True, omit_defaults=True):
 
 
 class DayRolled(Event, frozen=True, omit_defaults=True):
-    """A new trading day of the settings' zone, with the equity each portfolio starts it with."""
+    """A new trading day of the settings' zone, with the equity each portfolio starts it with.
+
+    Once more for the same day, it is the beginning of those portfolios alone whose worth was not known yet.
+    """
 
     day: int
     equity_minor: dict[str, Minor]
@@ -440,6 +444,7 @@ type AnyEvent = (
     | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
     | ParentAccepted | ParentSliced | ParentEnded
     | StrategyActed | StrategySwitched | RegimeFound | RebalanceStarted | RebalanceEnded
+    | EvidenceRecorded | CandidatePromoted | CandidateDemoted
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
     | JobPlanned | JobDropped | JobStarted | JobFinished | JobMissed | JobPaused
 )

@@ -26,29 +26,38 @@ from engine.inputs import Flatten
 from engine.orders import Purpose
 from engine.service import AlertLevel, BrakeLevel
 from engine.turn import Turn
-from engine.units import NS_PER_SECOND, seconds_to_ns
+from engine.units import NS_PER_SECOND, Minor, seconds_to_ns
 from engine.valuation import equity_minor
 
-PRICES_PATIENCE_NS = 120 * NS_PER_SECOND
+START_PATIENCE_NS = 120 * NS_PER_SECOND
 
 
 def roll_day(turn: Turn) -> None:
-    """A new day's baselines, once every account has told its cash and every position has a price (or will not get one);
-    latched, so that a restart does not reset them."""
+    """A new day's baselines, once every account has told its cash and every position has a price; latched, so that a restart
+    does not reset them. What an account or a price keeps waiting for too long is left out, and follows once it is there."""
     day = turn.market.day_number(turn.at_ns)
-    if day == turn.state.day or not all(account.funded for account in turn.state.accounts.values()):
+    funded = [name for name in turn.state.portfolios if turn.state.account_of(name).funded]
+    if day == turn.state.day:
+        late = [name for name in funded if turn.state.portfolios[name].day_equity_minor is None
+                and is_valued(turn.state, turn.market, name)]
+        if late:
+            turn.emit(DayRolled(day, _worth(turn, late), week_of(day)))
         return
-    valued = all(is_valued(turn.state, turn.market, name) for name in turn.state.portfolios)
-    if not valued and turn.at_ns - turn.state.session_at_ns < PRICES_PATIENCE_NS:
+    ready = len(funded) == len(turn.state.portfolios) and all(is_valued(turn.state, turn.market, name) for name in funded)
+    if not funded or (not ready and turn.at_ns - turn.state.session_at_ns < START_PATIENCE_NS):
         return
     week = week_of(day)
     over = {DAY_LOSS: "a new day", WEEK_LOSS: "a new week" if week != turn.state.week else ""}
-    turn.emit(DayRolled(day, {name: equity_minor(turn.state, turn.market, name) for name in turn.state.portfolios}, week))
+    turn.emit(DayRolled(day, _worth(turn, funded), week))
     for name, portfolio in turn.state.portfolios.items():
         for brake, cause in over.items():
             known = portfolio.brakes.get(brake)
             if cause and known and known.level in (BrakeLevel.SMALLER, BrakeLevel.REDUCING):
                 _release(turn, name, brake, "engine", cause)
+
+
+def _worth(turn: Turn, names: list[str]) -> dict[str, Minor]:
+    return {name: equity_minor(turn.state, turn.market, name) for name in names}
 
 
 def look_at_losses(turn: Turn) -> None:

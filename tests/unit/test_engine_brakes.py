@@ -10,14 +10,14 @@ import pytest
 
 from engine.apply import apply
 from engine.brakes import DAY_LOSS, DRAWDOWN, LOSING_STREAK, WEEK_LOSS, week_of
-from engine.events import BrakeReleased, BrakeSet, CashAdjusted, FlattenStarted, HighWaterRaised, Recorded
-from engine.inputs import ClosePosition, SetTradingState, TradingState
+from engine.events import BrakeReleased, BrakeSet, CashAdjusted, DayRolled, FlattenStarted, HighWaterRaised, Recorded
+from engine.inputs import ClosePosition, ConnectionChanged, EngineStarted, SetTradingState, TradingState
 from engine.market import MarketView
 from engine.orders import OrderKind
 from engine.service import BrakeLevel
 from engine.state import Brake, PortfolioState, State, decode_state, encode_state
 from engine.units import NS_PER_SECOND
-from tests.unit.engine_desk import CASH_MINOR, COIN_ID, Desk, bought
+from tests.unit.engine_desk import CASH_MINOR, COIN_ID, Desk, bought, settings_of
 from tui.compose import day_number_in
 
 DAY_SECONDS = 86_400.0
@@ -245,3 +245,28 @@ def test_no_day_begins_on_guessed_prices() -> None:
     again.quote(11_000, instrument_id=COIN_ID)
     again.beat()
     assert again.state.portfolios["main"].day_equity_minor == 11_000_000
+
+
+def test_an_account_that_is_never_heard_of_keeps_no_other_from_being_braked() -> None:
+    """Its portfolio's losses count from the moment on at which its worth is known."""
+    made = Desk(settings=settings_of("main", "side"), live=False)
+    capabilities = {one.account: made.can for one in made.settings.portfolios}
+    made.take(EngineStarted("e", "test", made.settings, made.instruments, capabilities))
+    made.take(ConnectionChanged("acct", up=True))
+    made.reported()
+    made.beat()
+    assert made.state.portfolios["main"].day_equity_minor is None, "the other one has a moment to answer"
+    made.beat(121)
+    first = made.state.portfolios
+    assert (first["main"].day_equity_minor, first["main"].high_water_minor) == (CASH_MINOR, CASH_MINOR)
+    assert first["side"].day_equity_minor is None
+    made.take(ConnectionChanged("acct-side", up=True))
+    made.reported(account="acct-side", cash_minor=500_000)
+    made.reported(cash_minor=CASH_MINOR + 7)
+    made.beat()
+    then = made.state.portfolios
+    assert (then["side"].day_equity_minor, then["side"].week_equity_minor, then["side"].high_water_minor) == (500_000,) * 3
+    assert then["main"].day_equity_minor == CASH_MINOR + 7, "a deposit moves it, the other's beginning does not"
+    assert len(made.of(DayRolled)) == 2
+    made.beat()
+    assert len(made.of(DayRolled)) == 2
