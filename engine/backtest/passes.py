@@ -53,7 +53,8 @@ def act(w: Any, at: int, count: int, limits: Limits, asked: RuleWant, gap_bps: i
     elif asked.act == ENTER:
         factor = empty_book(w, limits)
         for other in range(HEAD, HEAD + count * ROW, ROW):
-            add_line(w, at, other, asked.sign if other == at else 0, gap_bps)
+            if w[other + LOTS] != 0 or w[other + WAITING] != 0:
+                add_line(w, at, other, asked.sign if other == at else 0, gap_bps)
         enter(w, at, limits, factor, asked, gap_bps)
 
 

@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from engine.backtest.results import BacktestResult
-from engine.backtest.run import Series, Setup, backtest
+from engine.backtest.run import Series, Setup, backtest, side_by_side
 from engine.instruments import AssetClass, Instrument
 from engine.kernel.wants import BarColumns
 from engine.strategies.registry import built_in
@@ -108,7 +108,7 @@ def measured(series: list[Series], setup: Setup, cache: Path, rounds: int) -> tu
 
 
 def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
-    series = series_of(path)
+    series = side_by_side(series_of(path))
     setup = setup_of(workload, len(series))
     first, seconds, result = measured(series, setup, cache, 9)
     rate = result.bars / seconds
