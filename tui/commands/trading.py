@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,9 +28,15 @@ from tui.printing import print_error, print_facts, print_json, print_table, word
 SETTLE_SECONDS = 10.0
 UNBOUNDED = "no bound"
 SHOWN_SECONDS = 1.0
-IN_FLIGHT = frozenset({OrderStatus.INITIALIZED, OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN,
-                       OrderStatus.PENDING_CANCEL})
 BAD_ENDS = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED, OrderStatus.DISPUTED})
+NOT_DONE = {
+    OrderStatus.INITIALIZED: "it has not been sent yet",
+    OrderStatus.PENDING_NEW: "the venue has not answered yet; do not send it again",
+    OrderStatus.UNKNOWN: "the venue did not answer, so it may be live and counts in full; do not send it again",
+    OrderStatus.PENDING_CANCEL: "the venue has not confirmed the cancel, so it may still fill",
+}
+GONE = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.DENIED})
+IN_FLIGHT = frozenset(NOT_DONE)
 
 
 def place(path: Path, order: PlaceOrder, *, what_if: bool, as_json: bool) -> int:
@@ -58,11 +65,13 @@ def close(path: Path, symbol: str, portfolio: str, quantity: Decimal | None, *, 
         left = _left_after_exit(link, symbol, portfolio, held)
     if as_json:
         print_json({"accepted": True, "receipt": receipt, "quantity_left": left})
-    elif left == held:
-        print(f"{receipt.text}: on its way; `quarterdeck positions` shows when it is done")
-    else:
+    elif left != held:
         print(f"{symbol}: {'flat' if not left else f'{number(left)} left'}")
-    return 0
+    if abs(left) <= abs(held) - (abs(held) if quantity is None else quantity):
+        return 0
+    print_error(f"{symbol}: {number(left)} of {number(held)} is still held after {SETTLE_SECONDS:g} s; the exit is tried until "
+                "it is done while an engine runs, `quarterdeck positions` shows it")
+    return 1
 
 
 def _held(snapshot: Snapshot, symbol: str, portfolio: str) -> Decimal:
@@ -89,8 +98,10 @@ def protect(path: Path, change: SetProtection, *, as_json: bool) -> int:
 
 
 def cancel(path: Path, client_order_id: str, *, as_json: bool) -> int:
-    """Cancel one order."""
-    return _sent(path, CancelOrder(command_id(), client_order_id), as_json=as_json)
+    """Cancel one order, and say whether it is gone."""
+    with engine_link(path) as link:
+        receipt = link.send_now(CancelOrder(command_id(), client_order_id))
+        return _report(link, receipt, as_json=as_json, why_not=_still_there)
 
 
 def settle(path: Path, client_order_id: str, as_what: str, why: str, *, as_json: bool) -> int:
@@ -198,8 +209,27 @@ def refusal_line(refusal: Refusal) -> str:
     return f"refused by {refusal.check}{held}: {refusal.message}"
 
 
-def _report(link: Link, receipt: Receipt, *, as_json: bool) -> int:
-    """Print what a command led to once its orders have left flight; 0 accepted, 1 refused."""
+def _not_done(order: OrderView) -> str:
+    """Why an order did not come to its good end, in one line; empty where it did. What nobody has confirmed is not done."""
+    name = f"{order.client_order_id}: {order.status.value}"
+    if order.status in BAD_ENDS:
+        return f"{name}: {order.reason or 'the venue gave no reason'}"
+    if order.status in NOT_DONE:
+        return f"{name}: {NOT_DONE[order.status]}; `quarterdeck orders --all` tells what becomes of it"
+    return ""
+
+
+def _still_there(order: OrderView) -> str:
+    """Why a cancel did not come to its good end, in one line; empty where the order is gone."""
+    if order.status in GONE:
+        return ""
+    if order.status in NOT_DONE:
+        return _not_done(order)
+    return f"{order.client_order_id}: {order.status.value}: {'too late' if not order.working else 'the venue refused the cancel'}"
+
+
+def _report(link: Link, receipt: Receipt, *, as_json: bool, why_not: Callable[[OrderView], str] = _not_done) -> int:
+    """Print what a command led to once its orders have left flight; 0 done, 1 refused or, by `why_not`, not done."""
     orders = _settled_orders(link, receipt) if receipt.accepted else []
     if as_json:
         print_json({"accepted": receipt.accepted, "receipt": receipt, "orders": orders})
@@ -209,10 +239,10 @@ def _report(link: Link, receipt: Receipt, *, as_json: bool) -> int:
     if not as_json:
         _print_outcome(receipt, orders)
         _print_protection(link.snapshot_now(), orders)
-    bad = [order for order in orders if order.status in BAD_ENDS]
-    for order in bad:
-        print_error(f"{order.client_order_id}: {order.status.value}: {order.reason or 'the venue gave no reason'}")
-    return 1 if bad else 0
+    lines = [line for order in orders if (line := why_not(order))]
+    for line in lines:
+        print_error(line)
+    return 1 if lines else 0
 
 
 def _status_of(refusal: Refusal | None) -> int:
@@ -252,7 +282,8 @@ def _settled_orders(link: Link, receipt: Receipt) -> list[OrderView]:
     while True:
         snapshot = link.snapshot_now()
         orders = [order for order in snapshot.orders if order.client_order_id in receipt.order_ids]
-        flying = len(orders) < len(receipt.order_ids) or any(order.status in IN_FLIGHT for order in orders)
+        early = snapshot.health.journal_seq < receipt.seq
+        flying = early or len(orders) < len(receipt.order_ids) or any(order.status in IN_FLIGHT for order in orders)
         if not (flying or _stop_pending(snapshot, orders)) or time.monotonic() >= deadline:
             return orders
         time.sleep(POLL_SECONDS)
