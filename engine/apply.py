@@ -5,7 +5,16 @@ from typing import Any
 
 import msgspec
 
-from engine import apply_alerts, apply_orders, apply_parents, apply_risk, apply_schedule, apply_strategies, apply_targets
+from engine import (
+    apply_alerts,
+    apply_lifecycle,
+    apply_orders,
+    apply_parents,
+    apply_risk,
+    apply_schedule,
+    apply_strategies,
+    apply_targets,
+)
 from engine import orders as order_facts
 from engine.apply_orders import order_changes
 from engine.events import (
@@ -218,6 +227,7 @@ def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | N
     if trips:
         changes["round_trips"] = (*state.round_trips, *trips)[-KEPT_ROUND_TRIPS:]
         changes["round_trip_count"] = state.round_trip_count + len(trips)
+        changes |= apply_lifecycle.counted(state, trips)
     return changes
 
 
@@ -418,5 +428,5 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     **{kind: _of_schedule(fold) for kind, fold in apply_schedule.FOLDS.items()},
     **{kind: _of_parents(fold) for kind, fold in apply_parents.FOLDS.items()},
     **apply_orders.HANDLERS, **apply_alerts.HANDLERS,
-    **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS,
+    **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS, **apply_lifecycle.HANDLERS,
 }

@@ -7,6 +7,7 @@ instrument, since nobody knows yet whose position it will be.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.candidates import Stage, stage_in_force
 from engine.market import MarketView
 from engine.orders import Order
 from engine.state import State
@@ -41,11 +42,23 @@ def settings_of(state: State, portfolio: str, strategy: str) -> StrategySettings
 
 
 def capital_of(state: State, settings: StrategySettings, equity: Minor) -> Minor | None:
-    """The capital of a strategy: its part of the equity as it is now, or its fixed sum as far as there is so much."""
+    """The capital of a strategy: its part of the equity as it is now, or its fixed sum as far as there is so much; only a part
+    of either while it is staged, with real money."""
+    staged = staged_fraction(state, settings)
     if settings.capital_fixed is not None:
         exponent = state.portfolios[settings.portfolio].settings.minor_exponent
-        return max(0, min(equity, int(settings.capital_fixed.scaleb(exponent))))
-    return max(0, int(equity * settings.capital_fraction)) if settings.capital_fraction else None
+        return int(max(0, min(equity, int(settings.capital_fixed.scaleb(exponent)))) * staged)
+    if settings.capital_fraction or staged < 1:
+        return max(0, int(equity * (settings.capital_fraction or 1.0) * staged))
+    return None
+
+
+def staged_fraction(state: State, settings: StrategySettings) -> float:
+    """The part of its full capital that a strategy may use in its stage: all of it, except while it is staged with real money."""
+    if not state.portfolios[settings.portfolio].settings.live:
+        return 1.0
+    stage = stage_in_force(state.candidates.get(settings.name), settings)
+    return state.settings.lifecycle.staged_capital_fraction if stage is Stage.STAGED_LIVE else 1.0
 
 
 def sizing_minor(state: State, market: MarketView, portfolio: str, strategy: str) -> Minor:
@@ -72,8 +85,10 @@ def uses_for(state: State, market: MarketView, portfolio: str, strategy: str, in
     equity = equity_minor(state, market, portfolio)
     found = []
     for settings in state.settings.strategies:
+        if settings.portfolio != portfolio:
+            continue
         limited = settings.capital_fixed is not None or settings.capital_fraction or settings.heat_budget_fraction
-        if settings.portfolio != portfolio or not limited:
+        if not limited and staged_fraction(state, settings) == 1:
             continue
         touched = _touched(state, portfolio, settings.name, orders)
         if settings.name == strategy or instrument_id in touched:

@@ -11,6 +11,7 @@ from engine.currency import rate_checks
 from engine.errors import InvariantBroken
 from engine.inputs import AutomationLevel, Connectivity, TradingState
 from engine.instruments import Instrument
+from engine.lifecycle import stage_checks
 from engine.limits import (
     BPS,
     Book,
@@ -60,7 +61,8 @@ def refusal_of(failed: CheckView) -> Refusal:
 def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: OrderIntent) -> tuple[CheckView, ...]:
     """Every check of an entry, in the order in which they are told."""
     instrument = state.instruments[intent.instrument_id]
-    checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent), *list_checks(state, at_ns, intent),
+    checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent), *stage_checks(state, intent),
+              *list_checks(state, at_ns, intent),
               *close_checks(state, market, at_ns, intent),
               *_size_checks(instrument, intent)]
     mark = market.marks.get(intent.instrument_id)

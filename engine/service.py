@@ -12,9 +12,13 @@ from typing import Protocol
 import msgspec
 
 from engine.inputs import AutomationLevel, Bar, Command, Connectivity, Limits, PlaceOrder, TradingState
-from engine.orders import OrderKind, OrderStatus, Purpose, Side, TimeInForce
 
-# What a portfolio risks, and the schedule, in words of their own, offered here with the others.
+# What is told of candidates, results, risks, the schedule, strategies and targets has words of its own, offered here as well.
+from engine.lifecycle_words import CandidateView as CandidateView  # noqa: PLC0414
+from engine.lifecycle_words import EvidenceView as EvidenceView  # noqa: PLC0414
+from engine.lifecycle_words import GateView as GateView  # noqa: PLC0414
+from engine.lifecycle_words import StageChangeView as StageChangeView  # noqa: PLC0414
+from engine.orders import OrderKind, OrderStatus, Purpose, Side, TimeInForce
 from engine.performance_words import CurveView as CurveView  # noqa: PLC0414
 from engine.performance_words import DrawdownView as DrawdownView  # noqa: PLC0414
 from engine.performance_words import FigureView as FigureView  # noqa: PLC0414
@@ -419,6 +423,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     alert_rules: tuple[AlertRuleView, ...] = ()
     risks: tuple[RiskView, ...] = ()
     strategies: tuple[StrategyView, ...] = ()
+    candidates: tuple[CandidateView, ...] = ()
     regimes: tuple[RegimeView, ...] = ()
     jobs: tuple[JobView, ...] = ()
     targets: tuple[TargetsView, ...] = ()

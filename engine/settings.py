@@ -4,11 +4,11 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.candidates import LifecycleSettings
 from engine.regimes import RegimeSettings
 from engine.schedule_words import Job
 from engine.strategy_state import StrategySettings
 from engine.targets import TargetSettings
-from engine.schedule_words import Job
 from engine.tolerance import Limits, RiskTolerance
 
 
@@ -66,8 +66,9 @@ class Settings(msgspec.Struct, frozen=True):
     sectors: dict[str, str] = {}
     buckets: dict[str, str] = {}
     jobs: tuple[Job, ...] = ()
-    regimes: RegimeSettings = RegimeSettings()
     strategies: tuple[StrategySettings, ...] = ()
+    regimes: RegimeSettings = RegimeSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
     currency: CurrencySettings = CurrencySettings()
 
     @property

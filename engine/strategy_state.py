@@ -14,7 +14,7 @@ class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `params` holds every parameter, defaults included; `warmup_bars` is how many bars the rule sees before it may want. Its
     capital is a part of the portfolio's equity, which compounds, or fixed; `heat_budget_fraction` is a part of the equity too
-    (0: no budget).
+    (0: no budget). `uses_model` where a language model has a say in what it wants; `source_hash` is that of a person's own rule.
     """
 
     name: str
@@ -27,6 +27,8 @@ class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     capital_fraction: float = 0.0
     capital_fixed: Decimal | None = None
     heat_budget_fraction: float = 0.0
+    uses_model: bool = False
+    source_hash: str = ""
 
 
 class StrategyPlace(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,6 +8,7 @@ from engine.arming import automation_in_force, is_armed, limits_digest
 from engine.currency import total_view
 from engine.inputs import PlaceOrder, TradingState
 from engine.instruments import Instrument
+from engine.lifecycle_views import candidate_views
 from engine.market import MarketView
 from engine.orders import Order
 from engine.parent_views import parent_view
@@ -65,7 +66,8 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
         flatten=flatten_view(state), health=health,
         jobs=job_views(state, at_ns), strategies=strategy_views(state, market), risks=risk_views(state, market, at_ns),
-        regimes=regime_views(state), targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns))
+        regimes=regime_views(state), candidates=candidate_views(state, market),
+        targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns))
 
 
 def decimals(step: Decimal) -> int:

@@ -13,6 +13,7 @@ from engine.decide import (
     commands,
     entries,
     flatten,
+    lifecycle,
     limit_changes,
     prices,
     proposals,
@@ -36,6 +37,7 @@ from engine.inputs import (
     ClosePosition,
     ConnectionChanged,
     Decline,
+    DemoteCandidate,
     DisarmAccount,
     EnableAlertRule,
     EnableStrategy,
@@ -51,10 +53,12 @@ from engine.inputs import (
     OrderReport,
     PauseJob,
     PlaceOrder,
+    PromoteCandidate,
     Quote,
     ReadAlertRule,
     Rebalance,
     Reconcile,
+    RecordEvidence,
     RemoveAlertRule,
     ReportFailed,
     RunJob,
@@ -102,6 +106,7 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     SetAlertRule: alerts.set_rule, RemoveAlertRule: alerts.remove_rule, EnableAlertRule: alerts.enable_rule,
     RunJob: schedule.run_now, PauseJob: schedule.pause,
     ReadAlertRule: alerts.read_rule, Rebalance: rebalance.start, EnableStrategy: strategies.enable,
+    RecordEvidence: lifecycle.record, PromoteCandidate: lifecycle.promote, DemoteCandidate: lifecycle.demote,
 }
 
 

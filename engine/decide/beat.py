@@ -1,6 +1,6 @@
 """What time alone brings: deadlines, second looks, retries. The loop beats about once a second; every step is idempotent."""
 
-from engine.decide import alerts, arming, brakes, flatten, marks, parents, rebalance, regimes, schedule
+from engine.decide import alerts, arming, brakes, flatten, lifecycle, marks, parents, rebalance, regimes, schedule
 from engine.decide.withdrawals import withdraw_after_silence
 from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced, TradingState
@@ -21,6 +21,7 @@ def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     day = turn.state.day
     brakes.roll_day(turn)
     brakes.look_at_losses(turn)
+    lifecycle.beat(turn)
     _expire_proposals(turn)
     arming.end_what_is_over(turn)
     _withdraw_what_slipped_through(turn)

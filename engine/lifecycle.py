@@ -1,0 +1,210 @@
+"""What a candidate needs for its next stage, and which bound ends the one that it is in: pure, from the state and the prices.
+
+Own results are parts of what the strategy may have at work: its capital, in the staged stage the staged part of it.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from engine.brakes import is_valued
+from engine.budgets import settings_of, sizing_minor
+from engine.candidates import (
+    NEW,
+    NO_RESULTS,
+    Candidate,
+    EvidenceKind,
+    LifecycleSettings,
+    Stage,
+    changed_since,
+    digest_of,
+    stage_in_force,
+)
+from engine.limits import check
+from engine.market import MarketView
+from engine.orders import OrderIntent
+from engine.service import CheckView
+from engine.state import State
+from engine.strategy_state import StrategySettings
+from engine.units import NS_PER_SECOND, Minor
+from engine.valuation import market_value_minor, portfolio_positions
+
+NS_PER_DAY = 86_400 * NS_PER_SECOND
+NONE = "none recorded"
+
+
+class Gate(NamedTuple):
+    """One thing that a promotion asks for: what is needed, what was found, and whether that is enough."""
+
+    name: str
+    met: bool
+    needed: str
+    found: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.name}: {self.found}, needed {self.needed}"
+
+
+class Standing(NamedTuple):
+    """How a strategy's own results in its stage stand now, open positions included; fractions of its capital."""
+
+    days: float
+    round_trips: int
+    net_minor: Minor
+    return_fraction: float
+    drawdown_fraction: float
+    losing_streak: int
+
+
+class Fall(NamedTuple):
+    """A demotion that is due."""
+
+    stage: Stage
+    reason: str
+
+
+# ---- what the stage came to ----------------------------------------------------------------------------------------------------
+
+
+def standing(state: State, market: MarketView, settings: StrategySettings, candidate: Candidate) -> Standing:
+    """The results of the stage where the strategy trades now, with what its open positions would lose if they were left now;
+    none on paper while it is a live stage's turn, nor the other way round."""
+    results = candidate.results if candidate.results.portfolio == settings.portfolio else NO_RESULTS
+    counts = state.portfolios[settings.portfolio].settings.live is candidate.stage.is_live
+    open_minor = sum(market_value_minor(state, market, one) - one.cost_minor + one.realized_minor - one.fees_minor
+                     for one in portfolio_positions(state, settings.portfolio) if counts and one.strategy == settings.name)
+    fall = results.peak_minor - results.net_minor - min(0, open_minor)
+    capital = sizing_minor(state, market, settings.portfolio, settings.name)
+    days = max(0.0, (results.to_ns - results.from_ns) / NS_PER_DAY)
+    return Standing(days, results.round_trips, results.net_minor, _part(results.net_minor, capital),
+                    _part(max(results.worst_fall_minor, fall), capital), results.losing_streak)
+
+
+def _part(minor: Minor, capital: Minor) -> float:
+    """A part of the capital; without capital any loss is all of it."""
+    return minor / capital if capital > 0 else float((minor > 0) - (minor < 0))
+
+
+# ---- gates ---------------------------------------------------------------------------------------------------------------------
+
+
+def gates(state: State, market: MarketView, settings: StrategySettings) -> tuple[Gate, ...]:
+    """What the strategy's next stage asks for; empty where there is no next one."""
+    candidate = state.candidates.get(settings.name, NEW)
+    target, asked, digest = stage_in_force(candidate, settings).following, state.settings.lifecycle, digest_of(settings)
+    if target is None:
+        return ()
+    if target is Stage.BACKTEST:
+        known = candidate.found(EvidenceKind.BACKTEST, digest)
+        return (Gate("backtest", known is not None, "one of this form", known.source if known else NONE),)
+    if target is Stage.PAPER:
+        return (*_backtest_gates(candidate, digest, asked), *_parity_gates(candidate, digest, asked))
+    return (*_own_gates(state, market, settings, candidate, target), *_parity_gates(candidate, digest, asked),
+            *_calibration_gates(candidate, digest, settings, asked))
+
+
+def _backtest_gates(candidate: Candidate, digest: str, asked: LifecycleSettings) -> Iterator[Gate]:
+    known = candidate.found(EvidenceKind.BACKTEST, digest)
+    if known is None:
+        yield Gate("backtest", False, "one of this form", NONE)  # noqa: FBT003
+        return
+    yield from _results_gates("backtest", (known.days, asked.backtest_min_days),
+                              (known.round_trips, asked.backtest_min_round_trips),
+                              (known.drawdown_fraction, asked.backtest_max_drawdown_fraction),
+                              (known.return_fraction, asked.min_return_fraction))
+
+
+def _own_gates(state: State, market: MarketView, settings: StrategySettings, candidate: Candidate,
+               target: Stage) -> Iterator[Gate]:
+    """The strategy's own results in the stage before: on paper, or staged with real money."""
+    asked, now = state.settings.lifecycle, standing(state, market, settings, candidate)
+    least_days, least_trips, most_fall, where = (
+        (asked.paper_min_days, asked.paper_min_round_trips, asked.paper_max_drawdown_fraction, "paper")
+        if target is Stage.STAGED_LIVE else
+        (asked.staged_min_days, asked.staged_min_round_trips, asked.staged_max_drawdown_fraction, "staged"))
+    yield from _results_gates(where, (now.days, least_days), (now.round_trips, least_trips),
+                              (now.drawdown_fraction, most_fall), (now.return_fraction, asked.min_return_fraction))
+
+
+def _results_gates(where: str, days: tuple[float, float], trips: tuple[int, int], fall: tuple[float, float],
+                   gain: tuple[float, float]) -> Iterator[Gate]:
+    """Found and asked, of each."""
+    yield Gate(f"{where} days", days[0] >= days[1], f"at least {days[1]:g}", f"{days[0]:.1f}")
+    yield Gate(f"{where} round trips", trips[0] >= trips[1], f"at least {trips[1]}", str(trips[0]))
+    yield Gate(f"{where} drawdown", fall[0] <= fall[1], f"at most {fall[1]:.1%}", f"{fall[0]:.1%}")
+    yield Gate(f"{where} return", gain[0] >= gain[1], f"at least {gain[1]:.1%}", f"{gain[0]:.1%}")
+
+
+def _parity_gates(candidate: Candidate, digest: str, asked: LifecycleSettings) -> Iterator[Gate]:
+    if asked.require_parity:
+        known = candidate.found(EvidenceKind.PARITY, digest)
+        found = NONE if known is None else "the same fills" if known.same else f"not the same: {known.source}"
+        yield Gate("parity", known is not None and known.same, "the same fills as the engine", found)
+
+
+def _calibration_gates(candidate: Candidate, digest: str, settings: StrategySettings,
+                       asked: LifecycleSettings) -> Iterator[Gate]:
+    """Where a model has a say, its forecasts must have been settled and not be worse than is asked."""
+    if not settings.uses_model:
+        return
+    known = candidate.found(EvidenceKind.CALIBRATION, digest)
+    if known is None:
+        yield Gate("calibration", False, "one of this form", NONE)  # noqa: FBT003
+        return
+    yield Gate("settled forecasts", known.forecasts >= asked.calibration_min_forecasts,
+               f"at least {asked.calibration_min_forecasts}", str(known.forecasts))
+    yield Gate("Brier score", known.brier <= asked.calibration_max_brier, f"at most {asked.calibration_max_brier:g}",
+               f"{known.brier:.3f}")
+
+
+# ---- bounds --------------------------------------------------------------------------------------------------------------------
+
+
+def fall_due(state: State, market: MarketView, settings: StrategySettings) -> Fall | None:
+    """The demotion that a candidate's form, its parity or its own results call for now.
+
+    Real money is left at once, not by degrees: from either live stage a broken bound leads back to paper.
+    """
+    candidate = state.candidates.get(settings.name)
+    if candidate is None or candidate.stage is Stage.RESEARCH:
+        return None
+    changed = changed_since(candidate, settings)
+    if changed:
+        return Fall(Stage.RESEARCH, changed)
+    parity = candidate.found(EvidenceKind.PARITY, candidate.digest)
+    if candidate.stage is not Stage.BACKTEST and state.settings.lifecycle.require_parity and parity and not parity.same:
+        return Fall(Stage.BACKTEST, f"backtest and engine differ: {parity.source}")
+    if candidate.stage is Stage.BACKTEST or not _is_told(state, market, settings.portfolio):
+        return None
+    reason = _broken(state, standing(state, market, settings, candidate))
+    return Fall(Stage.PAPER if candidate.stage.is_live else Stage.BACKTEST, reason) if reason else None
+
+
+def _is_told(state: State, market: MarketView, portfolio: str) -> bool:
+    """Whether results can be valued now; a guess is no reason to act."""
+    return portfolio in state.portfolios and state.account_of(portfolio).funded and is_valued(state, market, portfolio)
+
+
+def _broken(state: State, now: Standing) -> str:
+    asked = state.settings.lifecycle
+    if asked.demote_drawdown_fraction and now.drawdown_fraction >= asked.demote_drawdown_fraction:
+        return f"its own drawdown is {now.drawdown_fraction:.1%}, the bound is {asked.demote_drawdown_fraction:.1%}"
+    if asked.demote_losing_streak and now.losing_streak >= asked.demote_losing_streak:
+        return f"{now.losing_streak} losing round trips in a row, the bound is {asked.demote_losing_streak}"
+    return ""
+
+
+# ---- entries -------------------------------------------------------------------------------------------------------------------
+
+
+def stage_checks(state: State, intent: OrderIntent) -> list[CheckView]:
+    """A strategy enters with real money only from the staged stage on; nobody else is asked."""
+    settings = settings_of(state, intent.portfolio, intent.strategy)
+    if settings is None or not state.portfolios[intent.portfolio].settings.live:
+        return []
+    candidate = state.candidates.get(settings.name)
+    stage = stage_in_force(candidate, settings)
+    changed = f" ({changed_since(candidate, settings)})" if candidate is not None and changed_since(candidate, settings) else ""
+    return [check("candidate stage", stage.is_live, "staged_live or full_live", stage,
+                  f"{settings.name} is in {stage}{changed}: it enters with real money from staged_live on; "
+                  f"`quarterdeck candidates show {settings.name}` says what is missing")]
