@@ -19,7 +19,7 @@ from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig
 from engine.config_currency import CurrencyConfig, currency_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
-from engine.config_strategies import RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
+from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
@@ -176,7 +176,7 @@ class Config(Section):
     account: tuple[AccountConfig, ...] = Field(default=(AccountConfig(),), strict=False)
     portfolio: tuple[PortfolioConfig, ...] = Field(default=(PortfolioConfig(),), strict=False)
     regimes: RegimesConfig = Field(default=RegimesConfig())
-    strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False)
+    strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False, examples=STRATEGY_EXAMPLE)
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
     currency: CurrencyConfig = Field(default=CurrencyConfig())

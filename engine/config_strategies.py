@@ -13,6 +13,11 @@ from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
 from engine.strategy_state import StrategySettings
 
 _REGIMES = RegimeSettings()
+STRATEGY_EXAMPLE = [
+    "A strategy: what a rule wants after each closed bar goes the way of every order. For rules: `quarterdeck strategies rules`",
+    "[[strategies]]", 'name = "trend"', 'rule = "ema_cross"', 'symbols = ["BTC/USD"]',
+    "params = {fast_bars = 20, slow_bars = 50}",
+]
 RULE_PATTERN = r"^[a-z][a-z0-9_]{0,47}$"
 
 

@@ -12,6 +12,7 @@ from engine.strategies.registry import params_of
 from engine.strategies.user import load_user_strategy
 from engine.strategies.writing import Context
 from store.tried_strategies import Trial, record_trial, trials
+from tui.commands.config_text import default_text
 from tui.compose_strategies import strategy_problems, tried_strategies, user_strategies
 
 GOOD = '''"""Buys what breaks out."""
@@ -171,3 +172,12 @@ def test_a_broken_record_is_told(tmp_path: Path) -> None:
 def test_the_configuration_of_built_in_rules_is_looked_at(lines: str, told: str) -> None:
     errors = check_config(f'[[strategies]]\nname = "a"\n{lines}\n', "config.toml").errors
     assert any(told in error for error in errors), errors
+
+
+def test_the_written_configuration_takes_its_own_example_of_a_strategy() -> None:
+    text = default_text()
+    begin = text.index("# [[strategies]]")
+    end = text.index("\n\n", begin)
+    config = check_config(text[:begin] + text[begin:end].replace("# ", "") + text[end:], "config.toml").config
+    assert config is not None
+    assert (config.strategies[0].rule, config.strategies[0].params) == ("ema_cross", {"fast_bars": 20, "slow_bars": 50})

@@ -32,7 +32,10 @@ def config_text(config: Config) -> str:
     for name in Config.model_fields:
         value = getattr(config, name)
         document.add(tomlkit.nl())
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) and not value:
+            for line in Config.model_fields[name].examples or ():
+                document.add(tomlkit.comment(str(line)))
+        elif isinstance(value, tuple):
             document.add(name, _array(value))
         elif isinstance(value, dict):
             document.add(name, _named_values(Config.model_fields[name], value))
