@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors, money_decimals
 from engine.config_currency import CurrencyConfig, currency_contradictions
+from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
@@ -177,6 +178,7 @@ class Config(Section):
     portfolio: tuple[PortfolioConfig, ...] = Field(default=(PortfolioConfig(),), strict=False)
     regimes: RegimesConfig = Field(default=RegimesConfig())
     strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False, examples=STRATEGY_EXAMPLE)
+    lifecycle: LifecycleConfig = Field(default=LifecycleConfig())
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
     currency: CurrencyConfig = Field(default=CurrencyConfig())
@@ -207,6 +209,7 @@ class Config(Section):
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
             sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
             strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies), regimes=self.regimes.settings(),
+            lifecycle=self.lifecycle.settings(),
             jobs=self.jobs(), currency=self._currency_settings(),
         )
 
@@ -402,6 +405,7 @@ def contradictions(config: Config) -> Iterator[str]:
     symbols = [symbol for account in config.account for symbol in account.symbols]
     currencies = {portfolio.name: config.account_named(portfolio.account).currency for portfolio in config.portfolio}
     yield from currency_contradictions(config.currency, currencies, symbols)
+    yield from lifecycle_contradictions(config.lifecycle)
     for portfolio in config.portfolio:
         yield from _portfolio_contradictions(config, portfolio)
 

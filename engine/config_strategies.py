@@ -40,6 +40,8 @@ class StrategyConfig(Section):
     heat_budget_fraction: float = Field(
         default=0.0, ge=0, le=1,
         description="The part of the equity that it may risk at once, within the portfolio's heat (0: off).")
+    uses_model: bool = Field(
+        default=False, description="Whether a language model has a say in what it wants: real money asks for its calibration.")
 
     def settings(self, strategy: Strategy | None = None) -> StrategySettings:
         """What the engine needs of it. A rule that is no part of the program is given where strategies are to run; without it
@@ -49,7 +51,8 @@ class StrategyConfig(Section):
         known = strategy or built_in(self.rule)
         params = params_of(known, self.params)
         return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, params._asdict(), self.enabled,
-                                known.warmup(params), self.capital_fraction, self.capital_fixed, self.heat_budget_fraction)
+                                known.warmup(params), self.capital_fraction, self.capital_fixed, self.heat_budget_fraction,
+                                self.uses_model, known.source_hash)
 
 
 class RegimesConfig(Section):
