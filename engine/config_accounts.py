@@ -116,7 +116,18 @@ def account_errors(accounts: Sequence[AccountConfig], source: str) -> Iterator[s
     shares = [account for account in accounts if account.kind == ALPACA]
     if len({account.fractions for account in shares}) > 1:
         yield f"fractions: {', '.join(account.name for account in shares)} trade the same shares; count them alike in all of them"
+    yield from _mixed_prices(accounts)
     yield from _source_errors(accounts, source)
+
+
+def _mixed_prices(accounts: Sequence[AccountConfig]) -> Iterator[str]:
+    """An exchange's sandbox has prices of its own, and an instrument has but one price: a stop must never see the other."""
+    for exchange in dict.fromkeys(account.exchange for account in accounts if account.kind == CCXT):
+        practice, real = ([account.name for account in accounts if account.exchange == exchange and account.sandbox is sandbox]
+                          for sandbox in (True, False))
+        if practice and real:
+            yield (f'account "{practice[0]}" is in the sandbox of {exchange}, "{real[0]}" is not: prices there differ, and an '
+                   "instrument has but one; give one of them a home of its own")
 
 
 def _switch_errors(account: AccountConfig) -> Iterator[str]:

@@ -74,9 +74,11 @@ def merged_feed(real: RealVenues, simulated: MarketFeed | None) -> MarketFeed:
     if not real.accounts and simulated is not None:
         return simulated
     feeds = [one.feed for one in real.accounts]
-    venues = {one.instrument_venue: at for at, one in enumerate(real.accounts)}
+    venues: dict[str, list[int]] = {}
+    for at, one in enumerate(real.accounts):
+        venues.setdefault(one.instrument_venue, []).append(at)
     if simulated is not None:
-        venues[PAPER] = len(feeds)
+        venues[PAPER] = [len(feeds)]
         feeds.append(simulated)
     return MergedFeed(feeds, venues)
 

@@ -2,6 +2,8 @@
 
 import difflib
 
+from brokers.ccxt_venue.profiles import PROFILES, profile_of
+
 
 def exchange_problem(exchange_id: str, *, sandbox: bool) -> str:
     """What is wrong with the choice of an exchange, in words; empty where nothing is. Loading ccxt takes a second."""
@@ -16,3 +18,12 @@ def exchange_problem(exchange_id: str, *, sandbox: bool) -> str:
         return (f"{exchange_id} has no sandbox: write sandbox = false, for real money or, named as market.source, for its prices "
                 "alone")
     return ""
+
+
+def unproven_line(exchange_id: str) -> str:
+    """What a person should know before real money goes to an exchange that nobody verified; empty for those that were."""
+    if profile_of(exchange_id).verified:
+        return ""
+    proven = ", ".join(name for name, profile in PROFILES.items() if profile.verified)
+    return (f"{exchange_id} was never verified here (those are: {proven}): orders, ids and stops go as ccxt describes it; try it "
+            "with the smallest order first and watch its stop at the exchange")

@@ -41,8 +41,9 @@ class AwaitedFeed:
 class MergedFeed:
     """Several feeds, in the same event loop. One that fails is begun again, ever more slowly; the others do not notice."""
 
-    def __init__(self, feeds: Sequence[MarketFeed], venues: Mapping[str, int]) -> None:
-        """`venues` says for the venue of an instrument (what follows its @) which of the feeds knows its past."""
+    def __init__(self, feeds: Sequence[MarketFeed], venues: Mapping[str, Sequence[int]]) -> None:
+        """`venues` says for the venue of an instrument (what follows its @) which of the feeds may know its past: several
+        accounts at one venue list what they like."""
         self._feeds = tuple(feeds)
         self._venues = dict(venues)
         self._closed = asyncio.Event()
@@ -51,9 +52,12 @@ class MergedFeed:
         await asyncio.gather(*(self._keep(feed, sink) for feed in self._feeds))
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
-        """Bars of an instrument from the feed of its venue; none where no feed is of that venue."""
-        at = self._venues.get(instrument_id.rpartition("@")[2])
-        return self._feeds[at].history(instrument_id, limit) if at is not None else ()
+        """Bars of an instrument from the first feed of its venue that has some; none where no feed has."""
+        for at in self._venues.get(instrument_id.rpartition("@")[2], ()):
+            bars = self._feeds[at].history(instrument_id, limit)
+            if bars:
+                return bars
+        return ()
 
     async def close(self) -> None:
         self._closed.set()

@@ -44,6 +44,8 @@ def account(text: str) -> AccountConfig:
     ('[market]\nsource = "krak"\n[[account]]\ncurrency = "EUR"\n' + KRAKEN, "its prices are in USD, paper account"),
     (ALPACA + "paper = false\n" + ON_ALPACA, "holds real money: say the largest order in money"),
     (ALPACA + 'api_key = "x"\n' + ON_ALPACA, "secrets never live in the configuration"),
+    (KRAKEN + KRAKEN.replace('"krak"', '"sand"').replace("sandbox = false\n", ""),
+     'account "sand" is in the sandbox of kraken, "krak" is not: prices there differ'),
     ('[keys]\nstore = "plain"', "keys.store = 'plain'"),
 ])
 def test_what_is_wrong_is_said_in_one_line(text: str, words: str) -> None:

@@ -12,7 +12,7 @@ from engine.inputs import ArmAccount, DisarmAccount, Limits
 from engine.service import AccountView, Receipt
 from tui.commands.link import command_id, engine_link
 from tui.commands.trading import refusal_line
-from tui.printing import print_error, print_json
+from tui.printing import print_error, print_json, print_note
 
 LONGEST_HOURS = 168.0
 
@@ -27,6 +27,7 @@ def arm(path: Path, account: str, hours: float, confirm_name: str, *, as_json: b
         raise UsageError(f"--hours {hours:g}: an account is armed for more than nothing and at most {LONGEST_HOURS:g} hours")
     with engine_link(path) as link:
         view = live_account(link.snapshot_now().accounts, account)
+        _tell_unproven(path, account)
         if not confirm_name:
             _show_limits(view, hours)
             _require_typed(account)
@@ -57,6 +58,17 @@ def limit_lines(limits: Limits) -> list[tuple[str, str]]:
     """The limits in force, by name; those that do not bind are left out."""
     plain = msgspec.to_builtins(limits)
     return [(name, str(value)) for name, value in plain.items() if value is False or value]
+
+
+def _tell_unproven(path: Path, account: str) -> None:
+    """Say where real money is about to go to an exchange that nobody verified."""
+    from brokers.ccxt_venue.exchanges import unproven_line
+    from engine.config import load_config
+    from tui.commands.link import existing_home
+
+    exchange = load_config(existing_home(path).config).account_named(account).exchange
+    if exchange and (line := unproven_line(exchange)):
+        print_note(line)
 
 
 def _require_confirmable(account: str, confirm_name: str) -> None:

@@ -145,7 +145,7 @@ def config_check(path: Path, *, as_json: bool) -> int:
     checked = check_config(text or "", str(file))
     wrong, untried = _strategy_problems(checked.config, path)
     errors = (*checked.errors, *_venue_errors(checked.config, file), *wrong)
-    warnings = (*checked.warnings, *untried)
+    warnings = (*checked.warnings, *untried, *_unproven_exchanges(checked.config))
     if as_json:
         print_json({"path": str(file), "exists": text is not None, "valid": not errors, "errors": errors,
                     "warnings": warnings})
@@ -159,6 +159,16 @@ def config_check(path: Path, *, as_json: bool) -> int:
     where = str(file) if text is not None else f"{file} does not exist: the defaults"
     print(f"{where}: valid" + (f", {len(warnings)} warnings" if warnings else ""))
     return 0
+
+
+def _unproven_exchanges(config: "Config | None") -> list[str]:
+    """Real money at an exchange whose adapter nobody verified."""
+    real = [account for account in config.account if account.kind == "ccxt" and account.live] if config is not None else []
+    if not real:
+        return []
+    from brokers.ccxt_venue.exchanges import unproven_line
+
+    return [f'account "{account.name}": {line}' for account in real if (line := unproven_line(account.exchange))]
 
 
 def _strategy_problems(config: "Config | None", home: Path) -> tuple[list[str], list[str]]:
