@@ -97,3 +97,16 @@ def _asked(what: str, *, is_new: bool) -> str:
 
 def _first_line(raw: bytes) -> str:
     return raw.decode(errors="replace").split("\n", maxsplit=1)[0].rstrip("\r")
+
+
+# ---- other secrets that lie beside the keys; no account's name has a colon -------------------------------------------------
+
+
+def notify_entry(name: str) -> str:
+    """Under which name the address of a route to tell a person lies."""
+    return f"notify:{name}"
+
+
+def is_account(entry: str) -> bool:
+    """Whether what lies in a key store under a name is the key of an account."""
+    return ":" not in entry

@@ -1,0 +1,135 @@
+"""Notices on their way: one thread a route, so that a slow service holds nobody else up, and one that asks again."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from brokers.notifiers.outbox import Counts, Delivery, Moment, Outbox, words_of
+from brokers.notifiers.sending import send
+from engine.effects import Notify
+from engine.service import AlertLevel, AlertView
+from engine.units import Nanoseconds
+
+LOOK_SECONDS = 1.0
+NO_ADDRESS = "no address is stored for it"
+_log = logging.getLogger("quarterdeck.notify")
+
+type Send = Callable[[str, AlertLevel, str, str], str]
+
+
+class SentNotice(NamedTuple):
+    """What became of one telling; `failure` is empty where the service took it."""
+
+    at_ns: Nanoseconds
+    route: str
+    level: str
+    title: str
+    text: str
+    attempt: int
+    failure: str
+
+
+class Waiting(NamedTuple):
+    """How the notices stand: how many wait, how many critical ones nobody has acknowledged, and what became of the others."""
+
+    waiting: int
+    unacknowledged: int
+    counts: Counts
+
+
+class NotifyDesk:
+    """The engine's `Notifier`. `addresses` are by route; `record` keeps what was told, in the thread of its route."""
+
+    def __init__(self, outbox: Outbox, addresses: Mapping[str, str], mode: str,
+                 record: Callable[[SentNotice], None], sending: Send = send) -> None:
+        self._outbox = outbox
+        self._addresses = addresses
+        self._mode = mode
+        self._record = record
+        self._send = sending
+        self._alerts: Callable[[], Sequence[AlertView]] = tuple
+        self._change = threading.Condition()
+        self._ending = False
+        self._threads = [threading.Thread(target=self._tell, args=(name,), name=f"notify-{name}", daemon=True)
+                         for name in outbox.routes]
+        self._threads.append(threading.Thread(target=self._watch, name="notify", daemon=True))
+
+    def start(self, alerts: Callable[[], Sequence[AlertView]]) -> None:
+        """Begin to tell; `alerts` shows what has been acknowledged, from any thread."""
+        self._alerts = alerts
+        for thread in self._threads:
+            thread.start()
+
+    def notify(self, notice: Notify) -> None:
+        """Take a notice; never waits for a service, never raises."""
+        try:
+            with self._change:
+                if self._outbox.put(notice, _now()):
+                    self._change.notify_all()
+        except Exception as error:  # noqa: BLE001 - what tells of trouble must not make any
+            _log.error("a notice is lost: %s", type(error).__name__)
+
+    def standing(self) -> Waiting:
+        with self._change:
+            return Waiting(len(self._outbox), self._outbox.unacknowledged, self._outbox.counts)
+
+    def close(self, seconds: float) -> None:
+        """Let what is due be told, at most so long, and end; what waits then is lost, its alerts are not."""
+        deadline = time.monotonic() + seconds
+        with self._change:
+            self._ending = True
+            self._change.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _watch(self) -> None:
+        """Look for acknowledgements, and ask again where one is overdue."""
+        while not self._ending:
+            try:
+                alerts = self._alerts()
+                with self._change:
+                    self._outbox.see(alerts)
+                    self._outbox.escalate(_now())
+                    self._change.notify_all()
+                    self._change.wait_for(lambda: self._ending, LOOK_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever broke, the next look may go well
+                _log.error("the look for acknowledgements failed: %s", type(error).__name__)
+                time.sleep(LOOK_SECONDS)
+
+    def _tell(self, route: str) -> None:
+        while True:
+            with self._change:
+                delivery = self._outbox.take(route, _now())
+                if delivery is None:
+                    if self._ending:
+                        return
+                    self._change.wait(LOOK_SECONDS)
+                    continue
+            failure = self._deliver(delivery)
+            with self._change:
+                self._outbox.settle(delivery, failure, _now())
+
+    def _deliver(self, delivery: Delivery) -> str:
+        title, text = words_of(delivery, self._mode)
+        address = self._addresses.get(delivery.route, "")
+        try:
+            failure = self._send(address, delivery.notice.level, title, text) if address else NO_ADDRESS
+        except Exception as error:  # noqa: BLE001 - a plug-in's exception may hold the address in its text
+            failure = f"the service failed ({type(error).__name__})"
+        try:
+            self._record(SentNotice(time.time_ns(), delivery.route, delivery.notice.level.value, title, text,
+                                    delivery.attempt + 1, failure))
+        except Exception as error:  # noqa: BLE001 - a full disk must not silence anybody
+            _log.error("what was told could not be recorded: %s", type(error).__name__)
+        if failure:
+            _log.warning("route %s was not told of %s: %s", delivery.route, title, failure)
+        else:
+            _log.info("route %s was told of %s", delivery.route, title)
+        return failure
+
+
+def _now() -> Moment:
+    return Moment(time.monotonic(), time.time_ns())

@@ -1,0 +1,110 @@
+"""Notices of a home: its routes with their addresses out of the key store, what records them, and the sign of life."""
+
+import logging
+from typing import NamedTuple
+
+from brokers.notifiers.desk import NotifyDesk, SentNotice
+from brokers.notifiers.heartbeat import Heartbeat
+from brokers.notifiers.outbox import Outbox, Terms
+from brokers.notifiers.routes import Route, minute_of
+from engine.config import Config
+from engine.config_notify import HEARTBEAT, NotifyRouteConfig
+from engine.effects import Notify
+from engine.errors import KeysUnavailable
+from engine.runner import Engine
+from engine.service import AlertLevel
+from engine.units import NS_PER_SECOND
+from store.home import Home
+from store.sent_notices import record_sent
+from tui.key_access import key_store, notify_entry
+
+LAST_NOTICES_SECONDS = 5.0
+SECONDS_PER_MINUTE = 60
+SILENT_SECONDS = 15
+_log = logging.getLogger("quarterdeck.notify")
+
+
+class Notices(NamedTuple):
+    """What tells a person away from the screen. Nothing, where nothing is configured."""
+
+    desk: NotifyDesk | None = None
+    heartbeat: Heartbeat | None = None
+
+    def start(self, engine: Engine) -> None:
+        """Begin to tell of a running engine, and to give signs of life while it is well."""
+        if self.desk is not None:
+            self.desk.start(lambda: engine.latest().alerts)
+        if self.heartbeat is not None:
+            self.heartbeat.start(lambda: trouble_of(engine))
+
+    def tell_failure(self, failure: str) -> None:
+        """Tell that the engine itself has failed, which it can no longer do."""
+        if self.desk is not None:
+            self.desk.notify(Notify(AlertLevel.CRIT, "the engine has stopped", failure, "engine-failed"))
+
+    def close(self) -> None:
+        for one in (self.heartbeat, self.desk):
+            if one is not None:
+                one.close(LAST_NOTICES_SECONDS)
+
+
+def trouble_of(engine: Engine) -> str:
+    """What ails a running engine, empty while all is well."""
+    if engine.finished.is_set():
+        return engine.failure or "the engine has stopped"
+    age_seconds = (engine.parts.clock.now_ns() - engine.latest().at_ns) / NS_PER_SECOND
+    return f"the engine has said nothing for {age_seconds:.0f} s" if age_seconds > SILENT_SECONDS else ""
+
+
+def notices_of(home: Home, config: Config, mode: str) -> Notices:
+    """The notices of a home; an address that cannot be had is told in the log and by `quarterdeck notify list`, since an engine
+    that tells nobody is still better than none."""
+    wants_heartbeat = config.notify.heartbeat_minutes > 0
+    if not config.notify_route and not wants_heartbeat:
+        return Notices()
+    addresses = _addresses(home, config)
+    desk = heartbeat = None
+    if config.notify_route:
+        outbox = Outbox([route_of(one) for one in config.notify_route], terms_of(config))
+        desk = NotifyDesk(outbox, addresses, mode, lambda sent: _record(home, sent))
+    if wants_heartbeat and addresses.get(HEARTBEAT):
+        seconds = config.notify.heartbeat_minutes * SECONDS_PER_MINUTE
+        heartbeat = Heartbeat(addresses[HEARTBEAT], config.notify.heartbeat_method, seconds)
+    return Notices(desk, heartbeat)
+
+
+def route_of(config: NotifyRouteConfig) -> Route:
+    """A route as the configuration says it."""
+    return Route(config.name, config.level, config.portfolios, config.decisions, config.step, minute_of(config.quiet_from),
+                 minute_of(config.quiet_until), config.zone)
+
+
+def terms_of(config: Config) -> Terms:
+    """How often and how much is told, as the configuration says."""
+    terms = config.notify
+    return Terms(terms.repeat_seconds, terms.acknowledge_seconds, terms.longest_repeat_seconds, terms.queue_length)
+
+
+def wanted_addresses(config: Config) -> tuple[str, ...]:
+    """The names under which this configuration needs an address."""
+    heartbeat = (HEARTBEAT,) if config.notify.heartbeat_minutes > 0 else ()
+    return (*(one.name for one in config.notify_route), *heartbeat)
+
+
+def _addresses(home: Home, config: Config) -> dict[str, str]:
+    found: dict[str, str] = {}
+    try:
+        store = key_store(home.path, config)
+        for name in wanted_addresses(config):
+            key = store.read(notify_entry(name))
+            if key is None:
+                _log.warning("notices: no address is stored for %s; `quarterdeck notify set %s` stores one", name, name)
+            else:
+                found[name] = key.secret
+    except KeysUnavailable as error:
+        _log.error("notices: nobody is told of anything: %s", error)
+    return found
+
+
+def _record(home: Home, sent: SentNotice) -> None:
+    record_sent(home.logs, sent._asdict())
