@@ -19,6 +19,7 @@ from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig
 from engine.config_currency import CurrencyConfig, currency_contradictions
 from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
+from engine.config_notify import ROUTE_EXAMPLE, NotifyConfig, NotifyRouteConfig, route_contradictions, route_errors
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
@@ -181,6 +182,8 @@ class Config(Section):
     lifecycle: LifecycleConfig = Field(default=LifecycleConfig())
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
+    notify: NotifyConfig = Field(default=NotifyConfig())
+    notify_route: tuple[NotifyRouteConfig, ...] = Field(default=(), strict=False, examples=ROUTE_EXAMPLE)
     currency: CurrencyConfig = Field(default=CurrencyConfig())
     sectors: dict[str, str] = Field(
         default={}, examples=['AAPL = "technology"'],
@@ -360,6 +363,7 @@ def _broken_references(config: Config) -> Iterator[str]:
     yield from account_errors(config.account, config.market.source)
     yield from strategy_errors(config.strategies, [portfolio.name for portfolio in config.portfolio])
     yield from job_errors(config.job, [portfolio.name for portfolio in config.portfolio])
+    yield from route_errors(config.notify_route, [portfolio.name for portfolio in config.portfolio])
     aimless = [portfolio.name for portfolio in config.portfolio if portfolio.targets.method is None]
     for index, job in enumerate(config.job):
         if job.kind is JobKind.REBALANCE and job.portfolio in aimless:
@@ -406,6 +410,7 @@ def contradictions(config: Config) -> Iterator[str]:
     currencies = {portfolio.name: config.account_named(portfolio.account).currency for portfolio in config.portfolio}
     yield from currency_contradictions(config.currency, currencies, symbols)
     yield from lifecycle_contradictions(config.lifecycle)
+    yield from route_contradictions(config.notify_route)
     for portfolio in config.portfolio:
         yield from _portfolio_contradictions(config, portfolio)
 

@@ -40,6 +40,7 @@ from store.journal import SqliteJournal
 from store.memory import MemoryJournal
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
+from tui.compose_notify import Notices, notices_of
 from tui.compose_strategies import tried_strategies
 from tui.compose_venues import RealVenues, merged_feed, note_held, real_venues, require_same_money
 from tui.folding import restored_state
@@ -174,12 +175,13 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     checkpoints = Checkpoints(home)
     try:
         require_known_calendars(config.jobs())
+        notices = notices_of(home, config, real.mode.value) if serve else Notices()
         parts = engine_parts(home, config, real, journal, state, warm_bars)._replace(
             settings=config.settings(own), user_strategies=own, runs_strategies=serve,
-            keeps_schedule=serve, job_runners=job_runners(home, config),
+            keeps_schedule=serve, notifier=notices.desk, job_runners=job_runners(home, config),
             startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home),
             history=StoredHistory(home.journal))
-        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, real.release)
+        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, real.release, notices)
     except BaseException:
         checkpoints.close()
         journal.close()

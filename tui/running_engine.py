@@ -19,6 +19,7 @@ from store.home import Home, HomeLock
 from store.journal import SqliteJournal
 from store.read import chain_hash
 from tui.commands.link import command_id
+from tui.compose_notify import Notices
 from tui.control import ControlServer
 from tui.control_protocol import PROTOCOL, Hello
 from tui.version import VERSION
@@ -79,7 +80,8 @@ class RunningEngine:
     """An engine with everything that belongs to it; leaving the `with` block ends it all in the right order."""
 
     def __init__(self, home: Home, engine: Engine, journal: SqliteJournal, lock: HomeLock,
-                 checkpoints: Checkpoints | None, release_accounts: Callable[[], None] = lambda: None) -> None:
+                 checkpoints: Checkpoints | None, release_accounts: Callable[[], None] = lambda: None,
+                 notices: Notices = Notices()) -> None:  # noqa: B008 - it holds nothing
         self.home = home
         self.engine = engine
         self.link = EngineLink(engine)
@@ -87,11 +89,13 @@ class RunningEngine:
         self._lock = lock
         self._release_accounts = release_accounts
         self._checkpoints = checkpoints
+        self._notices = notices
         self._server: ControlServer | None = None
         self._flag_watch: FlagWatch | None = None
 
     def serve(self, on_stop: Callable[[], None]) -> None:
-        """Answer on the control socket and obey the halt flag."""
+        """Answer on the control socket, obey the halt flag, and tell whoever is away from the screen."""
+        self._notices.start(self.engine)
         hello = Hello(protocol=PROTOCOL, version=VERSION, engine_id=self.engine.parts.engine_id,
                       mode=self.engine.parts.mode, pid=os.getpid())
         self._server = ControlServer(self.engine, self.home.socket, hello, on_stop)
@@ -112,6 +116,9 @@ class RunningEngine:
                 self._flag_watch.close()
             self.engine.stop()
             self.engine.join(STOP_SECONDS)
+            if self.engine.failure:
+                self._notices.tell_failure(self.engine.failure)
+            self._notices.close()
             if self._server is not None:
                 self._server.close()
             if self._checkpoints is not None:
