@@ -30,9 +30,11 @@ def set_key(path: Path, account: str, *, from_stdin: bool) -> int:
 
 def list_keys(path: Path, *, as_json: bool) -> int:
     """Which account has a key; never a part of one."""
+    from tui.key_access import is_account
+
     config = _config(path)
     store = _store(path, config)
-    stored = store.accounts()
+    stored = tuple(name for name in store.accounts() if is_account(name))
     rows = [{"account": one.name, "venue": one.venue, "live": one.live, "stored": one.name in stored, "configured": True}
             for one in config.account if one.kind != "paper"]
     known = {one.name for one in config.account}
