@@ -49,10 +49,15 @@ def check(name: str, passed: bool, limit: object, value: object, message: str = 
 
 
 class Exposure(NamedTuple):
-    """Money at work, working entries included: longs and shorts added, and set off against each other."""
+    """Money at work, working entries included.
+
+    `long_minor` and `short_minor` are what longs are more than shorts, and the other way, if of the working entries only those
+    of that side fill: one that would hedge may never do so.
+    """
 
     gross_minor: Minor
-    net_minor: Minor
+    long_minor: Minor
+    short_minor: Minor
     working_minor: Minor
     sector_minor: Minor
     class_minor: Minor
@@ -148,17 +153,22 @@ def exposure_of(state: State, market: MarketView, portfolio: str, like: Instrume
     """What is at work in a portfolio, and how much of it in the sector, asset class and bucket of one instrument."""
     settings = state.settings
     wanted = (sector_of(settings, like), like.asset_class, bucket_of(settings, like)) if like else None
-    gross = net = working = 0
+    gross = held = working = 0
+    one_way = {1: 0, -1: 0}
     groups = [0, 0, 0]
     for instrument_id, minor, is_working in at_work(state, market, portfolio):
-        gross, net = gross + abs(minor), net + minor
-        working += abs(minor) if is_working else 0
+        gross += abs(minor)
+        if is_working:
+            working += abs(minor)
+            one_way[1 if minor > 0 else -1] += abs(minor)
+        else:
+            held += minor
         if wanted is not None:
             one = state.instruments[instrument_id]
             own = (sector_of(settings, one), one.asset_class, bucket_of(settings, one))
             groups = [total + (abs(minor) if mine == theirs else 0)
                       for total, mine, theirs in zip(groups, own, wanted, strict=True)]
-    return Exposure(gross, net, working, *groups)
+    return Exposure(gross, held + one_way[1], one_way[-1] - held, working, *groups)
 
 
 def at_work(state: State, market: MarketView, portfolio: str) -> list[tuple[str, Minor, bool]]:
@@ -214,8 +224,9 @@ def gross_exposure(book: Book, lots: Lots) -> CheckView:
 
 
 def net_exposure(book: Book, lots: Lots) -> CheckView:
-    net = abs(book.exposure.net_minor + book.intent.side.sign * book.notional(lots))
-    return _shared(book, "net exposure", net, book.limits.max_net_fraction)
+    """In the direction of the entry alone: what makes the difference smaller is not held back by it."""
+    before = book.exposure.long_minor if book.intent.side.sign > 0 else book.exposure.short_minor
+    return _shared(book, "net exposure", max(0, before + book.notional(lots)), book.limits.max_net_fraction)
 
 
 def sector_share(book: Book, lots: Lots) -> CheckView:

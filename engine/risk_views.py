@@ -59,6 +59,13 @@ class Risks(NamedTuple):
     def net_minor(self) -> Minor:
         return sum(minor for _, minor, _ in self.work)
 
+    @property
+    def worst_net_minor(self) -> Minor:
+        """The larger difference, either way, if of the working entries only those of one side fill."""
+        held = sum(minor for _, minor, is_working in self.work if not is_working)
+        longs, shorts = (sum(max(0, sign * minor) for _, minor, is_working in self.work if is_working) for sign in (1, -1))
+        return max(held + longs, shorts - held)
+
     def grouped(self, kind: str) -> dict[str, Minor]:
         """Money at work by sector, asset class, bucket or instrument."""
         totals: dict[str, Minor] = {}
@@ -236,7 +243,7 @@ _USES: dict[str, Callable[[Risks], float | int | None]] = {
     "max_asset_class_fraction": _largest("asset class"), "max_bucket_fraction": _largest("bucket"),
     "max_leverage": lambda risks: risks.share(risks.gross_minor),
     "max_gross_fraction": lambda risks: risks.share(risks.gross_minor),
-    "max_net_fraction": lambda risks: risks.share(abs(risks.net_minor)),
+    "max_net_fraction": lambda risks: risks.share(risks.worst_net_minor),
     "max_daily_notional_fraction": _turned_over, "max_orders_per_day": lambda risks: risks.portfolio.day_entry_count,
     "orders_per_minute": _last_minute, "max_day_loss_fraction": _lost("day loss"), "max_week_loss_fraction": _lost("week loss"),
     "max_drawdown_fraction": _lost("drawdown"), "max_losing_streak": lambda risks: risks.portfolio.losing_streak,

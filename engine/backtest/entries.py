@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from engine.backtest.holdings import (
     ASK,
     AT_WORK,
-    BALANCE,
     BID,
     BUCKET_COUNTS,
     BUCKET_HEAT_MINOR,
@@ -28,6 +27,7 @@ from engine.backtest.holdings import (
     IN_BUCKET,
     IN_CLASS,
     IN_SECTOR,
+    LONG_OVER,
     LOTS,
     MAX_LOTS,
     MIN_LOTS,
@@ -37,6 +37,7 @@ from engine.backtest.holdings import (
     ROLLED,
     SAME_SIDE_LOTS,
     SECTOR_NO,
+    SHORT_OVER,
     SHORTABLE,
     STOP,
     STRICTEST,
@@ -170,7 +171,8 @@ def add_line(w: Any, own: int, at: int, own_sign: int, gap_bps: int) -> None:
     gross = abs(value) + working
     w[EQUITY] += value
     w[AT_WORK] += gross
-    w[BALANCE] += value + waiting * working
+    w[LONG_OVER] += value + (working if waiting > 0 else 0)
+    w[SHORT_OVER] += (working if waiting < 0 else 0) - value
     w[HEAT_MINOR] += heat
     w[COUNT] += 1
     if w[at + SECTOR_NO] == w[own + SECTOR_NO]:
@@ -226,7 +228,7 @@ def share_passes(w: Any, check: int, limits: Limits, sign: int, more: int) -> bo
     if check == GROSS:
         total, limit = w[AT_WORK] + more, limits.gross_fraction
     elif check == NET:
-        total, limit = abs(w[BALANCE] + sign * more), limits.net_fraction
+        total, limit = max(0, (w[LONG_OVER] if sign > 0 else w[SHORT_OVER]) + more), limits.net_fraction
     elif check == SECTOR:
         total, limit = w[IN_SECTOR] + more, limits.sector_fraction
     elif check == ASSET_CLASS:

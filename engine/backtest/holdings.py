@@ -20,10 +20,12 @@ STAYS = 0
 # written, cash, losing round trips in a row; the day and its baselines, what was entered in it, the brakes and their strictest
 (FILLS, FILLS_AT, FILLS_ROOM, TRIPS, TRIPS_AT, TRIPS_ROOM, CASH, STREAK, DAY, WEEK, DAY_EQUITY, WEEK_EQUITY, HIGH_WATER, ENTRIES,
  ENTERED_MINOR, LEVEL_DAY, LEVEL_WEEK, LEVEL_DRAWDOWN, LEVEL_STREAK, PAUSED_UNTIL_NS, ROLLED, STRICTEST) = range(22)
-# the portfolio as the checks on an entry's size see it
-(EQUITY, AT_WORK, BALANCE, IN_SECTOR, IN_CLASS, IN_BUCKET, HEAT_MINOR, BUCKET_HEAT_MINOR, SAME_SIDE_LOTS, COUNT) = range(22, 32)
+# the portfolio as the checks on an entry's size see it; LONG_OVER is what longs are more than shorts where of the waiting entries
+# only longs fill, SHORT_OVER the other way round
+(EQUITY, AT_WORK, LONG_OVER, SHORT_OVER, IN_SECTOR, IN_CLASS, IN_BUCKET, HEAT_MINOR, BUCKET_HEAT_MINOR, SAME_SIDE_LOTS,
+ COUNT) = range(22, 33)
 # counters by check, then the first row
-REFUSED, CUTS, HEAD = 32, 72, 112
+REFUSED, CUTS, HEAD = 33, 73, 113
 
 # the terms of an instrument: fees in parts per million; ENTERABLE 0 where the portfolio's lists allow no entry; the numbers of
 # its groups, -1 for none, BUCKET_COUNTS 1 where the bucket is more than the instrument itself; ALWAYS_OPEN 1 without sessions

@@ -35,8 +35,9 @@ def beyond_limits(state: State, market: MarketView, intent: OrderIntent) -> Iter
 def _shares(state: State, market: MarketView, intent: OrderIntent) -> dict[str, tuple[float, float]]:
     limits, instrument = state.portfolios[intent.portfolio].settings.limits, state.instruments[intent.instrument_id]
     work = exposure_of(state, market, intent.portfolio, instrument)
+    one_way = work.long_minor if intent.side.sign > 0 else work.short_minor
     held: dict[str, tuple[float, float]] = {
-        "gross": (work.gross_minor, limits.max_gross_fraction), "net": (abs(work.net_minor), limits.max_net_fraction),
+        "gross": (work.gross_minor, limits.max_gross_fraction), "net": (max(0, one_way), limits.max_net_fraction),
         "leverage": (work.gross_minor, limits.max_leverage), "asset class": (work.class_minor, limits.max_asset_class_fraction),
         "bucket": (work.bucket_minor, limits.max_bucket_fraction)}
     if sector_of(state.settings, instrument):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from engine.inputs import Bar, ClosePosition, Limits, TrailSpec
+from engine.inputs import Bar, ClosePosition, Limits, SetLimit, TrailSpec
 from engine.limits import book_of, local_time, size_checks, within_hours
 from engine.orders import OrderKind, Side
 from engine.service import CheckView
@@ -194,6 +194,22 @@ def test_working_entries_count_toward_every_share() -> None:
     assert made.do(bought("rest", 10, "80", kind=OrderKind.LIMIT, limit=Decimal(90))).accepted
     told = checks_of(made, quantity=12)
     assert (told["gross exposure"].value, told["sector share"].value) == ("2.1%", "2.1%")
+
+
+def test_an_entry_that_would_hedge_makes_no_room_before_it_has_filled() -> None:
+    """Long 1,000, a short of 500 waits far above: it may never come, so that no more longs fit under a limit of 1,200."""
+    made = holding(10, max_net_fraction=0.012)
+    waits = made.do(bought("hedge", 5, "150", side=Side.SELL, kind=OrderKind.LIMIT, limit=Decimal(100)))
+    assert waits.accepted, waits.refusal
+    assert checks_of(made, quantity=2)["net exposure"].passed
+    assert not checks_of(made, quantity=3)["net exposure"].passed
+
+
+def test_what_brings_longs_and_shorts_closer_is_not_held_back_by_their_difference() -> None:
+    made = holding(100)
+    made.do(SetLimit("s", "main", "max_net_fraction", "0.05"))
+    assert not checks_of(made, quantity=1)["net exposure"].passed
+    assert checks_of(made, quantity=1, side=Side.SELL, stop="110")["net exposure"].passed
 
 
 def test_the_book_and_its_checks_are_those_of_the_order() -> None:
