@@ -1,0 +1,1 @@
+"""Searching for parameters, and what keeps a search honest: spaces, executors, splits, deflated ratios, chance, stress."""
