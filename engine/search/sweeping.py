@@ -70,7 +70,8 @@ class Search:
         keys = [key_of(job.span, job.params) for job in jobs]
         missing = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._found}
         done, total = len(jobs) - len(missing), len(jobs)
-        self._progress(done, total)
+        if missing:
+            self._progress(done, total)
         for outcomes in self._worked(_chunks(list(missing.values()), self._crew.workers)):
             self._kept.keep(outcomes)
             self._found.update({key_of(one.span, one.params): one for one in outcomes})
@@ -79,15 +80,15 @@ class Search:
         return [self._found[key] for key in keys]
 
     def _worked(self, chunks: list[tuple[Span, list[ParamSet]]]) -> Iterable[list[Outcome]]:
-        """Chunks as they get done, a few ahead of the workers; the first alone, so that it compiles for the others."""
-        if not chunks:
-            return
-        if self._shared is None:
-            self._shared = self._crew.share(self._material)
+        """Chunks as they get done, a few ahead of the workers; the very first set alone, so that it compiles for the others."""
         waiting: set[Future[list[Outcome]]] = set()
         try:
-            yield self._submit(chunks[0]).result()
-            for chunk in chunks[1:]:
+            if chunks and self._shared is None:
+                self._shared = self._crew.share(self._material)
+                span, sets = chunks[0]
+                yield self._submit((span, sets[:1])).result()
+                chunks[0] = (span, sets[1:])
+            for chunk in chunks:
                 if len(waiting) >= self._crew.workers * AHEAD:
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
@@ -107,16 +108,9 @@ class Search:
 
 
 def _chunks(jobs: Sequence[Job], workers: int) -> list[tuple[Span, list[ParamSet]]]:
-    """Jobs by span in pieces: the first of one set alone, then pieces that keep every worker busy to the end."""
+    """Jobs by span, in pieces small enough to keep every worker busy to the end."""
     by_span: dict[Span, list[ParamSet]] = {}
     for job in jobs:
         by_span.setdefault(Span(*job.span), []).append(job.params)
     size = max(1, min(LARGEST_CHUNK, len(jobs) // (workers * CHUNKS_A_WORKER)))
-    found: list[tuple[Span, list[ParamSet]]] = []
-    for span, sets in by_span.items():
-        start = 0
-        if not found:
-            found.append((span, sets[:1]))
-            start = 1
-        found.extend((span, sets[place:place + size]) for place in range(start, len(sets), size))
-    return found
+    return [(span, sets[place:place + size]) for span, sets in by_span.items() for place in range(0, len(sets), size)]
