@@ -82,7 +82,7 @@ def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -
     from engine.backtest.tracks import track_of
     from tui.compose_backtest import cache_folder
 
-    ready = _prepared(home, wish)
+    ready = prepared(home, wish)
     total = sum(len(one.bars.closes) for one in ready.series)
     if ready.strategy.source_hash and total > SLOW_BARS:
         print_note(f"{total:,} bars through a rule in Python take about {total // 500_000} s")
@@ -107,7 +107,7 @@ def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
     from engine.backtest.run import backtest
     from tui.compose_backtest import cache_folder, engine_run, first_difference
 
-    ready = _prepared(home, wish)
+    ready = prepared(home, wish)
     tested = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder())
     run = engine_run(ready.series, ready.strategy, ready.params, ready.setup)
     difference = first_difference(tested, run)
@@ -124,7 +124,8 @@ def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
 # ---- from words to terms -------------------------------------------------------------------------------------------------------
 
 
-def _prepared(home: Path, wish: Wish) -> Prepared:
+def prepared(home: Path, wish: Wish) -> Prepared:
+    """The bars, the strategy, the parameters and the terms; raises `UsageError`, `ConfigError` or `TapeError`."""
     from brokers.market.recorded import open_tape
     from engine.backtest.run import Setup
     from tui.compose_backtest import series_of
