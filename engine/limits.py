@@ -111,6 +111,14 @@ class Book(NamedTuple):
         return int(self.equity_minor * self.limits.max_leverage) - self.exposure.gross_minor
 
 
+def same_side_lots(state: State, intent: OrderIntent) -> Lots:
+    """What is held and wanted already on the side of an entry."""
+    held = state.position(intent.portfolio, intent.instrument_id)
+    lots = abs(held.lots) if held and held.sign == intent.side.sign else 0
+    return lots + sum(order.leaves_lots for order in entry_orders(state, intent.portfolio)
+                      if order.intent.instrument_id == intent.instrument_id and order.intent.side is intent.side)
+
+
 def book_of(state: State, market: MarketView, intent: OrderIntent, entry: Ticks) -> Book:
     """The portfolio before this entry."""
     portfolio = state.portfolios[intent.portfolio]
@@ -118,10 +126,7 @@ def book_of(state: State, market: MarketView, intent: OrderIntent, entry: Ticks)
     instrument = state.instruments[intent.instrument_id]
     lines = heat_lines(state, market, intent.portfolio)
     bucket = bucket_of(state.settings, instrument)
-    held = state.position(intent.portfolio, intent.instrument_id)
-    same_side = abs(held.lots) if held and held.sign == intent.side.sign else 0
-    same_side += sum(order.leaves_lots for order in entry_orders(state, intent.portfolio)
-                     if order.intent.instrument_id == intent.instrument_id and order.intent.side is intent.side)
+    same_side = same_side_lots(state, intent)
     equity = equity_minor(state, market, intent.portfolio)
     return Book(
         state=state, intent=intent, instrument=instrument, limits=limits, currency=portfolio.settings.currency,

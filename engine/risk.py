@@ -22,6 +22,7 @@ from engine.limits import (
     list_checks,
     loss_checks,
     market_checks,
+    same_side_lots,
     size_checks,
 )
 from engine.market import MarketView
@@ -64,7 +65,7 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent), *stage_checks(state, intent),
               *list_checks(state, at_ns, intent),
               *close_checks(state, market, at_ns, intent),
-              *_size_checks(instrument, intent)]
+              *_size_checks(state, instrument, intent)]
     mark = market.marks.get(intent.instrument_id)
     limits = state.portfolios[intent.portfolio].settings.limits
     age_seconds = (at_ns - mark.at_ns) / NS_PER_SECOND if mark else None
@@ -128,13 +129,17 @@ def _arming_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> lis
                   f"`quarterdeck arm {intent.account}` arms it")]
 
 
-def _size_checks(instrument: Instrument, intent: OrderIntent) -> list[CheckView]:
+def _size_checks(state: State, instrument: Instrument, intent: OrderIntent) -> list[CheckView]:
+    """One order must be able to carry the whole position out again, so that is how large it may become."""
+    total = intent.order_lots + same_side_lots(state, intent)
     quantity = instrument.quantity(intent.order_lots)
     return [
         check("minimum quantity", intent.order_lots >= instrument.min_lots, instrument.quantity(instrument.min_lots),
               quantity, f"{instrument.symbol} trades from {instrument.quantity(instrument.min_lots)} up"),
-        check("maximum quantity", intent.order_lots <= instrument.max_lots, instrument.quantity(instrument.max_lots),
-              quantity, f"{instrument.symbol} takes at most {instrument.quantity(instrument.max_lots)} an order"),
+        check("maximum quantity", total <= instrument.max_lots, instrument.quantity(instrument.max_lots),
+              instrument.quantity(total),
+              f"{instrument.symbol} takes at most {instrument.quantity(instrument.max_lots)} an order, and one order must be "
+              "able to close it all"),
     ]
 
 

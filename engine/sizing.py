@@ -183,7 +183,8 @@ def clamped(book: Book, lots: Lots) -> Sized:
     factor = regime.size_factor(book.state.settings.regimes) if regime is not None else 1.0
     if regime is not None and factor < 1 and lots < UNBOUNDED:
         lots = cut("regime", int(lots * Decimal(repr(factor))), f"{factor:.0%} of the usual size in {regime.words}")
-    lots = cut("maximum quantity", book.instrument.max_lots, str(book.instrument.quantity(book.instrument.max_lots)))
+    lots = cut("maximum quantity", max(0, book.instrument.max_lots - book.same_side_lots),
+               str(book.instrument.quantity(book.instrument.max_lots)))
     for one in size_checks(book):
         verdict = one(book, lots)
         if lots and not verdict.passed:

@@ -296,7 +296,7 @@ def sized(w: Any, at: int, limits: Limits, factor: float, entry: Entry, want: Ru
             if factor < 1.0:
                 least = scaled_down(lots, limits.small_num, limits.small_den)
         elif check == MOST_LOTS:
-            least = min(lots, w[at + MAX_LOTS])
+            least = min(lots, max(0, w[at + MAX_LOTS] - w[SAME_SIDE_LOTS]))
         elif lots > 0 and is_on(w, at, check, limits):
             least = largest_passing(w, at, check, limits, factor, entry, gap_bps, lots)
         if least < lots:

@@ -15,7 +15,7 @@ from engine.orders import OrderKind, Side
 from engine.service import CheckView
 from engine.units import NS_PER_SECOND
 from engine.want import Assessment, assess
-from tests.unit.engine_desk import COIN_ID, Desk, bought, settings_of
+from tests.unit.engine_desk import COIN, COIN_ID, Desk, bought, settings_of
 
 ROOMY: dict[str, Any] = {
     "max_heat_fraction": 1.0, "max_order_notional_fraction": 2.0, "max_position_fraction": 2.0, "max_leverage": 4.0,
@@ -219,3 +219,11 @@ def test_the_book_and_its_checks_are_those_of_the_order() -> None:
     book = book_of(made.state, made.market, found.intent, 10_000)
     told = {one(book, 7).name: one(book, 7) for one in size_checks(book)}
     assert told.items() <= {one.name: one for one in found.checks}.items()
+
+
+def test_a_position_grows_only_as_far_as_one_order_can_close_it() -> None:
+    made, most = holding(100, symbol="COIN"), COIN.max_lots
+    assert checks_of(made, quantity=most - 100)["maximum quantity"].passed
+    beyond = checks_of(made, quantity=most - 99)["maximum quantity"]
+    assert not beyond.passed
+    assert "able to close it all" in beyond.message
