@@ -61,6 +61,7 @@ def promote(turn: Turn, command: PromoteCandidate) -> None:
     if isinstance(settings, Refusal):
         turn.refuse(command.command_id, what, settings)
         return
+    _fall_where_due(turn, settings)
     refusal = _unpromotable(turn, settings, command)
     if refusal is not None:
         turn.refuse(command.command_id, what, refusal)
@@ -87,9 +88,6 @@ def _unpromotable(turn: Turn, settings: StrategySettings, command: PromoteCandid
     if command.digest != digest:
         return Refusal("digest", digest, command.digest,
                        f"{settings.name} is no longer as it was shown; read it again and promote it then")
-    fall = fall_due(turn.state, turn.market, settings)
-    if fall is not None:
-        return Refusal("bound", "none broken", fall.reason, f"{settings.name} is about to be demoted: {fall.reason}")
     unmet = [gate for gate in gates(turn.state, turn.market, settings) if not gate.met]
     if unmet:
         return Refusal(unmet[0].name, unmet[0].needed, unmet[0].found,

@@ -414,3 +414,10 @@ def test_a_command_that_comes_twice_takes_effect_once() -> None:
     assert course.desk.do(command).accepted
     assert "already done" in course.desk.do(command).text
     assert len(course.desk.of(CandidatePromoted)) == 1
+
+
+def test_a_bound_that_broke_a_moment_ago_comes_before_a_promotion() -> None:
+    course = staged_live(demote_losing_streak=2)
+    course.round_trip(-10)
+    course.round_trip(-10)
+    assert why(course.promote(Stage.FULL_LIVE)) == "s is in paper; the next one is staged_live, and none is skipped"

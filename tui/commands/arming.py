@@ -31,14 +31,14 @@ def arm(path: Path, account: str, hours: float, confirm_name: str, *, as_json: b
         if not confirm_name:
             _show_limits(view, hours)
             _require_typed(account)
-        receipt = link.send_now(ArmAccount(command_id(), account, view.limits_digest, hours, by=_person()))
+        receipt = link.send_now(ArmAccount(command_id(), account, view.limits_digest, hours, by=person()))
     return _told(receipt, as_json=as_json)
 
 
 def disarm(path: Path, account: str, *, as_json: bool) -> int:
     """End an arming at once; protection and exits stay."""
     with engine_link(path) as link:
-        receipt = link.send_now(DisarmAccount(command_id(), account, by=_person()))
+        receipt = link.send_now(DisarmAccount(command_id(), account, by=person()))
     return _told(receipt, as_json=as_json)
 
 
@@ -102,7 +102,8 @@ def _told(receipt: Receipt, *, as_json: bool) -> int:
     return 0
 
 
-def _person() -> str:
+def person() -> str:
+    """Who sits at the keyboard, as far as the system tells."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

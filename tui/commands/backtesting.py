@@ -10,6 +10,7 @@ import msgspec
 
 from engine.errors import UsageError
 from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
+from tui.commands import recording
 from tui.commands.parsing import positive
 from tui.formats import money, percent
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
@@ -42,6 +43,7 @@ class Wish(NamedTuple):
     volume_percent: float
     on_bad: str
     symbol: str | None
+    record: bool = False
 
 
 class Prepared(NamedTuple):
@@ -99,6 +101,9 @@ def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -
         print_json(view)
     else:
         _show(view, report)
+    if wish.record:
+        recording.record(home, wish.strategy, recording.backtest_evidence(
+            ready.strategy, ready.params, ready.series, report, view.return_percent, view.round_trips))
     return 0
 
 
@@ -118,6 +123,9 @@ def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
         print(difference)
     else:
         print(f"the same: {len(tested.fills)} fills and {len(tested.trips)} round trips over {tested.bars:,} bars")
+    if wish.record:
+        recording.record(home, wish.strategy, recording.parity_evidence(
+            ready.strategy, ready.params, ready.series, tested, difference))
     return 1 if difference else 0
 
 
@@ -134,7 +142,8 @@ def prepared(home: Path, wish: Wish) -> Prepared:
         raise UsageError("--symbol names the instrument of one file; name the files so that they tell theirs")
     fee_ppm = int(positive(wish.fee_bps, "--fee-bps") * PPM_A_BPS) if wish.fee_bps not in (None, "0") else None
     fee_ppm = 0 if wish.fee_bps == "0" else fee_ppm
-    strategy = _strategy(home, wish.strategy)
+    rule, written = recording.configured_form(home, wish.strategy) if wish.record else (wish.strategy, {})
+    strategy = _strategy(home, rule)
     tapes = [open_tape(path, on_bad=wish.on_bad, symbol=wish.symbol, spread_bps=wish.spread_bps, taker_fee_ppm=fee_ppm,
                        maker_fee_ppm=fee_ppm) for path in wish.files]
     currencies = {tape.instrument.quote_currency for tape in tapes}
@@ -147,7 +156,7 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     limits, sectors, buckets, zone = _limits(home, wish)
     setup = Setup(int(positive(wish.cash, "--cash").scaleb(first.minor_exponent)), limits, wish.spread_bps, wish.slippage_bps,
                   int(wish.volume_percent * BPS / 100), sectors=sectors, buckets=buckets, new_day_zone=zone)
-    return Prepared([series_of(tape) for tape in tapes], strategy, _params(wish.params), setup)
+    return Prepared([series_of(tape) for tape in tapes], strategy, {**written, **_params(wish.params)}, setup)
 
 
 def _strategy(home: Path, name: str) -> "Strategy":

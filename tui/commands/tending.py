@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tui.commands.alert_group import alert
+from tui.commands.candidate_group import candidates
 from tui.commands.notify_group import notify
 from tui.commands.options import Json, Yes, home_of, leave
 from tui.commands.schedule_group import schedule
@@ -155,4 +156,4 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, init, locate, venues)}
 GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "notify": notify, "schedule": schedule,
-          "strategies": strategies}
+          "strategies": strategies, "candidates": candidates}

@@ -1,0 +1,73 @@
+"""What a backtest or a comparison with the engine found, kept as evidence of a strategy of the configuration."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.candidates import Evidence, EvidenceKind, form_digest
+from engine.errors import QuarterdeckError, UsageError
+from engine.inputs import RecordEvidence
+from tui.commands.arming import person
+from tui.commands.link import command_id, engine_link
+from tui.commands.trading import refusal_line
+from tui.formats import moment
+from tui.printing import print_note
+
+if TYPE_CHECKING:
+    from engine.backtest.results import BacktestResult
+    from engine.backtest.run import Series
+    from engine.service import PerformanceView
+    from engine.strategies.registry import Strategy
+
+NS_PER_DAY = 86_400_000_000_000
+
+
+def configured_form(home: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """The rule of a strategy of the configuration and the parameters written there; raises `UsageError` where it is none."""
+    from engine.config import CONFIG_FILE, load_config
+
+    known = load_config(home / CONFIG_FILE).strategies
+    for one in known:
+        if one.name == name:
+            return one.rule, dict(one.params)
+    names = ", ".join(one.name for one in known) or "none"
+    raise UsageError(f"--record: {name} is no strategy of {CONFIG_FILE}, which evidence is about; there is: {names}")
+
+
+def backtest_evidence(strategy: "Strategy", params: dict[str, Any], series: "list[Series]",
+                      report: "PerformanceView", return_percent: float, trips: int) -> Evidence:
+    """What a backtest found."""
+    fall = report.figure("max_drawdown")
+    return Evidence(
+        EvidenceKind.BACKTEST, _digest(strategy, params), _source(series, report.from_ns, report.to_ns),
+        days=(report.to_ns - report.from_ns) / NS_PER_DAY, round_trips=trips, return_fraction=return_percent / 100,
+        drawdown_fraction=abs(fall.value) / 100 if fall is not None and fall.value is not None else 0.0)
+
+
+def parity_evidence(strategy: "Strategy", params: dict[str, Any], series: "list[Series]", tested: "BacktestResult",
+                    difference: str) -> Evidence:
+    """Whether backtest and engine made the same fills; without a single one nothing was shown."""
+    first, last = int(tested.equity_at_ns[0]), int(tested.equity_at_ns[-1])
+    count = len(tested.fills)
+    told = difference or f"{count} fills on {_source(series, first, last)}"
+    return Evidence(EvidenceKind.PARITY, _digest(strategy, params), told, round_trips=len(tested.trips),
+                    same=not difference and count > 0)
+
+
+def _digest(strategy: "Strategy", params: dict[str, Any]) -> str:
+    from engine.strategies.registry import params_of
+
+    return form_digest(strategy.name, strategy.source_hash, params_of(strategy, params)._asdict())
+
+
+def _source(series: "list[Series]", from_ns: int, to_ns: int) -> str:
+    symbols = ", ".join(one.instrument.symbol for one in series)
+    return f"{symbols} {moment(from_ns)[:10]} to {moment(to_ns)[:10]}"
+
+
+def record(home: Path, name: str, evidence: Evidence) -> None:
+    """Hand it to the engine; raises `QuarterdeckError` where it is refused."""
+    with engine_link(home) as link:
+        receipt = link.send_now(RecordEvidence(command_id(), name, evidence, person()))
+    if receipt.refusal is not None:
+        raise QuarterdeckError(f"not recorded: {refusal_line(receipt.refusal)}")
+    print_note(f"{receipt.text}; `quarterdeck candidates show {name}` says what is still asked for")
