@@ -17,7 +17,7 @@ Cash = Annotated[str, typer.Option("--cash", help="What the account starts with.
 Fee = Annotated[str | None, typer.Option("--fee-bps", help="Fee of every fill; without it the instrument's own.")]
 Spread = Annotated[int, typer.Option("--spread-bps", min=0, max=5_000, help="Spread around each open.")]
 Slippage = Annotated[int, typer.Option("--slippage-bps", min=0, max=5_000, help="Slippage of market orders and stops.")]
-Share = Annotated[float, typer.Option("--volume-percent", min=0.01, max=100.0, help="The part of a bar's volume that may be had.")]
+Share = Annotated[float, typer.Option("--volume-percent", min=0.01, max=100.0, help="The part of a bar's volume to be had.")]
 OnBad = Annotated[str, typer.Option("--on-bad", help="refuse or skip rows that cannot be meant.")]
 Symbol = Annotated[str | None, typer.Option("--symbol", help="The instrument of a single file.")]
 Record = Annotated[bool, typer.Option("--record", help="Keep it as evidence of a candidate: --strategy names one of "
