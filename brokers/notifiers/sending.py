@@ -24,51 +24,50 @@ def send(address: str, level: AlertLevel, title: str, text: str) -> str:
     nothing."""
     import apprise
 
-    heard = _Heard()
-    logger = logging.getLogger("apprise")
     try:
         target = _target(address)
         if target is None:
             return UNKNOWN_ADDRESS
         kind = {AlertLevel.INFO: apprise.NotifyType.INFO, AlertLevel.WARN: apprise.NotifyType.WARNING}.get(
             level, apprise.NotifyType.FAILURE)
-        logger.addHandler(heard)
+        _heard.begin()
         taken = target.notify(body=text, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
     except Exception as error:  # noqa: BLE001 - a plug-in's exception may hold the address in its text
         return f"the service failed ({type(error).__name__})"
-    finally:
-        logger.removeHandler(heard)
-    return "" if taken else heard.reason()
+    return "" if taken else _heard.reason()
 
 
-class _Heard(logging.Handler):
-    """The number with which a service refused, out of what apprise logs; nothing else of it is kept."""
+class _Heard(logging.Filter):
+    """Takes out of what apprise logs the number with which a service refused, for each thread, and lets nothing of it into any
+    log: its lines name hosts, and whole addresses."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._thread = threading.get_ident()
-        self._code = ""
-        self._unreached = False
+        super().__init__()
+        self._of_thread = threading.local()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread != self._thread:  # another route is being told at the same time
-            return
-        said = record.getMessage()
-        found = _CODE.search(said)
-        if found:
-            self._code = found[1]
-        self._unreached |= "Connection" in said
+    def begin(self) -> None:
+        self._of_thread.said = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self._of_thread.said = f"{getattr(self._of_thread, 'said', '')}\n{record.getMessage()}"
+        return False
 
     def reason(self) -> str:
-        if self._code:
-            return f"the service answered {self._code}"
-        return "the service cannot be reached" if self._unreached else "the service did not take it"
+        said = self._of_thread.said
+        code = _CODE.search(said)
+        if code:
+            return f"the service answered {code[1]}"
+        return "the service cannot be reached" if "onnection" in said else "the service did not take it"
+
+
+_heard = _Heard()
 
 
 def _target(address: str) -> "NotifyBase | None":
     import apprise
 
-    logging.getLogger("apprise").propagate = False  # its lines name hosts and, below warnings, whole addresses
+    logging.getLogger("apprise").addFilter(_heard)  # a second time changes nothing
+    logging.getLogger("urllib3").setLevel(logging.WARNING)  # below that its lines hold whole addresses
     asset = apprise.AppriseAsset(app_id="Quarterdeck", app_desc="Quarterdeck", secure_logging=True,
                                  storage_mode=apprise.PersistentStoreMode.MEMORY)
     try:

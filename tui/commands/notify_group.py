@@ -8,7 +8,8 @@ from tui.commands.options import Json, Yes, home_of, leave
 
 notify = typer.Typer(help="Notices away from the screen: list, set, test, delete, log.", rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The route, by its name in config.toml; or heartbeat.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False,
+                                     help="The route, by its name in config.toml; or heartbeat.")]
 AnyName = Annotated[str, typer.Argument(metavar="[NAME]", show_default=False, help="One route, or heartbeat; else every one.")]
 
 
@@ -30,11 +31,11 @@ def set_address(context: typer.Context, name: Name,
 
 
 @notify.command("test")
-def test(context: typer.Context, name: AnyName = "", as_json: Json = False) -> None:
+def try_out(context: typer.Context, name: AnyName = "", as_json: Json = False) -> None:
     """Tell each route something now, quiet or not; 1 where one was not told."""
     from tui.commands import notifying
 
-    leave(notifying.test(home_of(context), name, as_json=as_json))
+    leave(notifying.try_out(home_of(context), name, as_json=as_json))
 
 
 @notify.command("delete")

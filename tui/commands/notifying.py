@@ -75,8 +75,8 @@ def set_address(path: Path, name: str, *, from_stdin: bool) -> int:
     if problem:
         raise UsageError(f"notify set {name}: {problem}; nothing was stored")
     store.write(notify_entry(name), Key(name, address))
-    print(f"{name}: the address is stored in {store.describe()}; `quarterdeck notify test {name}` tries it, and an engine that runs "
-          "has to be started anew to use it")
+    print(f"{name}: the address is stored in {store.describe()}; `quarterdeck notify test {name}` tries it; "
+          "an engine that runs already has to be started anew to use it")
     return 0
 
 
@@ -98,7 +98,7 @@ def _problem(name: str, address: str) -> str:
     return address_problem(address) if name == HEARTBEAT else problem_of(address)
 
 
-def test(path: Path, name: str, *, as_json: bool) -> int:
+def try_out(path: Path, name: str, *, as_json: bool) -> int:
     """Tell each route something now; 1 where one was not told."""
     home, config, store = _home(path)
     if name:
