@@ -179,7 +179,7 @@ class Shell:
             elif self.parts.tape is not None:
                 await self._gateway.perform(effect)
             else:
-                self._calls.add(call := self.spawn(self._gateway.perform(effect)))
+                self._calls.add(call := self.spawn(self._gateway.perform(effect), at_once=True))
                 call.add_done_callback(self._calls.discard)
         self._maybe_checkpoint()
 
@@ -242,8 +242,10 @@ class Shell:
         self._checkpoint_seq = seq
         self.parts.checkpoint(self.loop.state)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+    def spawn(self, work: Coroutine[Any, Any, None], *, at_once: bool = False) -> asyncio.Task[None]:
+        """Run something beside the rest; `at_once` begins it before this returns, ahead of whatever else waits in the event
+        loop, so that an order is on its way before the next price is looked at."""
+        task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=at_once)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -97,6 +97,16 @@ async def test_nothing_reaches_the_venue_before_it_is_on_disk() -> None:
         assert "OrderIntended" in kinds(journal.durable)
 
 
+async def test_an_order_leaves_before_anything_else_that_waits_has_its_turn() -> None:
+    desk = Shell()
+    async with desk.running():
+        await desk.quote(10_000)
+        shell = desk.engine._shell
+        await shell.release(shell.loop.take(shell.parts.clock.now_ns(), bought()))
+        assert desk.submitted, "on its way as soon as it is on disk"
+        await desk.until(lambda: desk.state.positions)
+
+
 async def test_a_whole_trade_and_its_journal_folds_to_the_same_state() -> None:
     desk = Shell()
     async with desk.running():
