@@ -31,6 +31,7 @@ class Measure(StrEnum):
     MOVE = "move"
     VOLUME = "volume"
     ATR = "atr"
+    RSI = "rsi"
     QUOTE_AGE = "quote age"
     PNL = "pnl"
     AGE = "age"
@@ -91,6 +92,7 @@ SHAPES: dict[Measure, Shape] = {
     Measure.MOVE: Shape(AlertScope.INSTRUMENT, (Unit.PERCENT,), over=True, negative=True),
     Measure.VOLUME: Shape(AlertScope.INSTRUMENT, (Unit.NUMBER,), over=True),
     Measure.ATR: Shape(AlertScope.INSTRUMENT, (Unit.NUMBER, Unit.PERCENT), bars=True),
+    Measure.RSI: Shape(AlertScope.INSTRUMENT, (Unit.NUMBER,), bars=True),
     Measure.QUOTE_AGE: Shape(AlertScope.INSTRUMENT, (Unit.SECONDS,)),
     Measure.PNL: Shape(AlertScope.POSITION, (Unit.NUMBER, Unit.PERCENT, Unit.R), negative=True),
     Measure.AGE: Shape(AlertScope.POSITION, (Unit.SECONDS,)),
@@ -104,7 +106,7 @@ SHAPES: dict[Measure, Shape] = {
 
 
 class Term(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """One comparison. `over_seconds` is the window of a move or a volume, `bars` the length of an ATR."""
+    """One comparison. `over_seconds` is the window of a move or a volume, `bars` the length of an ATR or RSI."""
 
     measure: Measure
     comparison: Comparison

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from engine.alert_rules import AlertRuleState, Measure, Term, Unit
 from engine.alert_text import number_text, span_text
 from engine.inputs import Bar, Connectivity
 from engine.instruments import Instrument
-from engine.kernel.indicators import ema_step, latest_atr
+from engine.kernel.indicators import ema_step, latest_atr, rsi_grow, rsi_value
 from engine.market import Mark, MarketView
 from engine.positions import Position, position_key
 from engine.state import State
@@ -70,8 +71,8 @@ def value_of(facts: Facts, known: AlertRuleState, term: Term) -> float | None:
         case Measure.QUOTE_AGE:
             since_ns = mark.at_ns if mark else facts.state.session_at_ns
             return (facts.at_ns - since_ns) / NS_PER_SECOND
-        case Measure.ATR:
-            return _atr_value(facts, instrument, mark, term)
+        case Measure.ATR | Measure.RSI:
+            return _indicator_value(facts, instrument, mark, term)
         case Measure.AGE | Measure.PNL:
             return _position_value(facts, known, instrument, term)
     if mark is None:
@@ -90,7 +91,9 @@ def _volume(facts: Facts, instrument: Instrument, over_seconds: int) -> float | 
     return None if lots is None else float(instrument.quantity(lots))
 
 
-def _atr_value(facts: Facts, instrument: Instrument, mark: Mark | None, term: Term) -> float | None:
+def _indicator_value(facts: Facts, instrument: Instrument, mark: Mark | None, term: Term) -> float | None:
+    if term.measure is Measure.RSI:
+        return rsi(facts.market, instrument.instrument_id, term.bars)
     atr = atr_ticks(facts.market, instrument.instrument_id, term.bars)
     if atr is None or term.unit is Unit.NUMBER:
         return None if atr is None else atr * float(instrument.tick_size)
@@ -212,3 +215,18 @@ def _atr(bars: Sequence[Bar], length: int) -> float | None:
         return None
     return latest_atr([bar.high_ticks for bar in bars], [bar.low_ticks for bar in bars], [bar.close_ticks for bar in bars],
                       length)
+
+
+def rsi(market: MarketView, instrument_id: str, bars: int) -> float | None:
+    """Wilder's relative strength index of closes, 0 to 100; None until there are as many changes as bars."""
+    return market.alert_memo.remembered(("rsi", instrument_id, bars), market.bars_stamp(instrument_id),
+                                        lambda: _rsi(market.bars(instrument_id, bars * MEMORY_OF_MEAN), bars))
+
+
+def _rsi(bars: Sequence[Bar], length: int) -> float | None:
+    if len(bars) <= length:
+        return None
+    seen, gain, loss = 0, 0.0, 0.0
+    for before, bar in pairwise(bars):
+        seen, gain, loss = rsi_grow(seen, gain, loss, length, float(bar.close_ticks - before.close_ticks))
+    return rsi_value(gain, loss)

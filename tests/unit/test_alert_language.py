@@ -21,6 +21,7 @@ from engine.errors import UsageError
     ("A price crosses below ema(50)", "A price crosses below ema(50)"),
     ("A move over 90m < -3%", "A move over 1h30m < -3%"),
     ("A volume over 60s > 10 and atr(14) > 2% and atr(7) < 150", "A volume over 1m > 10 and atr(14) > 2% and atr(7) < 150"),
+    ("A rsi(14) < 30", "A rsi(14) < 30"),
     ("A age > 2d and quote age > 90s", "A age > 2d and quote age > 1m30s"),
     ("day pnl < -500 or day pnl < -2%", "day pnl < -500 or day pnl < -2%"),
     ("connection is down", "connection is down"),

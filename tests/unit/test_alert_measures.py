@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.alert_events import AlertRuleFired
 from engine.inputs import (
     Bar,
     ConnectionChanged,
@@ -47,6 +48,19 @@ def test_an_average_range_in_percent_of_the_price() -> None:
     assert fired(desk) == 0
     bars(desk, 10_000)
     assert fired(desk) == 1
+
+
+def test_a_relative_strength_index_of_closes() -> None:
+    """Changes of +30, -10, +10: gains of 40 in 50 are 80. One of +30 more: Wilder's means are 170/9 and 20/9: 17 in 19."""
+    desk = Desk()
+    watch(desk, "COIN rsi(3) > 80")
+    bars(desk, 10_000, 10_030, 10_020)
+    assert fired(desk) == 0, "too few changes"
+    bars(desk, 10_030)
+    assert fired(desk) == 0, "80 is not above 80"
+    bars(desk, 10_060)
+    assert fired(desk) == 1
+    assert desk.of(AlertRuleFired)[-1].reading == f"COIN rsi {100 * 17 / 19:.8f}"
 
 
 def test_volume_of_the_window() -> None:
