@@ -19,7 +19,8 @@ ON_EXCHANGES = ("gtc", "ioc", "fok")
 
 class VenueRow(NamedTuple):
     """One venue. True where it does it by itself; where it does not the engine does. `repeated_id` is what the venue does with
-    a client order id that it has seen; `verified` says that it was proven against the venue's own protocol."""
+    a client order id that it has seen; `verified` says that it was proven against the venue's own protocol;
+    `children_wait` that the exits of a bracket work only once its entry has filled in full."""
 
     venue: str
     trades: str
@@ -33,11 +34,13 @@ class VenueRow(NamedTuple):
     order_stream: bool
     verified: bool
     note: str = ""
+    children_wait: bool = False
 
 
 def venue_table() -> tuple[VenueRow, ...]:
     """The built-in venue, Alpaca's shares, their fractions and its coins, the verified exchanges, and all others together."""
-    alpaca = "exits follow each fill: the venue's own brackets and pairs wake only when an entry is filled to the last share"
+    alpaca = ("the exits of a bracket work once its entry is filled to the last share, the engine watches until then; an account "
+              "that also lists coins or trades fractions sends its exits one by one, after the fill")
     rows = [
         _row("paper", "the simulated market, or a real venue's prices", PaperOptions().capabilities, EVERY, FOREVER),
         _row("alpaca", "whole shares", alpaca_capabilities(coins=False, fractions=False), EVERY, FOREVER, alpaca),
@@ -59,4 +62,4 @@ def _exchange(venue: str, profile: VenueProfile) -> VenueRow:
 def _row(venue: str, trades: str, can: VenueCapabilities, in_force: tuple[str, ...], repeated_id: str,
          note: str = "") -> VenueRow:
     return VenueRow(venue, trades, can.stop, can.trailing, can.bracket, can.oco, can.reduce_only, in_force, repeated_id,
-                    order_stream=True, verified=True, note=note)
+                    order_stream=True, verified=True, note=note, children_wait=can.children_wait)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from brokers.alpaca.answers import Fault, Outcome, readable
 from brokers.alpaca.coins import CoinBook, is_coin
 from brokers.alpaca.listing import Listing, instrument_of
+from brokers.alpaca.order_classes import Families, lead_of, leg_in
 from brokers.alpaca.ordering import Execution, Sender, execution_of_activity, fill_of, order_report, plain
 from brokers.alpaca.rest import RestCalls
 from brokers.alpaca.wire import (
@@ -58,6 +59,7 @@ class AccountReader:
         self._sender = sender
         self._fractions = fractions
         self.coins = CoinBook()
+        self.families = Families()
         self.clock_skew_ns: Nanoseconds = 0
         self._client_ids: dict[str, str] = {}
         self._order_ids: dict[str, str] = {}
@@ -109,7 +111,13 @@ class AccountReader:
     # ---- orders and their ids ----
 
     def learn(self, order: WireOrder) -> None:
-        """Remember which of the venue's ids belongs to which of ours."""
+        """Remember which of the venue's ids belongs to which of ours; with its legs, where it was told with them."""
+        if order.legs:
+            self.families.learn(order)
+        for each in (order, *(order.legs or ())):
+            self._note(self.families.ours(each))
+
+    def _note(self, order: WireOrder) -> None:
         for ids, key, value in ((self._client_ids, order.id, order.client_order_id),
                                 (self._order_ids, order.client_order_id, order.id)):
             if len(ids) >= MOST_KNOWN_ORDERS and key not in ids:
@@ -121,7 +129,11 @@ class AccountReader:
         return self._order_ids.get(client_order_id, "")
 
     async def order(self, client_order_id: str, *, urgent: bool = False) -> OrderReport | OrderMissing | Unanswered:
-        """Look one order up by our id."""
+        """Look one order up by our id; a leg by that of the order which it went out with."""
+        if lead_of(client_order_id):
+            leg = await self._leg(client_order_id, urgent=urgent)
+            if leg is not None:
+                return leg
         found = await self._rest.get(WireOrder, "/orders:by_client_order_id", {"client_order_id": client_order_id}, urgent=urgent)
         if isinstance(found, Fault):
             if found.outcome is Outcome.NOT_FOUND:
@@ -131,6 +143,42 @@ class AccountReader:
             return Unanswered("the venue answered with another order")
         self.learn(found)
         return order_report(found, self._sender, 0)
+
+    async def family(self, client_order_id: str, *, urgent: bool = False) -> WireOrder | Fault:
+        """An order of ours with its legs."""
+        order_id = self.order_id(client_order_id)
+        if not order_id:
+            query = {"client_order_id": client_order_id}
+            found = await self._rest.get(WireOrder, "/orders:by_client_order_id", query, urgent=urgent)
+            if isinstance(found, Fault):
+                return found
+            order_id = found.id
+        lead = await self._rest.get(WireOrder, f"/orders/{quote(order_id, safe='')}", {"nested": "true"}, urgent=urgent)
+        if not isinstance(lead, Fault):
+            self.learn(lead)
+        return lead
+
+    async def _leg(self, client_order_id: str, *, urgent: bool) -> OrderReport | OrderMissing | Unanswered | None:
+        """None where no such order went out with another one."""
+        lead = await self.family(lead_of(client_order_id), urgent=urgent)
+        if isinstance(lead, Fault):
+            return None if lead.outcome is Outcome.NOT_FOUND else Unanswered(lead.cause)
+        if not lead.order_class or lead.order_class == "simple":
+            return None
+        leg = leg_in(lead, client_order_id, self.families)
+        return order_report(leg, self._sender, 0) if leg else OrderMissing(self._sender.account, client_order_id)
+
+    async def place(self, orders: Sequence[WireOrder]) -> None:
+        """Find out which of ours these orders of a group belong to. Raises `Incomplete`."""
+        strange = [order for order in orders if self.families.is_strange(order)]
+        for symbol in dict.fromkeys(order.symbol or "" for order in strange):
+            query = {"status": "all", "nested": "true", "symbols": symbol, "limit": str(ORDERS_A_PAGE), "direction": "desc"}
+            for lead in complete(await self._rest.get(list[WireOrder], "/orders", query, urgent=True)):
+                self.families.learn(lead)
+                self.learn(lead)
+        for order in strange:
+            if self.families.is_strange(order):
+                self.families.leave(order)
 
     # ---- the whole account ----
 
@@ -147,9 +195,10 @@ class AccountReader:
         """None where coins were traded while it was read, so that their balance is newer than the executions."""
         venue_ns = await self.venue_ns()
         history = await self._history(since_ns)
+        legs = await self._legs(client_order_ids)
         open_orders = await self._open_orders()
         reports = {order.client_order_id: order_report(order, self._sender, 0) for order in open_orders}
-        named = await asyncio.gather(*(self._named(name, reports) for name in client_order_ids))
+        named = await asyncio.gather(*(self._named(name, legs | reports) for name in client_order_ids))
         positions, account = await asyncio.gather(self._rest.get(list[WirePosition], "/positions"),
                                                   self._rest.get(WireAccount, "/account"))
         held = complete(positions)
@@ -161,6 +210,22 @@ class AccountReader:
             account=self._sender.account, venue_time_ns=venue_ns, fills=fills,
             open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(held),
             cash_minor=cash_minor(complete(account)), instruments=self.listing.instruments())
+
+    async def _legs(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport]:
+        """The named orders that went out with another one, each group asked for once: those that are held are in no list, and
+        none of them is known by our id before."""
+        names = [name for name in client_order_ids if lead_of(name)]
+        leads = list(dict.fromkeys(lead_of(name) for name in names))
+        families = dict(zip(leads, await asyncio.gather(*(self.family(lead) for lead in leads)), strict=True))
+        reports = {}
+        for name in names:
+            lead = families[lead_of(name)]
+            if isinstance(lead, Fault) and lead.outcome is Outcome.NOT_FOUND:
+                continue
+            leg = leg_in(complete(lead), name, self.families)
+            if leg is not None:
+                reports[name] = order_report(leg, self._sender, 0)
+        return reports
 
     async def _named(self, client_order_id: str, open_orders: dict[str, OrderReport]) -> OrderReport | OrderMissing:
         found = open_orders.get(client_order_id) or await self.order(client_order_id)
@@ -196,10 +261,11 @@ class AccountReader:
             query["after_order_id"] = page[-1].id
         else:
             raise Incomplete(f"more than {MOST_PAGES * ORDERS_A_PAGE} open orders to read")
+        await self.place(list(found.values()))
         for order in found.values():
             self.learn(order)
         await self.list_assets(_names((order.asset_id, order.symbol) for order in found.values()))
-        return list(found.values())
+        return [self.families.ours(order) for order in found.values()]
 
     async def _executions(self, history: list[WireActivity]) -> dict[str, list[Execution]]:
         """The history by instrument; it does not tell our ids of its orders, so those that are not known are asked for."""
@@ -263,8 +329,9 @@ class AccountReader:
         if isinstance(found, Fault) and found.outcome is Outcome.NOT_FOUND:
             return None
         order: WireOrder = complete(found)
+        await self.place([order])
         self.learn(order)
-        return order
+        return self.families.ours(order)
 
     async def _positions(self, held: list[WirePosition]) -> tuple[VenuePosition, ...]:
         await self.list_assets(position.asset_id for position in held)

@@ -13,9 +13,11 @@ from brokers.alpaca.answers import Fault, Outcome, cancel_answer, readable, subm
 from brokers.alpaca.coins import CoinFills, is_coin
 from brokers.alpaca.endpoints import VENUE, AlpacaEndpoints, KeySource, endpoints_of
 from brokers.alpaca.listing import CURRENCY, Listing, capabilities_of
+from brokers.alpaca.order_classes import class_request, together
 from brokers.alpaca.ordering import Sender, execution_of_update, fill_of, order_report, order_request
 from brokers.alpaca.pace import RequestPace
 from brokers.alpaca.rest import RestCalls
+from brokers.alpaca.strangers import Strangers
 from brokers.alpaca.streams import AccountSession, StreamKeeper
 from brokers.alpaca.wire import (
     WireAccount,
@@ -75,6 +77,7 @@ class AlpacaBroker:
         self._stream: StreamKeeper | None = None
         self._coin_fills: CoinFills | None = None
         self._sink: Callable[[VenueMessage], None] | None = None
+        self._strangers = Strangers(self._take_update, self._ask_again)
 
     # ---- life ----
 
@@ -107,6 +110,7 @@ class AlpacaBroker:
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.stop()
+        await self._strangers.stop()
         coin_fills, self._coin_fills = self._coin_fills, None
         if coin_fills is not None:
             await coin_fills.stop()
@@ -126,7 +130,7 @@ class AlpacaBroker:
     @property
     def stream_messages(self) -> int:
         """How many messages of the account's stream were handled to the end since `connect`."""
-        waiting = self._coin_fills.waiting if self._coin_fills is not None else 0
+        waiting = self._strangers.waiting + (self._coin_fills.waiting if self._coin_fills is not None else 0)
         return self._stream.handled - waiting if self._stream is not None else 0
 
     def _new_client(self) -> Any:
@@ -183,27 +187,43 @@ class AlpacaBroker:
     # ---- orders ----
 
     async def submit(self, intents: Sequence[OrderIntent]) -> Sequence[SubmitAnswer]:
-        return [await self._submit_one(intent) for intent in intents]
+        answers: dict[str, SubmitAnswer] = {}
+        for group in together(intents):
+            answers.update(await self._submit_group(group))
+        return [answers[intent.client_order_id] for intent in intents]
 
-    async def _submit_one(self, intent: OrderIntent) -> SubmitAnswer:
+    async def _submit_group(self, group: Sequence[OrderIntent]) -> dict[str, SubmitAnswer]:
+        """One request: an order by itself, or with what goes out with it."""
+        lead, *legs = group
+        placed = await self._place(lead, group)
+        if not isinstance(placed, WireOrder):
+            return dict.fromkeys((intent.client_order_id for intent in group), placed)
+        answers: dict[str, SubmitAnswer] = {lead.client_order_id: Accepted(placed.id)}
+        for leg in legs:
+            order_id = self._reader.order_id(leg.client_order_id) if self._reader is not None else ""
+            answers[leg.client_order_id] = Accepted(order_id) if order_id else Unanswered("the venue did not tell its legs")
+        return answers
+
+    async def _place(self, lead: OrderIntent, group: Sequence[OrderIntent]) -> WireOrder | SubmitAnswer:
         rest, reader = self._rest, self._reader
         if rest is None or reader is None:
             return NotSent("not connected to Alpaca")
-        instrument = self._sender.listing.instrument(intent.instrument_id)
-        if intent.account != self.account:
-            return Refused(f"this is account {self.account}, not {intent.account}", "account")
+        instrument = self._sender.listing.instrument(lead.instrument_id)
+        if lead.account != self.account:
+            return Refused(f"this is account {self.account}, not {lead.account}", "account")
         if instrument is None:
-            return Refused(f"{intent.instrument_id} is not listed here", "unknown_instrument")
-        body = order_request(intent, instrument)
+            return Refused(f"{lead.instrument_id} is not listed here", "unknown_instrument")
+        body = class_request(group, instrument) if len(group) > 1 else order_request(lead, instrument)
         if isinstance(body, Refused):
             return body
-        placed = await rest.post(WireOrder, "/orders", body, urgent=intent.purpose is not Purpose.ENTRY)
-        if isinstance(placed, Fault):
-            return submit_answer(placed)
-        if placed.client_order_id != intent.client_order_id:
-            return Unanswered("the venue answered with another order")
-        reader.learn(placed)
-        return Accepted(placed.id)
+        async with self._strangers.answer_due(len(group) > 1):
+            placed = await rest.post(WireOrder, "/orders", body, urgent=lead.purpose is not Purpose.ENTRY)
+            if isinstance(placed, Fault):
+                return submit_answer(placed)
+            if placed.client_order_id != lead.client_order_id:
+                return Unanswered("the venue answered with another order")
+            reader.learn(placed)
+        return placed
 
     async def cancel(self, client_order_id: str, venue_order_id: str) -> CancelAnswer:
         rest, reader = self._rest, self._reader
@@ -260,9 +280,14 @@ class AlpacaBroker:
         if envelope.stream != "trade_updates":
             return
         update = msgspec.json.decode(envelope.data, type=WireTradeUpdate)
-        order = update.order
+        if not self._strangers.hold(update, self._reader):
+            self._take_update(update)
+
+    def _take_update(self, update: WireTradeUpdate) -> None:
         if self._reader is not None:
-            self._reader.learn(order)
+            self._reader.learn(update.order)
+            update = msgspec.structs.replace(update, order=self._reader.families.ours(update.order))
+        order = update.order
         report = order_report(order, self._sender, nanoseconds_of(update.timestamp) if update.timestamp else 0)
         execution = execution_of_update(update)
         instrument = self._sender.listing.named(order.asset_id, order.symbol)
@@ -279,7 +304,10 @@ class AlpacaBroker:
                 self._send(FillReported(fill))
             self._send(report)
         if update.event in CORRECTIONS:
-            self._send(ConnectionChanged(self.account, up=True, detail="the venue corrected an execution"))
+            self._ask_again("the venue corrected an execution")
+
+    def _ask_again(self, why: str) -> None:
+        self._send(ConnectionChanged(self.account, up=True, detail=why))
 
     def _send(self, message: VenueMessage) -> None:
         if self._sink is not None:

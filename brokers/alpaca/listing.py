@@ -33,10 +33,11 @@ COIN_MAKER_FEE_PPM = 1_500
 
 
 def capabilities_of(*, coins: bool, fractions: bool) -> VenueCapabilities:
-    """What an account does natively. Stops rest here; only whole shares trail. Brackets and pairs are not sent: the venue gives
-    their legs ids of its own and wakes them when an entry is filled to the last share, which is later than we protect."""
-    return VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False, trailing=not coins and not fractions,
-                             idempotent_ids=True)
+    """What an account does natively. Stops rest here; only whole shares trail, have their exits sent with them, or rest with stop
+    and target as a pair. The exits of a bracket work once its entry is filled to the last share."""
+    whole = not coins and not fractions
+    return VenueCapabilities(stop=True, bracket=whole, oco=whole, reduce_only=False, trailing=whole, idempotent_ids=True,
+                             children_wait=whole)
 
 
 def instrument_of(asset: WireAsset, *, venue: str, fractions: bool) -> Instrument | None:

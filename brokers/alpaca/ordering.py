@@ -10,11 +10,7 @@ Prices and quantities go as exact decimal text. How our terms become the venue's
 | DAY | the same | refused: coins know GTC and IOC alone |
 | GTC | the same; DAY where the quantity has a fraction of a share, so a stop has to be renewed for each session | the same |
 | IOC, FOK | the same; refused with a fraction of a share | IOC the same, FOK refused |
-| children of a bracket | refused: the engine places exits itself once the entry has filled | refused |
-
-Bracket and OCO orders of the venue are not used. Their legs get client order ids from the venue, not ours, so after a crash
-between sending and hearing the answer no question by our ids would find them; and its exits wake only once the entry has
-filled completely. A stop that the engine places itself is found by its id whenever it was sent, and covers each partial fill.
+| an entry with its exits, a stop with a target | one request, `order_classes` | refused |
 """
 
 from decimal import Decimal
@@ -45,7 +41,7 @@ KINDS = {kind.value: kind for kind in OrderKind}
 def order_request(intent: OrderIntent, instrument: Instrument) -> dict[str, str] | Refused:
     """The body of the request for an order; or why the venue would not take it."""
     if intent.parent_id:
-        return Refused("brackets are not sent to this venue; exits are placed after the fill", "unsupported")
+        return Refused("an exit that waits for its entry goes out together with it", "unsupported")
     if not 0 < len(intent.client_order_id) <= LONGEST_ID:
         return Refused(f"a client order id has 1 to {LONGEST_ID} characters", "client_order_id")
     quantity = instrument.quantity(intent.order_lots)

@@ -47,7 +47,8 @@ class WireAsset(msgspec.Struct):
 
 
 class WireOrder(msgspec.Struct):
-    """One order; `qty` is missing where it was ordered by value, `symbol` where it has several legs."""
+    """One order; `qty` is missing where it was ordered by value, `symbol` where its legs have one each. `legs`
+    are the orders that went out with it, told where the question asks to nest them."""
 
     id: str
     client_order_id: str
@@ -63,6 +64,9 @@ class WireOrder(msgspec.Struct):
     stop_price: Decimal | None = None
     created_at: str | None = None
     updated_at: str | None = None
+    order_class: str | None = None
+    replaces: str | None = None
+    legs: "list[WireOrder] | None" = None
 
 
 class WirePosition(msgspec.Struct):

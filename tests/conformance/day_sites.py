@@ -24,10 +24,11 @@ from engine.inputs import (
     VenueReport,
 )
 from engine.instruments import Instrument
-from engine.orders import OrderIntent, OrderKind, Purpose, Side
+from engine.orders import STOP_SUFFIX, TARGET_SUFFIX, OrderIntent, OrderKind, Purpose, Side
 from engine.ports import Broker, Clock, MarketFeed, VenueMessage
 from engine.units import NS_PER_SECOND, Lots, Nanoseconds
 from tests.conformance.alpaca_server.account import share
+from tests.conformance.alpaca_server.groups import ENDED
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer, quote_message
 from tests.conformance.desk import ACCOUNT, COIN, START_NS
 from tests.conformance.scripted_day import BY_HAND, RETRY_SOON, Loss, ServedSite, Site
@@ -186,6 +187,7 @@ class AlpacaSite(ServedSite):
     name, symbol, instrument_id = "alpaca", "AAPL", "AAPL@alpaca"
     piece, lots_a_piece, minor_exponent = Decimal(1), 1, 2
     orders_path = "/v2/orders"
+    exits_go_along = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,12 +237,20 @@ class AlpacaSite(ServedSite):
         return int(self.server.account.held(self.server.account.instruments["AAPL"]))
 
     def open_stops(self) -> Lots:
-        return sum(int(order["qty"]) - int(order["filled_qty"]) for order in self.server.account.open_orders()
-                   if order["type"] == "stop" and order["side"] == "sell")
+        """Held ones too, once nothing is left that they wait for."""
+        return sum(int(order["qty"]) - int(order["filled_qty"]) for order in self.server.account.orders.values()
+                   if order["type"] == "stop" and order["side"] == "sell" and order["status"] not in ENDED
+                   and ((group := self.server.account.groups.get(order["id"])) is None or group.awake))
 
     def taken_ids(self) -> list[str]:
-        return [order["client_order_id"] for order in self.server.account.orders.values()
-                if order["client_order_id"] != BY_HAND]
+        """A leg under the name that ours gives it: the venue's own says nothing to us."""
+        groups = self.server.account.groups
+        taken = []
+        for order in self.server.account.orders.values():
+            lead = groups[order["id"]].lead if order["id"] in groups else order
+            suffix = "" if lead is order else TARGET_SUFFIX if order["type"] == "limit" else STOP_SUFFIX
+            taken.append(lead["client_order_id"] + suffix)
+        return [each for each in taken if each != BY_HAND]
 
     def open_ids(self) -> list[str]:
         return [order["client_order_id"] for order in self.server.account.open_orders()]

@@ -82,7 +82,8 @@ def want(command_id: str, symbol: str, quantity: Decimal, stop: str, *, limit: s
 
 
 class Site(ABC):
-    """One venue with one market, and the engine of the moment. `stops_rest` where stop orders rest at the venue."""
+    """One venue with one market, and the engine of the moment. `stops_rest` where stop orders rest at the venue,
+    `exits_go_along` where those of an entry go out in its request."""
 
     name: str
     symbol: str
@@ -91,6 +92,7 @@ class Site(ABC):
     lots_a_piece: Lots
     minor_exponent: int
     stops_rest = True
+    exits_go_along = False
 
     def __init__(self) -> None:
         self.journal: Journal = MortalJournal()

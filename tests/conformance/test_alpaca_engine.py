@@ -1,80 +1,20 @@
-"""The whole engine at Alpaca's doors: a protected entry, a stop that rests at the venue, a crash in between, a panic."""
+"""The whole engine at Alpaca's doors: a protected entry, exits that rest at the venue, a crash in between, a panic."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
 
-from brokers.alpaca.broker import AlpacaBroker
-from brokers.alpaca.feed import AlpacaFeed
-from engine.clocks import SystemClock
-from engine.inputs import Connectivity, Flatten, Limits, PlaceOrder, PortfolioSettings, Settings
-from engine.orders import Side
-from engine.parts import EngineParts
-from engine.positions import Position
-from engine.runner import Engine
-from engine.service import Mode, StopHome
-from engine.state import State
-from store.memory import MemoryJournal
-from tests.conformance.alpaca_desk import DEADLINE_SECONDS, endpoints_at, until
+from engine.inputs import Flatten
+from engine.service import StopHome
+from tests.conformance.alpaca_desk import until
 from tests.conformance.alpaca_server.account import coin, share
-from tests.conformance.alpaca_server.server import KEY, AlpacaServer, quote_message
+from tests.conformance.alpaca_server.server import AlpacaServer
+from tests.conformance.alpaca_trading import Trading
 from tests.conformance.desk import ACCOUNT
 
-SETTINGS = Settings(portfolios=(PortfolioSettings(
-    portfolio="main", account=ACCOUNT, currency="USD", minor_exponent=2, limits=Limits(collar_bps=2_000)),))
-
-
-class Trading:
-    """One engine on one served account."""
-
-    def __init__(self, server: AlpacaServer, state: State | None = None, symbol: str = "AAPL") -> None:
-        self.server = server
-        self.symbol = symbol
-        self.broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=[symbol], endpoints=endpoints_at(server))
-        feed = AlpacaFeed(lambda: KEY, paper=True, instruments=self.broker.instruments, endpoints=endpoints_at(server))
-        self.engine = Engine(EngineParts(
-            clock=SystemClock(), journal=MemoryJournal(), engine_id="e", version="test", mode=Mode.PAPER, settings=SETTINGS,
-            brokers=(self.broker,), feed=feed, state=state or State()))
-        self.task = asyncio.create_task(self.engine.run())
-
-    async def ready(self) -> None:
-        await until(lambda: self.task.done() or (len(self.server.market_listeners) == 1 and self.live))
-        assert not self.task.done(), self.task
-
-    @property
-    def live(self) -> bool:
-        account = self.engine.state.accounts.get(ACCOUNT)
-        return account is not None and account.connectivity is Connectivity.LIVE
-
-    async def end(self) -> None:
-        self.engine.stop()
-        await asyncio.wait_for(self.task, DEADLINE_SECONDS)
-
-    async def quote(self, bid: str, ask: str) -> None:
-        """The market moves, for the venue and for the engine."""
-        self.server.account.quote(self.symbol, Decimal(bid), Decimal(ask), seconds=0)
-        await self.server.send_market(quote_message(self.symbol, bid, ask, time.time_ns()))
-
-    def position(self) -> Position | None:
-        return self.engine.state.position("main", f"{self.symbol}@alpaca")
-
-    def stop_home(self) -> StopHome | None:
-        found = next(iter(self.engine.state.homes.values()), None)
-        return found.home if found else None
-
-    async def bought(self) -> None:
-        await self.quote("99.90", "100.10")
-        await until(lambda: f"{self.symbol}@alpaca" in self.engine._shell.loop.market.marks)
-        receipt = await self.engine.send(PlaceOrder("c1", self.symbol, Side.BUY, quantity=Decimal(10), stop=Decimal(95),
-                                                    target=Decimal(120)))
-        assert receipt.accepted, receipt
-        await until(lambda: self.position() is not None)
-
-    def working(self) -> list[tuple[str, str]]:
-        return [(order["type"], order["stop_price"]) for order in self.server.account.open_orders()]
+EXITS = [("limit", "120"), ("stop", "95")]
 
 
 @pytest.fixture
@@ -91,7 +31,7 @@ async def test_a_position_is_protected_at_the_venue_and_leaves_by_its_stop(serve
     await trading.ready()
     await trading.bought()
     await until(lambda: trading.stop_home() is StopHome.VENUE)
-    assert trading.working() == [("stop", "95")]
+    assert trading.working() == EXITS
     await trading.quote("94.90", "95.10")
     await until(lambda: trading.position() is None)
     assert server.account.positions() == []
@@ -99,11 +39,11 @@ async def test_a_position_is_protected_at_the_venue_and_leaves_by_its_stop(serve
     await trading.end()
 
 
-async def test_the_target_is_watched_by_the_engine(server: AlpacaServer) -> None:
+async def test_a_position_leaves_by_its_target(server: AlpacaServer) -> None:
     trading = Trading(server)
     await trading.ready()
     await trading.bought()
-    await until(lambda: trading.working() == [("stop", "95")])
+    await until(lambda: trading.working() == EXITS)
     await trading.quote("120.50", "120.60")
     await trading.quote("120.51", "120.61")  # so large a step is believed when it is seen twice
     await until(lambda: server.account.positions() == [])
@@ -119,8 +59,9 @@ async def test_an_entry_whose_answer_was_lost_is_found_and_protected(server: Alp
     server.fail_next("POST", "/v2/orders", 504, after=True)
     await trading.bought()
     server.mute_events = False
-    await until(lambda: trading.working() == [("stop", "95")])
-    assert [order["qty"] for order in server.account.orders.values()] == ["10", "10"]
+    await until(lambda: trading.working() == EXITS)
+    assert [(order["side"], order["qty"]) for order in server.account.orders.values()] == [
+        ("buy", "10"), ("sell", "10"), ("sell", "10")]
     await trading.end()
 
 
@@ -128,14 +69,14 @@ async def test_a_new_engine_finds_what_the_old_one_left(server: AlpacaServer) ->
     first = Trading(server)
     await first.ready()
     await first.bought()
-    await until(lambda: first.working() == [("stop", "95")])
+    await until(lambda: first.working() == EXITS)
     await first.end()
     server.account.quote("AAPL", Decimal(94), Decimal("94.10"), seconds=0)  # the stop fires while nobody looks
     second = Trading(server, first.engine.state)
     await second.ready()
     await until(lambda: second.position() is None)
     assert server.account.positions() == []
-    assert len(server.account.orders) == 2
+    assert len(server.account.orders) == 3
     await second.end()
 
 

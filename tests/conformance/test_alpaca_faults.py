@@ -13,7 +13,18 @@ from brokers.alpaca.broker import AlpacaBroker
 from brokers.alpaca.endpoints import AlpacaEndpoints
 from brokers.alpaca.pace import RequestPace
 from engine.errors import ConfigError, KeyRefused, VenueUnreachable
-from engine.inputs import Accepted, CancelRefused, Duplicate, NotSent, OrderMissing, OrderReport, Refused, Unanswered, VenueReport
+from engine.inputs import (
+    Accepted,
+    CancelRefused,
+    Duplicate,
+    NotSent,
+    OrderMissing,
+    OrderReport,
+    Refused,
+    Unanswered,
+    VenueCapabilities,
+    VenueReport,
+)
 from engine.orders import OrderKind, Purpose, Side
 from tests.conformance.alpaca_desk import AlpacaDesk, endpoints_at
 from tests.conformance.alpaca_server.account import share
@@ -279,5 +290,5 @@ async def test_the_clocks_are_compared(desk: AlpacaDesk) -> None:
 def test_capabilities_are_those_of_what_is_traded() -> None:
     shares = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL"]).capabilities
     mixed = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL", "BTC/USD"]).capabilities
-    assert (shares.stop, shares.trailing, shares.bracket, shares.oco, shares.reduce_only) == (True, True, False, False, False)
-    assert (mixed.stop, mixed.trailing) == (True, False)
+    assert shares == VenueCapabilities(stop=True, bracket=True, oco=True, reduce_only=False, trailing=True, children_wait=True)
+    assert mixed == VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False, trailing=False)

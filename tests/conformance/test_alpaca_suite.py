@@ -27,7 +27,7 @@ async def refuses(desk: Desk, in_force: TimeInForce) -> None:
 
 
 class TestShares(BrokerSuite):
-    claims = frozenset({"stop", "trailing"})
+    claims = frozenset({"stop", "bracket", "oco", "trailing"})
 
     @pytest.fixture
     async def desk(self) -> AsyncIterator[AlpacaDesk]:

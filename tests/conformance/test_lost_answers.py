@@ -28,12 +28,13 @@ SHORT_SECONDS = 1.0
 async def a_resting_entry(site: ServedSite, loss: Loss) -> None:
     """A limit order: it stands at the venue, or it was never there."""
     site.disturb_next(loss)
-    entry = (await site.buy(10, "94", limit="99.50")).order_ids[0]
+    sent = (await site.buy(10, "94", limit="99.50")).order_ids
+    entry = sent[0]
     if not loss.arrives:
         await never_there(site, entry)
         return
     await site.until(lambda: (order := site.state.order(entry)) is not None and order.status is OrderStatus.NEW, "finding it")
-    assert (site.sendings(), site.taken_ids()) == (1, [entry])
+    assert (site.sendings(), site.taken_ids()) == (1, [*sent])
     site.unmute()
     await site.quote("99.20", "99.30")
     await site.agree(10)

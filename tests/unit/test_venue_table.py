@@ -19,11 +19,11 @@ ROWS = {(row.venue, row.trades): row for row in venue_table()}
 
 
 def native(row: VenueRow) -> tuple[bool, ...]:
-    return row.stop, row.trailing, row.bracket, row.oco, row.reduce_only
+    return row.stop, row.trailing, row.bracket, row.oco, row.reduce_only, row.children_wait
 
 
 def native_of(can: VenueCapabilities) -> tuple[bool, ...]:
-    return can.stop, can.trailing, can.bracket, can.oco, can.reduce_only
+    return can.stop, can.trailing, can.bracket, can.oco, can.reduce_only, can.children_wait
 
 
 def alpaca(symbol: str, *, fractions: bool = False) -> AlpacaBroker:

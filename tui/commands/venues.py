@@ -11,7 +11,8 @@ def venues(*, as_json: bool) -> int:
     if as_json:
         print_json([row._asdict() for row in rows])
         return 0
-    cells = [[row.venue, row.trades, *(_who(native) for native in (row.stop, row.trailing, row.bracket, row.oco)),
+    cells = [[row.venue, row.trades, _who(row.stop), _who(row.trailing),
+              "once filled" if row.children_wait else _who(row.bracket), _who(row.oco),
               "venue" if row.reduce_only else "no", " ".join(row.in_force), "yes" if row.verified else "no"] for row in rows]
     print_table(words("venue", "trades", "stop", "trailing", "bracket", "oco", "reduce-only", "in force", "verified"), cells,
                 empty="")

@@ -14,16 +14,15 @@ from engine.inputs import Accepted, Duplicate, FillReported, Quote, Refused
 from engine.instruments import AssetClass, Instrument, instrument_id_of
 from engine.orders import Fill, OrderIntent, OrderKind, Purpose, Side, TimeInForce
 from engine.units import NS_PER_SECOND, steps_exact
+from tests.conformance.alpaca_server.groups import ENDED, Group, class_problem, leg_bodies
+from tests.conformance.alpaca_server.words import SPACE, Answer, asset_id_of, error, stamp, text
 
 ACCOUNT = "served"
 ZERO = Decimal(0)
-SPACE = uuid.UUID("5f0f3c1e-0d3c-4b7a-9f5e-6f9b8c7d6e5f")
 NUMBERS = ("qty", "limit_price", "stop_price", "trail_price", "trail_percent")
 CLASS_NAMES = {AssetClass.EQUITY: "us_equity", AssetClass.CRYPTO: "crypto"}
 TYPES = {"us_equity": {"market", "limit", "stop", "stop_limit", "trailing_stop"}, "crypto": {"market", "limit", "stop_limit"}}
 TIMES = {"us_equity": {"day", "gtc", "ioc", "fok"}, "crypto": {"gtc", "ioc"}}
-
-type Answer = tuple[int, Any]
 
 
 def share(symbol: str, *, lot_size: str = "1", shortable: bool = False) -> Instrument:
@@ -40,34 +39,18 @@ def coin(symbol: str, *, lot_size: str = "0.01", least: int = 2) -> Instrument:
         minor_exponent=4, max_ticks=10 ** 9, max_lots=4 * 10 ** 8, min_lots=least, shortable=False)
 
 
-def asset_id_of(symbol: str) -> str:
-    return str(uuid.uuid5(SPACE, f"asset {symbol}"))
-
-
-def stamp(at_ns: int) -> str:
-    """A time as the venue writes it, with its nanoseconds."""
-    seconds, rest = divmod(at_ns, NS_PER_SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-
-
-def text(number: Decimal) -> str:
-    return format(number.normalize(), "f")
-
-
-def error(status: int, message: str, code: int = 0) -> Answer:
-    return status, {"code": code or status * 100_000, "message": message}
-
-
 class ServedAccount:
     """What the endpoints answer; `publish` is handed every event of the account's stream."""
 
     def __init__(self, instruments: list[Instrument], publish: Callable[[dict[str, Any]], None], at_ns: int,
                  cash_cents: int = 10_000_000) -> None:
         self.instruments = {instrument.symbol: instrument for instrument in instruments}
-        options = PaperOptions(initial_cash_minor=cash_cents * 100, bracket=False, oco=False, reduce_only=False)
+        options = PaperOptions(initial_cash_minor=cash_cents * 100, bracket=False, oco=True, reduce_only=False)
         self.venue = PaperVenue(ACCOUNT, options, TransientMemory(options), instruments)
         self.venue.advance(at_ns)
         self.orders: dict[str, dict[str, Any]] = {}
+        self.groups: dict[str, Group] = {}
+        self._at_market: set[str] = set()
         self.activities: list[dict[str, Any]] = []
         self.blocked: set[str] = set()
         self.coin_fee = ZERO
@@ -112,8 +95,28 @@ class ServedAccount:
         problem = self._problem(body)
         if problem is not None:
             return problem
+        order_class = body.get("order_class", "")
+        pair = order_class == "oco"
+        lead_body = {**body, "limit_price": body["take_profit"]["limit_price"]} if pair else body
         instrument = self.instruments[body["symbol"]]
-        intent = self._intent(body, instrument)
+        refused = self._to_market(lead_body, body["client_order_id"] if pair else "")
+        if refused is not None:
+            return refused
+        order = self._new_order(lead_body, instrument)
+        self.orders[order["id"]] = order
+        self._event("new", order)
+        if order_class:
+            legs = [self._new_order(leg, instrument) for leg in leg_bodies(body)]
+            self.orders.update((leg["id"], leg) for leg in legs)
+            group = Group(order, legs, self._to_market, self._end, self._event)
+            self.groups.update((member["id"], group) for member in group.members)
+        accepted = self.groups[order["id"]].nested() if order_class else dict(order)
+        self._tell()
+        return 200, accepted
+
+    def _to_market(self, body: dict[str, Any], group: str) -> Answer | None:
+        """Bring an order to the market; the refusal, if it is one."""
+        intent = self._intent(body, self.instruments[body["symbol"]], group)
         if isinstance(intent, tuple):
             return intent
         answer = self.venue.submit([intent])[0]
@@ -122,12 +125,8 @@ class ServedAccount:
         if isinstance(answer, Refused):
             return error(403, answer.reason, 40310000)
         assert isinstance(answer, Accepted)
-        order = self._new_order(body, instrument)
-        self.orders[order["id"]] = order
-        accepted = dict(order)
-        self._event("new", order)
-        self._tell()
-        return 200, accepted
+        self._at_market.add(body["client_order_id"])
+        return None
 
     def _problem(self, body: dict[str, Any]) -> Answer | None:
         numbers = [body[name] for name in NUMBERS if name in body]
@@ -142,6 +141,10 @@ class ServedAccount:
             return error(422, f"invalid order type for {asset_class} order", 40010001)
         if body["time_in_force"] not in TIMES[asset_class]:
             return error(422, f"invalid {asset_class} time_in_force", 42210000)
+        if body.get("order_class"):
+            problem = class_problem(body, asset_class)
+            if problem is not None:
+                return problem
         quantity = Decimal(body["qty"])
         if asset_class == "us_equity" and quantity % 1 and body["time_in_force"] != "day":
             return error(422, "fractional orders must be DAY orders", 42210000)
@@ -159,14 +162,14 @@ class ServedAccount:
             return None
         return error(403, f"insufficient qty available for order (requested: {quantity}, available: {held - working})", 40310000)
 
-    def _intent(self, body: dict[str, Any], instrument: Instrument) -> OrderIntent | Answer:
+    def _intent(self, body: dict[str, Any], instrument: Instrument, group: str) -> OrderIntent | Answer:
         prices = {}
         for name in ("limit_price", "stop_price", "trail_price"):
-            ticks = steps_exact(Decimal(body.get(name, "0")), Decimal("0.01"))
+            ticks = steps_exact(Decimal(body.get(name) or "0"), Decimal("0.01"))
             if ticks is None:
                 return error(422, f"invalid {name} {body[name]}. sub-penny increment does not fulfill minimum pricing criteria",
                              42210000)
-            prices[name] = int(Decimal(body.get(name, "0")) / instrument.tick_size)
+            prices[name] = int(Decimal(body.get(name) or "0") / instrument.tick_size)
         lots = steps_exact(Decimal(body["qty"]), instrument.lot_size)
         if lots is None:
             return error(422, "qty increment is too small", 42210000)
@@ -174,7 +177,8 @@ class ServedAccount:
             client_order_id=body["client_order_id"], portfolio="main", account=ACCOUNT, instrument_id=instrument.instrument_id,
             side=Side(body["side"].upper()), order_lots=lots, kind=OrderKind(body["type"]), purpose=Purpose.ENTRY,
             limit_ticks=prices["limit_price"], trigger_ticks=prices["stop_price"], trail_ticks=prices["trail_price"],
-            trail_bps=int(Decimal(body.get("trail_percent", "0")) * 100), time_in_force=TimeInForce(body["time_in_force"]))
+            trail_bps=int(Decimal(body.get("trail_percent") or "0") * 100), time_in_force=TimeInForce(body["time_in_force"]),
+            oco_group=group)
 
     def _new_order(self, body: dict[str, Any], instrument: Instrument) -> dict[str, Any]:
         names = ("client_order_id", "symbol", "side", "type", "time_in_force", "qty")
@@ -183,7 +187,7 @@ class ServedAccount:
             "created_at": self.now, "updated_at": self.now, "submitted_at": self.now, "filled_at": None, "expired_at": None,
             "canceled_at": None, "failed_at": None, "replaced_at": None, "replaced_by": None, "replaces": None,
             "asset_id": asset_id_of(instrument.symbol), "asset_class": CLASS_NAMES[instrument.asset_class], "notional": None,
-            "filled_qty": "0", "filled_avg_price": None, "order_class": "", "order_type": body["type"],
+            "filled_qty": "0", "filled_avg_price": None, "order_class": body.get("order_class", ""), "order_type": body["type"],
             "limit_price": body.get("limit_price"), "stop_price": body.get("stop_price"), "status": "new",
             "extended_hours": False, "legs": None, "trail_percent": body.get("trail_percent"),
             "trail_price": body.get("trail_price"), "hwm": None, "source": None, "subtag": None}
@@ -199,11 +203,34 @@ class ServedAccount:
         order = self.orders.get(order_id)
         if order is None:
             return error(404, f"order not found for {order_id}", 40410000)
-        if order not in self.open_orders():
+        if order["status"] in ENDED:
             return error(422, f"order is already in \"{order['status']}\" state", 42210000)
-        self.venue.cancel(order["client_order_id"], "")
+        self._end(order)
         self._tell()
         return 204, None
+
+    def _end(self, order: dict[str, Any]) -> None:
+        """Take an order away; one that is held is nowhere but here."""
+        if order["client_order_id"] in self._at_market:
+            self.venue.cancel(order["client_order_id"], "")
+        else:
+            self._closed(order, "canceled")
+
+    def replace(self, order_id: str, stop_price: str) -> dict[str, Any]:
+        """What somebody's hand on the venue's own screen does to a stop: it ends as replaced, and another one takes its place."""
+        old = self.orders[order_id]
+        group = self.groups[order_id]
+        heir = {**old, "id": str(uuid.uuid5(SPACE, f"heir of {order_id}")), "stop_price": stop_price, "replaces": order_id,
+                "client_order_id": str(uuid.uuid5(SPACE, f"client id of the heir of {order_id}"))}
+        old.update(status="replaced", replaced_at=self.now, replaced_by=heir["id"], updated_at=self.now)
+        self.orders[heir["id"]] = heir
+        self.groups[heir["id"]] = group
+        group.legs[group.legs.index(old)] = heir
+        self.venue.cancel(old["client_order_id"], "")
+        self._to_market(heir, group.lead["client_order_id"])
+        self._event("replaced", old)
+        self._tell()
+        return heir
 
     def cancel_all(self) -> Answer:
         """`DELETE /v2/orders`."""
@@ -249,15 +276,23 @@ class ServedAccount:
     # ---- what happened ----
 
     def _tell(self) -> None:
-        for message in self.venue.drain():
-            if isinstance(message, FillReported):
-                self._filled(message.fill)
-            elif message.closed_as is not None:
-                order = self.by_client_id(message.client_order_id)
-                assert order is not None
-                order["status"] = message.closed_as.value
-                order["updated_at"] = order[f"{message.closed_as.value}_at"] = self.now
-                self._event(message.closed_as.value, order)
+        """What the market did, and what follows from it for the orders of the same group."""
+        while messages := self.venue.drain():
+            for message in messages:
+                if isinstance(message, FillReported):
+                    self._filled(message.fill)
+                elif message.closed_as is not None:
+                    order = self.by_client_id(message.client_order_id)
+                    assert order is not None
+                    if order["status"] not in ENDED:
+                        self._closed(order, message.closed_as.value)
+
+    def _closed(self, order: dict[str, Any], word: str) -> None:
+        order["status"] = word
+        order["updated_at"] = order[f"{word}_at"] = self.now
+        self._event(word, order)
+        if order["id"] in self.groups:
+            self.groups[order["id"]].ended(order)
 
     def _filled(self, fill: Fill) -> None:
         order = self.by_client_id(fill.client_order_id)
@@ -282,6 +317,8 @@ class ServedAccount:
             "leaves_qty": text(Decimal(order["qty"]) - total), "cum_qty": text(total), "order_status": status})
         self._event(kind, order, execution_id=execution_id, price=text(price), qty=text(quantity),
                     position_qty=text(self.held(instrument)), timestamp=stamp(fill.at_ns))
+        if order["id"] in self.groups:
+            self.groups[order["id"]].filled(order)
 
     def _event(self, kind: str, order: dict[str, Any], **more: Any) -> None:
         self._publish({"stream": "trade_updates",

@@ -10,7 +10,8 @@ import msgpack
 from aiohttp import WSMsgType, web
 
 from engine.instruments import AssetClass, Instrument
-from tests.conformance.alpaca_server.account import ServedAccount, asset_id_of, error, stamp
+from tests.conformance.alpaca_server.account import ServedAccount
+from tests.conformance.alpaca_server.words import asset_id_of, error, stamp
 
 KEY = ("PKTESTKEYID", "a-very-secret-secret")
 
@@ -245,6 +246,12 @@ class AlpacaServer:
 
     async def _orders(self, request: web.Request) -> web.Response:
         found = self.account.open_orders() if request.query.get("status", "open") == "open" else [*self.account.orders.values()]
+        if "symbols" in request.query:
+            found = [order for order in found if order["symbol"] in request.query["symbols"].split(",")]
+        if request.query.get("nested") == "true":  # what hangs on an order that is not listed is not listed either
+            groups = self.account.groups
+            found = [groups[each["id"]].nested() if each["id"] in groups else each for each in found
+                     if each["id"] not in groups or groups[each["id"]].lead is each]
         if request.query.get("direction", "desc") == "desc":
             found.reverse()
         last = request.query.get("after_order_id")
@@ -262,6 +269,9 @@ class AlpacaServer:
 
     async def _order(self, request: web.Request) -> web.Response:
         order = self.account.orders.get(request.match_info["order_id"])
+        group = self.account.groups.get(request.match_info["order_id"])
+        if request.query.get("nested") == "true" and group is not None and group.lead is order:
+            return _json((200, group.nested()))
         return _json((200, order) if order else error(404, "order not found", 40410000))
 
     async def _by_client_id(self, request: web.Request) -> web.Response:
