@@ -4,17 +4,23 @@ person lets it go on.
 The same way is the same instrument on the same side. What counts is an entry that executed, in whole or in part, without a
 person having approved it, within `repeat_seconds`, and since the strategy was last let go; an order worked off in slices is one
 execution. Exits are never counted nor held back.
+
+What a venue keeps refusing is throttled as well, whoever asks: after three refusals in a row of one kind in one instrument the
+next entry there may try only after a minute, then two, up to an hour.
 """
 
 from engine.inputs import AutomationLevel
 from engine.limits import check
-from engine.orders import Order, OrderIntent, Purpose
+from engine.orders import Order, OrderIntent, OrderStatus, Purpose
 from engine.service import BrakeLevel, CheckView
 from engine.state import PortfolioState, State
-from engine.units import Nanoseconds, seconds_to_ns
+from engine.units import NS_PER_SECOND, Nanoseconds, seconds_to_ns
 
 MANUAL = "manual"
 BRAKE = "repeats of "
+SAME_REFUSALS = 3
+FIRST_PROBE_SECONDS = 60
+LONGEST_PROBE_SECONDS = 3_600
 
 
 def is_throttled(portfolio: PortfolioState, strategy: str) -> bool:
@@ -72,3 +78,37 @@ def told(state: State, intent: OrderIntent, count: int, most: int) -> str:
     symbol = state.instruments[intent.instrument_id].symbol
     return (f"{intent.strategy} has executed {intent.side} {symbol} {count} times within {seconds:g} s; "
             f"after {most} times a person must let it go on")
+
+
+def venue_refusals_check(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> CheckView | None:
+    """Whether an entry may try once more where the venue has refused the last ones in its instrument, each for the same reason;
+    None where it has not."""
+    same = _refused_in_a_row(state, intent)
+    if len(same) < SAME_REFUSALS:
+        return None
+    wait_seconds = min(LONGEST_PROBE_SECONDS, FIRST_PROBE_SECONDS << min(len(same) - SAME_REFUSALS, 10))
+    left_seconds = wait_seconds - (at_ns - same[0].closed_at_ns) / NS_PER_SECOND
+    symbol = state.instruments[intent.instrument_id].symbol
+    return check("venue refusals", left_seconds <= 0, f"{SAME_REFUSALS} in a row", len(same),
+                 f"the venue refused the last {len(same)} entries in {symbol} ({same[0].closed_reason}); mend that, the next one "
+                 f"may try in {max(0.0, left_seconds):.0f} s")
+
+
+def _refused_in_a_row(state: State, intent: OrderIntent) -> list[Order]:
+    """The newest entries of the account in an instrument, as long as the venue refused them with the words of the newest, but for
+    numbers in them."""
+    tried = sorted((order for order in (*state.orders.values(), *state.closed.values())
+                    if order.intent.instrument_id == intent.instrument_id and order.intent.account == intent.account
+                    and order.intent.purpose is Purpose.ENTRY and not order.external
+                    and order.status is not OrderStatus.DENIED),
+                   key=lambda order: order.intended_at_ns, reverse=True)
+    found: list[Order] = []
+    for order in tried:
+        if order.status is not OrderStatus.REJECTED or _words(order) != _words(tried[0]):
+            break
+        found.append(order)
+    return found
+
+
+def _words(order: Order) -> str:
+    return "".join(sign for sign in order.closed_reason if not sign.isdigit())

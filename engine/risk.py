@@ -27,7 +27,7 @@ from engine.limits import (
 )
 from engine.market import MarketView
 from engine.orders import Order, OrderIntent, OrderKind, Purpose
-from engine.repeats import repeat_check
+from engine.repeats import repeat_check, venue_refusals_check
 from engine.self_match import self_match_check
 from engine.service import CheckView, Refusal
 from engine.state import State
@@ -84,8 +84,7 @@ def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: O
     checks += rate_checks(state, market, at_ns, intent.portfolio)
     checks += _flow_checks(state, at_ns, intent)
     checks += count_checks(state, intent.portfolio)
-    repeated = repeat_check(state, at_ns, intent)
-    checks += [repeated] if repeated else []
+    checks += [one for one in (repeat_check(state, at_ns, intent), venue_refusals_check(state, at_ns, intent)) if one]
     checks += _money_checks(book_of(state, market, intent, entry), intent.order_lots)
     return tuple(checks)
 
