@@ -9,6 +9,7 @@ from engine.shell import WARM_BARS, Shell, log_failure
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 BEAT_SECONDS = 1.0
+LONGEST_SILENCE_SECONDS = 15.0
 BATCH = 256
 LAST_CALLS_SECONDS = 3.0
 LONGEST_FEED_WAIT_SECONDS = 60.0
@@ -42,6 +43,7 @@ class LiveDrive:
         while not shell.stopping:
             await shell.wake.wait()
             shell.wake.clear()
+            shell.pulses.beat("engine", LONGEST_SILENCE_SECONDS)
             await self._drain()
             shell.publish()
         if feed is not None:
@@ -83,6 +85,7 @@ class LiveDrive:
 
     def _take_price(self, item: MarketItem) -> None:
         """A price; the first after the feed had died says that it is back."""
+        self._shell.pulses.beat("feed")
         if not self._priced:
             self._priced = True
             self._shell.deliver(FeedChanged(up=True))
@@ -95,6 +98,7 @@ class LiveDrive:
                 await self._before_beat()
             except Exception as error:  # noqa: BLE001 - without beats no deadline, no retry and no panic would go on
                 log_failure(error)
+            self._shell.pulses.beat("clock", LONGEST_SILENCE_SECONDS)
             self._shell.deliver(TimeAdvanced())
 
     async def _before_beat(self) -> None:

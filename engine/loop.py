@@ -30,6 +30,7 @@ class Loop:
         self.desk_wanted = False
         self.market = market
         self.defects = 0
+        self.recorded: dict[str, int] = {}
         self._journal = journal
         self._on_defect = on_defect
         self.inputs_taken = 0
@@ -74,6 +75,8 @@ class Loop:
             return self._drop(taken, error)
         if rows:
             self._journal.append(rows)
+            for row in rows:
+                self.recorded[row.kind] = self.recorded.get(row.kind, 0) + 1
             self.state = decision.state
         return decision.effects
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from engine.inputs import Command, Settings
 from engine.market import NS_PER_DAY
 from engine.ports import Broker, Clock, History, Journal, MarketFeed, Notifier, Tape
+from engine.pulses import Pulses
 from engine.schedule_words import Job, JobKind
 from engine.service import Mode
 from engine.state import State
@@ -25,7 +26,7 @@ class EngineParts(NamedTuple):
     An engine of one command does not run strategies (`runs_strategies`). `halted_elsewhere` says why another process halted
     this home, or nothing; it is asked every second. `sessions` tells when each market trades, at every venue alike. Where it
     `keeps_schedule`, jobs start when they are due; `job_runners` do those that the core cannot, each in a thread of its own,
-    and say in a line what they did or raise `QuarterdeckError`.
+    and say in a line what they did or raise `QuarterdeckError`. Workers beside the engine show in `pulses` that they work.
     """
 
     clock: Clock
@@ -51,4 +52,5 @@ class EngineParts(NamedTuple):
     day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY
     sessions: SessionLookup = only_always_open
     keeps_schedule: bool = False
+    pulses: Pulses | None = None
     job_runners: Mapping[JobKind, Callable[[Job], str]] = MappingProxyType({})

@@ -11,6 +11,7 @@ from engine.inputs import Bar, Command, PlaceOrder
 from engine.live_drive import LiveDrive
 from engine.market import MarketView
 from engine.parts import EngineParts
+from engine.pulses import Pulses
 from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
 from engine.shell import STOPPED, Shell, log_failure
 from engine.state import State
@@ -147,6 +148,11 @@ class Engine:
     def state(self) -> State:
         """The state as of now; for the composition root's reports and for tests."""
         return self._shell.loop.state
+
+    @property
+    def pulses(self) -> Pulses:
+        """Where workers beside the engine show that they work."""
+        return self._shell.pulses
 
     @property
     def defects(self) -> int:

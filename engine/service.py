@@ -19,6 +19,10 @@ from engine.lifecycle_words import EvidenceView as EvidenceView  # noqa: PLC0414
 from engine.lifecycle_words import GateView as GateView  # noqa: PLC0414
 from engine.lifecycle_words import StageChangeView as StageChangeView  # noqa: PLC0414
 from engine.orders import OrderKind, OrderStatus, Purpose, Side, TimeInForce
+from engine.health_words import HealthLine as HealthLine  # noqa: PLC0414
+from engine.health_words import HealthView as HealthView  # noqa: PLC0414
+from engine.health_words import Verdict as Verdict  # noqa: PLC0414
+from engine.health_words import WorkerView as WorkerView  # noqa: PLC0414
 from engine.performance_words import CurveView as CurveView  # noqa: PLC0414
 from engine.performance_words import DrawdownView as DrawdownView  # noqa: PLC0414
 from engine.performance_words import FigureView as FigureView  # noqa: PLC0414
@@ -85,7 +89,7 @@ class AccountView(msgspec.Struct, frozen=True):
     """One portfolio and its account: money, limits in use, state.
 
     `live` where real money is at stake; `armed_until_ns` is 0 where it is not armed; `limits_digest` is what an arming is
-    bound to.
+    bound to. `quote_age_seconds` is the age of the newest quote of what it can trade in a market that is open.
     """
 
     portfolio: str
@@ -114,6 +118,7 @@ class AccountView(msgspec.Struct, frozen=True):
     armed_by: str = ""
     limits_digest: str = ""
     drift_meter: tuple[DriftView, ...] = ()
+    quote_age_seconds: float | None = None
 
 
 class PositionView(msgspec.Struct, frozen=True):
@@ -368,16 +373,6 @@ class FlattenView(msgspec.Struct, frozen=True):
     open_orders_left: int
     lines: tuple[FlattenLine, ...]
     detail: str
-
-
-class HealthView(msgspec.Struct, frozen=True):
-    journal_seq: int
-    journal_lag_ms: float
-    inputs_per_second: float
-    queue_depth: int
-    uptime_seconds: float
-    replay_position: str
-    replay_speed: str
 
 
 class RateView(msgspec.Struct, frozen=True):

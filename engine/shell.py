@@ -21,6 +21,7 @@ from engine.market import MarketView
 from engine.parts import EngineParts
 from engine.ports import MarketObserver, VenueMessage
 from engine.publisher import Publisher
+from engine.pulses import Pulses
 from engine.service import HealthView, Receipt, Snapshot
 from engine.units import Nanoseconds
 from engine.views import snapshot
@@ -57,6 +58,7 @@ class Shell:
         self.closed = False
         self.unwritable = ""
         self.tape_position = ""
+        self.pulses = parts.pulses or Pulses()
         self._gateway = Gateway({broker.account: broker for broker in parts.brokers}, parts.clock, self.deliver, parts.notifier)
         self._jobs = JobRunner(parts.job_runners, self.deliver)
         self._waiting: dict[str, list[asyncio.Future[Receipt]]] = {}
@@ -166,6 +168,7 @@ class Shell:
             began = time.perf_counter()
             await self._make_durable()
             self._commit_ms = 1_000 * (time.perf_counter() - began)
+            self.pulses.beat("journal")
         except JournalUnwritable as error:
             self._degrade(error)
         self._committed_seq = self.loop.state.seq
@@ -274,10 +277,13 @@ class Shell:
 
     def _health(self) -> HealthView:
         speed = self.parts.speed
+        queues = {"commands": len(self.commands), "venue": len(self.venue), "market": len(self.market), "calls": len(self._calls)}
         return HealthView(
             journal_seq=self.loop.state.seq, journal_lag_ms=self._commit_ms,
             inputs_per_second=self._rate[2],
-            queue_depth=len(self.commands) + len(self.venue) + len(self.market),
+            queue_depth=len(self.commands) + len(self.venue) + len(self.market), queues=self.pulses.queues | queues,
+            workers=self.pulses.views(), counts=self.pulses.counts.copy(), events=self.loop.recorded.copy(),
+            defects=self.loop.defects, unwritable=self.unwritable,
             uptime_seconds=time.monotonic() - self._started_at,
             replay_position=self.tape_position,
             replay_speed="" if self.parts.tape is None else "max" if math.isinf(speed) else f"{speed:g}x")

@@ -118,7 +118,16 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
         automation=automation_in_force(state, portfolio, at_ns), connectivity=account.connectivity, drift=drifts,
         limits=settings.limits, live=settings.live, limits_digest=limits_digest(settings.limits),
         armed_until_ns=account.armed_until_ns if settings.live and is_armed(state, portfolio, at_ns) else 0,
-        armed_by=account.armed_by, drift_meter=drift_views(state, account, positions))
+        armed_by=account.armed_by, drift_meter=drift_views(state, account, positions),
+        quote_age_seconds=quote_age_seconds(state, market, at_ns, account))
+
+
+def quote_age_seconds(state: State, market: MarketView, at_ns: Nanoseconds, account: AccountState) -> float | None:
+    """The age of the newest quote among what an account can trade in a market that is open; None where there is none."""
+    listed = account.listed or tuple(state.instruments)
+    newest_ns = max((mark.at_ns for instrument_id in listed if (mark := market.marks.get(instrument_id)) is not None
+                     and market.session_open(state.instruments[instrument_id].session, at_ns)), default=None)
+    return None if newest_ns is None else max(0.0, (at_ns - newest_ns) / NS_PER_SECOND)
 
 
 def drift_views(state: State, account: AccountState, positions: Sequence[Position]) -> tuple[DriftView, ...]:
