@@ -7,22 +7,33 @@ one line on standard error; the details of an unexpected one go to a file whose 
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import typer
 
 from engine.errors import QuarterdeckError
-from tui.commands import history_words, looking, operating, ordering, report_words, risk_words, target_words, tending
+from tui.commands import (
+    history_words,
+    looking,
+    operating,
+    ordering,
+    report_words,
+    risk_words,
+    search_words,
+    target_words,
+    tending,
+)
 from tui.printing import print_error
 
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 HOME_OPTION = "--home"
 
-COMMANDS = (operating.COMMANDS | looking.COMMANDS | report_words.COMMANDS | risk_words.COMMANDS | ordering.COMMANDS
-            | target_words.COMMANDS | history_words.COMMANDS | tending.COMMANDS)
+COMMANDS: dict[str, Callable[..., None]] = {
+    **operating.COMMANDS, **looking.COMMANDS, **report_words.COMMANDS, **risk_words.COMMANDS, **ordering.COMMANDS,
+    **target_words.COMMANDS, **history_words.COMMANDS, **search_words.COMMANDS, **tending.COMMANDS}
 
 
 def run(arguments: list[str]) -> int:

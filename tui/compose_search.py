@@ -69,8 +69,9 @@ def _cluster(address: str) -> Iterator[Crew]:
 
 
 @contextmanager
-def opened_search(home: Path, material: Material, crew: Crew, files: tuple[Path, ...], progress: Progress) -> Iterator[Search]:
-    """A search with the results of its earlier runs; raises `StoreError` where another one writes them."""
+def opened_search(home: Path, material: Material, crew: Crew, files: tuple[Path, ...],
+                  progress: Progress) -> Iterator[tuple[Search, Path]]:
+    """A search and the file with the results of its earlier runs; raises `StoreError` where another one writes them."""
     heading = Heading(material.strategy, tuple(str(path) for path in files))
     with SearchResults(home, digest_of(material), heading) as results:
-        yield Search(material, crew, results, progress)
+        yield Search(material, crew, results, progress), results.path

@@ -1,5 +1,6 @@
 """The words of the commands that run strategies over history."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -49,4 +50,4 @@ def parity(context: typer.Context, files: Files, strategy: Rule = "ema_cross", p
     leave(backtesting.parity_of_files(home_of(context), wish, as_json=as_json))
 
 
-COMMANDS = {"backtest": backtest, "parity": parity}
+COMMANDS: dict[str, Callable[..., None]] = {"backtest": backtest, "parity": parity}
