@@ -13,6 +13,7 @@ from engine.alert_commands import SetAlertRule as SetAlertRule  # noqa: PLC0414
 from engine.candidates import DemoteCandidate as DemoteCandidate  # noqa: PLC0414
 from engine.candidates import PromoteCandidate as PromoteCandidate  # noqa: PLC0414
 from engine.candidates import RecordEvidence as RecordEvidence  # noqa: PLC0414
+from engine.candidates import Stage as Stage  # noqa: PLC0414 - with the commands that name one
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
 from engine.parents import OverTime

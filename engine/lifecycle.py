@@ -139,7 +139,7 @@ def _parity_gates(candidate: Candidate, digest: str, asked: LifecycleSettings) -
     if asked.require_parity:
         known = candidate.found(EvidenceKind.PARITY, digest)
         found = NONE if known is None else "the same fills" if known.same else f"not the same: {known.source}"
-        yield Gate("parity", known is not None and known.same, "the same fills as the engine", found)
+        yield Gate("parity", known is not None and known.same, "the same as the engine", found)
 
 
 def _calibration_gates(candidate: Candidate, digest: str, settings: StrategySettings,

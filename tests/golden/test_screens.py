@@ -14,6 +14,7 @@ from engine.inputs import Connectivity, TradingState
 from engine.service import FlattenLine, FlattenView, Mode, Snapshot, StopHome
 from tests.tui.driving import Driver, driving
 from tests.tui.risk_book import crowded_book, with_used_limits
+from tests.tui.test_candidates import WITH_CANDIDATES
 from tests.tui.test_schedule import WITH_JOBS
 from tests.tui.views import NOW_NS, account, position, snapshot
 
@@ -51,6 +52,9 @@ EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quo
     ("risk-correlation-80x24", (80, 24), ("r", "n", "n", "n", "n", "n"), CROWDED, {}),
     ("risk-160x45", (160, 45), ("r",), CROWDED, {}),
     ("schedule-80x24", (80, 24), ("S",), WITH_JOBS, {}),
+    ("candidates-80x24", (80, 24), ("C",), WITH_CANDIDATES, {}),
+    ("candidates-160x45", (160, 45), ("C", "down", "down"), WITH_CANDIDATES, {}),
+    ("candidates-promote-80x24", (80, 24), ("C", "down", "f5"), WITH_CANDIDATES, {}),
     ("performance-80x24", (80, 24), ("P",), None, {}),
     ("performance-figures-80x24", (80, 24), ("P", "n"), None, {}),
     ("performance-causes-80x24", (80, 24), ("P", "n", "n"), None, {}),

@@ -69,7 +69,7 @@ def test_from_the_first_backtest_to_paper_and_back(home: Path, capsys: pytest.Ca
     assert "nothing was promoted" in told(capsys, "candidates", "promote", "trend", status=1)
     answered(monkeypatch, "trend\n")
     shown = told(capsys, "candidates", "promote", "trend")
-    assert "the same fills as the engine" in shown and "trend is in paper" in shown
+    assert "the same as the engine" in shown and "trend is in paper" in shown
     assert "paper days, paper round trips" in told(capsys, "candidates", "list")
     back = told(capsys, "candidates", "demote", "trend", "--to", "research", "--reason", "thought again")
     assert back == "trend is back in research; what it holds stays protected\n"
