@@ -78,36 +78,38 @@ def look_at_losses(w: Any, count: int, limits: Limits, at_ns: int) -> None:
 def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits, braked: bool,
                    params: Any, memory: Any, equity_out: Any) -> None:
     """A single instrument in its own account; `equity_out` gets the equity at every close."""
-    at = HEAD
+    at, held_at, waiting_at, bid_at, ask_at = HEAD, HEAD + LOTS, HEAD + WAITING, HEAD + BID, HEAD + ASK
     opens_ns, closes_ns, opens, highs, lows, closes, volumes = bars
-    count = len(closes)
+    count, spread_bps = len(closes), friction.spread_bps
+    free = Held(0, 0, 0, 0, 0)
     before_ns = -1
     for place in range(count):
         close, close_ns = closes[place], closes_ns[place]
-        spread = spread_at(opens[place], friction.spread_bps)
-        if w[at + LOTS] != 0 or w[at + WAITING] != 0 or braked:
+        spread = spread_at(opens[place], spread_bps) if spread_bps != 0 else 0
+        if w[held_at] != 0 or w[waiting_at] != 0 or braked:
             when = Moment(opens_ns[place], place, 0)
             bid = opens[place] - spread // 2
             ask = bid + spread
             venue_quote(w, at, friction, bid, ask, when)
             if braked and when.at_ns != before_ns:
                 look_at_losses(w, 1, limits, when.at_ns)
-            w[at + BID], w[at + ASK] = bid, ask
-            if w[at + LOTS] != 0:
+            w[bid_at], w[ask_at] = bid, ask
+            if w[held_at] != 0:
                 engine_quote(w, at, friction, bid, ask, when)
-            if w[at + LOTS] != 0:
+            if w[held_at] != 0:
                 venue_bar(w, at, friction, highs[place], lows[place], volumes[place], Moment(close_ns, place, 0))
             if braked:
                 look_at_losses(w, 1, limits, close_ns)
         before_ns = close_ns
-        w[at + BID], w[at + ASK] = max(1, close - spread // 2), close + spread // 2
-        if w[at + LOTS] != 0:
+        w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
+        if w[held_at] != 0:
             stays_open = w[at + ALWAYS_OPEN] != 0 or (place + 1 < count and opens_ns[place + 1] == close_ns)
-            engine_bar(w, at, highs[place], lows[place], w[at + BID], w[at + ASK], close_ns, stays_open)
-        memory, asked = rule(params, memory, bars, place, place + 1, held_by_rule(w, at, place))
+            engine_bar(w, at, highs[place], lows[place], w[bid_at], w[ask_at], close_ns, stays_open)
+        held = free if w[held_at] == 0 and w[waiting_at] == 0 else held_by_rule(w, at, place)
+        memory, asked = rule(params, memory, bars, place, place + 1, held)
         if asked.act != NOTHING:
             act(w, at, 1, limits, asked, friction.gap_bps)
-        equity_out[place] = w[CASH] + value_minor(w, at)
+        equity_out[place] = w[CASH] if w[held_at] == 0 else w[CASH] + value_minor(w, at)
 
 
 def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, params: Any,

@@ -1,8 +1,9 @@
 """`python -m tests.bench.backtest --npz FILE --workload W1 [--json]`: the reference workloads through the product's entry point.
 
 FILE holds the arrays ts, open, high, low, close and volume, of one instrument or of several. Workloads: W1 (one instrument),
-W50 (all of the file in one account), W50-limits (with ten positions, 6 % heat and 3 % daily loss), growth (100,000 bars against
-all). Each is timed warm, best of several; ratios are to a bare compiled kernel of the same workload in the same run.
+user (the same rule as a file of one's own, in Python, over the first 100,000 bars), W50 (all of the file in one account),
+W50-limits (with ten positions, 6 % heat and 3 % daily loss), growth (100,000 bars against all). Each is timed warm, best of
+several; ratios are to a bare compiled kernel of the same workload in the same run.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from engine.backtest.results import BacktestResult
 from engine.backtest.run import Series, Setup, backtest, side_by_side
 from engine.instruments import AssetClass, Instrument
 from engine.kernel.wants import BarColumns
-from engine.strategies.registry import built_in
+from engine.strategies.registry import Strategy, built_in
+from engine.strategies.user import load_user_strategy
 from engine.tolerance import Limits
 from tests.bench.bare_kernel import bare
 
@@ -32,12 +34,49 @@ EXPONENT = 6
 MINUTE_NS = 60_000_000_000
 TICKS_A_UNIT = 10 ** 8
 FEE_PPM = 500
+USER_BARS = 100_000
 NEVER = 100.0
 OPEN_LIMITS = Limits(
     max_order_notional_fraction=0.95, max_risk_per_order_fraction=0.0, max_position_fraction=0.95, max_sector_fraction=0.0,
     max_bucket_fraction=0.0, max_heat_fraction=1.0, max_daily_notional_fraction=0.0, max_orders_per_day=0,
     orders_per_minute=10_000, max_day_loss_fraction=0.0, max_week_loss_fraction=0.0, max_drawdown_fraction=0.0,
     max_losing_streak=0)
+
+
+OWN_RULE = '''"""The workload as a strategy of one's own."""
+from typing import NamedTuple
+
+from engine.kernel.indicators import atr_step, ema_step, true_range
+
+
+class Params(NamedTuple):
+    risk_bps: int = 100
+
+
+class Memory(NamedTuple):
+    fast: float = 0.0
+    slow: float = 0.0
+    reach: float = 0.0
+    above: int = 0
+
+
+def warmup(params):
+    return 0
+
+
+def on_bar(context):
+    memory, close, high, low = context.memory, context.close(), context.high(), context.low()
+    if context.seen == 1:
+        context.memory = Memory(close, close, high - low, 0)
+        return None
+    fast, slow = ema_step(memory.fast, 20, close), ema_step(memory.slow, 50, close)
+    reach = atr_step(memory.reach, 14, true_range(high, low, context.close(1)))
+    above = 1 if fast > slow else 0
+    context.memory = Memory(fast, slow, reach, above)
+    if context.seen <= 100 or above <= memory.above or context.held.lots or context.held.waiting:
+        return None
+    return context.buy(risk_bps=context.params.risk_bps, target_ticks=close + round(3 * reach), trail_ticks=round(2 * reach))
+'''
 
 
 def instrument(number: int) -> Instrument:
@@ -63,7 +102,7 @@ def series_of(path: Path, most_bars: int = 0) -> list[Series]:
 
 def setup_of(workload: str, count: int) -> Setup:
     cash = CASH * 10 ** EXPONENT
-    if workload in ("W1", "growth"):
+    if workload in ("W1", "user", "growth"):
         return Setup(cash, OPEN_LIMITS)
     share = 0.95 / count
     limits = _with(OPEN_LIMITS, max_position_fraction=share, max_order_notional_fraction=share)
@@ -98,19 +137,29 @@ def bare_rate(series: Series) -> float:
     return len(equity) / seconds
 
 
-def measured(series: list[Series], setup: Setup, cache: Path, rounds: int) -> tuple[float, float, BacktestResult]:
+def strategy_of(workload: str, folder: Path) -> Strategy:
+    """The rule of the workload: built in and compiled, or as a file."""
+    if workload != "user":
+        return built_in("ema_cross")
+    path = folder / "w1.py"
+    path.write_text(OWN_RULE)
+    return load_user_strategy(path)
+
+
+def measured(series: list[Series], strategy: Strategy, setup: Setup, cache: Path,
+             rounds: int) -> tuple[float, float, BacktestResult]:
     """Seconds of the first and of the fastest later run, and the result."""
     began = time.perf_counter()
-    backtest(series, built_in("ema_cross"), {}, setup, cache)
+    backtest(series, strategy, {}, setup, cache)
     first = time.perf_counter() - began
-    seconds, result = best_of(rounds, lambda: backtest(series, built_in("ema_cross"), {}, setup, cache))
+    seconds, result = best_of(rounds, lambda: backtest(series, strategy, {}, setup, cache))
     return first, seconds, result
 
 
 def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
-    series = side_by_side(series_of(path))
-    setup = setup_of(workload, len(series))
-    first, seconds, result = measured(series, setup, cache, 9)
+    series = side_by_side(series_of(path, USER_BARS if workload == "user" else 0))
+    setup, strategy = setup_of(workload, len(series)), strategy_of(workload, cache)
+    first, seconds, result = measured(series, strategy, setup, cache, 3 if workload == "user" else 9)
     rate = result.bars / seconds
     told: dict[str, Any] = {
         "workload": workload, "bars": result.bars, "wall_seconds": seconds, "bars_per_second": rate, "first_seconds": first,
@@ -118,7 +167,7 @@ def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
         "cuts": result.cuts, "bare_bars_per_second": (kernel := bare_rate(series[0])), "ratio_to_bare_kernel": rate / kernel}
     if workload == "growth":
         short = series_of(path, 100_000)
-        _, short_seconds, short_result = measured(short, setup, cache, 25)
+        _, short_seconds, short_result = measured(short, strategy, setup, cache, 25)
         told["growth"] = rate / (short_result.bars / short_seconds)
     told["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return told
@@ -127,7 +176,7 @@ def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--npz", type=Path, required=True)
-    parser.add_argument("--workload", choices=("W1", "W50", "W50-limits", "growth"), default="W1")
+    parser.add_argument("--workload", choices=("W1", "user", "W50", "W50-limits", "growth"), default="W1")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args(arguments)
