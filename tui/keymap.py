@@ -79,6 +79,7 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("risk", "r", "risk", "risk", "main", "Risk: heat, exposure, limits and how much of them is used, brakes.", 0),
     KeyEntry("targets", "T", "targets", "targets", "main", "Targets of the portfolio, drift, and rebalancing.", 0),
     KeyEntry("schedule", "S", "schedule", "schedule", "main", "The schedule: what is due when, what the last runs did.", 0),
+    KeyEntry("candidates", "C", "candidates", "candidates", "main", "Candidates: the way of strategies to real money.", 0),
     KeyEntry("performance", "P", "performance", "results", "main", "Performance: equity, drawdown, figures, round trips.", 0),
     KeyEntry("mute", "m", "mute", "mute", "main", "Silence the bell, and back.", 0),
     KeyEntry("up", "up,k", "move(-1)", "up", "grid", "One row up.", 0),
@@ -94,6 +95,10 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("targets_portfolio", "p", "next_portfolio", "portfolio", "targets", "Show the next portfolio with targets.", 21),
     KeyEntry("job_run", "f5", "run_now", "run now", "schedule", "Run the selected job; its next time stays.", 20),
     KeyEntry("job_pause", "p", "pause", "pause", "schedule", "Let the selected job wait, or go on.", 21),
+    KeyEntry("candidate_promote", "f5", "promote", "promote", "candidates", "Let the selected strategy go one stage further; "
+             "asks for its name.", 20),
+    KeyEntry("candidate_demote", "d", "demote", "demote", "candidates", "Take the selected strategy one stage back; asks "
+             "once.", 21),
     KeyEntry("risk_part", "n", "next_part", "next part", "risk", "The next part: heat, exposure, limits, correlation.", 20),
     KeyEntry("risk_portfolio", "p", "next_portfolio", "portfolio", "risk", "Show the next portfolio.", 21),
     KeyEntry("risk_up", "up,k", "scroll_by(-1)", "up", "risk", "One line up.", 0),
@@ -119,10 +124,11 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
 
 SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
                 "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules", "risk": "Risk",
-                "targets": "Targets", "schedule": "Schedule", "performance": "Performance"}
+                "targets": "Targets", "schedule": "Schedule",
+                "candidates": "Candidates", "performance": "Performance"}
 _VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"), ("app", "dialog", "risk"),
                      ("app", "dialog", "grid", "alert-rules"), ("app", "dialog", "grid", "schedule"),
-                     ("app", "dialog", "grid", "targets"),
+                     ("app", "dialog", "grid", "targets"), ("app", "dialog", "grid", "candidates"),
                      ("app", "dialog", "grid", "performance"))
 _SHOWN = {"question_mark": "?", "colon": ":", "slash": "/", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
           "enter": "⏎", "up": "↑", "down": "↓"}

@@ -362,6 +362,11 @@ class Workstation(Screen[None]):
 
         self.app.push_screen(ScheduleScreen())
 
+    def action_candidates(self) -> None:
+        from tui.screens.candidates import CandidatesScreen
+
+        self.app.push_screen(CandidatesScreen())
+
     def action_performance(self) -> None:
         from tui.screens.performance import PerformanceScreen
 
