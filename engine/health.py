@@ -41,7 +41,8 @@ def _engine(snapshot: Snapshot, now_ns: Nanoseconds) -> Iterator[HealthLine]:
         yield HealthLine(Verdict.FAIL, "engine", f"has said nothing for {silent_seconds:.0f} s",
                          "`quarterdeck panic` works without it; otherwise end that process and start again")
     else:
-        yield HealthLine(Verdict.OK, "engine", f"up {health.uptime_seconds:.0f} s, {health.inputs_per_second:.0f} inputs a second")
+        told = f"up {health.uptime_seconds:.0f} s, {health.inputs_per_second:.0f} inputs a second"
+        yield HealthLine(Verdict.OK, "engine", told)
     if health.defects:
         yield HealthLine(Verdict.FAIL, "defects", f"{health.defects} inputs could not be decided on",
                          "the log has each one; please report it")
@@ -80,7 +81,8 @@ def _queues(snapshot: Snapshot) -> Iterator[HealthLine]:
 def _account(snapshot: Snapshot, account: AccountView) -> Iterator[HealthLine]:
     subject = f"account {account.account}"
     if account.connectivity is not Connectivity.LIVE:
-        yield HealthLine(Verdict.FAIL, subject, f"the venue is {account.connectivity.value}", "entries wait; stops at the venue stand")
+        yield HealthLine(Verdict.FAIL, subject, f"the venue is {account.connectivity.value}",
+                         "entries wait; stops at the venue stand")
     elif account.drift:
         yield HealthLine(Verdict.FAIL, subject, f"drift in {'; '.join(account.drift)}",
                          "look at the venue; entries there are blocked until it is settled")
@@ -88,7 +90,8 @@ def _account(snapshot: Snapshot, account: AccountView) -> Iterator[HealthLine]:
         yield _quotes(snapshot, account, subject)
     if account.trading_state is not TradingState.ACTIVE:
         yield HealthLine(Verdict.WARN, f"portfolio {account.portfolio}",
-                         f"{account.trading_state.value}: {account.trading_state_cause}", "`quarterdeck resume`, once it is understood")
+                         f"{account.trading_state.value}: {account.trading_state_cause}",
+                         "`quarterdeck resume`, once it is understood")
 
 
 def _quotes(snapshot: Snapshot, account: AccountView, subject: str) -> HealthLine:
@@ -97,7 +100,8 @@ def _quotes(snapshot: Snapshot, account: AccountView, subject: str) -> HealthLin
         return HealthLine(Verdict.OK, subject, f"{account.connectivity.value}, no market is open that was quoted")
     told = f"{account.connectivity.value}, the newest quote is {age:.0f} s old"
     if age > OLD_QUOTE_SECONDS and snapshot.mode is not Mode.REPLAY:
-        return HealthLine(Verdict.FAIL, subject, told, "no prices come: entries wait, and stops that only the engine watches are blind")
+        return HealthLine(Verdict.FAIL, subject, told,
+                          "no prices come: entries wait, and stops that only the engine watches are blind")
     return HealthLine(Verdict.OK, subject, told)
 
 
@@ -130,14 +134,16 @@ def _alerts(snapshot: Snapshot) -> Iterator[HealthLine]:
 def _jobs(snapshot: Snapshot) -> Iterator[HealthLine]:
     failed = [job.job_id for job in snapshot.jobs if job.last_outcome == "failed"]
     if failed:
-        yield HealthLine(Verdict.WARN, "schedule", f"failed when last run: {', '.join(failed)}", "`quarterdeck schedule list` says why")
+        yield HealthLine(Verdict.WARN, "schedule", f"failed when last run: {', '.join(failed)}",
+                         "`quarterdeck schedule list` says why")
 
 
 def _notices(snapshot: Snapshot) -> Iterator[HealthLine]:
     counts = snapshot.health.counts
     if "notices told" not in counts:
         return
-    told = ", ".join(f"{name.removeprefix('notices ')} {count}" for name, count in sorted(counts.items()) if name.startswith("notices "))
+    told = ", ".join(f"{name.removeprefix('notices ')} {count}" for name, count in sorted(counts.items())
+                     if name.startswith("notices "))
     if counts.get("notices given up") or counts.get("notices dropped"):
         yield HealthLine(Verdict.WARN, "notices", told, "`quarterdeck notify test` tries each route")
     else:

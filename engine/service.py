@@ -11,6 +11,10 @@ from typing import Protocol
 
 import msgspec
 
+from engine.health_words import HealthLine as HealthLine  # noqa: PLC0414
+from engine.health_words import HealthView as HealthView  # noqa: PLC0414
+from engine.health_words import Verdict as Verdict  # noqa: PLC0414
+from engine.health_words import WorkerView as WorkerView  # noqa: PLC0414
 from engine.inputs import AutomationLevel, Bar, Command, Connectivity, Limits, PlaceOrder, TradingState
 
 # What is told of candidates, results, risks, the schedule, strategies and targets has words of its own, offered here as well.
@@ -19,10 +23,6 @@ from engine.lifecycle_words import EvidenceView as EvidenceView  # noqa: PLC0414
 from engine.lifecycle_words import GateView as GateView  # noqa: PLC0414
 from engine.lifecycle_words import StageChangeView as StageChangeView  # noqa: PLC0414
 from engine.orders import OrderKind, OrderStatus, Purpose, Side, TimeInForce
-from engine.health_words import HealthLine as HealthLine  # noqa: PLC0414
-from engine.health_words import HealthView as HealthView  # noqa: PLC0414
-from engine.health_words import Verdict as Verdict  # noqa: PLC0414
-from engine.health_words import WorkerView as WorkerView  # noqa: PLC0414
 from engine.performance_words import CurveView as CurveView  # noqa: PLC0414
 from engine.performance_words import DrawdownView as DrawdownView  # noqa: PLC0414
 from engine.performance_words import FigureView as FigureView  # noqa: PLC0414
