@@ -15,8 +15,16 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from engine.config_accounts import NAME_PATTERN, PAPER, SIMULATED, AccountConfig, account_errors, money_decimals
-from engine.config_currency import CurrencyConfig, currency_contradictions
+from engine.config_accounts import (
+    NAME_PATTERN,
+    PAPER,
+    SIMULATED,
+    SIMULATED_CURRENCY,
+    AccountConfig,
+    account_errors,
+    money_decimals,
+)
+from engine.config_currency import CurrencyConfig, currency_contradictions, total_contradictions
 from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_notify import ROUTE_EXAMPLE, NotifyConfig, NotifyRouteConfig, route_contradictions, route_errors
@@ -397,6 +405,9 @@ def contradictions(config: Config) -> Iterator[str]:
     for account in config.account:
         if account.name not in used:
             yield f'account "{account.name}": no portfolio uses it'
+        if account.kind == PAPER and config.market.source == SIMULATED and account.currency != SIMULATED_CURRENCY:
+            yield (f'account "{account.name}": is kept in {account.currency}, and the simulated market is quoted in '
+                   f"{SIMULATED_CURRENCY} alone: the engine starts on it only in a replay")
         if account.live and account.endpoints.rest_url:
             yield (f'account "{account.name}": holds real money, and its orders go to {account.endpoints.rest_url} instead of '
                    "the venue's own address")
@@ -409,6 +420,7 @@ def contradictions(config: Config) -> Iterator[str]:
     symbols = [symbol for account in config.account for symbol in account.symbols]
     currencies = {portfolio.name: config.account_named(portfolio.account).currency for portfolio in config.portfolio}
     yield from currency_contradictions(config.currency, currencies, symbols)
+    yield from total_contradictions(config.currency, [portfolio.resolved_limits() for portfolio in config.portfolio])
     yield from lifecycle_contradictions(config.lifecycle)
     yield from route_contradictions(config.notify_route)
     for portfolio in config.portfolio:
@@ -427,8 +439,24 @@ def _portfolio_contradictions(config: Config, portfolio: PortfolioConfig) -> Ite
     own = [one for one in config.strategies if one.portfolio == portfolio.name]
     for line in (*strategy_contradictions(own, limits), *target_contradictions(portfolio.targets, limits)):
         yield f'portfolio "{portfolio.name}": {line}'
+    yield from _barred(config, portfolio, limits)
     known = {*config.sectors.values()}
     for sector in limits.preferred_sectors:
         if sector not in known:
             yield (f'portfolio "{portfolio.name}": limits.preferred_sectors names "{sector}", which no symbol of [sectors] has: '
                    "nothing can be entered through it")
+
+
+def _barred(config: Config, portfolio: PortfolioConfig, limits: Limits) -> Iterator[str]:
+    """Symbols that the portfolio is to trade and its own lists never let it enter."""
+    wanted = {symbol: f'strategy "{one.name}"' for one in config.strategies if one.portfolio == portfolio.name
+              for symbol in one.symbols}
+    if portfolio.targets.method is not None:
+        wanted |= dict.fromkeys(portfolio.targets.all_symbols, "targets")
+    for symbol, who in wanted.items():
+        sector = config.sectors.get(symbol, "")
+        if symbol in limits.blacklist:
+            yield f'portfolio "{portfolio.name}": {who}: "{symbol}" is on limits.blacklist and never entered'
+        elif limits.preferred_sectors and sector not in limits.preferred_sectors:
+            yield (f'portfolio "{portfolio.name}": {who}: "{symbol}" is of {sector or "no sector"}, and limits.preferred_sectors '
+                   "allows other sectors alone: it is never entered")

@@ -16,6 +16,7 @@ DEFAULT_MONEY_DECIMALS = 2
 EXCHANGE_DECIMALS = 8
 PAPER, ALPACA, CCXT = "paper", "alpaca", "ccxt"
 SIMULATED = "simulated"
+SIMULATED_CURRENCY = "USD"
 
 _VENUE = re.compile(r"paper|alpaca|ccxt:[a-z0-9]{2,30}")
 _PAIR = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{2,10}")

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from engine.config_limits import Section
 from engine.settings import CurrencySettings
+from engine.tolerance import Limits
 
 _DEFAULTS = CurrencySettings()
 _CODE = r"^([A-Z0-9]{2,10})?$"
@@ -37,6 +38,15 @@ class CurrencyConfig(Section):
             if peg in pegs:
                 raise ValueError(f"{currency} is pegged to {peg}, which is pegged itself; name what {peg} is worth instead")
         return pegs
+
+
+def total_contradictions(chosen: CurrencyConfig, limits: Sequence[Limits]) -> Iterator[str]:
+    """Limits on all portfolios together that those of the single ones, `limits`, leave without a meaning, one line each."""
+    for name, of_one in (("max_total_heat_fraction", "max_heat_fraction"), ("max_total_gross_fraction", "max_leverage")):
+        total, largest = getattr(chosen, name), max(getattr(one, of_one) for one in limits)
+        if total > largest:
+            yield (f"currency.{name} ({total:g}) is above the limits.{of_one} of every portfolio ({largest:g} at most): "
+                   "it never binds")
 
 
 def currency_contradictions(chosen: CurrencyConfig, currencies: Mapping[str, str], symbols: Sequence[str]) -> Iterator[str]:

@@ -84,6 +84,9 @@ def _size_contradictions(limits: Limits, account_leverage: float) -> Iterator[st
     if limits.max_leverage > account_leverage:
         yield (f"limits.max_leverage ({limits.max_leverage}) is above the account's leverage ({account_leverage}): "
                "the venue refuses before the limit does")
+    if 0 < limits.max_daily_notional_fraction < limits.max_order_notional_fraction:
+        yield (f"limits.max_daily_notional_fraction ({limits.max_daily_notional_fraction}) is below "
+               f"limits.max_order_notional_fraction ({limits.max_order_notional_fraction}): the largest order never passes")
     for name in ("max_gross_fraction", "max_net_fraction"):
         if getattr(limits, name) > limits.max_leverage:
             yield f"limits.{name} ({getattr(limits, name)}) is above limits.max_leverage ({limits.max_leverage}): it never binds"

@@ -111,6 +111,10 @@ def strategy_contradictions(strategies: Sequence[StrategyConfig], limits: Limits
     if together > limits.max_leverage:
         yield (f"the strategies' capital_fraction come to {together:g}, and limits.max_leverage is {limits.max_leverage:g}: they "
                "cannot all be at work at once")
+    heat = sum(one.heat_budget_fraction for one in strategies)
+    if len(strategies) > 1 and heat > limits.max_heat_fraction + 1e-9:
+        yield (f"the strategies' heat_budget_fraction come to {heat:g}, and limits.max_heat_fraction is "
+               f"{limits.max_heat_fraction:g}: they cannot all use theirs at once")
 
 
 def _rule_errors(where: str, one: StrategyConfig) -> Iterator[str]:

@@ -149,3 +149,9 @@ def target_contradictions(targets: TargetsConfig, limits: Limits) -> Iterator[st
     if largest > limits.max_position_fraction:
         yield (f"targets: a symbol is to get {largest:.0%}, and limits.max_position_fraction is "
                f"{limits.max_position_fraction:.0%}: that target is never reached")
+    if limits.min_reward_to_risk and not settings.stop_trails:
+        yield (f"targets: entries have a fixed stop and no target, and limits.min_reward_to_risk ({limits.min_reward_to_risk:g}) "
+               "asks for one: none is ever bought; set stop_trails = true")
+    if limits.flat_before_close_minutes:
+        yield (f"targets: are held for days, and limits.flat_before_close_minutes ({limits.flat_before_close_minutes}) sells "
+               "what has sessions before every close")

@@ -53,3 +53,30 @@ def test_without_a_base_the_first_portfolio_says_it() -> None:
 def test_nonsense_is_refused_in_one_line(line: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         parse_config(f"[currency]\n{line}", "c.toml")
+
+
+@pytest.mark.parametrize(("total", "told"), [
+    ("max_total_heat_fraction = 0.07", True), ("max_total_heat_fraction = 0.06", False), ("max_total_gross_fraction = 1.5", True),
+    ("max_total_gross_fraction = 1", False)])
+def test_a_limit_on_everything_above_that_of_each_is_told(total: str, told: bool) -> None:
+    text = ACCOUNTS.replace("{currency}", "USDT").replace("{pair}", "") + f"[currency]\n{total}"
+    warnings = [line for line in check_config(text, "c.toml").warnings if "it never binds" in line]
+    assert bool(warnings) is told
+
+
+@pytest.mark.parametrize(("currency", "source", "told"), [
+    ("EUR", "simulated", True), ("USD", "simulated", False), ("EUR", "far", False)])
+def test_an_account_in_a_money_that_the_simulated_market_does_not_have_is_told(currency: str, source: str, told: bool) -> None:
+    text = f'''
+[market]
+source = "{source}"
+[[account]]
+name = "paper"
+currency = "{currency}"
+[[account]]
+name = "far"
+venue = "ccxt:kraken"
+currency = "EUR"
+symbols = ["BTC/EUR"]
+'''
+    assert any("only in a replay" in line for line in check_config(text, "c.toml").warnings) is told

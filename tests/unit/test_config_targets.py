@@ -77,3 +77,14 @@ def test_targets_that_the_limits_never_reach_are_told() -> None:
     assert any("is a heat of 19.6%" in line for line in warnings)
     assert any("max_position_fraction is 30%" in line for line in warnings)
     assert not [line for line in check_config(GOOD, "config.toml").warnings if "position_fraction" in line and "targets" in line]
+
+
+@pytest.mark.parametrize(("limits", "words"), [
+    ("min_reward_to_risk = 1.5", "none is ever bought"), ("flat_before_close_minutes = 5", "what has sessions before every close"),
+    ('blacklist = ["ETH/USD"]', 'targets: "ETH/USD" is on limits.blacklist'),
+    ('preferred_sectors = ["coins"]', 'targets: "ETH/USD" is of no sector')])
+def test_limits_under_which_targets_are_never_bought_or_never_kept_are_told(limits: str, words: str) -> None:
+    text = GOOD + "stop_trails = false\n[portfolio.limits]\n" + limits + '\n[sectors]\n"BTC/USD" = "coins"\n'
+    assert any(words in line for line in check_config(text, "config.toml").warnings)
+    trails = check_config(GOOD + "[portfolio.limits]\n" + limits, "config.toml").warnings
+    assert not any("ever bought" in line for line in trails)

@@ -117,3 +117,12 @@ def test_budgets_in_the_configuration() -> None:
     assert any("capital compounds or is fixed" in line for line in both)
     idle = check_config(text + "heat_budget_fraction = 0.5\ncapital_fraction = 1.5\n", "c").warnings
     assert any("it never binds" in line for line in idle) and any("cannot all be at work at once" in line for line in idle)
+
+
+def test_heat_budgets_that_are_more_than_all_of_the_heat_are_told() -> None:
+    one = '[[strategies]]\nname = "{0}"\nrule = "momentum"\nsymbols = ["{1}"]\nheat_budget_fraction = {2}\n'
+    for share, told in ((0.04, True), (0.03, False)):
+        text = one.format("a", "AAPL", share) + one.format("b", "MSFT", share)
+        checked = check_config(text, "c")
+        assert not checked.errors, checked.errors
+        assert any("cannot all use theirs at once" in line for line in checked.warnings) is told

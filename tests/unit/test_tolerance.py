@@ -54,6 +54,7 @@ def test_sectors_and_buckets_are_named_in_the_file() -> None:
     ("max_bucket_heat_fraction = 0.5", "it never binds"),
     ("max_day_loss_fraction = 0.1", "max_day_loss_fraction (0.1) is above limits.max_week_loss_fraction"),
     ("max_value_at_risk_fraction = 0.05\nmax_expected_shortfall_fraction = 0.04", "it never binds"),
+    ("max_daily_notional_fraction = 0.1", "the largest order never passes"),
     ("cooldown_seconds = 0", "the pause ends as it begins"),
     ("min_reward_to_risk = 1\nrequire_stop = false", "needs a stop"),
     ('preferred_sectors = ["energy"]', 'names "energy", which no symbol'),
