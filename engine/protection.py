@@ -133,7 +133,7 @@ def _within_what_is_held(turn: Turn, position: Position, protective: list[Order]
     whose exits may not add up to more than is held. What is missing is added beside what stands; what stands wrong must go before
     its replacement can come, and goes only while the engine watches the level meanwhile: a stop at an old level, or for too few
     lots, is better than none."""
-    standing = _one_of_each_pair(turn, protective)
+    standing = [order for order in protective if not turn.state.is_second_of_pair(order)]
     right = [order for order in standing if ticks and _is_as_asked(turn, order, ticks, target_ticks)]
     wrong = [order for order in standing if order not in right]
     missing = abs(position.lots) - sum(turn.state.covered_lots(order) for order in standing)
@@ -153,12 +153,6 @@ def _within_what_is_held(turn: Turn, position: Position, protective: list[Order]
         if surplus > 0 or missing > 0:
             surplus -= turn.state.covered_lots(order)
             _cancel_with_twin(turn, order, "making room for its replacement")
-
-
-def _one_of_each_pair(turn: Turn, protective: list[Order]) -> list[Order]:
-    """The stops, and the targets that have no open stop beside them: a pair covers a position once."""
-    return [order for order in protective if order.intent.purpose is Purpose.STOP
-            or not any(twin.client_order_id in turn.state.orders for twin in turn.state.twins(order))]
 
 
 def _is_as_asked(turn: Turn, order: Order, ticks: Ticks, target_ticks: Ticks) -> bool:

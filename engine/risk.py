@@ -264,7 +264,8 @@ def approve_exit(state: State, intent: OrderIntent) -> RiskApproved | Refusal:
     capabilities = state.account_of(intent.portfolio).capabilities
     if not capabilities.reduce_only:
         live = sum(state.covered_lots(order) for order in state.orders_in(intent.portfolio, intent.instrument_id)
-                   if order.intent.side is intent.side and not order.external and not _one_cancels(order, intent))
+                   if order.intent.side is intent.side and not order.external and not _one_cancels(order, intent)
+                   and not state.is_second_of_pair(order))
         if live + intent.order_lots > abs(held):
             return Refusal("reduces", f"{abs(held)} lots", f"{live} lots are already on their way out",
                            "this venue has no reduce-only orders: the others must be cancelled first")

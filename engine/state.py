@@ -255,6 +255,10 @@ class State(msgspec.Struct, frozen=True):
         found = (self.order(client_order_id) for client_order_id in twin_ids(order.intent))
         return [twin for twin in found if twin is not None and twin.intent.purpose in (Purpose.STOP, Purpose.TARGET)]
 
+    def is_second_of_pair(self, order: Order) -> bool:
+        """A target with its stop still open beside it: the two together take a position once."""
+        return order.intent.purpose is Purpose.TARGET and any(twin.client_order_id in self.orders for twin in self.twins(order))
+
     def effective_state(self, portfolio: str) -> TradingState:
         """The strictest of the portfolio's latch, its brakes, and the global latch."""
         known = self.portfolios[portfolio]

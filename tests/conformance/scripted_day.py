@@ -26,7 +26,7 @@ from engine.inputs import (
     VenueReport,
 )
 from engine.instruments import Instrument
-from engine.orders import OrderKind, Purpose, Side
+from engine.orders import Order, OrderKind, OrderStatus, Purpose, Side
 from engine.parts import EngineParts
 from engine.ports import Broker, Clock, Journal, JournalRow, MarketFeed
 from engine.positions import Position
@@ -73,12 +73,12 @@ def is_live(state: State) -> bool:
 
 
 def want(command_id: str, symbol: str, quantity: Decimal, stop: str, *, limit: str | None = None,
-         trail: str | None = None) -> PlaceOrder:
+         trail: str | None = None, target: str | None = None) -> PlaceOrder:
     """A protected entry, at market unless a limit is named."""
     return PlaceOrder(
         command_id, symbol, Side.BUY, quantity=quantity, stop=Decimal(stop),
         kind=OrderKind.LIMIT if limit else OrderKind.MARKET, limit=Decimal(limit) if limit else None,
-        trail=TrailSpec(price=Decimal(trail)) if trail else None)
+        trail=TrailSpec(price=Decimal(trail)) if trail else None, target=Decimal(target) if target else None)
 
 
 class Site(ABC):
@@ -234,6 +234,11 @@ class Site(ABC):
     def ticks(self, price: str) -> int:
         return int(Decimal(price) / self.instrument.tick_size)
 
+    def open_exits(self) -> list[Order]:
+        """Our exits that the venue has confirmed and that have not ended."""
+        return [order for order in self.state.orders.values() if order.status is OrderStatus.NEW
+                and order.intent.purpose in (Purpose.STOP, Purpose.TARGET)]
+
     # ---- time, prices, words ----
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
@@ -282,11 +287,12 @@ class Site(ABC):
             shown_until = time.monotonic() + BEAT_EVERY_SECONDS
             await self.until(lambda: seen() or time.monotonic() > shown_until, "a quote")  # noqa: B023
 
-    async def buy(self, pieces: int, stop: str, *, limit: str | None = None, trail: str | None = None) -> Receipt:
+    async def buy(self, pieces: int, stop: str, *, limit: str | None = None, trail: str | None = None,
+                  target: str | None = None) -> Receipt:
         """A protected entry; its receipt, which must be a good one."""
         self._commands += 1
         receipt = await self.running.send(
-            want(f"c{self._commands}", self.symbol, pieces * self.piece, stop, limit=limit, trail=trail))
+            want(f"c{self._commands}", self.symbol, pieces * self.piece, stop, limit=limit, trail=trail, target=target))
         assert receipt.accepted, receipt
         return receipt
 
@@ -358,7 +364,7 @@ async def trading_day(site: Site) -> list[str]:
 
 async def entry_by_market(site: Site) -> None:
     await site.quote("99.90", "100.10")
-    await site.buy(10, "95", trail="5")
+    await site.buy(10, "95", trail="5", target="130")
     await site.agree(10)
 
 

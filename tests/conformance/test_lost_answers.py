@@ -55,8 +55,18 @@ async def an_entry_that_fills(site: ServedSite, loss: Loss) -> None:
 
 async def a_stop_that_moves(site: ServedSite, loss: Loss) -> None:
     """The stop of a trail: found, or placed anew, and the position guarded throughout (`Site` looks all the time)."""
+    await moves(site, loss, target=None)
+
+
+async def a_pair_that_moves(site: ServedSite, loss: Loss) -> None:
+    """The same with a target beside the stop: the two are one request, under one id."""
+    await moves(site, loss, target="120")
+    await site.until(lambda: len(site.open_exits()) == 2, "the pair")
+
+
+async def moves(site: ServedSite, loss: Loss, target: str | None) -> None:
     site.unmute()
-    await site.buy(10, "95", trail="5")
+    await site.buy(10, "95", trail="5", target=target)
     await site.agree(10)
     site.mute()
     site.disturb_next(loss)
@@ -90,6 +100,8 @@ def scenes(venue: str, point: str) -> list[Scene]:
         tried.append(an_entry_that_fills)
     if SERVED_SITES[venue].stops_rest:
         tried.append(a_stop_that_moves)
+    if SERVED_SITES[venue].exits_go_along:
+        tried.append(a_pair_that_moves)
     return tried
 
 
@@ -113,4 +125,5 @@ async def site(venue: str, point: str) -> AsyncIterator[ServedSite]:
 async def test_it_is_found_or_given_up_and_never_doubled(site: ServedSite, point: str, scene: Scene) -> None:
     site.phase = point
     await scene(site, POINTS[point])
-    assert_nothing_doubled(site, entries_lost=0 if POINTS[point].arrives or scene is a_stop_that_moves else 1)
+    exits_alone = scene in (a_stop_that_moves, a_pair_that_moves)
+    assert_nothing_doubled(site, entries_lost=0 if POINTS[point].arrives or exits_alone else 1)
