@@ -27,6 +27,7 @@ from engine.config_accounts import (
 from engine.config_currency import CurrencyConfig, currency_contradictions, total_contradictions
 from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
+from engine.config_health import HealthConfig
 from engine.config_notify import ROUTE_EXAMPLE, NotifyConfig, NotifyRouteConfig, route_contradictions, route_errors
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
@@ -190,6 +191,7 @@ class Config(Section):
     lifecycle: LifecycleConfig = Field(default=LifecycleConfig())
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
+    health: HealthConfig = Field(default=HealthConfig())
     notify: NotifyConfig = Field(default=NotifyConfig())
     notify_route: tuple[NotifyRouteConfig, ...] = Field(default=(), strict=False, examples=ROUTE_EXAMPLE)
     currency: CurrencyConfig = Field(default=CurrencyConfig())

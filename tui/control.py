@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import HomeLocked, QuarterdeckError, StoreError
+from engine.pulses import Pulses
 from engine.service import OrderCard, Service, Snapshot
 from tui.control_protocol import (
     ENGINE_ERROR,
@@ -46,6 +47,8 @@ MAX_CONNECTIONS = 32
 MAX_CALLS_IN_FLIGHT = 32
 MAX_BARS = 5_000
 START_SECONDS = 10.0
+BEAT_SECONDS = 1.0
+LONGEST_SILENCE_SECONDS = 15.0
 
 
 class _CallFailed(Exception):
@@ -59,11 +62,13 @@ class _CallFailed(Exception):
 class ControlServer:
     """Serves one `Service` on a Unix socket of mode 0600 until closed.
 
-    `on_stop` is called, in the server's thread, when a client asks the engine to stop.
+    `on_stop` is called, in the server's thread, when a client asks the engine to stop; `pulses` are told that it is at work.
     """
 
-    def __init__(self, service: Service, path: Path, hello: Hello, on_stop: Callable[[], None]) -> None:
+    def __init__(self, service: Service, path: Path, hello: Hello, on_stop: Callable[[], None],
+                 pulses: Pulses | None = None) -> None:
         self._service = service
+        self._pulses = pulses or Pulses()
         self._path = path
         self._hello = hello
         self._on_stop = on_stop
@@ -100,7 +105,11 @@ class ControlServer:
         assert self._listener is not None
         server = await asyncio.start_unix_server(self._accept, sock=self._listener, limit=MAX_REQUEST_BYTES)
         self._ready.set()
-        await self._closing.wait()
+        while not self._closing.is_set():
+            self._pulses.beat("control-socket", LONGEST_SILENCE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._closing.wait()
         server.close()
         tasks = list(self._connections.values())
         for task in tasks:

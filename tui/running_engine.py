@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
+from engine.config import Config
 from engine.errors import EngineUnreachable, QuarterdeckError, StoreError
 from engine.inputs import Command, PlaceOrder, Reconcile, SetTradingState, TradingState
 from engine.runner import Engine
@@ -22,11 +23,13 @@ from tui.commands.link import command_id
 from tui.compose_notify import Notices
 from tui.control import ControlServer
 from tui.control_protocol import PROTOCOL, Hello
+from tui.http_server import HttpServer
 from tui.version import VERSION
 
 COMMAND_SECONDS = 30.0
 STOP_SECONDS = 15.0
 FLAG_SECONDS = 0.25
+LONGEST_SILENCE_SECONDS = 60.0
 _log = logging.getLogger("quarterdeck.home")
 
 
@@ -91,6 +94,7 @@ class RunningEngine:
         self._checkpoints = checkpoints
         self._notices = notices
         self._server: ControlServer | None = None
+        self._http: HttpServer | None = None
         self._flag_watch: FlagWatch | None = None
 
     def serve(self, on_stop: Callable[[], None]) -> None:
@@ -98,10 +102,20 @@ class RunningEngine:
         self._notices.start(self.engine)
         hello = Hello(protocol=PROTOCOL, version=VERSION, engine_id=self.engine.parts.engine_id,
                       mode=self.engine.parts.mode, pid=os.getpid())
-        self._server = ControlServer(self.engine, self.home.socket, hello, on_stop)
+        self._server = ControlServer(self.engine, self.home.socket, hello, on_stop, self.engine.pulses)
         self._server.start()
         self._flag_watch = FlagWatch(self.home, self.link)
         self._flag_watch.start()
+
+    def serve_health(self, config: Config) -> None:
+        """Answer `/health` and `/metrics` from now on, where the configuration names a port."""
+        from tui.metrics import health_app
+
+        if config.health.port:
+            host = config.health.host
+            self._http = HttpServer("health", lambda: health_app(self.engine.latest, host), host, config.health.port,
+                                    self.engine.pulses)
+            self._http.start()
 
     def __enter__(self) -> Self:
         return self
@@ -112,8 +126,9 @@ class RunningEngine:
     def close(self) -> None:
         """Stop the engine, then what serves it, then what it wrote to, and give the home back."""
         try:
-            if self._flag_watch is not None:
-                self._flag_watch.close()
+            for watch in (self._http, self._flag_watch):
+                if watch is not None:
+                    watch.close()
             self.engine.stop()
             self.engine.join(STOP_SECONDS)
             if self.engine.failure:
@@ -136,6 +151,7 @@ class FlagWatch:
         self._home = home
         self._link = link
         self._ending = threading.Event()
+        self._pulses = link.engine.pulses
         self._thread = threading.Thread(target=self._watch, name="halt-flag", daemon=True)
 
     def start(self) -> None:
@@ -147,6 +163,7 @@ class FlagWatch:
 
     def _watch(self) -> None:
         while not self._ending.wait(FLAG_SECONDS):
+            self._pulses.beat("halt-flag", LONGEST_SILENCE_SECONDS)
             flag = read_halt(self._home)
             if flag is None:
                 continue

@@ -100,6 +100,7 @@ def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -
           f"socket {running.home.socket}", flush=True)
     notify("READY=1")
     beat = min(BEAT_SECONDS, watchdog_seconds() or BEAT_SECONDS)
+    running.serve_health(config)
     while not stop.wait(beat) and not running.engine.finished.is_set():
         if narrator.tell(running.engine.latest()):
             notify("WATCHDOG=1")
