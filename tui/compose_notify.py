@@ -1,9 +1,10 @@
 """Notices of a home: its routes with their addresses out of the key store, what records them, and the sign of life."""
 
 import logging
+from dataclasses import asdict
 from typing import NamedTuple
 
-from brokers.notifiers.desk import NotifyDesk, SentNotice
+from brokers.notifiers.desk import NotifyDesk, SentNotice, Waiting
 from brokers.notifiers.heartbeat import Heartbeat
 from brokers.notifiers.outbox import Outbox, Terms
 from brokers.notifiers.routes import Route, minute_of
@@ -11,16 +12,17 @@ from engine.config import Config
 from engine.config_notify import HEARTBEAT, NotifyRouteConfig
 from engine.effects import Notify
 from engine.errors import KeysUnavailable
+from engine.health import health_lines, trouble_of
+from engine.pulses import Pulses
 from engine.runner import Engine
 from engine.service import AlertLevel
-from engine.units import NS_PER_SECOND
 from store.home import Home
 from store.sent_notices import record_sent
 from tui.key_access import key_store, notify_entry
 
 LAST_NOTICES_SECONDS = 5.0
 SECONDS_PER_MINUTE = 60
-SILENT_SECONDS = 15
+LONGEST_SILENCE_SECONDS = 60.0
 _log = logging.getLogger("quarterdeck.notify")
 
 
@@ -33,9 +35,9 @@ class Notices(NamedTuple):
     def start(self, engine: Engine) -> None:
         """Begin to tell of a running engine, and to give signs of life while it is well."""
         if self.desk is not None:
-            self.desk.start(lambda: engine.latest().alerts)
+            self.desk.start(lambda: engine.latest().alerts, lambda standing: _report(engine.pulses, standing))
         if self.heartbeat is not None:
-            self.heartbeat.start(lambda: trouble_of(engine))
+            self.heartbeat.start(lambda: ailing(engine))
 
     def tell_failure(self, failure: str) -> None:
         """Tell that the engine itself has failed, which it can no longer do."""
@@ -48,12 +50,19 @@ class Notices(NamedTuple):
                 one.close(LAST_NOTICES_SECONDS)
 
 
-def trouble_of(engine: Engine) -> str:
-    """What ails a running engine, empty while all is well."""
+def _report(pulses: Pulses, standing: Waiting) -> None:
+    """Show in the engine's health how the notices stand."""
+    pulses.beat("notices", LONGEST_SILENCE_SECONDS)
+    pulses.queues["notices"] = standing.waiting
+    pulses.counts.update({f"notices {name.replace('_', ' ')}": count for name, count in asdict(standing.counts).items()})
+    pulses.counts["notices unacknowledged"] = standing.unacknowledged
+
+
+def ailing(engine: Engine) -> str:
+    """What fails in a running engine, empty while nothing does: as long as something fails there is no sign of life."""
     if engine.finished.is_set():
         return engine.failure or "the engine has stopped"
-    age_seconds = (engine.parts.clock.now_ns() - engine.latest().at_ns) / NS_PER_SECOND
-    return f"the engine has said nothing for {age_seconds:.0f} s" if age_seconds > SILENT_SECONDS else ""
+    return trouble_of(health_lines(engine.latest(), engine.parts.clock.now_ns()))
 
 
 def notices_of(home: Home, config: Config, mode: str) -> Notices:

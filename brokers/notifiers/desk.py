@@ -50,15 +50,18 @@ class NotifyDesk:
         self._record = record
         self._send = sending
         self._alerts: Callable[[], Sequence[AlertView]] = tuple
+        self._report: Callable[[Waiting], None] = lambda _: None
         self._change = threading.Condition()
         self._ending = False
         self._threads = [threading.Thread(target=self._tell, args=(name,), name=f"notify-{name}", daemon=True)
                          for name in outbox.routes]
         self._threads.append(threading.Thread(target=self._watch, name="notify", daemon=True))
 
-    def start(self, alerts: Callable[[], Sequence[AlertView]]) -> None:
-        """Begin to tell; `alerts` shows what has been acknowledged, from any thread."""
+    def start(self, alerts: Callable[[], Sequence[AlertView]], report: Callable[[Waiting], None] = lambda _: None) -> None:
+        """Begin to tell; `alerts` shows what has been acknowledged, from any thread; `report` hears each second how things
+        stand."""
         self._alerts = alerts
+        self._report = report
         for thread in self._threads:
             thread.start()
 
@@ -90,6 +93,7 @@ class NotifyDesk:
         while not self._ending:
             try:
                 alerts = self._alerts()
+                self._report(self.standing())
                 with self._change:
                     self._outbox.see(alerts)
                     self._outbox.escalate(_now())
