@@ -80,7 +80,8 @@ def test_targets_that_the_limits_never_reach_are_told() -> None:
 
 
 @pytest.mark.parametrize(("limits", "words"), [
-    ("min_reward_to_risk = 1.5", "none is ever bought"), ("flat_before_close_minutes = 5", "what has sessions before every close"),
+    ("min_reward_to_risk = 1.5", "none is ever bought"),
+    ("flat_before_close_minutes = 5", "what has sessions before every close"),
     ('blacklist = ["ETH/USD"]', 'targets: "ETH/USD" is on limits.blacklist'),
     ('preferred_sectors = ["coins"]', 'targets: "ETH/USD" is of no sector')])
 def test_limits_under_which_targets_are_never_bought_or_never_kept_are_told(limits: str, words: str) -> None:
