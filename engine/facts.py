@@ -45,6 +45,7 @@ def close(turn: Turn, order: Order, closed_as: ClosedAs, reason: str) -> None:
     elif closed_as is ClosedAs.REJECTED and not _child_of_nothing(turn, intent):
         level = AlertLevel.WARN if intent.purpose is Purpose.ENTRY else AlertLevel.ERROR
         turn.alert(level, f"{intent.purpose}-refused", intent.instrument_id, f"the venue refused: {reason}")
+        turn.ask_report(intent.account)  # what it holds may not be what we believe: a fill unheard of, money that is bound
     if after.cum_lots < intent.order_lots:
         retry_exit_later(turn, order)
     turn.touch(intent.portfolio, intent.instrument_id)

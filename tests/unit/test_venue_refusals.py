@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from engine.inputs import Refused, SubmitAnswered
+from engine.effects import AskReport
+from engine.inputs import ClosePosition, Refused, SubmitAnswered
+from engine.orders import Purpose
 from engine.service import Refusal
-from tests.unit.engine_desk import COIN, OTHER, Desk, bought
+from tests.unit.engine_desk import ACCOUNT, COIN, NO_BRACKETS, OTHER, Desk, bought
 
 SAME = "insufficient balance: {} needed"
 ROOMY: dict[str, Any] = {
@@ -74,3 +76,20 @@ def test_what_our_own_checks_refused_counts_for_nothing() -> None:
     for _ in range(5):
         assert tried(desk, stop="101") is not None
     assert tried(desk) is None
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ENTRY, Purpose.STOP, Purpose.EXIT])
+def test_a_refusal_has_the_venue_asked_once_what_it_holds(purpose: Purpose) -> None:
+    """A venue that refuses may know of a fill that we have not heard of, and of money that is bound elsewhere."""
+    desk = Desk(can=NO_BRACKETS)
+    refused = desk.do(bought()).order_ids[0]
+    if purpose is not Purpose.ENTRY:
+        desk.accept()
+        desk.fill(refused, 10)
+        if purpose is Purpose.EXIT:
+            desk.accept()
+            desk.do(ClosePosition("x", "COIN"))
+        refused = desk.open(purpose)[0].client_order_id
+    desk.forget()
+    desk.take(SubmitAnswered(refused, Refused("insufficient balance")))
+    assert [effect.account for effect in desk.effects if isinstance(effect, AskReport)] == [ACCOUNT]
