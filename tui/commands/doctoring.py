@@ -53,6 +53,7 @@ def examine(path: Path) -> list[Finding]:
         findings += _guarded("free space", lambda: _space(home))
         findings += _guarded("engine", lambda: _engine(home))
         findings += _guarded("journal", lambda: _journal(home))
+        findings += _guarded("notices", lambda: _notices(home))
         findings += _guarded("halt flag", lambda: _halt_flag(home))
     findings += _guarded("configuration", lambda: _configuration(home))
     findings += _guarded("strategies", lambda: _strategies(home))
@@ -114,6 +115,8 @@ def _space(home: "Home") -> Iterator[Finding]:
 
 
 def _engine(home: "Home") -> Iterator[Finding]:
+    from engine.health import health_lines
+    from engine.health_words import Verdict
     from tui.control_client import ControlClient
 
     pid = home.holder_pid()
@@ -128,8 +131,12 @@ def _engine(home: "Home") -> Iterator[Finding]:
                       "`quarterdeck panic` works without it; otherwise end that process and start again")
         return
     told = f"process {pid} answers, version {client.hello.version}, {client.hello.mode}"
+    lines = health_lines(client.snapshot_now(), time.time_ns())
     client.close()
     yield Finding("ok", "engine", told)
+    for line in lines:
+        if line.verdict is not Verdict.OK:
+            yield Finding("fail" if line.verdict is Verdict.FAIL else "warn", f"running: {line.subject}", line.found, line.remedy)
     mode = home.socket.stat().st_mode & 0o777
     if mode & 0o077:
         yield Finding("fail", "control socket", f"mode {mode:o}: others can give commands", f"chmod 600 {home.socket}")
@@ -145,6 +152,26 @@ def _journal(home: "Home") -> Iterator[Finding]:
     newest = rows[-1].seq if rows else 0
     yield Finding("ok", "journal", f"{newest} rows; the newest {len(rows)} are as they were written "
                                    "(`quarterdeck journal verify` reads them all)")
+
+
+def _notices(home: "Home") -> Iterator[Finding]:
+    """How the last telling of each configured route went; no key store is opened for that."""
+    from engine.config import check_config
+    from store.sent_notices import read_sent
+
+    text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.exists() else ""
+    config = check_config(text, home.config.name).config
+    if config is None or not config.notify_route:
+        return
+    last = {str(line["route"]): str(line["failure"]) for line in read_sent(home.logs, 1_000)}
+    failed = [f"{one.name}: {last[one.name]}" for one in config.notify_route if last.get(one.name)]
+    untried = [one.name for one in config.notify_route if one.name not in last]
+    if failed:
+        yield Finding("warn", "notices", f"when last told, {'; '.join(failed)}", "`quarterdeck notify test`")
+    elif untried:
+        yield Finding("warn", "notices", f"{', '.join(untried)} was never told of anything", "`quarterdeck notify test`")
+    else:
+        yield Finding("ok", "notices", f"{len(config.notify_route)} routes were told when last tried")
 
 
 def _halt_flag(home: "Home") -> Iterator[Finding]:

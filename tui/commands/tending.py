@@ -72,6 +72,13 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     leave(doctoring.doctor(home_of(context), as_json=as_json))
 
 
+def health(context: typer.Context, as_json: Json = False) -> None:
+    """What is well with the running engine, and what is not."""
+    from tui.commands import health as work
+
+    leave(work.health(home_of(context), as_json=as_json))
+
+
 def init(context: typer.Context, force: Force = False) -> None:
     """Write config.toml, every setting commented."""
     from tui.commands import upkeep
@@ -154,6 +161,6 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
     leave(work.delete_key(home_of(context), account, yes=yes))
 
 
-COMMANDS = {one.__name__: one for one in (backup, restore, doctor, init, locate, venues)}
+COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)}
 GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "notify": notify, "schedule": schedule,
           "strategies": strategies, "candidates": candidates}
