@@ -25,8 +25,8 @@ from engine.config_accounts import (
     money_decimals,
 )
 from engine.config_currency import CurrencyConfig, currency_contradictions, total_contradictions
-from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
 from engine.config_health import HealthConfig
+from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_notify import ROUTE_EXAMPLE, NotifyConfig, NotifyRouteConfig, route_contradictions, route_errors
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors

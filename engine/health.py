@@ -144,7 +144,9 @@ def _notices(snapshot: Snapshot) -> Iterator[HealthLine]:
         return
     told = ", ".join(f"{name.removeprefix('notices ')} {count}" for name, count in sorted(counts.items())
                      if name.startswith("notices "))
-    if counts.get("notices given up") or counts.get("notices dropped"):
+    if snapshot.health.queues.get("routes without an address"):
+        yield HealthLine(Verdict.WARN, "notices", f"{told}; a route has no address", "`quarterdeck notify set NAME`")
+    elif counts.get("notices given up") or counts.get("notices dropped"):
         yield HealthLine(Verdict.WARN, "notices", told, "`quarterdeck notify test` tries each route")
     else:
         yield HealthLine(Verdict.OK, "notices", told)

@@ -55,7 +55,8 @@ def _report(pulses: Pulses, standing: Waiting) -> None:
     pulses.beat("notices", LONGEST_SILENCE_SECONDS)
     pulses.queues["notices"] = standing.waiting
     pulses.counts.update({f"notices {name.replace('_', ' ')}": count for name, count in asdict(standing.counts).items()})
-    pulses.counts["notices unacknowledged"] = standing.unacknowledged
+    pulses.queues["acknowledgements"] = standing.unacknowledged
+    pulses.queues["routes without an address"] = standing.unset
 
 
 def ailing(engine: Engine) -> str:

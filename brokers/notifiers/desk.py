@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from brokers.notifiers.outbox import Counts, Delivery, Moment, Outbox, words_of
@@ -32,10 +33,12 @@ class SentNotice(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """How the notices stand: how many wait, how many critical ones nobody has acknowledged, and what became of the others."""
+    """How the notices stand: how many wait, how many critical ones nobody has acknowledged, how many
+    routes have no address, and what became of the others."""
 
     waiting: int
     unacknowledged: int
+    unset: int
     counts: Counts
 
 
@@ -76,7 +79,8 @@ class NotifyDesk:
 
     def standing(self) -> Waiting:
         with self._change:
-            return Waiting(len(self._outbox), self._outbox.unacknowledged, self._outbox.counts)
+            unset = sum(not self._addresses.get(route) for route in self._outbox.routes)
+            return Waiting(len(self._outbox), self._outbox.unacknowledged, unset, replace(self._outbox.counts))
 
     def close(self, seconds: float) -> None:
         """Let what is due be told, at most so long, and end; what waits then is lost, its alerts are not."""
