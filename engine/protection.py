@@ -110,7 +110,7 @@ def _paired_ticks(turn: Turn, position: Position, targets: list[Order]) -> Ticks
     the stop stands alone, and the engine watches the target."""
     ticks = position.plan.target_ticks
     standing = any(level_of(order) == ticks for order in targets)
-    refused = [] if standing else _refusals(turn, position, Purpose.TARGET, ticks, position.opened_at_ns)
+    refused = [] if standing else _refusals(turn, position, Purpose.TARGET, ticks, position.opened_at_ns - 1)
     return ticks if len(refused) < REFUSALS_BEFORE_STOP_ALONE else 0
 
 

@@ -6,7 +6,7 @@ from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
 from engine.orders import Order, OrderStatus, Purpose
-from engine.positions import position_key
+from engine.positions import Position, position_key
 from engine.protection import IN_FLIGHT, want_exit
 from engine.service import AlertLevel, ProposalStatus, StopHome
 from engine.session_exits import look_at_time_exits, rules_in_force
@@ -103,9 +103,20 @@ def _lots_at_level(turn: Turn) -> dict[str, Lots]:
         if order.intent.purpose is Purpose.STOP:
             key = position_key(order.intent.portfolio, order.intent.instrument_id)
             position = turn.state.positions.get(key)
-            if position is not None and order.intent.trigger_ticks == position.stop_ticks:
+            if position is not None and order.intent.trigger_ticks == position.stop_ticks \
+                    and _has_its_target(turn, order, position):
                 found[key] = found.get(key, 0) + turn.state.covered_lots(order)
     return found
+
+
+def _has_its_target(turn: Turn, stop: Order, position: Position) -> bool:
+    """Whether a stop stands beside the plan's target, where the two rest as a pair; elsewhere each is looked after by itself."""
+    can = turn.state.accounts[position.account].capabilities
+    if can.reduce_only or not can.oco:
+        return True
+    wanted = position.plan.target_ticks
+    standing = [twin.intent.limit_ticks for twin in turn.state.twins(stop) if twin.client_order_id in turn.state.orders]
+    return standing == ([wanted] if wanted else [])
 
 
 def _grace_over(turn: Turn, key: str) -> None:
