@@ -1,6 +1,7 @@
 """The composition root of searches: what is searched, who works on it, and where the results are kept."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tui.commands.backtesting import Prepared
 
 CONNECT_SECONDS = "5s"
+ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^\s/:]+:\d{1,5}|tcp://\[[0-9a-fA-F:]+\]:\d{1,5}")
 
 
 def material_of(home: Path, ready: "Prepared") -> Material:
@@ -49,6 +51,8 @@ def crew_of(material: Material, jobs: int, cluster: str | None) -> Iterator[Crew
 
 
 def _cluster(address: str) -> Iterator[Crew]:
+    if not ADDRESS.fullmatch(address):
+        raise UsageError(f"--cluster {address}: must be the address of a dask scheduler, such as tcp://10.0.0.5:8786")
     try:
         import distributed
     except ImportError:

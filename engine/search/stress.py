@@ -10,10 +10,11 @@ in 2020 it fell 34 % in 23 days, with opens 5 to 9 % below the close before, at 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.backtest.results import BacktestResult
 from engine.backtest.run import Series
 from engine.errors import UsageError
 from engine.kernel.wants import BarColumns
-from engine.units import NS_PER_SECOND
+from engine.units import NS_PER_SECOND, Nanoseconds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,11 +39,11 @@ class Moves(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """A change of the moves of all instruments alike."""
+    """A change of the moves of all instruments alike; what happens at one time begins at the one that `change` is told."""
 
     name: str
     about: str
-    change: Callable[[list[Moves], Sequence[Series]], list[Moves]]
+    change: Callable[[list[Moves], Sequence[Series], Nanoseconds], list[Moves]]
 
 
 def moves_of(series: Series) -> Moves:
@@ -72,9 +73,22 @@ def bars_of(series: Series, moves: Moves) -> Series:
     return Series(series.instrument, BarColumns(*columns))
 
 
-def stressed(series: Sequence[Series], scenario: Scenario) -> tuple[Series, ...]:
-    """The same instruments under a scenario."""
-    changed = scenario.change([moves_of(one) for one in series], series)
+def worst_time(result: BacktestResult) -> Nanoseconds:
+    """When a crash would find the strategy holding for the longest: the middle of its longest round trip; without any the middle
+    of the bars. The last third of the bars is left out, so that there is room for a crash."""
+    at_ns = result.equity_at_ns
+    last_ns = int(at_ns[len(at_ns) * 2 // MOST_OF_BARS])
+    held = [(trip.opened_at_ns - trip.closed_at_ns, trip.opened_at_ns, trip.closed_at_ns) for trip in result.round_trips()
+            if trip.closed_at_ns <= last_ns]
+    if not held:
+        return int(at_ns[len(at_ns) // 2])
+    _, opened_ns, closed_ns = min(held)
+    return (opened_ns + closed_ns) // 2
+
+
+def stressed(series: Sequence[Series], scenario: Scenario, at_ns: Nanoseconds) -> tuple[Series, ...]:
+    """The same instruments under a scenario; a crash begins at `at_ns`."""
+    changed = scenario.change([moves_of(one) for one in series], series, at_ns)
     return tuple(bars_of(one, moves) for one, moves in zip(series, changed, strict=True))
 
 
@@ -90,15 +104,14 @@ def wilder(moves: Moves, factor: float, inside: "Floats | slice") -> Moves:
     return Moves(*(numpy.asarray(part) for part in found))
 
 
-def crash_at(series: Series, length_ns: int) -> slice:
-    """The bars of a crash: from the middle on, for as long as in history, or for a part of the bars where they are fewer."""
+def crash_at(series: Series, length_ns: int, at_ns: Nanoseconds) -> slice:
+    """The bars of a crash from a time on, as long as it was in history or for a third of the bars where they are fewer; empty
+    where the instrument has no bars then."""
     import numpy
 
     count = len(series.bars.closes)
-    first = count // 2
-    closes_ns: Any = series.bars.closes_ns
-    end = int(numpy.searchsorted(closes_ns, int(closes_ns[first]) + length_ns, side="right"))
-    return slice(first, max(first + 1, min(end, first + count // MOST_OF_BARS)))
+    first, end = (int(place) for place in numpy.searchsorted(series.bars.closes_ns, (at_ns, at_ns + length_ns), side="right"))
+    return slice(first, min(end, first + max(1, count // MOST_OF_BARS)))
 
 
 def crashed(moves: Moves, inside: slice, fall: float, factor: float, gaps: Sequence[tuple[float, float]]) -> Moves:
@@ -106,8 +119,10 @@ def crashed(moves: Moves, inside: slice, fall: float, factor: float, gaps: Seque
     as noise without direction."""
     import numpy
 
-    found = wilder(moves, factor, inside)
     length = inside.stop - inside.start
+    if length <= 0:
+        return moves
+    found = wilder(moves, factor, inside)
     for part, gap in gaps:
         found.gap[inside.start + min(length - 1, int(part * length))] += numpy.log1p(gap)
     here = float((found.gap[inside] + found.body[inside]).sum())
@@ -118,17 +133,18 @@ def crashed(moves: Moves, inside: slice, fall: float, factor: float, gaps: Seque
 def _crash(which: tuple[int, float, float], gaps: Sequence[tuple[float, float]]) -> Callable[..., list[Moves]]:
     length_ns, fall, factor = which
 
-    def change(moves: list[Moves], series: Sequence[Series]) -> list[Moves]:
-        return [crashed(one, crash_at(bars, length_ns), fall, factor, gaps) for one, bars in zip(moves, series, strict=True)]
+    def change(moves: list[Moves], series: Sequence[Series], at_ns: Nanoseconds) -> list[Moves]:
+        return [crashed(one, crash_at(bars, length_ns, at_ns), fall, factor, gaps)
+                for one, bars in zip(moves, series, strict=True)]
 
     return change
 
 
-def _three_times(moves: list[Moves], series: Sequence[Series]) -> list[Moves]:  # noqa: ARG001 - the form of a scenario
+def _three_times(moves: list[Moves], series: Sequence[Series], at_ns: Nanoseconds) -> list[Moves]:  # noqa: ARG001 - the form
     return [wilder(one, VOLATILITY, slice(None)) for one in moves]
 
 
-def _as_one(moves: list[Moves], series: Sequence[Series]) -> list[Moves]:
+def _as_one(moves: list[Moves], series: Sequence[Series], at_ns: Nanoseconds) -> list[Moves]:  # noqa: ARG001 - the form
     """Every instrument moves as the mean of all does at that moment, at its own volatility."""
     import numpy
 

@@ -14,6 +14,7 @@ from tui.printing import numbers, print_facts, print_json, print_note, print_tab
 
 if TYPE_CHECKING:
     from engine.analytics.records import Track
+    from engine.backtest.results import BacktestResult
     from engine.search.stress import Scenario
 
 NS_PER_DAY = 86_400_000_000_000
@@ -61,13 +62,17 @@ def montecarlo(home: Path, wish: Wish, draw: Draw, *, as_json: bool) -> int:
 
 
 def _backtested(home: Path, wish: Wish) -> "Track":
-    from engine.backtest.run import backtest
     from engine.backtest.tracks import track_of
-    from tui.compose_backtest import cache_folder
 
     ready = prepared(home, wish)
-    result = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder())
-    return track_of(result, ready.series, f"backtest of {ready.strategy.name}")
+    return track_of(_result(ready), ready.series, f"backtest of {ready.strategy.name}")
+
+
+def _result(ready: Prepared) -> "BacktestResult":
+    from engine.backtest.run import backtest
+    from tui.compose_backtest import cache_folder
+
+    return backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder())
 
 
 def _recorded(home_path: Path, portfolio: str) -> "Track":
@@ -112,7 +117,7 @@ def _show_chance(name: str, chance: Chance) -> None:
 
 def stress(home: Path, wish: Wish, names: tuple[str, ...], *, as_json: bool) -> int:
     """Run the scenarios; 0. Raises `UsageError` for one that is not known or needs several instruments."""
-    from engine.search.stress import SCENARIOS, stressed
+    from engine.search.stress import SCENARIOS, stressed, worst_time
 
     known = {one.name: one for one in SCENARIOS}
     for name in names:
@@ -121,7 +126,9 @@ def stress(home: Path, wish: Wish, names: tuple[str, ...], *, as_json: bool) -> 
     ready = prepared(home, wish)
     chosen = [known[name] for name in names] or _possible(SCENARIOS, ready)
     views = [_stress_view(home, ready, "as it was", "the bars as they are")]
-    views += [_stress_view(home, ready._replace(series=list(stressed(ready.series, one))), one.name, one.about) for one in chosen]
+    at_ns = worst_time(_result(ready))
+    views += [_stress_view(home, ready._replace(series=list(stressed(ready.series, one, at_ns))), one.name, one.about)
+              for one in chosen]
     if as_json:
         print_json(views)
         return 0
