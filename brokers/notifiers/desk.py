@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from brokers.notifiers.outbox import Counts, Delivery, Moment, Outbox, words_of
-from brokers.notifiers.sending import send
+from brokers.notifiers.sending import send, warm
 from engine.effects import Notify
 from engine.service import AlertLevel, AlertView
 from engine.units import Nanoseconds
@@ -46,12 +46,13 @@ class NotifyDesk:
     """The engine's `Notifier`. `addresses` are by route; `record` keeps what was told, in the thread of its route."""
 
     def __init__(self, outbox: Outbox, addresses: Mapping[str, str], mode: str,
-                 record: Callable[[SentNotice], None], sending: Send = send) -> None:
+                 record: Callable[[SentNotice], None], sending: Send = send, warm: Callable[[], None] = warm) -> None:
         self._outbox = outbox
         self._addresses = addresses
         self._mode = mode
         self._record = record
         self._send = sending
+        self._warm = warm
         self._alerts: Callable[[], Sequence[AlertView]] = tuple
         self._report: Callable[[Waiting], None] = lambda _: None
         self._change = threading.Condition()
@@ -93,7 +94,9 @@ class NotifyDesk:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _watch(self) -> None:
-        """Look for acknowledgements, and ask again where one is overdue."""
+        """Look for acknowledgements, and ask again where one is overdue. Before that what sends is loaded, which takes a second
+        that the first notice should not wait for."""
+        self._warm()
         while not self._ending:
             try:
                 alerts = self._alerts()

@@ -19,6 +19,11 @@ def problem_of(address: str) -> str:
     return "" if _target(address) is not None else UNKNOWN_ADDRESS
 
 
+def warm() -> None:
+    """Load what sends."""
+    problem_of("json://localhost")
+
+
 def send(address: str, level: AlertLevel, title: str, text: str) -> str:
     """Tell one address; why that failed, empty where it was taken. Waits for the service as long as apprise does, and raises
     nothing."""
