@@ -151,12 +151,17 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
     def _replaying(self) -> bool:
         return self.snapshot is not None and self.snapshot.mode is Mode.REPLAY
 
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the engine last said something."""
+        return self.now_seconds() - self._received_at
+
     def _lost(self, why: str) -> None:
         self.lost_because = plain(why)
         self._show_banner()
 
     def _show_banner(self) -> None:
-        silent = self.now_seconds() - self._received_at
+        silent = self.silent_seconds
         text = ""
         as_of = "nothing was shown yet"
         if self.snapshot is not None:

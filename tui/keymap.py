@@ -81,6 +81,7 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("schedule", "S", "schedule", "schedule", "main", "The schedule: what is due when, what the last runs did.", 0),
     KeyEntry("candidates", "C", "candidates", "candidates", "main", "Candidates: the way of strategies to real money.", 0),
     KeyEntry("performance", "P", "performance", "results", "main", "Performance: equity, drawdown, figures, round trips.", 0),
+    KeyEntry("health", "H", "health", "health", "main", "Health: who works, what waits, what is not well.", 0),
     KeyEntry("mute", "m", "mute", "mute", "main", "Silence the bell, and back.", 0),
     KeyEntry("up", "up,k", "move(-1)", "up", "grid", "One row up.", 0),
     KeyEntry("down", "down,j", "move(1)", "down", "grid", "One row down.", 0),
@@ -124,7 +125,7 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
 
 SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
                 "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules", "risk": "Risk",
-                "targets": "Targets", "schedule": "Schedule",
+                "targets": "Targets", "schedule": "Schedule", "health": "Health",
                 "candidates": "Candidates", "performance": "Performance"}
 _VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"), ("app", "dialog", "risk"),
                      ("app", "dialog", "grid", "alert-rules"), ("app", "dialog", "grid", "schedule"),

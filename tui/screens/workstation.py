@@ -367,6 +367,11 @@ class Workstation(Screen[None]):
 
         self.app.push_screen(CandidatesScreen())
 
+    def action_health(self) -> None:
+        from tui.screens.health import HealthScreen
+
+        self.app.push_screen(HealthScreen())
+
     def action_performance(self) -> None:
         from tui.screens.performance import PerformanceScreen
 
