@@ -15,7 +15,8 @@ What Alpaca documents of its order classes, and what follows here:
 - Day or gtc, legs as their first order; no extended hours, no fractions, no coins. Sent with entries that are good till
   cancelled; everything else the engine does itself.
 - An order that somebody replaces on the venue's own screen comes back under another id: ours is closed, the new one is shown as
-  not ours and left alone. It holds the shares, so the engine watches the levels of the plan until it is gone.
+  not ours. The target that is left of the pair protects nothing, so it makes room for a new pair at the plan's levels, and what
+  hangs on it at the venue goes with it: levels are changed with `protect`, not there.
 
 Not documented is what becomes of the exits of an entry that ends half filled. Nothing is built on it: they count as gone, are
 cancelled, and the engine places a pair of its own for what is held.

@@ -192,6 +192,10 @@ class ServedAccount:
             "extended_hours": False, "legs": None, "trail_percent": body.get("trail_percent"),
             "trail_price": body.get("trail_price"), "hwm": None, "source": None, "subtag": None}
 
+    def requests_of_class(self) -> list[str]:
+        """The order class of each request that named one, oldest first."""
+        return [group.lead["order_class"] for order_id, group in self.groups.items() if group.lead["id"] == order_id]
+
     def open_orders(self) -> list[dict[str, Any]]:
         return [order for order in self.orders.values() if order["status"] in ("new", "partially_filled", "accepted")]
 
@@ -229,6 +233,7 @@ class ServedAccount:
         self.venue.cancel(old["client_order_id"], "")
         self._to_market(heir, group.lead["client_order_id"])
         self._event("replaced", old)
+        self._event("held", heir)
         self._tell()
         return heir
 
