@@ -119,7 +119,24 @@ def total_view(state: State, market: MarketView, at_ns: Nanoseconds) -> TotalVie
         gross_percent=100 * fraction(total.gross_minor, total.equity_minor),
         gross_limit_percent=100 * chosen.max_total_gross_fraction,
         rates=tuple(rate.view(at_ns) for rate in total.rates if rate.source or rate.currency != rate.into),
-        left_out=total.left_out)
+        left_out=total.left_out, stale=tuple(rate_trouble(state, market, at_ns)))
+
+
+def rate_trouble(state: State, market: MarketView, at_ns: Nanoseconds) -> dict[str, str]:
+    """What is wrong with the rates that the total of several portfolios needs, in words by pair, such as EUR/USD; empty where all
+    are known and fresh."""
+    chosen, (into, _) = state.settings.currency, state.settings.base_currency
+    found: dict[str, str] = {}
+    for currency in dict.fromkeys(known.settings.currency for known in state.portfolios.values()):
+        rate, pair = rate_of(state, market, currency), f"{currency}/{into}"
+        if rate is None:
+            names = ", ".join(name for name, known in state.portfolios.items() if known.settings.currency == currency)
+            found[pair] = (f"no rate {pair} is known: {names} is left out of what all are worth and risk together; entries that "
+                           "need it wait")
+        elif (rate.age_seconds(at_ns) or 0.0) > chosen.max_rate_age_seconds:
+            found[pair] = (f"the rate {pair} is more than {chosen.max_rate_age_seconds:g} s old: worth and risk of all together "
+                           "rest on it as it was; entries that need it wait")
+    return found
 
 
 # ---- checks of an entry ------------------------------------------------------------------------------------------------------

@@ -386,7 +386,8 @@ class RateView(msgspec.Struct, frozen=True):
 
 
 class TotalView(msgspec.Struct, frozen=True):
-    """All portfolios together in one currency; `left_out` are those for which no rate is known. A limit of 0 is none."""
+    """All portfolios together in one currency; `left_out` are those for which no rate is known, `stale` the pairs whose rate is
+    unknown or older than allowed. A limit of 0 is none."""
 
     currency: str
     money_decimals: int
@@ -397,6 +398,7 @@ class TotalView(msgspec.Struct, frozen=True):
     gross_limit_percent: float
     rates: tuple[RateView, ...]
     left_out: tuple[str, ...]
+    stale: tuple[str, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -29,9 +29,12 @@ async def test_live_and_paper_differ_in_shape_not_only_in_colour() -> None:
     assert len(set(texts)) == len(Mode)
 
 
-async def test_several_portfolios_are_added_up_and_a_missing_rate_is_marked() -> None:
+async def test_several_portfolios_are_added_up_and_a_missing_or_stale_rate_is_marked() -> None:
     total = TotalView("USD", 2, Decimal("210000.00"), 1.3, 8.0, 30.0, 0.0, (), ("side",))
     async with driving(snapshot(total=total), size=(160, 45)) as driver:
+        await driver.sees("all ~210,000.00 USD heat 1.3/8.0%")
+    stale = TotalView("USD", 2, Decimal("210000.00"), 1.3, 8.0, 30.0, 0.0, (), (), ("EUR/USD",))
+    async with driving(snapshot(total=stale), size=(160, 45)) as driver:
         await driver.sees("all ~210,000.00 USD heat 1.3/8.0%")
     async with driving(size=(160, 45)) as driver:
         assert "all " not in driver.text.split("\n")[0]

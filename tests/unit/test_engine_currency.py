@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from engine.currency import rate_of, rates_used, total_of, total_view
-from engine.events import OrderIntended
+from engine.decide.brakes import START_PATIENCE_NS
+from engine.events import AlertRaised, OrderIntended
 from engine.inputs import ClosePosition, Limits, PortfolioSettings, Settings, SizeSpec
 from engine.instruments import AssetClass, Instrument
 from engine.orders import Purpose
-from engine.service import RateView
+from engine.service import AlertLevel, RateView, TotalView
 from engine.settings import CurrencySettings
 from engine.units import NS_PER_SECOND
 from engine.valuation import heat_minor
@@ -194,3 +195,56 @@ def test_the_rates_that_decided_are_recorded_with_the_order() -> None:
     made.do(bought("c", 11, portfolio="main"))
     assert made.of(OrderIntended)[1].rates == ()
     assert rates_used(made.state, made.market, made.at_ns, "main") == ()
+
+
+# ---- rates that go away ------------------------------------------------------------------------------------------------------
+
+
+def rate_alerts(made: Desk) -> list[tuple[AlertLevel, str]]:
+    return [(event.level, event.text) for event in made.of(AlertRaised) if event.code == "rate"]
+
+
+def shown(made: Desk) -> TotalView:
+    view = total_view(made.state, made.market, made.at_ns)
+    assert view is not None
+    return view
+
+
+def test_a_rate_that_grows_old_is_told_once_and_once_more_when_it_is_fresh() -> None:
+    made = desk(max_rate_age_seconds=60)
+    made.later(START_PATIENCE_NS / NS_PER_SECOND)
+    made.quote(10_990, 11_010, instrument_id=EUR_USD.instrument_id)
+    made.enter(portfolio="side")
+    before = shown(made)
+    made.beat(60)
+    assert (rate_alerts(made), shown(made).stale) == ([], ())
+    for _ in range(200):
+        made.beat(1)
+    ((level, text),) = rate_alerts(made)
+    assert level is AlertLevel.WARN
+    assert "the rate EUR/USD is more than 60 s old: worth and risk of all together rest on it as it was" in text
+    after = shown(made)
+    assert after.stale == ("EUR/USD",)
+    assert (after.equity, after.heat_percent) == (before.equity, before.heat_percent), "nothing jumps"
+    made.quote(10_990, 11_010, instrument_id=EUR_USD.instrument_id)
+    for _ in range(3):
+        made.beat(1)
+    assert rate_alerts(made)[1:] == [(AlertLevel.INFO, "the rate EUR/USD is fresh again")]
+    assert shown(made).stale == ()
+
+
+def test_a_rate_that_nobody_knows_is_told_after_prices_had_their_time() -> None:
+    made = desk(fx=None)
+    made.beat(START_PATIENCE_NS / NS_PER_SECOND - 1)
+    assert rate_alerts(made) == []
+    for _ in range(100):
+        made.beat(1)
+    ((_, text),) = rate_alerts(made)
+    assert text.startswith("no rate EUR/USD is known: side is left out of what all are worth and risk together")
+    assert shown(made).stale == ("EUR/USD",)
+
+
+def test_one_money_for_all_needs_no_rate_and_no_word() -> None:
+    made = desk("USD", fx=None)
+    made.beat(2 * START_PATIENCE_NS / NS_PER_SECOND)
+    assert rate_alerts(made) == []

@@ -91,6 +91,8 @@ def _total_line(total: TotalView) -> str:
     for rate in total.rates:
         by = f"by {rate.source}, {rate.age_seconds:.0f} s old" if rate.age_seconds is not None else "pegged"
         told += f"; {rate.currency} at {number(rate.rate.normalize())} {rate.into} ({by})"
+    stale = [f"{rate.currency}/{rate.into}" for rate in total.rates if f"{rate.currency}/{rate.into}" in total.stale]
+    told += f"; STALE RATE {', '.join(stale)}" if stale else ""
     return told + (f"; NO RATE for {', '.join(total.left_out)}, left out" if total.left_out else "")
 
 

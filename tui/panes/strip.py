@@ -95,13 +95,13 @@ def money_chips(snapshot: Snapshot, account: AccountView | None, zone: tzinfo) -
 
 
 def total_chips(snapshot: Snapshot) -> list[Chip]:
-    """What all portfolios are worth together and what they risk, where there are several; ~ where some have no rate."""
+    """What all portfolios are worth together and what they risk, where there are several; ~ where a rate is missing or stale."""
     total = snapshot.total
     if total is None:
         return []
     hot = bool(total.heat_limit_percent) and total.heat_percent > total.heat_limit_percent
     limit = f"/{percent(total.heat_limit_percent, 1)}" if total.heat_limit_percent else "%"
-    return [Chip((("all ", "muted"), ("~" if total.left_out else "", "warn"),
+    return [Chip((("all ", "muted"), ("~" if total.left_out or total.stale else "", "warn"),
                   (money(total.equity, total.money_decimals, total.currency), ""), (" heat ", "muted"),
                   (percent(total.heat_percent, 1).removesuffix("%"), "crit" if hot else ""), (limit, "muted")), 5)]
 
