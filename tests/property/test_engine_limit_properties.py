@@ -29,6 +29,13 @@ limits = st.fixed_dictionaries({
     "max_bucket_heat_fraction": fractions, "max_correlated_heat_fraction": fractions, "max_daily_notional_fraction": fractions,
     "max_daily_volume_fraction": fractions, "max_value_at_risk_fraction": fractions,
     "max_expected_shortfall_fraction": fractions})
+ROOMY: dict[str, Any] = {
+    "max_order_notional_fraction": 9.0, "max_position_fraction": 9.0, "max_leverage": 9.0, "max_risk_per_order_fraction": 0.0,
+    "max_bucket_fraction": 0.0, "max_sector_fraction": 0.0, "max_daily_notional_fraction": 0.0}
+heats = st.sampled_from([0.0, 0.002, 0.01, 0.05])
+hot = st.fixed_dictionaries({
+    **{name: st.just(value) for name, value in ROOMY.items()}, "max_heat_fraction": st.sampled_from([0.002, 0.01, 0.05]),
+    "max_bucket_heat_fraction": heats, "max_correlated_heat_fraction": heats})
 sides = st.sampled_from([Side.BUY, Side.SELL])
 holdings = st.lists(st.tuples(st.sampled_from(SYMBOLS), sides, st.integers(1, 300), st.integers(1, 2_000)), max_size=3)
 walks = st.lists(st.integers(-40, 40), min_size=30, max_size=30)
@@ -40,10 +47,7 @@ def booked(given_limits: dict[str, Any], held: list[tuple[str, Side, int, int]],
     chosen = settings_of(
         "main", limits=Limits(**{"duplicate_seconds": 0.0, **given_limits}), gap_allowance_bps=gap_bps,
         sectors={"COIN": "one", "OTHER": "one"}, buckets={"OTHER": "two", "THIRD": "two"})
-    roomy = settings_of("main", limits=Limits(
-        max_order_notional_fraction=9.0, max_position_fraction=9.0, max_leverage=9.0, max_heat_fraction=1.0,
-        max_risk_per_order_fraction=0.0, duplicate_seconds=0.0, max_bucket_fraction=0.0, max_sector_fraction=0.0,
-        max_daily_notional_fraction=0.0), gap_allowance_bps=gap_bps)
+    roomy = settings_of("main", limits=Limits(**ROOMY, max_heat_fraction=1.0, duplicate_seconds=0.0), gap_allowance_bps=gap_bps)
     desk = Desk(settings=roomy, instruments=[coin(symbol, taker_fee_ppm=fee_ppm) for symbol in SYMBOLS])
     for symbol in SYMBOLS:
         price, bars = 10_000, []
@@ -72,8 +76,9 @@ sizes = st.one_of(
     st.just({"size": SizeSpec(largest=True)}),
     st.builds(lambda rate: {"size": SizeSpec(edge=EdgeSpec(Decimal(rate).scaleb(-2), Decimal(2), 200))}, st.integers(40, 90)),
     st.builds(lambda target: {"size": SizeSpec(volatility_percent=Decimal(target))}, st.integers(1, 500)))
-books = st.tuples(limits, holdings, st.fixed_dictionaries(dict.fromkeys(SYMBOLS, walks)),
-                  st.sampled_from([0, 100]), st.sampled_from([0, 1_000]))
+around = (holdings, st.fixed_dictionaries(dict.fromkeys(SYMBOLS, walks)), st.sampled_from([0, 100]), st.sampled_from([0, 1_000]))
+books = st.tuples(limits, *around)
+hot_books = st.tuples(hot, *around)  # where heat, of all limits, is the one that binds
 
 
 def want_of(size: dict[str, Any], symbol: str, side: Side, distance: int, resting: int) -> PlaceOrder:
@@ -83,8 +88,9 @@ def want_of(size: dict[str, Any], symbol: str, side: Side, distance: int, restin
                       stop=Decimal(entry - side.sign * distance).scaleb(-2), **size)
 
 
-@settings(max_examples=120)
-@given(books, sizes, st.sampled_from(SYMBOLS), sides, st.integers(1, 2_000), st.sampled_from([0, 0, 50, 400]))
+@settings(max_examples=200)
+@given(st.one_of(books, hot_books, hot_books), sizes, st.sampled_from(SYMBOLS), sides, st.integers(1, 2_000),
+       st.sampled_from([0, 0, 50, 400]))
 def test_an_entry_keeps_heat_within_its_limits_and_does_what_was_foretold(
         book: Any, size: dict[str, Any], symbol: str, side: Side, distance: int, resting: int) -> None:
     desk = booked(*book)

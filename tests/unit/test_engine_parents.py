@@ -52,6 +52,15 @@ def parent_of(desk: Desk) -> Parent:
     return next(iter(desk.state.parents.values()))
 
 
+def test_a_slice_is_not_counted_twice_by_its_own_checks() -> None:
+    """All of it is exactly what a position may be: each slice still goes, since its lots were reserved for it."""
+    desk = desk_of(max_position_fraction=0.1)
+    begin(desk)
+    run(desk, 600)
+    assert desk.held.lots == 100
+    assert parent_of(desk).ended_as == "done"
+
+
 # ---- in the heat ---------------------------------------------------------------------------------------------------------------
 
 

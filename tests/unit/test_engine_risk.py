@@ -254,6 +254,11 @@ def test_an_unknown_order_counts_in_full() -> None:
     desk.do(bought("first"))
     assert checks_of(desk, quantity=11)["position share"].value == "2.1%"
     assert checks_of(desk)["heat"].value == "0.10%"
+    bought_up = Desk(max_leverage=0.02)
+    bought_up.do(bought("first"))
+    assert checks_of(bought_up)["buying power"].passed
+    left = checks_of(bought_up, quantity=11)["buying power"]
+    assert (left.passed, left.limit, left.value) == (False, "1000.00 USD", "1100.00 USD")
 
 
 # ---- exits ---------------------------------------------------------------------------------------------------------------
@@ -283,6 +288,26 @@ def test_exits_pass_beyond_order_rate_heat_collar_and_a_stale_quote() -> None:
     assert not desk.do(bought("in")).accepted
     assert desk.do(ClosePosition("out", "COIN")).accepted
     assert [intent.purpose for intent in desk.sent] == [Purpose.EXIT]
+
+
+def test_order_rate_and_duplicates_hold_entries_back_and_never_exits() -> None:
+    """A minute may see two entries: the third is refused, ten closes go one after the other."""
+    desk = loose(orders_per_minute=2, duplicate_seconds=10.0)
+    desk.enter("held", 20)
+    again = desk.do(bought("again", 20))
+    assert again.refusal is not None and again.refusal.check == "duplicate"
+    assert desk.do(bought("second", 11)).accepted
+    third = desk.do(bought("third", 12))
+    assert third.refusal is not None and third.refusal.check == "order rate"
+    for place in range(10):
+        receipt = desk.do(ClosePosition(f"out{place}", "COIN", "main", Decimal(1)))
+        assert receipt.accepted, receipt.refusal
+        desk.accept()
+        for order in desk.open(Purpose.EXIT):
+            desk.fill(order.client_order_id, order.leaves_lots)
+        desk.accept()
+        desk.confirm_cancels()
+    assert desk.held.lots == 10
 
 
 @pytest.mark.parametrize("can", [NO_BRACKETS, PLAIN])
