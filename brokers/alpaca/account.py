@@ -209,22 +209,31 @@ class AccountReader:
         return VenueReport(
             account=self._sender.account, venue_time_ns=venue_ns, fills=fills,
             open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(held),
-            cash_minor=cash_minor(complete(account)), instruments=self.listing.instruments())
+            cash_minor=cash_minor(complete(account)), instruments=self.listing.instruments(), clock_ahead_ns=-self.clock_skew_ns)
 
     async def _legs(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport]:
-        """The named orders that went out with another one, each group asked for once: those that are held are in no list, and
-        none of them is known by our id before."""
-        names = [name for name in client_order_ids if lead_of(name)]
-        leads = list(dict.fromkeys(lead_of(name) for name in names))
-        families = dict(zip(leads, await asyncio.gather(*(self.family(lead) for lead in leads)), strict=True))
-        reports = {}
-        for name in names:
-            lead = families[lead_of(name)]
-            if isinstance(lead, Fault) and lead.outcome is Outcome.NOT_FOUND:
-                continue
-            leg = leg_in(complete(lead), name, self.families)
-            if leg is not None:
-                reports[name] = order_report(leg, self._sender, 0)
+        """The named orders that went out with another one: those that are held are in no list but below it. Whole lists are read
+        while several are missing, at last each group by itself."""
+        missing = [name for name in client_order_ids if lead_of(name)]
+        reports: dict[str, OrderReport] = {}
+
+        def take(lead: WireOrder) -> None:
+            self.learn(lead)
+            for name in [name for name in missing if lead_of(name) == lead.client_order_id]:
+                leg = leg_in(lead, name, self.families)
+                if leg is not None:
+                    reports[name] = order_report(leg, self._sender, 0)
+                    missing.remove(name)
+
+        for status in ("open", "all"):
+            if len({lead_of(name) for name in missing}) > 1:
+                query = {"status": status, "nested": "true", "limit": str(ORDERS_A_PAGE), "direction": "desc"}
+                for lead in complete(await self._rest.get(list[WireOrder], "/orders", query)):
+                    take(lead)
+        leads = dict.fromkeys(lead_of(name) for name in missing)
+        for found in await asyncio.gather(*(self.family(lead) for lead in leads)):
+            if not isinstance(found, Fault) or found.outcome is not Outcome.NOT_FOUND:
+                take(complete(found))
         return reports
 
     async def _named(self, client_order_id: str, open_orders: dict[str, OrderReport]) -> OrderReport | OrderMissing:

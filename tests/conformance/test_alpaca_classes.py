@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from engine.inputs import CancelOrder, Reconcile, SetProtection
+from engine.inputs import Accepted, CancelOrder, OrderReport, Reconcile, SetProtection
 from engine.orders import OrderStatus, Purpose
 from engine.service import StopHome
-from tests.conformance.alpaca_desk import until
+from tests.conformance.alpaca_desk import AlpacaDesk, until
 from tests.conformance.alpaca_server.account import share
 from tests.conformance.alpaca_server.server import AlpacaServer, quote_message
 from tests.conformance.alpaca_trading import Trading
-from tests.conformance.desk import ACCOUNT
+from tests.conformance.desk import ACCOUNT, bracket
 
 EXITS = [("limit", "120"), ("stop", "95")]
 
@@ -201,3 +201,22 @@ async def test_a_stop_replaced_by_hand_at_the_venue_gives_way_to_the_plan(server
     assert (held.lots, held.bare_total_ns) == (10, 0)
     assert server.account.requests_of_class() == ["bracket", "oco"]
     await trading.end()
+
+
+async def test_many_held_stops_are_read_in_lists_and_not_one_by_one() -> None:
+    desk = AlpacaDesk(share("AAPL"))
+    await desk.open()
+    await desk.quote(9_990, 10_010)
+    names = [name for number in range(20) for name in (f"e{number}", f"e{number}-s", f"e{number}-t")]
+    for number in range(20):
+        answers = await desk.broker.submit(bracket(f"e{number}", order_lots=1))
+        assert [type(answer) for answer in answers] == [Accepted] * 3
+    await desk.settle()
+    desk.server.requests.clear()
+    report = await desk.report(*names)
+    assert [each.client_order_id for each in report.looked_up] == names
+    assert all(isinstance(each, OrderReport) and each.order_lots == 1 for each in report.looked_up)
+    assert len(report.open_orders) == 20, "a held order is in no list"
+    asked = [path for _, path, _ in desk.server.requests if path.startswith("/v2/orders")]
+    assert len(asked) == 23, "three lists; the entries are looked up one by one, as they are filled and yet named here"
+    await desk.close()
