@@ -62,6 +62,7 @@ def test_from_the_first_backtest_to_paper_and_back(home: Path, capsys: pytest.Ca
     assert json.loads(told(capsys, "parity", tape, "--strategy", "trend", "--record", "--json"))["same"]
     view = json.loads(told(capsys, "candidates", "show", "trend", "--json"))
     assert (view["stage"], view["next_stage"], [gate["met"] for gate in view["gates"]]) == ("research", "backtest", [True])
+    assert view["evidence"][0]["source"] == "AAA 2023-11-14 to 2023-11-17, spread 2 bps, slippage 0 bps"
     assert view["evidence"][0]["text"].startswith(f"2.1 days, {tested['round_trips']} round trips")
     assert "there is no terminal to ask on" in told(capsys, "candidates", "promote", "trend", status=2)
     assert told(capsys, "candidates", "promote", "trend", "--yes", "--reason", "a fair file") == "trend is in backtest\n"

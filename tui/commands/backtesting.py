@@ -103,7 +103,7 @@ def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -
         _show(view, report)
     if wish.record:
         recording.record(home, wish.strategy, recording.backtest_evidence(
-            ready.strategy, ready.params, ready.series, report, view.return_percent, view.round_trips))
+            ready, report, view.return_percent, view.round_trips))
     return 0
 
 
@@ -124,8 +124,7 @@ def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
     else:
         print(f"the same: {len(tested.fills)} fills and {len(tested.trips)} round trips over {tested.bars:,} bars")
     if wish.record:
-        recording.record(home, wish.strategy, recording.parity_evidence(
-            ready.strategy, ready.params, ready.series, tested, difference))
+        recording.record(home, wish.strategy, recording.parity_evidence(ready, tested, difference))
     return 1 if difference else 0
 
 

@@ -14,9 +14,8 @@ from tui.printing import print_note
 
 if TYPE_CHECKING:
     from engine.backtest.results import BacktestResult
-    from engine.backtest.run import Series
     from engine.service import PerformanceView
-    from engine.strategies.registry import Strategy
+    from tui.commands.backtesting import Prepared
 
 NS_PER_DAY = 86_400_000_000_000
 
@@ -33,34 +32,33 @@ def configured_form(home: Path, name: str) -> tuple[str, dict[str, Any]]:
     raise UsageError(f"--record: {name} is no strategy of {CONFIG_FILE}, which evidence is about; there is: {names}")
 
 
-def backtest_evidence(strategy: "Strategy", params: dict[str, Any], series: "list[Series]",
-                      report: "PerformanceView", return_percent: float, trips: int) -> Evidence:
-    """What a backtest found."""
+def backtest_evidence(tried: "Prepared", report: "PerformanceView", return_percent: float, trips: int) -> Evidence:
+    """What a backtest found, and what trading was taken to cost there."""
     fall = report.figure("max_drawdown")
+    costs = f"spread {tried.setup.spread_bps} bps, slippage {tried.setup.slippage_bps} bps"
     return Evidence(
-        EvidenceKind.BACKTEST, _digest(strategy, params), _source(series, report.from_ns, report.to_ns),
+        EvidenceKind.BACKTEST, _digest(tried), f"{_source(tried, report.from_ns, report.to_ns)}, {costs}",
         days=(report.to_ns - report.from_ns) / NS_PER_DAY, round_trips=trips, return_fraction=return_percent / 100,
         drawdown_fraction=abs(fall.value) / 100 if fall is not None and fall.value is not None else 0.0)
 
 
-def parity_evidence(strategy: "Strategy", params: dict[str, Any], series: "list[Series]", tested: "BacktestResult",
-                    difference: str) -> Evidence:
+def parity_evidence(tried: "Prepared", tested: "BacktestResult", difference: str) -> Evidence:
     """Whether backtest and engine made the same fills; without a single one nothing was shown."""
     first, last = int(tested.equity_at_ns[0]), int(tested.equity_at_ns[-1])
     count = len(tested.fills)
-    told = difference or f"{count} fills on {_source(series, first, last)}"
-    return Evidence(EvidenceKind.PARITY, _digest(strategy, params), told, round_trips=len(tested.trips),
+    told = difference or f"{count} fills on {_source(tried, first, last)}"
+    return Evidence(EvidenceKind.PARITY, _digest(tried), told, round_trips=len(tested.trips),
                     same=not difference and count > 0)
 
 
-def _digest(strategy: "Strategy", params: dict[str, Any]) -> str:
+def _digest(tried: "Prepared") -> str:
     from engine.strategies.registry import params_of
 
-    return form_digest(strategy.name, strategy.source_hash, params_of(strategy, params)._asdict())
+    return form_digest(tried.strategy.name, tried.strategy.source_hash, params_of(tried.strategy, tried.params)._asdict())
 
 
-def _source(series: "list[Series]", from_ns: int, to_ns: int) -> str:
-    symbols = ", ".join(one.instrument.symbol for one in series)
+def _source(tried: "Prepared", from_ns: int, to_ns: int) -> str:
+    symbols = ", ".join(one.instrument.symbol for one in tried.series)
     return f"{symbols} {moment(from_ns)[:10]} to {moment(to_ns)[:10]}"
 
 
