@@ -151,7 +151,10 @@ class VenuePosition(msgspec.Struct, frozen=True):
 
 
 class VenueReport(msgspec.Struct, frozen=True, tag=True):
-    """A complete and successful answer of a venue about one account; a failed or partial one is never a report."""
+    """A complete and successful answer of a venue about one account; a failed or partial one is never a report.
+
+    `clock_ahead_ns` is by how much our clock is ahead of the venue's, as just measured; 0 where nobody measured it.
+    """
 
     account: str
     venue_time_ns: Nanoseconds
@@ -161,6 +164,7 @@ class VenueReport(msgspec.Struct, frozen=True, tag=True):
     positions: tuple[VenuePosition, ...]
     cash_minor: Minor
     instruments: tuple[Instrument, ...] = ()
+    clock_ahead_ns: Nanoseconds = 0
 
 
 # ---- inputs from the venue ------------------------------------------------------------------------------------------

@@ -16,12 +16,17 @@ from engine.inputs import Connectivity, OrderMissing, VenueReport
 from engine.orders import ClosedAs, Fill, FillSource
 from engine.service import AlertLevel
 from engine.turn import Turn
-from engine.units import Lots, Ticks, seconds_to_ns
+from engine.units import NS_PER_SECOND, Lots, Ticks, seconds_to_ns
+
+SKEW_WARN_SECONDS = 2
+SKEW_ERROR_SECONDS = 10
+CLOCK = "clock"
 
 
 def reconcile(turn: Turn, report: VenueReport) -> None:
     """Bring our facts to the venue's word; what cannot be explained is named, adjusted and blocks entries there."""
     first = not turn.state.accounts[report.account].funded
+    _clock(turn, report)
     new_fills = sum(fold_fill(turn, fill) for fill in sorted(report.fills, key=lambda fill: (fill.at_ns, fill.trade_id)))
     lagging = _orders(turn, report)
     drifting = _positions(turn, report, adopt=first)
@@ -33,6 +38,20 @@ def reconcile(turn: Turn, report: VenueReport) -> None:
         turn.emit(Reconciled(report.account, new_fills, len(report.open_orders), len(report.positions), report.venue_time_ns))
     if not live:
         turn.emit(ConnectivityChanged(report.account, Connectivity.LIVE, ""))
+
+
+def _clock(turn: Turn, report: VenueReport) -> None:
+    """Tell once that our clock and the venue's differ, again where it becomes serious, and once more when they agree: deadlines,
+    sessions and signed requests depend on it."""
+    seconds = abs(report.clock_ahead_ns) / NS_PER_SECOND
+    serious, large = seconds > SKEW_ERROR_SECONDS, seconds > SKEW_WARN_SECONDS
+    level = AlertLevel.ERROR if serious else AlertLevel.WARN if large else AlertLevel.INFO
+    known = turn.state.alerts.get(f"{CLOCK}:{report.account}")
+    if level is (known.level if known else AlertLevel.INFO):
+        return
+    side = "ahead of" if report.clock_ahead_ns > 0 else "behind"
+    turn.alert(level, CLOCK, report.account, "our clock and the venue's agree again" if level is AlertLevel.INFO else
+               f"our clock is {seconds:.1f} s {side} the venue's; set this computer's clock")
 
 
 def _orders(turn: Turn, report: VenueReport) -> bool:

@@ -359,7 +359,8 @@ class CcxtBroker:
         return VenueReport(
             account=self.account, venue_time_ns=venue_ns, fills=tuple(fills), open_orders=tuple(open_orders),
             looked_up=tuple(looked_up), positions=positions_of(listing, balances),
-            cash_minor=cash_minor_of(listing, balances, self._minor_exponent), instruments=listing.all()), explained
+            cash_minor=cash_minor_of(listing, balances, self._minor_exponent), instruments=listing.all(),
+            clock_ahead_ns=self._session.skew_ms * NS_PER_MS), explained
 
     async def _found_together(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport]:
         """Those of the orders whose id at the venue is known, with as few requests as the venue allows."""

@@ -283,7 +283,8 @@ async def test_the_clocks_are_compared(desk: AlpacaDesk) -> None:
     assert abs(desk.broker.clock_skew_ns - (theirs_ns - ours_ns)) < 60 * 10 ** 9
     before_ns = desk.broker.clock_skew_ns
     desk.server.account.advance(3_600)
-    await desk.report()  # every report measures again
+    told = await desk.report()  # every report measures again
+    assert told.clock_ahead_ns == -desk.broker.clock_skew_ns
     assert abs(desk.broker.clock_skew_ns - before_ns - 3_600 * 10 ** 9) < 60 * 10 ** 9
 
 

@@ -155,6 +155,8 @@ async def test_a_clock_that_is_an_hour_off_is_corrected(skew_ms: int) -> None:
         assert isinstance(answer, Accepted)
         await desk.settle()
         assert await desk.lots_held() == 10
+        told = (await desk.report()).clock_ahead_ns
+        assert abs(told + skew_ms * 10 ** 6) < 60 * 10 ** 9, "and told to the engine"
 
 
 async def test_a_clock_that_jumps_is_unanswered_and_measured_again(desk: CcxtDesk) -> None:

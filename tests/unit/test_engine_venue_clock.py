@@ -65,3 +65,14 @@ def test_one_trade_told_twice_with_other_numbers_is_an_alarm_and_counted_once() 
     assert alerts(desk, "fill-clash") == [
         "the venue told of COIN@paper trade t1 twice: 4 lots, then 5; the first is counted, the next report shows which is held"]
     assert desk.state.alerts["fill-clash:t1#5"].level is AlertLevel.CRIT
+
+
+def test_a_clock_that_differs_is_told_once_again_where_it_is_serious_and_once_more_when_it_agrees() -> None:
+    desk = Desk()
+    for ahead_seconds in (0, 1.9, -2.5, -3.0, 11.0, 12.0, 0.2, 0.0):
+        desk.later(1)
+        report = msgspec.structs.replace(desk.report(), clock_ahead_ns=round(ahead_seconds * NS_PER_SECOND))
+        desk.take(VenueReported(report))
+    assert alerts(desk, "clock") == [
+        "our clock is 2.5 s behind the venue's; set this computer's clock",
+        "our clock is 11.0 s ahead of the venue's; set this computer's clock", "our clock and the venue's agree again"]
