@@ -191,6 +191,8 @@ def _limit_view(risks: Risks, name: str) -> LimitView:
     if used is not None and limit:
         part = round(min(HUGE, float(used) / float(limit)), 4)
     shown = "" if used is None else f"{100 * used:.2f} %" if isinstance(used, float) else str(used)
+    if used is not None and name == "max_leverage":
+        shown = f"{used:.2f}"
     return LimitView(name, limit_text(limit), shown, part, _source(risks.portfolio, name), described(name))
 
 

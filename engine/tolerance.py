@@ -161,7 +161,10 @@ def limit_text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return ",".join(value) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value) or "always"
+    if isinstance(value, float):
+        digits = f"{Decimal(repr(value)):f}"
+        return digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return str(value) or "always"
 
 
 def set_limit(limits: Limits, name: str, text: str) -> Limits:

@@ -39,6 +39,16 @@ def test_a_change_is_journaled_with_who_and_from_what_to_what() -> None:
     assert refused.check == "heat"
 
 
+def test_a_change_is_told_and_kept_to_the_last_digit() -> None:
+    """Not rounded to some digits, which could allow more than was said, and not written with an exponent."""
+    desk = Desk(max_heat_fraction=0.06)
+    desk.do(SetLimit("s", "main", "max_heat_fraction", "0.00001234567"))
+    assert limits_of(desk).max_heat_fraction == 0.00001234567
+    (event,) = desk.of(LimitChanged)
+    assert event.after == "0.00001234567"
+    assert "max_heat_fraction 0.06 → 0.00001234567 by user" in [alert.text for alert in desk.state.alerts.values()]
+
+
 def test_a_change_outlasts_a_restart_and_the_configuration_counts_again_with_default() -> None:
     desk = Desk(max_heat_fraction=0.06)
     desk.do(SetLimit("s", "main", "max_heat_fraction", "0.02"))
