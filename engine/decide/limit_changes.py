@@ -34,5 +34,6 @@ def set_limit(turn: Turn, command: SetLimit) -> None:
         return
     before, told = limit_text(getattr(known.settings.limits, command.limit)), limit_text(after)
     turn.emit(LimitChanged(command.portfolio, command.limit, before, told, command.by, not back, command.command_id))
-    turn.alert(AlertLevel.WARN, "limit-changed", f"{command.portfolio} {command.limit}", f"{command.limit} {before} → {told} by {command.by}")
-    turn.accept(command.command_id, f"{command.portfolio}: {command.limit} {before} → {told}")
+    change = f"{command.limit} {before} → {told}"
+    turn.alert(AlertLevel.WARN, "limit-changed", f"{command.portfolio} {command.limit}", f"{change} by {command.by}")
+    turn.accept(command.command_id, f"{command.portfolio}: {change}")
