@@ -1,0 +1,216 @@
+"""Searches: figures equal the report's, every executor gives the same, what is known is not tried again."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from engine.analytics.report import performance
+from engine.backtest.run import backtest
+from engine.backtest.tracks import track_of
+from engine.errors import ConfigError, QuarterdeckError
+from engine.search.adaptive import Terms, optimize
+from engine.search.identity import digest_of
+from engine.search.measuring import Material, cut, moments_in, outcomes_of, strategy_in
+from engine.search.outcomes import WHOLE, Span, ranked, score, sharpe
+from engine.search.spaces import ParamSet, space_of
+from engine.search.splits import Plan, splits_of
+from engine.search.sweeping import Crew, Job, Search
+from engine.search.walking import walk
+from tests.unit.search_desk import Here, InMemory, here, material
+
+SETS: list[ParamSet] = [{"bars": bars} for bars in range(2, 14)]
+JOBS = [Job(WHOLE, one) for one in SETS]
+NS_PER_DAY = 86_400_000_000_000
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return material(tmp_path_factory.mktemp("search"))
+
+
+def silent(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def search(ground: Material, crew: Crew, kept: InMemory | None = None) -> Search:
+    return Search(ground, crew, kept or InMemory(), silent)
+
+
+@pytest.mark.parametrize("names", [("COIN",), ("COIN", "OTHER")])
+def test_the_figures_are_those_of_the_report(names: tuple[str, ...], tmp_path: Path) -> None:
+    ground = material(tmp_path, 1_500, names, night=6)
+    (told,) = outcomes_of(ground, WHOLE, [{"bars": 4}], with_returns=True)
+    result = backtest(ground.series, strategy_in(ground), {"bars": 4}, ground.setup)
+    view = performance(track_of(result, ground.series), lambda at_ns: at_ns // NS_PER_DAY)
+    shown = {figure.key: figure.value for figure in view.figures}
+    assert told.round_trips == len(result.trips) > 20
+    assert told.final_equity_minor == result.final_equity_minor
+    assert sharpe([told]).value == pytest.approx(shown["sharpe"])
+    assert told.max_drawdown * 100 == pytest.approx(shown["max_drawdown"])
+    assert score("profit_factor", [told]) == pytest.approx(shown["profit_factor"])
+    assert 100 * told.won / told.round_trips == pytest.approx(shown["win_rate"])
+    assert len(told.returns) == view.days
+    assert sum(block.days for block in told.blocks) == view.days
+
+
+def test_a_span_trades_inside_itself_alone(ground: Material) -> None:
+    at_ns = moments_in(ground.series)
+    span = Span(int(at_ns[799]), int(at_ns[1_599]))
+    (told,) = outcomes_of(ground, span, [{"bars": 9}])
+    bars = cut(ground.series, span, 9)
+    result = backtest(bars, strategy_in(ground), {"bars": 9}, ground.setup)
+    assert len(bars[0].bars.closes) == 809
+    assert told.round_trips == len(result.trips) > 0
+    assert all(span.from_ns < fill.at_ns <= span.to_ns for fill in result.fill_rows())
+    assert told.years == pytest.approx(800 / 24 / 365.25)
+
+
+def test_every_executor_gives_the_same(ground: Material) -> None:
+    alone = search(ground, here()).outcomes(JOBS)
+    with ThreadPoolExecutor(1) as threads:
+        assert search(ground, Crew(threads, 1)).outcomes(JOBS) == alone
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        assert search(ground, Crew(processes, 2)).outcomes(JOBS) == alone
+    assert [one.params for one in alone] == SETS
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, protocol="tcp://",
+                                  processes=False) as running:
+        yield running.scheduler_address
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same(ground: Material, cluster: str) -> None:
+    from tui.compose_search import crew_of
+
+    with crew_of(ground, 0, cluster) as crew:
+        assert crew.workers == 2
+        assert search(ground, crew).outcomes(JOBS[:6]) == search(ground, here()).outcomes(JOBS[:6])
+
+
+def test_what_is_known_is_not_tried_again(ground: Material) -> None:
+    kept = InMemory()
+    first = search(ground, here(), kept).outcomes(JOBS[:5])
+    crew = here()
+    whole = search(ground, crew, kept).outcomes(JOBS[:5])
+    assert isinstance(crew.executor, Here)
+    assert whole == first
+    assert crew.executor.chunks == 0
+    assert search(ground, here(), kept).outcomes(list(reversed(JOBS)))[-5:] == list(reversed(first))
+    assert [one.params for one in kept.outcomes].count(SETS[0]) == 1
+
+
+def test_a_search_that_ended_goes_on(ground: Material) -> None:
+    class Stops(InMemory):
+        def keep(self, outcomes: object) -> None:
+            super().keep(outcomes)
+            if len(self.outcomes) >= 4:
+                raise KeyboardInterrupt
+
+    kept = Stops()
+    with pytest.raises(KeyboardInterrupt):
+        search(ground, here(), kept).outcomes(JOBS)
+    assert 4 <= len(kept.outcomes) < len(JOBS)
+    goes_on = InMemory()
+    goes_on.outcomes = list(kept.outcomes)
+    assert search(ground, here(), goes_on).outcomes(JOBS) == search(ground, here()).outcomes(JOBS)
+
+
+def test_all_that_was_ever_tried_counts_as_a_trial(ground: Material) -> None:
+    kept = InMemory()
+    search(ground, here(), kept).outcomes(JOBS[:3])
+    second = search(ground, here(), kept)
+    second.outcomes(JOBS[3:5])
+    assert len(second.tried()) == 5
+    assert second.tried(Span(1, 2)) == []
+
+
+def test_progress_is_told_to_its_end(ground: Material) -> None:
+    seen: list[tuple[int, int]] = []
+    Search(ground, here(), InMemory(), lambda done, total: seen.append((done, total))).outcomes(JOBS[:7])
+    assert seen[0] == (0, 7)
+    assert seen[-1] == (7, 7)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_a_lost_worker_is_one_line(ground: Material) -> None:
+    from concurrent.futures import BrokenExecutor
+
+    class Dies(Here):
+        def submit(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+            raise BrokenExecutor
+
+    with pytest.raises(QuarterdeckError, match="goes on from what is kept"):
+        search(ground, Crew(Dies(), 1)).outcomes(JOBS)
+
+
+def test_another_file_at_a_worker_is_refused(ground: Material) -> None:
+    with pytest.raises(ConfigError, match="every worker needs the same one"):
+        outcomes_of(ground._replace(source_hash="0" * 64), WHOLE, SETS[:1])
+
+
+def test_the_digest_knows_bars_rule_and_terms(ground: Material, tmp_path: Path) -> None:
+    other_bars = material(tmp_path, 2_399)
+    assert digest_of(ground) == digest_of(ground._replace(cache_folder=""))
+    assert len({digest_of(ground), digest_of(other_bars), digest_of(ground._replace(setup=ground.setup._replace(slippage_bps=3))),
+                digest_of(ground._replace(strategy="ema_cross", strategy_file="", source_hash=""))}) == 4
+
+
+def test_optuna_finds_the_same_twice_and_goes_on(ground: Material) -> None:
+    pytest.importorskip("optuna")
+    space = space_of(strategy_in(ground), {}, ["bars=2:30", "risk_bps=20:200:20"])
+    kept = InMemory()
+    first = optimize(search(ground, here(), kept), space, Terms("sharpe", 24, 5), silent)
+    crew = here()
+    again = optimize(search(ground, crew, kept), space, Terms("sharpe", 24, 5), silent)
+    assert isinstance(crew.executor, Here)
+    assert first == again
+    assert crew.executor.chunks == 0, "all of it was known"
+    longer = optimize(search(ground, here(), kept), space, Terms("sharpe", 32, 5), silent)
+    assert longer[:len(first)] == first
+    assert all(one.params["bars"] in range(2, 31) for one in longer)
+
+
+def test_walking_forward_judges_what_no_choice_has_seen(ground: Material) -> None:
+    at_ns = moments_in(ground.series)
+    for scheme in ("anchored", "rolling", "purged"):
+        splits = splits_of(at_ns, Plan(scheme, 4, 0.5, 5, 5))
+        found = walk(search(ground, here()), SETS[:6], splits, "return")
+        assert found.trials == 6
+        for window in found.windows:
+            told = [outcomes_of(ground, span, [one]) for one in SETS[:6] for span in window.split.choose]
+            count = len(window.split.choose)
+            best = max(SETS[:6], key=lambda one: score("return", [
+                told[SETS.index(one) * count + part][0] for part in range(count)]) or 0.0)
+            assert window.params == best
+            assert [window.judged] == outcomes_of(ground, window.split.judge, [best])
+        grown = 1.0
+        for window in found.windows:
+            grown *= window.judged.grown
+        assert found.judged_growth == pytest.approx(grown)
+
+
+def test_a_choice_never_sees_the_judged_bars(ground: Material) -> None:
+    """Turn the bars after the first choice upside down: the choice stays, whatever it then comes to."""
+    at_ns = moments_in(ground.series)
+    split = splits_of(at_ns, Plan("anchored", 2, 0.5, 0, 0))[:1]
+    (one,) = ground.series
+    columns = [column.copy() for column in one.bars]  # type: ignore[attr-defined]
+    for field in range(2, 6):
+        columns[field][1_200:] = columns[field][1_200:] * 2 + 1
+    changed = ground._replace(series=(one._replace(bars=type(one.bars)(*columns)),))
+    before, after = (walk(search(ground_, here()), SETS, split, "return").windows[0] for ground_ in (ground, changed))
+    assert before.params == after.params
+    assert before.chosen == after.chosen
+
+
+def test_sets_without_a_value_rank_last(ground: Material) -> None:
+    flat, active = search(ground, here()).outcomes([Job(WHOLE, {"bars": 50, "risk_bps": 1}), Job(WHOLE, {"bars": 3})])
+    still = type(flat)(**{**{name: getattr(flat, name) for name in flat.__struct_fields__}, "max_drawdown": 0.0})
+    assert ranked("calmar", [still, active]) == [active, still]
