@@ -6,8 +6,10 @@ What Alpaca documents of its order classes, and what follows here:
   of the venue's making. Ours of a leg is the first order's with `-s` (the stop) or `-t` (the target), so that each is found by
   asking for the first one with `nested=true`, also after a lost answer and in a new process.
 - The exits of a bracket are "held" until the entry has filled to the last share: `children_wait`. They cover nothing before, and
-  the engine watches alone. A stop of its own beside them is not sent: the venue refuses orders on the other side of an open one
-  (a possible wash trade), and where it did not, that stop would hold the shares that the waking exits need.
+  the engine watches alone. Nothing is sent beside them: it would hold the shares that the waking exits need.
+- The venue refuses an order on the other side of an open one that it could meet (a possible wash trade), a plain stop beside a
+  working entry always. Orders of a class are exempt. So a position with stop and target can be built in several orders; one
+  with a stop alone, as a single exit after the fill, can not, and its stop waits while an entry works: the engine watches.
 - The stop beside a working limit is "held" too, in no list of open orders, and works: the venue watches its price. It is looked
   up by its first order. The engine watches as well, and leaves where the venue does not act on a level.
 - A limit that fills in part shrinks the stop. Ours keeps its size, and closes as canceled once it has filled what was left.

@@ -14,7 +14,7 @@ from engine.inputs import Accepted, Duplicate, FillReported, Quote, Refused
 from engine.instruments import AssetClass, Instrument, instrument_id_of
 from engine.orders import Fill, OrderIntent, OrderKind, Purpose, Side, TimeInForce
 from engine.units import NS_PER_SECOND, steps_exact
-from tests.conformance.alpaca_server.groups import ENDED, Group, class_problem, leg_bodies
+from tests.conformance.alpaca_server.groups import ENDED, Group, class_problem, leg_bodies, may_meet
 from tests.conformance.alpaca_server.words import SPACE, Answer, asset_id_of, error, stamp, text
 
 ACCOUNT = "served"
@@ -148,6 +148,8 @@ class ServedAccount:
         quantity = Decimal(body["qty"])
         if asset_class == "us_equity" and quantity % 1 and body["time_in_force"] != "day":
             return error(422, "fractional orders must be DAY orders", 42210000)
+        if self.by_client_id(body["client_order_id"]) is None and any(may_meet(order, body) for order in self.open_orders()):
+            return error(403, "potential wash trade detected. use complex orders", 40310000)
         return self._short_of_shares(body, quantity)
 
     def _short_of_shares(self, body: dict[str, Any], quantity: Decimal) -> Answer | None:

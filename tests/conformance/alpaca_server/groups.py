@@ -44,6 +44,19 @@ def _prices_problem(body: dict[str, Any]) -> Answer | None:
     return None
 
 
+def may_meet(standing: dict[str, Any], body: dict[str, Any]) -> bool:
+    """The venue's own table of possible wash trades: orders of two sides, unless both have limits that do not cross. Those of a
+    class, and those that trail, are left out of it."""
+    if standing["symbol"] != body["symbol"] or standing["side"] == body["side"]:
+        return False
+    if any(order.get("order_class") or order["type"] == "trailing_stop" for order in (standing, body)):
+        return False
+    if not all(order.get("limit_price") for order in (standing, body)):
+        return True
+    buy, sell = (standing, body) if body["side"] == "sell" else (body, standing)
+    return Decimal(buy["limit_price"]) >= Decimal(sell["limit_price"])
+
+
 def leg_bodies(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The legs of a request, each as a request of its own under an id that the venue makes up."""
     oco = body["order_class"] == "oco"
