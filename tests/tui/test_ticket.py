@@ -7,9 +7,10 @@ import pytest
 
 from engine.inputs import EdgeSpec, PlaceOrder, SizeSpec, TrailSpec
 from engine.orders import OrderKind, Side, TimeInForce
-from engine.service import ClampView, Mode, Receipt, Refusal
+from engine.service import CheckView, ClampView, Mode, Receipt, Refusal
 from tests.tui.driving import Driver, driving
 from tests.tui.views import CHECKS, FAILED_CHECK, card, snapshot
+from tui.screens.card_lines import check_lines
 from tui.widgets.lines import ToneText
 
 FIELD = {"symbol": "#symbol", "quantity": "#quantity", "limit": "#limit", "trigger": "#trigger",
@@ -87,6 +88,12 @@ async def test_a_failed_check_is_shown_and_nothing_is_sent() -> None:
         await driver.press("f5")
         await driver.sees("not sent: a check fails")
         assert driver.sent(PlaceOrder) == []
+
+
+def test_the_longest_name_of_a_check_keeps_its_distance() -> None:
+    checks = (CheckView("heat", True, "6%", "1%"), CheckView("expected shortfall", True, "10%", "2%"))
+    told = ["".join(text for text, _ in line) for line in check_lines(checks, 36)]
+    assert told == ["✓ heat               1% of 6%", "✓ expected shortfall 2% of 10%"]
 
 
 async def test_a_refusal_of_the_what_if_is_told() -> None:

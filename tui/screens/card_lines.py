@@ -64,9 +64,10 @@ def check_lines(checks: Sequence[CheckView], width: int, most: int = 99) -> list
     brief = len(passed) - room + 1 if len(passed) > room else 0
     if brief:
         lines.append([("✓ ", "good"), (f"{min(brief, len(passed))} other checks pass", "muted")])
+    longest = max((len(plain(check.name)) for check in passed[brief:]), default=0)
     for check in passed[brief:]:
         held = f"{plain(check.value)} of {plain(check.limit)}" if check.limit and check.value else plain(check.message)
-        lines.append([("✓ ", "good"), (f"{plain(check.name):17}", ""), (held, "muted")])
+        lines.append([("✓ ", "good"), (f"{plain(check.name):{max(17, longest + 1)}}", ""), (held, "muted")])
     return lines
 
 
