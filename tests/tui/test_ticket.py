@@ -91,7 +91,7 @@ async def test_a_failed_check_is_shown_and_nothing_is_sent() -> None:
 
 
 def test_the_longest_name_of_a_check_keeps_its_distance() -> None:
-    checks = (CheckView("heat", True, "6%", "1%"), CheckView("expected shortfall", True, "10%", "2%"))
+    checks = (CheckView("heat", True, "6%", "1%", ""), CheckView("expected shortfall", True, "10%", "2%", ""))
     told = ["".join(text for text, _ in line) for line in check_lines(checks, 36)]
     assert told == ["✓ heat               1% of 6%", "✓ expected shortfall 2% of 10%"]
 
