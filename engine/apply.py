@@ -1,6 +1,7 @@
 """`apply(state, recorded)`: one event folded into the state. Pure and total; one small function for each kind of event."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ from engine.events import (
     OrderFilled,
     PlanSet,
     PositionAdjusted,
+    PositionSplit,
     ProposalRaised,
     ProposalSettled,
     ProtectionChanged,
@@ -53,6 +55,7 @@ from engine.inputs import Connectivity
 from engine.orders import Fill, FillSource, Order, Purpose, Side
 from engine.positions import Position, cash_delta_minor, fold_fill, position_key, seen
 from engine.service import ProposalStatus, StopHome
+from engine.splits import after_split
 from engine.state import (
     KEPT_ALERTS,
     KEPT_COMMANDS,
@@ -304,6 +307,19 @@ def _position_adjusted(state: State, event: PositionAdjusted, recorded: Recorded
     return changes
 
 
+def _position_split(state: State, event: PositionSplit, _: Recorded) -> Changes:
+    """Other lots of the same worth, at levels that moved along; what the stream told is told in old lots."""
+    key = position_key(event.portfolio, event.instrument_id)
+    position = state.positions.get(key)
+    if position is None:
+        return {}
+    split = after_split(position, event.lots_after, Fraction(event.numerator, event.denominator))
+    account = state.accounts[event.account]
+    missed = account.unstreamed.get(event.instrument_id, 0) + event.lots_after - event.lots_before
+    return {**_with_position(state, key, event.instrument_id, split), "accounts": {**state.accounts, event.account: replace(
+        account, unstreamed={**account.unstreamed, event.instrument_id: missed})}}
+
+
 def _cash_adjusted(state: State, event: CashAdjusted, _: Recorded) -> Changes:
     account = state.accounts[event.account]
     portfolio = state.portfolios[account.portfolio]
@@ -419,7 +435,8 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     SessionStarted: _session_started, InstrumentListed: _instrument_listed, ConnectivityChanged: _connectivity_changed,
     OrderFilled: _order_filled, PlanSet: _plan_set, StopMoved: _stop_moved,
     LevelTouched: _level_touched, ExitWanted: _exit_wanted, ExitRetried: _exit_retried,
-    ProtectionChanged: _protection_changed, PositionAdjusted: _position_adjusted, CashAdjusted: _cash_adjusted,
+    ProtectionChanged: _protection_changed, PositionAdjusted: _position_adjusted,
+    PositionSplit: _position_split, CashAdjusted: _cash_adjusted,
     DriftSeen: _drift_seen, DriftCleared: _drift_cleared, Reconciled: _reconciled,
     CommandDone: _nothing, ProposalRaised: _proposal_raised, ProposalSettled: _proposal_settled,
     TradingStateChanged: _trading_state_changed, AlertRaised: _alert_raised, AlertAcknowledged: _alert_acknowledged,

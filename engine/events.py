@@ -218,6 +218,18 @@ class ProtectionChanged(Event, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
+class PositionSplit(Event, frozen=True, omit_defaults=True):
+    """A share was split or merged: `numerator` new lots for `denominator` old ones, without money."""
+
+    account: str
+    portfolio: str
+    instrument_id: str
+    lots_before: Lots
+    lots_after: Lots
+    numerator: int
+    denominator: int
+
+
 class PositionAdjusted(Event, frozen=True, omit_defaults=True):
     """The venue's word on a position that our fills do not explain."""
 
@@ -438,7 +450,7 @@ type AnyEvent = (
     SessionStarted | InstrumentListed | ConnectivityChanged | DayRolled | OrderIntended | OrderResent | OrderDenied
     | OrderUnanswered | OrderAcked | OrderFilled | CancelRequested | CancelSettled | OrderClosed | OrderMissed | OrderSettled
     | ExternalOrderSeen | PlanSet | StopMoved | LevelTouched | ExitWanted | ExitRetried | ProtectionChanged
-    | PositionAdjusted | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
+    | PositionAdjusted | PositionSplit | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
     | FlattenProgressed | FlattenFinished | Armed | Disarmed | AccountOpened
     | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked

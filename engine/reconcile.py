@@ -9,12 +9,14 @@ from engine.events import (
     OrderClosed,
     OrderFilled,
     PositionAdjusted,
+    PositionSplit,
     Reconciled,
 )
 from engine.facts import fold_fill, order_missing, order_report
-from engine.inputs import Connectivity, OrderMissing, VenueReport
-from engine.orders import ClosedAs, Fill, FillSource
+from engine.inputs import Connectivity, OrderMissing, VenuePosition, VenueReport
+from engine.orders import ClosedAs, Fill, FillSource, Purpose
 from engine.service import AlertLevel
+from engine.splits import split_ratio
 from engine.turn import Turn
 from engine.units import NS_PER_SECOND, Lots, Ticks, seconds_to_ns
 
@@ -112,6 +114,8 @@ def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
         our_lots = ours.get(instrument_id, 0)
         venue_lots = theirs[instrument_id].lots if instrument_id in theirs else 0
         drift = account.drifts.get(instrument_id)
+        if not overtaken and instrument_id in theirs and _was_split(turn, report.account, theirs[instrument_id]):
+            our_lots = venue_lots
         if our_lots == venue_lots:
             if drift is not None and not drift.settled:
                 turn.emit(DriftCleared(report.account, instrument_id, "the venue agrees again"))
@@ -125,6 +129,30 @@ def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
         average = theirs[instrument_id].average_ticks if instrument_id in theirs else 0.0
         _adjust(turn, report.account, instrument_id, our_lots, venue_lots, _price(turn, instrument_id, average))
     return unsettled
+
+
+def _was_split(turn: Turn, account: str, told: VenuePosition) -> bool:
+    """Fold a split of what one portfolio holds: its levels move along, orders at the old price are withdrawn, since a stop of
+    before would sell at once, and that price counts for nothing until a new one comes. True where it was one."""
+    portfolio = turn.state.accounts[account].portfolio
+    position = turn.state.position(portfolio, told.instrument_id)
+    if position is None or position.account != account:
+        return False
+    instrument = turn.state.instruments[told.instrument_id]
+    ratio = split_ratio(instrument, position.lots, position.entry_value, told.lots, told.average_ticks)
+    if ratio is None:
+        return False
+    turn.emit(PositionSplit(account, portfolio, told.instrument_id, position.lots, told.lots, ratio.numerator, ratio.denominator))
+    turn.market.marks.pop(told.instrument_id, None)
+    turn.market.forget(position.key, told.instrument_id)
+    for order in turn.state.orders_in(portfolio, told.instrument_id):
+        if order.intent.purpose in (Purpose.ENTRY, Purpose.STOP, Purpose.TARGET) and not order.external:
+            turn.cancel(order, "its price is from before the split")
+    turn.alert(AlertLevel.ERROR, "split", told.instrument_id,
+               f"{instrument.symbol} was split {ratio.numerator}:{ratio.denominator}: {position.lots} lots are now {told.lots}; "
+               "stop, target and trail moved along, entries are withdrawn; look at them before the market opens")
+    turn.touch(portfolio, told.instrument_id)
+    return True
 
 
 def _price(turn: Turn, instrument_id: str, average_ticks: float) -> Ticks:
