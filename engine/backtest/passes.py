@@ -83,11 +83,13 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
     count, spread_bps = len(closes), friction.spread_bps
     free = Held(0, 0, 0, 0, 0)
     before_ns = -1
+    spread = 0
     for place in range(count):
-        close, close_ns = closes[place], closes_ns[place]
-        spread = spread_at(opens[place], spread_bps) if spread_bps != 0 else 0
+        close = closes[place]
+        if spread_bps != 0:
+            spread = spread_at(opens[place], spread_bps)
         if w[held_at] != 0 or w[waiting_at] != 0 or braked:
-            when = Moment(opens_ns[place], place, 0)
+            when, close_ns = Moment(opens_ns[place], place, 0), closes_ns[place]
             bid = opens[place] - spread // 2
             ask = bid + spread
             venue_quote(w, at, friction, bid, ask, when)
@@ -100,14 +102,16 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
                 venue_bar(w, at, friction, highs[place], lows[place], volumes[place], Moment(close_ns, place, 0))
             if braked:
                 look_at_losses(w, 1, limits, close_ns)
-        before_ns = close_ns
-        w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
-        if w[held_at] != 0:
-            stays_open = w[at + ALWAYS_OPEN] != 0 or (place + 1 < count and opens_ns[place + 1] == close_ns)
-            engine_bar(w, at, highs[place], lows[place], w[bid_at], w[ask_at], close_ns, stays_open)
-        held = free if w[held_at] == 0 and w[waiting_at] == 0 else held_by_rule(w, at, place)
-        memory, asked = rule(params, memory, bars, place, place + 1, held)
+                before_ns = close_ns
+            w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
+            if w[held_at] != 0:
+                stays_open = w[at + ALWAYS_OPEN] != 0 or (place + 1 < count and opens_ns[place + 1] == close_ns)
+                engine_bar(w, at, highs[place], lows[place], w[bid_at], w[ask_at], close_ns, stays_open)
+            memory, asked = rule(params, memory, bars, place, place + 1, held_by_rule(w, at, place))
+        else:
+            memory, asked = rule(params, memory, bars, place, place + 1, free)
         if asked.act != NOTHING:
+            w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
             act(w, at, 1, limits, asked, friction.gap_bps)
         equity_out[place] = w[CASH] if w[held_at] == 0 else w[CASH] + value_minor(w, at)
 

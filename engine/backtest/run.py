@@ -38,6 +38,7 @@ from engine.tolerance import Limits as LimitSettings
 from engine.units import MAX_PRODUCT, NS_PER_SECOND, Minor
 
 BARS_A_TRIP = 16
+INTERPRETED_BARS = 300_000  # interpreted in the time that loading the compiler takes
 LEAST_ROOM = 256
 FIELDS = len(BarColumns._fields)
 TABLE_FIELDS = 8  # 64 bytes a bar
@@ -48,6 +49,13 @@ class Series(NamedTuple):
 
     instrument: Instrument
     bars: BarColumns
+
+
+class Means(NamedTuple):
+    """How a pass is run: compiled, kept below a folder, or interpreted."""
+
+    compiles: bool
+    cache_folder: Path | None
 
 
 class Setup(NamedTuple):
@@ -76,16 +84,18 @@ NOT_IN_A_PASS = ("max_correlated_heat_fraction", "max_value_at_risk_fraction", "
 
 
 def backtest(series: Sequence[Series], strategy: Strategy, params: Mapping[str, object], setup: Setup,
-             cache_folder: Path | None = None) -> BacktestResult:
+             cache_folder: Path | None = None, *, interpreted_bars: int = 0) -> BacktestResult:
     """Run a strategy over the bars of one or several instruments in one account.
 
-    What is compiled is kept below `cache_folder`. Raises `ConfigError` for parameters that the strategy does not take and for
+    What is compiled is kept below `cache_folder`. Up to `interpreted_bars` bars the same pass is interpreted, with the same
+    result: a single short run is over before the compiler would have been loaded. Raises `ConfigError` for parameters that the strategy does not take and for
     limits that a pass over bars cannot express, `InstrumentError` where money would not fit 64 bits.
     """
     problems = inexpressible(setup)
     if problems:
         raise ConfigError(problems[0])
-    return _run(tuple(series), strategy, params_of(strategy, params), setup, cache_folder)
+    compiles = not strategy.source_hash and sum(len(one.bars.closes) for one in series) > interpreted_bars
+    return _run(tuple(series), strategy, params_of(strategy, params), setup, Means(compiles, cache_folder))
 
 
 def inexpressible(setup: Setup) -> list[str]:
@@ -137,12 +147,12 @@ def terms_of(instruments: Sequence[Instrument], setup: Setup) -> list[list[int]]
     return rows
 
 
-def _run(series: tuple[Series, ...], strategy: Strategy, params: Any, setup: Setup, cache_folder: Path | None) -> BacktestResult:
+def _run(series: tuple[Series, ...], strategy: Strategy, params: Any, setup: Setup, means: Means) -> BacktestResult:
     total = sum(len(one.bars.closes) for one in series)
     room = total // BARS_A_TRIP + LEAST_ROOM
     while True:
         w = _account(series, setup, room)
-        equity_at_ns, equity = _pass(w, series, strategy, params, setup, cache_folder)
+        equity_at_ns, equity = _pass(w, series, strategy, params, setup, means)
         if w[TRIPS] <= w[TRIPS_ROOM] and w[FILLS] <= w[FILLS_ROOM]:
             return _result(w, series, strategy, setup, total, equity_at_ns, equity)
         room = int(max(w[TRIPS], w[FILLS] // 2 + 1))
@@ -197,7 +207,7 @@ def _table(bars: Sequence[BarColumns]) -> Any:
 
 
 def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, setup: Setup,
-          cache_folder: Path | None) -> tuple[Any, Any]:
+          means: Means) -> tuple[Any, Any]:
     """Run over all bars; the times and the equity of every close. A person's own rule runs in the same pass, interpreted."""
     import numpy
 
@@ -214,10 +224,10 @@ def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, s
         joined = [table[:, field] for field in range(FIELDS)]
     starts: list[int] = numpy.cumsum([0, *(len(one.bars.closes) for one in series)]).tolist()
     terms = (friction, limits, braked, params, strategy.memory())
-    if strategy.source_hash:
-        at_ns, equity = _interpreted_pass(w, joined, starts, terms, strategy)
+    if means.compiles:
+        at_ns, equity = _compiled_pass(w, joined, starts, terms, strategy, means.cache_folder)
     else:
-        at_ns, equity = _compiled_pass(w, joined, starts, terms, strategy, cache_folder)
+        at_ns, equity = _interpreted_pass(w, joined, starts, terms, strategy)
     return (joined[1] if len(series) == 1 else at_ns), equity
 
 

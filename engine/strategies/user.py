@@ -141,7 +141,9 @@ def _rule_of(path: Path, on_bar: Callable[[Context], Any],
             context.params, quiet_bars = params, warmup(params)
         if seen <= quiet_bars:
             return memory, nothing
-        context.memory, context.bars = memory, bars
+        context.memory = memory
+        if context.bars is not bars:
+            context.show(bars)
         context.place, context.seen, context.held = place, seen, held
         try:
             want = on_bar(context)

@@ -29,15 +29,19 @@ from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, LEAVE, BarColumns, Hel
 class Context:
     """The closed bars up to now, what is held, the parameters and the memory; `back` counts bars from the newest (0)."""
 
-    __slots__ = ("bars", "held", "memory", "params", "place", "seen")
+    __slots__ = ("bars", "closes", "held", "highs", "lows", "memory", "params", "place", "seen")
 
     def __init__(self) -> None:
         self.params: Any = None
         self.memory: Any = None
-        self.bars = BarColumns((), (), (), (), (), (), ())
+        self.show(BarColumns((), (), (), (), (), (), ()))
         self.place = 0
         self.seen = 0
         self.held: Held = flat()
+
+    def show(self, bars: BarColumns) -> None:
+        """The columns that the next bars stand in."""
+        self.bars, self.highs, self.lows, self.closes = bars, bars.highs, bars.lows, bars.closes
 
     # ---- bars ----
 
@@ -45,13 +49,13 @@ class Context:
         return self.bars.opens[self._at(back)]
 
     def high(self, back: int = 0) -> int:
-        return self.bars.highs[self._at(back)]
+        return self.highs[self.place - back if 0 <= back < self.seen else self._at(back)]
 
     def low(self, back: int = 0) -> int:
-        return self.bars.lows[self._at(back)]
+        return self.lows[self.place - back if 0 <= back < self.seen else self._at(back)]
 
     def close(self, back: int = 0) -> int:
-        return self.bars.closes[self._at(back)]
+        return self.closes[self.place - back if 0 <= back < self.seen else self._at(back)]
 
     def volume(self, back: int = 0) -> int:
         return self.bars.volumes[self._at(back)]

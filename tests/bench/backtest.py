@@ -2,13 +2,15 @@
 
 FILE holds the arrays ts, open, high, low, close and volume, of one instrument or of several. Workloads: W1 (one instrument),
 user (the same rule as a file of one's own, in Python, over the first 100,000 bars), W50 (all of the file in one account),
-W50-limits (with ten positions, 6 % heat and 3 % daily loss), growth (100,000 bars against all). Each is timed warm, best of
-several; ratios are to a bare compiled kernel of the same workload in the same run.
+W50-limits (with ten positions, 6 % heat and 3 % daily loss), growth (100,000 bars against all), first (what a new process needs
+for its first result of 100,000 bars). The others are timed warm, best of several; ratios are to a bare compiled kernel of the
+same workload in the same run. It also runs as a file: `python tests/bench/backtest.py`.
 """
 
 import argparse
 import json
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +19,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numba
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[2])  # run as a file: its own folder would hide the packages
+
 import numpy as np
 
 from engine.backtest.results import BacktestResult
@@ -130,6 +134,8 @@ def best_of(rounds: int, work: Callable[[], Any]) -> tuple[float, Any]:
 
 def bare_rate(series: Series) -> float:
     """Bars a second of the bare kernel over the same bars."""
+    import numba
+
     compiled = numba.njit(error_model="numpy")(bare)
     prices = [np.asarray(column) / TICKS_A_UNIT for column in series.bars[2:6]]
     equity = np.empty(len(prices[0]))
@@ -156,8 +162,41 @@ def measured(series: list[Series], strategy: Strategy, setup: Setup, cache: Path
     return first, seconds, result
 
 
+FIRST = """
+import sys, time
+began = time.perf_counter()
+from pathlib import Path
+from engine.backtest.run import INTERPRETED_BARS, backtest
+from engine.strategies.registry import built_in
+from tests.bench.backtest import series_of, setup_of
+series = series_of(Path(sys.argv[1]), 100_000)
+ready = time.perf_counter()
+result = backtest(series, built_in("ema_cross"), {}, setup_of("W1", 1), Path(sys.argv[2]), interpreted_bars=int(sys.argv[3]))
+print(time.perf_counter() - ready, len(result.trips), result.final_equity_minor)
+"""
+
+
+def first_results(path: Path, cache: Path) -> dict[str, Any]:
+    """Seconds from a new process to the first result of 100,000 bars, as the command line runs it and compiled, cold and kept."""
+    from engine.backtest.run import INTERPRETED_BARS
+
+    told: dict[str, Any] = {"workload": "first"}
+    for name, most in (("interpreted", INTERPRETED_BARS), ("compiled_cold", 0), ("compiled_kept", 0)):
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", FIRST, str(path), str(cache), str(most)], check=True, capture_output=True,
+                              text=True, cwd=Path(__file__).parents[2])
+        told[f"{name}_process_seconds"] = time.perf_counter() - began
+        told[f"{name}_run_seconds"] = float(done.stdout.split()[0])
+        told[f"{name}_result"] = done.stdout.split()[1:]
+    return told
+
+
 def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
-    series = side_by_side(series_of(path, USER_BARS if workload == "user" else 0))
+    if workload == "first":
+        return first_results(path, cache)
+    series = series_of(path, USER_BARS if workload == "user" else 0)
+    if len(series) > 1:
+        series = side_by_side(series)
     setup, strategy = setup_of(workload, len(series)), strategy_of(workload, cache)
     first, seconds, result = measured(series, strategy, setup, cache, 3 if workload == "user" else 9)
     rate = result.bars / seconds
@@ -176,7 +215,7 @@ def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--npz", type=Path, required=True)
-    parser.add_argument("--workload", choices=("W1", "user", "W50", "W50-limits", "growth"), default="W1")
+    parser.add_argument("--workload", choices=("W1", "user", "W50", "W50-limits", "growth", "first"), default="W1")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args(arguments)

@@ -103,7 +103,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 def test_the_context_reads_bars_and_says_wants() -> None:
     context = Context()
-    context.bars = BarColumns([0, 60], [60, 120], [10, 11], [15, 16], [8, 9], [11, 12], [5, 6])
+    context.show(BarColumns([0, 60], [60, 120], [10, 11], [15, 16], [8, 9], [11, 12], [5, 6]))
     context.place, context.seen = 1, 2
     assert (context.open(), context.high(1), context.low(), context.close(1), context.volume()) == (11, 15, 9, 11, 6)
     assert (context.close_ns(), context.highest(2), context.lowest(2), context.mean(2)) == (120, 16, 8, 11.5)

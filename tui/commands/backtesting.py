@@ -80,7 +80,7 @@ class BacktestView(msgspec.Struct, frozen=True):
 def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -> int:
     """Run the strategy and report; 0. Raises `UsageError`, `ConfigError`, `TapeError` for what cannot be meant."""
     from engine.analytics.report import performance
-    from engine.backtest.run import backtest
+    from engine.backtest.run import INTERPRETED_BARS, backtest
     from engine.backtest.tracks import track_of
     from tui.compose_backtest import cache_folder
 
@@ -89,7 +89,8 @@ def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -
     if ready.strategy.source_hash and total > SLOW_BARS:
         print_note(f"{total:,} bars through a rule in Python take about {total // 500_000} s")
     began = time.perf_counter()
-    result = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder())
+    result = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder(),
+                      interpreted_bars=INTERPRETED_BARS)
     seconds = time.perf_counter() - began
     _remember_trial(home, ready.strategy, result)
     track = track_of(result, ready.series, f"backtest of {ready.strategy.name}")
@@ -109,11 +110,12 @@ def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -
 
 def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
     """Compare backtest and engine; 1 where they differ."""
-    from engine.backtest.run import backtest
+    from engine.backtest.run import INTERPRETED_BARS, backtest
     from tui.compose_backtest import cache_folder, engine_run, first_difference
 
     ready = prepared(home, wish)
-    tested = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder())
+    tested = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder(),
+                      interpreted_bars=INTERPRETED_BARS)
     run = engine_run(ready.series, ready.strategy, ready.params, ready.setup)
     difference = first_difference(tested, run)
     if as_json:

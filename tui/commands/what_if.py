@@ -69,10 +69,11 @@ def _backtested(home: Path, wish: Wish) -> "Track":
 
 
 def _result(ready: Prepared) -> "BacktestResult":
-    from engine.backtest.run import backtest
+    from engine.backtest.run import INTERPRETED_BARS, backtest
     from tui.compose_backtest import cache_folder
 
-    return backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder())
+    return backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder(),
+                    interpreted_bars=INTERPRETED_BARS)
 
 
 def _recorded(home_path: Path, portfolio: str) -> "Track":
