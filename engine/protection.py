@@ -264,11 +264,11 @@ def _refusals(turn: Turn, position: Position, purpose: Purpose, ticks: Ticks, si
 
 def _leave(turn: Turn, position: Position, orders: list[Order], can: VenueCapabilities) -> None:
     """Out at market, whatever it takes; after refusals through the book with a limit that may not rest there, then at market
-    again."""
-    if not position.exit_lots:
-        for order in orders:
-            if order.intent.purpose is Purpose.ENTRY and order.intent.side.sign == position.sign:
-                turn.cancel(order, f"leaving: {position.exit_reason}")
+    again. Where exits may not add up to more than is held, an entry of the other direction is in the way too."""
+    for order in orders:
+        adds = order.intent.side.sign == position.sign
+        if order.intent.purpose is Purpose.ENTRY and (not position.exit_lots if adds else not can.reduce_only):
+            turn.cancel(order, f"leaving: {position.exit_reason}")
     leaving = sum(order.leaves_lots for order in orders if order.intent.purpose in REDUCING_ONCE)
     missing = (min(position.exit_lots, abs(position.lots)) if position.exit_lots else abs(position.lots)) - leaving
     if missing <= 0 or turn.at_ns < position.exit_retry_at_ns:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.inputs import ClosePosition, EngineStopping, SetProtection, VenueCapabilities
-from engine.orders import ClosedAs, OrderKind, Purpose, TimeInForce
+from engine.orders import ClosedAs, OrderKind, Purpose, Side, TimeInForce
 from engine.protection import REFUSALS_BEFORE_STOP_ALONE, STALE_WATCH_NS
 from engine.service import StopHome
 from engine.units import NS_PER_SECOND
@@ -163,6 +163,20 @@ def test_leaving_takes_the_pair_away_first() -> None:
     assert (len(desk.cancels), desk.sent) == (2, [])
     desk.confirm_cancels()
     assert [(one.purpose, one.order_lots) for one in desk.sent] == [(Purpose.EXIT, 10)]
+
+
+def test_an_entry_of_the_other_direction_does_not_keep_a_position_from_leaving() -> None:
+    """A buy was working when a sale opened a short position: what may be bought back is not more than is held."""
+    desk = Desk(can=PLAIN)
+    entry = desk.do(bought(quantity=10, kind=OrderKind.LIMIT, limit=Decimal(90), stop="85")).order_ids[0]
+    desk.accept()
+    desk.fill("nobody", 5, side=Side.SELL)
+    assert desk.held.lots == -5
+    desk.forget()
+    assert desk.do(ClosePosition("x", "COIN")).accepted
+    assert desk.cancels == [entry]
+    desk.confirm_cancels()
+    assert [(one.purpose, one.side, one.order_lots) for one in desk.sent] == [(Purpose.EXIT, Side.BUY, 5)]
 
 
 def test_a_venue_without_pairs_gets_the_stop_alone() -> None:
