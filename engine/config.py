@@ -32,6 +32,7 @@ from engine.config_notify import ROUTE_EXAMPLE, NotifyConfig, NotifyRouteConfig,
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
+from engine.config_webhook import SOURCE_EXAMPLE, WebhookConfig, WebhookSourceConfig, source_errors
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
 from engine.schedule_words import Job, JobKind
@@ -193,6 +194,8 @@ class Config(Section):
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
     health: HealthConfig = Field(default=HealthConfig())
     notify: NotifyConfig = Field(default=NotifyConfig())
+    webhook: WebhookConfig = Field(default=WebhookConfig())
+    webhook_source: tuple[WebhookSourceConfig, ...] = Field(default=(), strict=False, examples=SOURCE_EXAMPLE)
     notify_route: tuple[NotifyRouteConfig, ...] = Field(default=(), strict=False, examples=ROUTE_EXAMPLE)
     currency: CurrencyConfig = Field(default=CurrencyConfig())
     sectors: dict[str, str] = Field(
@@ -373,6 +376,7 @@ def _broken_references(config: Config) -> Iterator[str]:
     yield from account_errors(config.account, config.market.source)
     yield from strategy_errors(config.strategies, [portfolio.name for portfolio in config.portfolio])
     yield from job_errors(config.job, [portfolio.name for portfolio in config.portfolio])
+    yield from source_errors(config.webhook_source, [portfolio.name for portfolio in config.portfolio])
     yield from route_errors(config.notify_route, [portfolio.name for portfolio in config.portfolio])
     aimless = [portfolio.name for portfolio in config.portfolio if portfolio.targets.method is None]
     for index, job in enumerate(config.job):

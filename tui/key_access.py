@@ -107,6 +107,11 @@ def notify_entry(name: str) -> str:
     return f"notify:{name}"
 
 
+def webhook_entry(name: str) -> str:
+    """Under which name the secret of a source of signals lies."""
+    return f"webhook:{name}"
+
+
 def is_account(entry: str) -> bool:
     """Whether what lies in a key store under a name is the key of an account."""
     return ":" not in entry

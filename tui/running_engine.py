@@ -95,6 +95,7 @@ class RunningEngine:
         self._notices = notices
         self._server: ControlServer | None = None
         self._http: HttpServer | None = None
+        self._webhook: HttpServer | None = None
         self._flag_watch: FlagWatch | None = None
 
     def serve(self, on_stop: Callable[[], None]) -> None:
@@ -117,6 +118,14 @@ class RunningEngine:
                                     self.engine.pulses)
             self._http.start()
 
+    def serve_webhook(self, config: Config) -> None:
+        """Take signed signals from now on, where the configuration names a port and a source."""
+        from tui.compose_webhook import webhook_server
+
+        self._webhook = webhook_server(self.home, config, self.engine)
+        if self._webhook is not None:
+            self._webhook.start()
+
     def __enter__(self) -> Self:
         return self
 
@@ -126,7 +135,7 @@ class RunningEngine:
     def close(self) -> None:
         """Stop the engine, then what serves it, then what it wrote to, and give the home back."""
         try:
-            for watch in (self._http, self._flag_watch):
+            for watch in (self._webhook, self._http, self._flag_watch):
                 if watch is not None:
                     watch.close()
             self.engine.stop()

@@ -5,6 +5,7 @@ from engine.events import AlertAcknowledged, CommandDone, DriftCleared, OrderSet
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
+    AutomationLevel,
     CancelOrder,
     ClosePosition,
     PlaceOrder,
@@ -21,6 +22,8 @@ from engine.service import Refusal
 from engine.state import State
 from engine.turn import Turn
 from engine.want import changed_plan, exact_lots, plan_of, resolve
+
+SIGNALS = "webhook:"
 
 
 def cancel_order(turn: Turn, command: CancelOrder) -> None:
@@ -84,6 +87,13 @@ def _held(turn: Turn, symbol: str, portfolio: str) -> Position | Refusal:
 def close_position(turn: Turn, command: ClosePosition) -> None:
     """Leave a position, or a part of it, at market."""
     what = f"close {command.symbol}"
+    portfolio = turn.state.portfolios.get(command.portfolio)
+    if command.by.startswith(SIGNALS) and portfolio is not None \
+            and portfolio.settings.automation is AutomationLevel.MONITOR_ONLY:
+        turn.refuse(command.command_id, what, Refusal(
+            "automation", "suggest_only or higher", AutomationLevel.MONITOR_ONLY,
+            f"{command.by} would close {command.symbol}, but {command.portfolio} only monitors: close it by hand"))
+        return
     position = _held(turn, command.symbol, command.portfolio)
     if isinstance(position, Refusal):
         turn.refuse(command.command_id, what, position)

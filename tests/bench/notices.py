@@ -1,7 +1,7 @@
 """How long from an incident to the notice, and what a look at `/metrics` costs.
 
 `uv run python -m tests.bench.notices`. The incident is a halt of a running engine that is durable before it is told; the service
-is a local HTTP server that apprise posts to. Aimed at: told within a few times what the bare post takes; a look at the metrics of 200
+is a local HTTP server that apprise posts to. Aimed at: told within a few times the bare post; a look at the metrics of 200
 instruments and 50 positions no dearer than encoding the snapshot that it reads, which the control socket does ten times a second.
 """
 

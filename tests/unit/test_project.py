@@ -23,7 +23,8 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PAGES = ("README.md", "CHANGELOG.md", "tests/bench/README.md", *sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md")))
-IMPORT_NAMES = {"pandas-ta": "pandas_ta", "alpaca-py": "alpaca", "exchange-calendars": "exchange_calendars"}
+IMPORT_NAMES = {"pandas-ta": "pandas_ta", "alpaca-py": "alpaca", "exchange-calendars": "exchange_calendars",
+                "prometheus-client": "prometheus_client"}
 HELD_BACK = {"websockets"}  # named only to bound its version: it is another dependency that imports it
 PACKAGES = ("tui", "engine", "brokers", "store", "themes")
 

@@ -101,6 +101,7 @@ def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -
     notify("READY=1")
     beat = min(BEAT_SECONDS, watchdog_seconds() or BEAT_SECONDS)
     running.serve_health(config)
+    running.serve_webhook(config)
     while not stop.wait(beat) and not running.engine.finished.is_set():
         if narrator.tell(running.engine.latest()):
             notify("WATCHDOG=1")

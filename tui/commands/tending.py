@@ -11,6 +11,7 @@ from tui.commands.notify_group import notify
 from tui.commands.options import Json, Yes, home_of, leave
 from tui.commands.schedule_group import schedule
 from tui.commands.strategy_group import strategies
+from tui.commands.webhook_group import webhook
 
 journal = typer.Typer(help="The append-only record: verify, tail, export.", rich_markup_mode=None)
 config = typer.Typer(help="The configuration: check, show.", rich_markup_mode=None)
@@ -162,5 +163,5 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)}
-GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "notify": notify, "schedule": schedule,
+GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "notify": notify, "webhook": webhook, "schedule": schedule,
           "strategies": strategies, "candidates": candidates}
