@@ -9,10 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from engine.inputs import Bar, ClosePosition, Limits, SetLimit, TrailSpec
+from engine.inputs import Bar, ClosePosition, Command, Limits, SetLimit, TradingState, TrailSpec
 from engine.limits import book_of, local_time, size_checks, within_hours
-from engine.orders import OrderKind, Side
+from engine.orders import OrderKind, Purpose, Side
+from engine.parents import OverTime
 from engine.service import CheckView
+from engine.settings import CurrencySettings
+from engine.strategy_state import StrategySettings
+from engine.tolerance import FIELDS
 from engine.units import NS_PER_SECOND
 from engine.want import Assessment, assess
 from tests.unit.engine_desk import COIN, COIN_ID, Desk, bought, settings_of
@@ -134,17 +138,41 @@ def test_a_loss_stops_entries_before_the_beat_that_latches_it(limit: str, name: 
     assert (found.passed, found.limit, found.value) == (False, "2.00%", "2.00%")
 
 
-def test_exits_are_never_held_back_by_any_limit() -> None:
+STRICTEST: dict[str, Any] = {
+    name: type(default)(1) if isinstance(default := getattr(Limits(), name), int) and not isinstance(default, bool) else 1e-9
+    for name in FIELDS}
+STRICTEST |= {
+    "max_order_notional": Decimal("0.01"), "min_reward_to_risk": 100.0, "require_stop": True, "duplicate_seconds": 3_600.0,
+    "repeat_seconds": 86_400.0, "tail_confidence": 0.999, "trading_hours": "mon 00:00-00:01", "blacklist": ("COIN",),
+    "preferred_sectors": ("none",), "flat_before_close_minutes": 1_440, "cooldown_seconds": 2_592_000.0,
+    "brake_halt_multiple": 1.0, "brake_flatten": False}
+LEAVING: dict[str, Command] = {
+    "close": ClosePosition("out", "COIN"), "part": ClosePosition("out", "COIN", "main", Decimal(40)),
+    "sell": bought("out", 40, None, side=Side.SELL), "over time": bought("out", 40, None, side=Side.SELL, over=OverTime(600))}
+
+
+@pytest.mark.parametrize("way", LEAVING)
+def test_exits_are_never_held_back_by_any_limit(way: str) -> None:
+    """Every limit that there is at its strictest, budgets and limits on everything too, after a loss that halted."""
+    assert set(STRICTEST) == set(FIELDS)
     made = desk()
-    _enter(made, 100, Side.BUY, "COIN")
-    strict = Limits(max_daily_notional_fraction=0.001, max_orders_per_day=1, max_day_loss_fraction=0.001, max_spread_bps=1,
-                    trading_hours="mon 00:00-00:01", blacklist=("COIN",), max_heat_fraction=0.0001)
-    portfolio = made.state.portfolios["main"]
-    made.changed(portfolios={"main": replace(portfolio, settings=replace(portfolio.settings, limits=strict))})
-    made.quote(9_600, 9_900)
     made.beat()
+    _enter(made, 100, Side.BUY, "COIN")
+    portfolio, configured = made.state.portfolios["main"], made.state.settings
+    budget = StrategySettings("manual", "momentum", "main", ("COIN",), capital_fixed=Decimal("0.01"), heat_budget_fraction=1e-9)
+    together = CurrencySettings(base="EUR", max_total_heat_fraction=1e-9, max_total_gross_fraction=1e-9)
+    made.changed(
+        portfolios={"main": replace(portfolio, settings=replace(portfolio.settings, limits=Limits(**STRICTEST)))},
+        settings=replace(configured, strategies=(budget,), currency=together))
+    made.quote(9_600, 9_900)
+    made.beat(3_600)
+    made.confirm_cancels()
+    made.forget()
+    assert made.state.effective_state("main") is TradingState.HALTED
     assert not made.do(bought("more", 1, "90")).accepted
-    assert made.do(ClosePosition("out", "COIN")).accepted
+    receipt = made.do(LEAVING[way])
+    assert receipt.accepted, receipt.refusal
+    assert [intent.side for intent in made.sent if intent.purpose is Purpose.EXIT] == [Side.SELL] or made.state.parents
 
 
 def test_a_brake_halves_what_an_order_may_be() -> None:
