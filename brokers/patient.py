@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from brokers.waiting import Backoff
 from engine.errors import ConfigError, InstrumentError, VenueUnreachable
 from engine.inputs import (
     CancelAnswer,
@@ -76,7 +77,7 @@ class PatientBroker:
         self.held: Mapping[str, Instrument] = {}
         self.on_opened: list[Callable[[tuple[Instrument, ...]], None]] = []
         self._money = (currency, minor_exponent)
-        self._first_wait_seconds = first_wait_seconds
+        self._backoff = Backoff(first_wait_seconds, LONGEST_WAIT_SECONDS)
         self._trying: asyncio.Task[None] | None = None
 
     async def connect(self, sink: Sink) -> tuple[Instrument, ...]:
@@ -112,10 +113,8 @@ class PatientBroker:
             tell(listing)
 
     async def _keep_trying(self, sink: Sink) -> None:
-        wait_seconds = self._first_wait_seconds
         while True:
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
+            await asyncio.sleep(self._backoff.next_seconds())
             try:
                 await self._open(sink)
             except (VenueUnreachable, ConfigError, InstrumentError) as error:

@@ -6,11 +6,11 @@ parts are: the handshake, the key, the subscription.
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from brokers.alpaca.answers import readable
+from brokers.waiting import Backoff
 
 log = logging.getLogger("quarterdeck.alpaca")
 
@@ -40,9 +40,8 @@ class StreamKeeper:
         self._make_session = make_session
         self._handle = handle
         self._changed = changed
-        self._first_wait_seconds = first_wait_seconds
+        self._backoff = Backoff(first_wait_seconds, LONGEST_WAIT_SECONDS)
         self._task: asyncio.Task[None] | None = None
-        self._chance = random.Random()  # noqa: S311 - so that many clients do not come back at the same moment
         self.up = asyncio.Event()
         self.failure = ""
         self.handled = 0
@@ -58,23 +57,20 @@ class StreamKeeper:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _keep(self) -> None:
-        failures = 0
         while True:
             try:
                 session = await self._make_session()
                 try:
                     async with asyncio.timeout(QUIET_SECONDS):
                         await session.open()
-                    failures = 0
                     self._set_up(up=True, detail="")
                     while True:
                         self._take(await session.receive())
                 finally:
                     await session.close()
             except Exception as error:  # noqa: BLE001 - whatever broke it, a stream is opened again
-                failures += 1
                 self._set_up(up=False, detail=_told(error))
-                await asyncio.sleep(self._wait_seconds(failures))
+                await asyncio.sleep(self._backoff.next_seconds())
 
     def _take(self, frame: bytes | str) -> None:
         try:
@@ -93,11 +89,6 @@ class StreamKeeper:
         else:
             self.up.clear()
         self._changed(up, detail)
-
-    def _wait_seconds(self, failures: int) -> float:
-        """Twice as long each time, between half and all of it."""
-        longest = min(LONGEST_WAIT_SECONDS, self._first_wait_seconds * 2.0 ** min(failures - 1, 10))
-        return longest * self._chance.uniform(0.5, 1.0)
 
 
 def _told(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from brokers.ccxt_venue.bars import MINUTE_NS, BarBuilder
 from brokers.ccxt_venue.numbers import NS_PER_MS, exact_or_zero, ns_of
 from brokers.ccxt_venue.profiles import profile_of
 from brokers.ccxt_venue.session import VENUES_OWN, Endpoints, Session, configured
+from brokers.waiting import Backoff
 from engine.errors import VenueUnreachable
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.instruments import Instrument
@@ -112,14 +112,13 @@ class CcxtFeed:
     async def _keep(self, method: Callable[[], Awaitable[Any]], take: Callable[[Any], None],
                     begin: Callable[[], None] | None = None) -> None:
         """Take what comes, for ever; after a break begin again, ever more slowly."""
-        pause_seconds, begun = FIRST_PAUSE_SECONDS, False
+        backoff, begun = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS), False
         while True:
             if begin is not None and not begun:
                 begin()
                 begun = True
             try:
                 take(await method())
-                pause_seconds = FIRST_PAUSE_SECONDS
                 continue
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -128,8 +127,7 @@ class CcxtFeed:
             except Exception as error:  # noqa: BLE001 - whatever broke, the quotes grow old and it is tried again
                 log.warning("%s market data: %s", self.exchange_id, cause_of(error))
             begun = False
-            await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnections
-            pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+            await asyncio.sleep(backoff.next_seconds())
 
     def _take_tickers(self, tickers: Any) -> None:
         for ticker in tickers.values():

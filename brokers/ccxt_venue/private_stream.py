@@ -1,12 +1,12 @@
 """The account's own stream: orders and executions as they happen, with reconnection and a word on every drop."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from brokers.ccxt_venue.answers import cause_of
 from brokers.ccxt_venue.session import Session
+from brokers.waiting import Backoff
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -94,11 +94,10 @@ class PrivateStream:
 
     async def _watch(self, method: Callable[[], Awaitable[list[Any]]], take: Callable[[list[Any]], None]) -> None:
         """Take what comes, for ever. Nothing is awaited between two calls, so that no message falls between them."""
-        pause_seconds = FIRST_PAUSE_SECONDS
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 take(await method())
-                pause_seconds = FIRST_PAUSE_SECONDS
                 continue
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -108,8 +107,7 @@ class PrivateStream:
             except Exception as error:  # noqa: BLE001 - a stream that ended for any reason is dialled again
                 why = self._session.clean(cause_of(error))
             self._down(why)
-            await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnections
-            pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+            await asyncio.sleep(backoff.next_seconds())
 
     async def _redial_unconfirmed(self) -> None:
         """A connection that the venue never confirms would be waited on for ever."""

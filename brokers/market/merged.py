@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
+from brokers.waiting import Backoff
 from engine.inputs import Bar, MarketItem
 from engine.ports import MarketFeed
 
@@ -65,14 +67,13 @@ class MergedFeed:
             await feed.close()
 
     async def _keep(self, feed: MarketFeed, sink: Callable[[MarketItem], None]) -> None:
-        wait_seconds = FIRST_RETRY_SECONDS
+        backoff = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         while not self._closed.is_set():
             try:
                 await feed.run(sink)
                 return
             except Exception as error:  # noqa: BLE001 - its quotes go stale, which blocks entries by itself
+                wait_seconds = backoff.next_seconds()
                 _log.error("market data stopped (%s); trying again in %.0f s", type(error).__name__, wait_seconds)
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), wait_seconds)
-            except TimeoutError:
-                wait_seconds = min(2 * wait_seconds, LONGEST_RETRY_SECONDS)
