@@ -59,6 +59,8 @@ class Simulation:
         self.seed = seed
         self.random = Random(seed)
         can = self.random.choice(CAPABILITIES)
+        if not can.reduce_only and seed % 2:  # stop and target as one pair, on half of those that hold the shares for exits
+            can = msgspec.structs.replace(can, oco=True)
         options = msgspec.structs.replace(
             can, seed=seed, slippage_bps=self.random.choice((0, 3)), latency_ms=self.random.choice((0, 0, 1_500, 5_000)),
             fill_share_bps=self.random.choice((10_000, 2_500)))
