@@ -94,10 +94,10 @@ class Turn:
 
     def cancel(self, order: Order, reason: str, command_id: str = "") -> None:
         """Ask the venue to cancel; nothing happens where a request is already on its way, or was refused a moment ago: whoever
-        still wants it asks again on a later beat, ever more slowly."""
+        still wants it asks again on a later beat, ever more slowly. A person's own command is never held back like that."""
         require_cancelable(order)
         refused = len(order.cancel_answers)
-        wait_seconds = min(2 ** min(refused - 1, 10), LONGEST_CANCEL_WAIT_SECONDS) if refused else 0
+        wait_seconds = min(2 ** min(refused - 1, 10), LONGEST_CANCEL_WAIT_SECONDS) if refused and not command_id else 0
         if len(order.cancel_requests) > refused or self.at_ns - order.cancel_requested_at_ns < wait_seconds * NS_PER_SECOND:
             return
         request_id = self.next_id()

@@ -1,12 +1,13 @@
 """What a venue keeps refusing is tried ever more slowly; what it refuses for another reason, or elsewhere, is not held back."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from engine.effects import AskReport
-from engine.inputs import ClosePosition, Refused, SubmitAnswered
-from engine.orders import Purpose
+from engine.inputs import CancelAnswered, CancelOrder, CancelRefused, ClosePosition, Refused, SubmitAnswered
+from engine.orders import OrderKind, Purpose
 from engine.service import Refusal
 from tests.unit.engine_desk import ACCOUNT, COIN, NO_BRACKETS, OTHER, Desk, bought
 
@@ -93,3 +94,15 @@ def test_a_refusal_has_the_venue_asked_once_what_it_holds(purpose: Purpose) -> N
     desk.forget()
     desk.take(SubmitAnswered(refused, Refused("insufficient balance")))
     assert [effect.account for effect in desk.effects if isinstance(effect, AskReport)] == [ACCOUNT]
+
+
+def test_a_person_who_cancels_again_right_after_a_refusal_is_heard() -> None:
+    desk = Desk()
+    entry = desk.do(bought(kind=OrderKind.LIMIT, limit=Decimal(98))).order_ids[0]
+    desk.accept()
+    for command_id in ("first", "second", "third"):
+        desk.forget()
+        assert desk.do(CancelOrder(command_id, entry)).accepted
+        assert desk.cancels == [entry]
+        request_id = desk.order(entry).cancel_requests[-1]
+        desk.take(CancelAnswered(entry, request_id, CancelRefused("busy")))
