@@ -20,6 +20,7 @@ NS_PER_DAY = 86_400 * NS_PER_SECOND
 REALIZED, FEES = 7, 8  # places in a row of TRIP_FIELDS
 WON, GAINED, LOST, PAID = 0, 1, 2, 3
 POWERS = 4
+STRETCH = 128
 
 
 class Material(NamedTuple):
@@ -102,15 +103,28 @@ def cut(series: Sequence[Series], span: Span, before_bars: int) -> tuple[Series,
     return tuple(found)
 
 
+def deepest(equity: Any, first: int) -> float:
+    """The deepest drawdown from `first` on. A stretch whose lowest point is not far enough below the highest so far, its own
+    included, is passed over: its extremes are found several at a time."""
+    peak, worst, count = equity[first], 0.0, len(equity)
+    for start in range(first, count, STRETCH):
+        end = min(start + STRETCH, count)
+        high = low = equity[start]
+        for place in range(start, end):
+            high, low = max(high, equity[place]), min(low, equity[place])
+        top = max(peak, high)
+        if top - low > worst * top:
+            for place in range(start, end):
+                peak = max(peak, equity[place])
+                if peak - equity[place] > worst * peak:
+                    worst = (peak - equity[place]) / peak
+        peak = top
+    return worst
+
+
 def figures(equity: Any, trips: Any, first: int, day_ends: Any, returns: Any, sums: Any, told: Any) -> float:
     """The deepest drawdown from `first` on; fills in daily returns, their sums of powers by block, and the round trips' sums."""
-    peak, worst = equity[first], 0.0
-    for place in range(first, len(equity)):
-        worth = equity[place]
-        if worth > peak:
-            peak = worth
-        elif peak - worth > worst * peak:
-            worst = (peak - worth) / peak
+    worst = deepest(equity, first)
     before, days, blocks = equity[first], len(day_ends), len(sums)
     for day in range(days):
         after = equity[day_ends[day]]

@@ -5,15 +5,17 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from engine.analytics.measures import drawdown_fractions
 from engine.analytics.report import performance
 from engine.backtest.run import backtest
 from engine.backtest.tracks import track_of
 from engine.errors import ConfigError, QuarterdeckError
 from engine.search.adaptive import Terms, optimize
 from engine.search.identity import digest_of
-from engine.search.measuring import Material, cut, moments_in, outcomes_of, strategy_in
+from engine.search.measuring import Material, cut, deepest, moments_in, outcomes_of, strategy_in
 from engine.search.outcomes import WHOLE, Span, ranked, score, sharpe
 from engine.search.spaces import ParamSet, space_of
 from engine.search.splits import Plan, splits_of
@@ -214,3 +216,12 @@ def test_sets_without_a_value_rank_last(ground: Material) -> None:
     flat, active = search(ground, here()).outcomes([Job(WHOLE, {"bars": 50, "risk_bps": 1}), Job(WHOLE, {"bars": 3})])
     still = type(flat)(**{**{name: getattr(flat, name) for name in flat.__struct_fields__}, "max_drawdown": 0.0})
     assert ranked("calmar", [still, active]) == [active, still]
+
+
+@pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 700])
+def test_the_deepest_drawdown_is_that_of_the_analytics(count: int) -> None:
+    for seed in range(20):
+        steps = np.random.default_rng(seed).standard_t(3, count) * 0.01
+        equity = (1e12 * np.exp(np.cumsum(steps))).astype(np.int64)
+        first = seed % count
+        assert deepest(equity, first) == pytest.approx(float(drawdown_fractions(equity[first:].astype(float)).max()), abs=1e-12)
