@@ -155,6 +155,8 @@ class Queries:
         for symbol in wanted if self._session.profile.trades_need_symbol else [None]:
             for trade in await self._trade_pages(symbol, since_ns // NS_PER_MS):
                 execution = execution_of(trade)
+                if execution is None and trade.get("symbol") in (None, "", *wanted):
+                    raise VenueUnreachable(f"{self._session.exchange_id}: an execution could not be read")
                 if execution is not None and execution.symbol in wanted and execution.at_ns >= since_ns:
                     found.append(execution)
         return in_order(found)

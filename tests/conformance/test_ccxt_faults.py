@@ -1,6 +1,7 @@
 """What goes wrong between us and a crypto venue, and what the adapter makes of it. The venue speaks binance."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -255,6 +256,20 @@ async def test_fills_are_read_page_by_page_to_the_end(desk: CcxtDesk) -> None:
         report = await desk.broker.report(desk.fills()[left_out].at_ns if left_out else 0, ())
         assert not isinstance(report, Unanswered)
         assert [fill.trade_id for fill in report.fills] == [fill.trade_id for fill in desk.fills()[left_out:]]
+
+
+@pytest.mark.parametrize("unread", ["qty", "price", "id"])
+async def test_an_execution_that_cannot_be_read_is_no_report(desk: CcxtDesk, unread: str) -> None:
+    """Left out, it would make a position that nobody explains."""
+    trade = {"symbol": "BTCUSD", "id": 7, "orderId": 1, "price": "100", "qty": "0.1", "quoteQty": "10", "commission": "0",
+             "commissionAsset": "USD", "time": desk.backing.now_ms(), "isBuyer": True, "isMaker": False}
+    desk.backing.fail("GET", "/api/v3/myTrades", status=200, body=json.dumps([trade]))
+    assert not isinstance(await desk.broker.report(0, ()), Unanswered), "whole, it is one"
+    del trade[unread]
+    desk.backing.fail("GET", "/api/v3/myTrades", status=200, body=json.dumps([trade]))
+    answer = await desk.broker.report(0, ())
+    assert isinstance(answer, Unanswered)
+    assert "an execution could not be read" in answer.cause
 
 
 async def test_a_report_with_a_failed_part_is_no_report(desk: CcxtDesk) -> None:
