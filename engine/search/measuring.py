@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any, NamedTuple
 
 from engine.analytics.measures import DAYS_PER_YEAR, EPOCH_MONDAY, SECONDS_PER_YEAR, WEEKDAYS_PER_YEAR
@@ -43,9 +44,10 @@ class Grid(NamedTuple):
     years: float
 
 
-@lru_cache(8)
-def strategy_of(name: str, file: str, source_hash: str) -> Strategy:
-    """The strategy, also in another process; raises `ConfigError` where its file is another one there."""
+@lru_cache(256)
+def strategy_of(name: str, file: str, source_hash: str, thread: int) -> Strategy:  # noqa: ARG001 - each thread its own
+    """The strategy, also in another process; raises `ConfigError` where its file is another one there. A rule in Python looks at
+    the bars through one object of its own, so that two threads must never share it."""
     if not file:
         return built_in(name)
     found = load_user_strategy(Path(file))
@@ -56,7 +58,7 @@ def strategy_of(name: str, file: str, source_hash: str) -> Strategy:
 
 def strategy_in(material: Material) -> Strategy:
     """The strategy that a search tries."""
-    return strategy_of(material.strategy, material.strategy_file, material.source_hash)
+    return strategy_of(material.strategy, material.strategy_file, material.source_hash, get_ident())
 
 
 def moments_in(series: Sequence[Series]) -> Any:

@@ -10,7 +10,10 @@ import json
 import resource
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +56,21 @@ def swept(material: Material, sets: list[ParamSet], workers: int) -> list[Outcom
             [Job(WHOLE, one) for one in sets])
 
 
-def bare_sweep(material: Material, sets: list[ParamSet], workers: int) -> float:
+def _processor_seconds(work: Callable[[], Any]) -> float:
+    """What the process itself used: on a busy machine the fairer comparison."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+@lru_cache(1)
+def _bare() -> Any:
+    return numba.njit(error_model="numpy", nogil=True)(bare)
+
+
+def bare_sweep(material: Material, sets: list[ParamSet], workers: int, rounds: int = ROUNDS) -> float:
     """Seconds of the bare kernel over the same sets, on so many threads."""
-    compiled = numba.njit(error_model="numpy", nogil=True)(bare)
+    compiled = _bare()
     prices = [np.asarray(column) / TICKS_A_UNIT for column in material.series[0].bars[2:6]]
 
     def share(worker: int) -> None:
@@ -63,9 +78,8 @@ def bare_sweep(material: Material, sets: list[ParamSet], workers: int) -> float:
         for one in sets[worker::workers]:
             compiled(*prices, equity, float(CASH), one["fast_bars"], one["slow_bars"], one["stop_atr"], one["target_atr"])
 
-    share(0)
     with ThreadPoolExecutor(workers) as threads:
-        return best_of(ROUNDS, lambda: list(threads.map(share, range(workers))))[0]
+        return best_of(rounds, lambda: list(threads.map(share, range(workers))))[0]
 
 
 def report(path: Path, cache: Path, count: int) -> dict[str, Any]:
@@ -81,6 +95,8 @@ def report(path: Path, cache: Path, count: int) -> dict[str, Any]:
         kernel = bare_sweep(material, sets, workers)
         told[f"seconds_{workers}"], told[f"bare_seconds_{workers}"] = seconds, kernel
         told[f"ratio_to_bare_kernel_{workers}"] = kernel / seconds
+    used = [_processor_seconds(work) for work in (lambda: bare_sweep(material, sets, 1, 1), lambda: swept(material, sets, 1))]
+    told["processor_seconds"], told["processor_ratio"] = used[1], used[0] / used[1]
     told["bars_per_second"] = count * bars / told["seconds_2"]
     told["scaling"], told["bare_scaling"] = (told[f"{name}_1"] / told[f"{name}_2"] for name in ("seconds", "bare_seconds"))
     told["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

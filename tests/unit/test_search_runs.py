@@ -72,8 +72,9 @@ def test_a_span_trades_inside_itself_alone(ground: Material) -> None:
 
 def test_every_executor_gives_the_same(ground: Material) -> None:
     alone = search(ground, here()).outcomes(JOBS)
-    with ThreadPoolExecutor(1) as threads:
-        assert search(ground, Crew(threads, 1)).outcomes(JOBS) == alone
+    for workers in (1, 3):
+        with ThreadPoolExecutor(workers) as threads:
+            assert search(ground, Crew(threads, workers)).outcomes(JOBS) == alone, "threads do not share a rule in Python"
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
         assert search(ground, Crew(processes, 2)).outcomes(JOBS) == alone
     assert [one.params for one in alone] == SETS
