@@ -12,7 +12,7 @@ from engine.budgets import sizing_minor
 from engine.errors import QuarterdeckError
 from engine.inputs import Bar, ClosePosition, EnableStrategy, Input, PlaceOrder, StrategyActed
 from engine.instruments import Instrument
-from engine.kernel.wants import KEEP, NOTHING, BarColumns, Held, RuleWant, flat, weight_bps, weight_want
+from engine.kernel.wants import KEEP, NOTHING, BarColumns, Held, RuleWant, basket_want, flat
 from engine.market import KEPT_BARS, MarketView
 from engine.state import State
 from engine.strategies.registry import BASKET, Strategy, built_in, params_of
@@ -260,17 +260,7 @@ class Desk:
     def _basket_wants(self, running: Running, weights: Sequence[int], held: Sequence[Held], state: State,
                       market: MarketView) -> list[RuleWant]:
         equity = sizing_minor(state, market, running.settings.portfolio, running.settings.name)
-        wants = []
-        for instrument, target_bps, holding in zip(running.instruments, weights, held, strict=True):
-            close = self._columns[instrument.instrument_id].bars.closes[-1]
-            now_bps = weight_bps(holding.lots, close, instrument.value_num, instrument.value_den, equity)
-            waiting = KEEP if holding.waiting and target_bps != 0 else target_bps
-            stop_ticks = stop_at(close, 1 if target_bps > 0 else -1, running.params.stop_bps)
-            wants.append(weight_want(waiting, now_bps, running.params.band_bps, stop_ticks))
-        return wants
-
-
-def stop_at(close_ticks: int, sign: int, stop_bps: int) -> int:
-    """A stop some hundredths of a percent away from a price; 0 where none is asked."""
-    return max(1, close_ticks - sign * max(1, close_ticks * stop_bps // 10_000)) if stop_bps > 0 else 0
-
+        return [
+            basket_want(target_bps, holding, self._columns[one.instrument_id].bars.closes[-1], one.value_num, one.value_den,
+                        equity, running.params.band_bps, running.params.stop_bps)
+            for one, target_bps, holding in zip(running.instruments, weights, held, strict=True)]

@@ -1,12 +1,12 @@
 """A strategy over history: the compiled pass for built-in rules, the same pass interpreted for a person's own."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.backtest import passes
+from engine.backtest import baskets, passes
 from engine.backtest.compiling import compiled, interpreted
 from engine.backtest.entries import BPS, CHECKS, Limits, value_minor
 from engine.backtest.holdings import (
@@ -88,12 +88,17 @@ def backtest(series: Sequence[Series], strategy: Strategy, params: Mapping[str, 
     """Run a strategy over the bars of one or several instruments in one account.
 
     What is compiled is kept below `cache_folder`. Up to `interpreted_bars` bars the same pass is interpreted, with the same
-    result: a single short run is over before the compiler would have been loaded. Raises `ConfigError` for parameters that the strategy does not take and for
-    limits that a pass over bars cannot express, `InstrumentError` where money would not fit 64 bits.
+    result: a single short run is over before the compiler would have been loaded. Raises `ConfigError` for parameters that the
+    strategy does not take and for limits that a pass over bars cannot express, `InstrumentError` where money would not fit 64
+    bits.
     """
     problems = inexpressible(setup)
     if problems:
         raise ConfigError(problems[0])
+    least, most = strategy.instruments
+    if strategy.kind == BASKET and not least <= len(series) <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise ConfigError(f"{strategy.name} trades a basket of {wanted} instruments, not {len(series)}; name a file for each")
     compiles = not strategy.source_hash and sum(len(one.bars.closes) for one in series) > interpreted_bars
     return _run(tuple(series), strategy, params_of(strategy, params), setup, Means(compiles, cache_folder))
 
@@ -216,8 +221,6 @@ def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, s
     limits = limits_of(setup, series[0].instrument)
     braked = bool(limits.day_loss or limits.week_loss or limits.drawdown or limits.losing_streak or limits.orders_per_day
                   or limits.daily_fraction)
-    if strategy.kind == BASKET:
-        raise ConfigError(f"{strategy.name} trades a basket, which a backtest cannot run yet; replay the files with the engine")
     joined: list[Any] = list(series[0].bars)
     if len(series) > 1:
         table = _table([one.bars for one in series])
@@ -231,17 +234,24 @@ def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, s
     return (joined[1] if len(series) == 1 else at_ns), equity
 
 
+def _entry_of(strategy: Strategy) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
+    """The pass over several instruments that a strategy needs, and the name that its rule takes there."""
+    if strategy.kind == BASKET:
+        return baskets.one_basket, {"weights": strategy.rule}
+    return passes.several_instruments, {"rule": strategy.rule}
+
+
 def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...], strategy: Strategy,
                    cache_folder: Path | None) -> tuple[Any, Any]:
     import numpy
 
     bars, total = BarColumns(*joined), starts[-1]
     equity = numpy.empty(total, numpy.int64)
-    if len(starts) == 2:
+    if len(starts) == 2 and strategy.kind != BASKET:
         compiled(passes.one_instrument, {"rule": strategy.rule}, cache_folder)(w, bars, *terms, equity)
         return None, equity
     at_ns = numpy.empty(total, numpy.int64)
-    entry = compiled(passes.several_instruments, {"rule": strategy.rule}, cache_folder)
+    entry = compiled(*_entry_of(strategy), cache_folder)
     marked = entry(w, bars, numpy.array(starts), *terms, numpy.zeros(3 * len(starts), numpy.int64), at_ns, equity)
     return at_ns[:marked], equity[:marked]
 
@@ -254,10 +264,10 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
     bars, total, work = BarColumns(*(column.tolist() for column in joined)), starts[-1], w.tolist()
     at_ns, equity = [0] * total, [0] * total
     marked = total
-    if len(starts) == 2:
+    if len(starts) == 2 and strategy.kind != BASKET:
         interpreted(passes.one_instrument, {"rule": strategy.rule})(work, bars, *terms, equity)
     else:
-        entry = interpreted(passes.several_instruments, {"rule": strategy.rule})
+        entry = interpreted(*_entry_of(strategy))
         marked = entry(work, bars, starts, *terms, [0] * (3 * len(starts)), at_ns, equity)
     w[:] = work
     return numpy.array(at_ns[:marked], numpy.int64), numpy.array(equity[:marked], numpy.int64)

@@ -111,3 +111,16 @@ def weight_bps(lots: int, price_ticks: int, value_num: int, value_den: int, equi
     worth_minor = abs(lots) * price_ticks * value_num // value_den
     part = max(1, scaled_down(worth_minor, 10_000, equity_minor))
     return part if lots > 0 else -part
+
+
+def basket_want(target_bps: int, held: Held, close_ticks: int, value_num: int, value_den: int, equity_minor: int, band_bps: int,
+                stop_bps: int) -> RuleWant:
+    """What brings one holding of a basket to its target at the close of a moment; an entry on its way is waited for."""
+    now_bps = weight_bps(held.lots, close_ticks, value_num, value_den, equity_minor)
+    awaited = KEEP if held.waiting != 0 and target_bps != 0 else target_bps
+    return weight_want(awaited, now_bps, band_bps, stop_at(close_ticks, 1 if target_bps > 0 else -1, stop_bps))
+
+
+def stop_at(close_ticks: int, sign: int, stop_bps: int) -> int:
+    """A stop some hundredths of a percent away from a price; 0 where none is asked."""
+    return max(1, close_ticks - sign * max(1, close_ticks * stop_bps // 10_000)) if stop_bps > 0 else 0

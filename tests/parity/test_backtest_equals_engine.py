@@ -4,9 +4,12 @@ every refusal, over generated tapes with gaps, touched levels, nights, thin volu
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
-from engine.backtest.run import Setup, backtest
+from engine.backtest.run import Series, Setup, backtest
+from engine.errors import ConfigError
+from engine.kernel.wants import BarColumns
 from engine.strategies.registry import BUILT_IN, RULE, built_in
 from engine.tolerance import Limits
 from tests.parity.tapes import series
@@ -86,3 +89,39 @@ def test_every_built_in_rule_trades_the_same(name: str, cache: Path) -> None:
         assert first_difference(tested, engine_run(tapes, strategy, params, case.setup)) == ""
         traded += len(tested.fills)
     assert traded > 10
+
+
+BASKETS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "pairs": ("pairs", 2, {"mean_bars": 20, "enter_width": 1.0, "stop_width": 3.0, "stop_bps": 300}),
+    "equal weights": ("rebalance", 3, {"interval_seconds": 1_800, "lookback_bars": 10, "stop_bps": 300, "band_bps": 20}),
+    "inverse volatility": ("rebalance", 3, {"method": 1, "interval_seconds": 3_600, "lookback_bars": 12}),
+    "risk parity": ("rebalance", 2, {"method": 2, "interval_seconds": 900, "lookback_bars": 12, "stop_bps": 200}),
+    "given weights": ("rebalance", 1, {"method": 3, "interval_seconds": 900, "lookback_bars": 3, "weight_1": 1.0, "stop_bps": 200, "band_bps": 0}),
+}
+
+
+@pytest.mark.parametrize("name", BASKETS)
+def test_every_basket_trades_the_same(name: str, cache: Path) -> None:
+    rule, count, params = BASKETS[name]
+    strategy, traded = built_in(rule), 0
+    for kind in ("thin volume", "nights", "tight limits"):
+        case = CASES[kind]
+        tapes = [series(f"S{number}", 90 + number, 300, **case.kind) for number in range(count)]
+        tapes[-1] = without_some(tapes[-1])
+        tested = backtest(tapes, strategy, params, case.setup, cache)
+        assert first_difference(tested, engine_run(tapes, strategy, params, case.setup)) == "", kind
+        interpreted = backtest(tapes, strategy, params, case.setup, interpreted_bars=10_000)
+        assert (interpreted.fills == tested.fills).all() and (interpreted.equity_minor == tested.equity_minor).all()
+        traded += len(tested.fills)
+    assert traded > 20
+
+
+def without_some(tape: Series) -> Series:
+    """Every seventh bar is missing: moments at which a basket is not whole."""
+    stays = np.arange(len(tape.bars.closes)) % 7 != 3
+    return Series(tape.instrument, BarColumns(*(np.ascontiguousarray(np.asarray(column)[stays]) for column in tape.bars)))  # type: ignore[arg-type]
+
+
+def test_a_basket_of_the_wrong_size_is_refused() -> None:
+    with pytest.raises(ConfigError, match="pairs trades a basket of 2 instruments, not 3"):
+        backtest([series(f"S{number}", number, 50) for number in range(3)], built_in("pairs"), {}, Setup(CASH, LOOSE))

@@ -1,0 +1,94 @@
+"""One pass over a basket: instruments in one account whose weights are asked for together, after the last bar of a moment at
+which all of them have one; plain functions that are compiled for each strategy.
+
+Moments are those of `engine.backtest.passes`; the wants of a moment go out as `engine.desk` sends them: what reduces first.
+"""
+
+from typing import Any
+
+from engine.backtest.entries import Limits
+from engine.backtest.holdings import HEAD, LOTS, ROW, VALUE_DEN, VALUE_NUM, Moment
+from engine.backtest.passes import NEVER_NS, act, close_one, equity_of, held_by_rule, look_at_losses, open_all
+from engine.backtest.steps import Friction, venue_bar
+from engine.kernel.wants import ENTER, KEEP, LEAVE, BarColumns, Held, RuleWant, basket_want
+
+
+def weights(params: Any, memory: Any, columns: Any, places: Any, seen: int, held: Any, out: Any) -> Any:
+    """Stands for the strategy's weights, which take this name's place in the compiled pass."""
+    raise NotImplementedError
+
+
+def one_basket(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, params: Any,
+               memory: Any, cursor: Any, equity_at_ns: Any, equity_out: Any) -> int:
+    """A basket in one account; how many moments had a bar that closed, each with its equity. Shapes as `several_instruments`."""
+    opens_ns, closes_ns, opens = bars.opens_ns, bars.closes_ns, bars.opens
+    count = len(starts) - 1
+    columns = [bars] * count
+    marked = 0
+    for number in range(count):
+        cursor[3 * number], cursor[3 * number + 1] = starts[number], 0
+        cursor[3 * number + 2] = opens_ns[starts[number]] if starts[number] < starts[number + 1] else NEVER_NS
+    while True:
+        now_ns = NEVER_NS
+        for number in range(count):
+            now_ns = min(now_ns, cursor[3 * number + 2])
+        if now_ns == NEVER_NS:
+            return marked
+        closed = close_all(w, bars, starts, friction, limits, braked, cursor, now_ns)
+        if closed == count:
+            places, held, out = [0] * count, [held_by_rule(w, HEAD, 0)] * count, [KEEP] * count
+            seen = look(w, starts, cursor, places, held)
+            memory = weights(params, memory, columns, places, seen, held, out)
+            settle(w, bars, limits, params, places, held, out, friction.gap_bps)
+        if closed > 0:
+            equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, count)
+            marked += 1
+        open_all(w, friction, limits, braked and closed == 0, count, cursor, opens, closes_ns, now_ns)
+
+
+def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, cursor: Any,
+              now_ns: int) -> int:
+    """Every bar that closes at this moment, and how many there were; the first brings the beat."""
+    count = len(starts) - 1
+    closed = 0
+    for number in range(count):
+        if cursor[3 * number + 2] != now_ns or cursor[3 * number + 1] == 0:
+            continue
+        at, place = HEAD + number * ROW, cursor[3 * number]
+        next_ns = bars.opens_ns[place + 1] if place + 1 < starts[number + 1] else NEVER_NS
+        if w[at + LOTS] != 0:
+            venue_bar(w, at, friction, bars.highs[place], bars.lows[place], bars.volumes[place], Moment(now_ns, place, number))
+        if braked and closed == 0:
+            look_at_losses(w, count, limits, now_ns)
+        close_one(w, at, bars.highs[place], bars.lows[place], bars.closes[place], now_ns, next_ns)
+        cursor[3 * number], cursor[3 * number + 1], cursor[3 * number + 2] = place + 1, 0, next_ns
+        closed += 1
+    return closed
+
+
+def look(w: Any, starts: Any, cursor: Any, places: list[int], held: list[Held]) -> int:
+    """Where the bar of each instrument that has just closed stands, and what is held of it; the least number of bars seen."""
+    seen = NEVER_NS
+    for number in range(len(places)):
+        places[number] = cursor[3 * number] - 1
+        held[number] = held_by_rule(w, HEAD + number * ROW, places[number])
+        seen = min(seen, cursor[3 * number] - starts[number])
+    return seen
+
+
+def settle(w: Any, bars: BarColumns, limits: Limits, params: Any, places: list[int], held: list[Held], out: list[int],
+           gap_bps: int) -> None:
+    """Act on the targets of a moment, each beside the equity before any of them."""
+    count = len(places)
+    equity = equity_of(w, count)
+    wants = [basket_want(out[number], held[number], bars.closes[places[number]], w[HEAD + number * ROW + VALUE_NUM],
+                         w[HEAD + number * ROW + VALUE_DEN], equity, params.band_bps, params.stop_bps) for number in range(count)]
+    act_on(w, count, limits, wants, LEAVE, gap_bps)
+    act_on(w, count, limits, wants, ENTER, gap_bps)
+
+
+def act_on(w: Any, count: int, limits: Limits, wants: list[RuleWant], kind: int, gap_bps: int) -> None:
+    """Those of the wants that are of a kind, in the order of the basket."""
+    for number in range(count):
+        if wants[number].act == kind:
+            act(w, HEAD + number * ROW, count, limits, wants[number], gap_bps)
