@@ -14,7 +14,9 @@ from engine.backtest.holdings import (
     BID,
     CASH,
     HEAD,
+    HIGH,
     LOTS,
+    LOW,
     OPENED_PLACE,
     ROW,
     RULE_LEFT,
@@ -25,7 +27,7 @@ from engine.backtest.holdings import (
     entry_ticks_of,
     leave_later,
 )
-from engine.backtest.steps import Friction, engine_bar, engine_quote, spread_at, venue_bar, venue_quote
+from engine.backtest.steps import Friction, engine_bar, engine_quote, nothing_happens, spread_at, venue_bar, venue_quote
 from engine.kernel.wants import ENTER, LEAVE, NOTHING, BarColumns, Held, RuleWant
 
 NEVER_NS = 1 << 62
@@ -79,6 +81,7 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
                    params: Any, memory: Any, equity_out: Any) -> None:
     """A single instrument in its own account; `equity_out` gets the equity at every close."""
     at, held_at, waiting_at, bid_at, ask_at = HEAD, HEAD + LOTS, HEAD + WAITING, HEAD + BID, HEAD + ASK
+    low_at, high_at = HEAD + LOW, HEAD + HIGH
     opens_ns, closes_ns, opens, highs, lows, closes, volumes = bars
     count, spread_bps = len(closes), friction.spread_bps
     free = Held(0, 0, 0, 0, 0)
@@ -88,28 +91,32 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
         close = closes[place]
         if spread_bps != 0:
             spread = spread_at(opens[place], spread_bps)
+        held = free
         if w[held_at] != 0 or w[waiting_at] != 0 or braked:
-            when, close_ns = Moment(opens_ns[place], place, 0), closes_ns[place]
             bid = opens[place] - spread // 2
             ask = bid + spread
-            venue_quote(w, at, friction, bid, ask, when)
-            if braked and when.at_ns != before_ns:
-                look_at_losses(w, 1, limits, when.at_ns)
-            w[bid_at], w[ask_at] = bid, ask
-            if w[held_at] != 0:
-                engine_quote(w, at, friction, bid, ask, when)
-            if w[held_at] != 0:
-                venue_bar(w, at, friction, highs[place], lows[place], volumes[place], Moment(close_ns, place, 0))
-            if braked:
-                look_at_losses(w, 1, limits, close_ns)
-                before_ns = close_ns
-            w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
-            if w[held_at] != 0:
-                stays_open = w[at + ALWAYS_OPEN] != 0 or (place + 1 < count and opens_ns[place + 1] == close_ns)
-                engine_bar(w, at, highs[place], lows[place], w[bid_at], w[ask_at], close_ns, stays_open)
-            memory, asked = rule(params, memory, bars, place, place + 1, held_by_rule(w, at, place))
-        else:
-            memory, asked = rule(params, memory, bars, place, place + 1, free)
+            if w[held_at] != 0 and not braked and nothing_happens(w, at, bid, ask, highs[place], lows[place]):
+                w[low_at], w[high_at] = min(w[low_at], lows[place]), max(w[high_at], highs[place])
+                w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
+            else:
+                when, close_ns = Moment(opens_ns[place], place, 0), closes_ns[place]
+                venue_quote(w, at, friction, bid, ask, when)
+                if braked and when.at_ns != before_ns:
+                    look_at_losses(w, 1, limits, when.at_ns)
+                w[bid_at], w[ask_at] = bid, ask
+                if w[held_at] != 0:
+                    engine_quote(w, at, friction, bid, ask, when)
+                if w[held_at] != 0:
+                    venue_bar(w, at, friction, highs[place], lows[place], volumes[place], Moment(close_ns, place, 0))
+                if braked:
+                    look_at_losses(w, 1, limits, close_ns)
+                    before_ns = close_ns
+                w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
+                if w[held_at] != 0:
+                    stays_open = w[at + ALWAYS_OPEN] != 0 or (place + 1 < count and opens_ns[place + 1] == close_ns)
+                    engine_bar(w, at, highs[place], lows[place], w[bid_at], w[ask_at], close_ns, stays_open)
+            held = held_by_rule(w, at, place)
+        memory, asked = rule(params, memory, bars, place, place + 1, held)
         if asked.act != NOTHING:
             w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
             act(w, at, 1, limits, asked, friction.gap_bps)

@@ -61,6 +61,19 @@ def worse(w: Any, at: int, friction: Friction, ticks: int, side: int) -> int:
     return int(min(with_slippage(ticks, side, friction.slippage_bps), w[at + MAX_TICKS]))
 
 
+def nothing_happens(w: Any, at: int, bid: int, ask: int, high: int, low: int) -> bool:
+    """Whether a whole bar, its opening quote included, leaves a holding as it is: no level is reached, nothing waits or is on its
+    way out, and the stop does not follow. Told early, since most bars are like that."""
+    if w[at + WAITING] != 0 or w[at + LEAVING] != STAYS or w[at + HOLD_NS] != 0:
+        return False
+    stop, target, best = w[at + STOP], w[at + TARGET], w[at + BEST]
+    if w[at + LOTS] > 0:
+        return bool(low > stop and bid > stop and (target == 0 or (high < target and bid < target))
+                    and (w[at + TRAIL] == 0 or (high <= best and bid <= best)))
+    return bool((stop == 0 or (high < stop and ask < stop)) and (target == 0 or (low > target and ask > target))
+                and (w[at + TRAIL] == 0 or (low >= best and ask >= best)))
+
+
 def venue_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: Moment) -> None:
     """What rests or waits at the venue meets a quote; what it fills may meet it again."""
     if w[at + LOTS] != 0:

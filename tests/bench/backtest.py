@@ -50,8 +50,6 @@ OPEN_LIMITS = Limits(
 OWN_RULE = '''"""The workload as a strategy of one's own."""
 from typing import NamedTuple
 
-from engine.kernel.indicators import atr_step, ema_step, true_range
-
 
 class Params(NamedTuple):
     risk_bps: int = 100
@@ -68,16 +66,23 @@ def warmup(params):
     return 0
 
 
+FAST, SLOW, WILDER = 2.0 / 21, 2.0 / 51, 1.0 / 14
+
+
 def on_bar(context):
-    memory, close, high, low = context.memory, context.close(), context.high(), context.low()
+    place, memory = context.place, context.memory
+    close, high, low = context.closes[place], context.highs[place], context.lows[place]
     if context.seen == 1:
         context.memory = Memory(close, close, high - low, 0)
         return None
-    fast, slow = ema_step(memory.fast, 20, close), ema_step(memory.slow, 50, close)
-    reach = atr_step(memory.reach, 14, true_range(high, low, context.close(1)))
+    fast, slow, reach, was_above = memory
+    fast += (close - fast) * FAST
+    slow += (close - slow) * SLOW
+    before = context.closes[place - 1]
+    reach += (max(high - low, abs(high - before), abs(low - before)) - reach) * WILDER
     above = 1 if fast > slow else 0
     context.memory = Memory(fast, slow, reach, above)
-    if context.seen <= 100 or above <= memory.above or context.held.lots or context.held.waiting:
+    if above <= was_above or context.seen <= 100 or context.held.lots or context.held.waiting:
         return None
     return context.buy(risk_bps=context.params.risk_bps, target_ticks=close + round(3 * reach), trail_ticks=round(2 * reach))
 '''
@@ -194,6 +199,11 @@ def first_results(path: Path, cache: Path) -> dict[str, Any]:
 def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
     if workload == "first":
         return first_results(path, cache)
+    if workload == "sweep":
+        from tests.bench.search import SETS
+        from tests.bench.search import report as swept
+
+        return swept(path, cache, SETS)
     series = series_of(path, USER_BARS if workload == "user" else 0)
     if len(series) > 1:
         series = side_by_side(series)
@@ -215,7 +225,7 @@ def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--npz", type=Path, required=True)
-    parser.add_argument("--workload", choices=("W1", "user", "W50", "W50-limits", "growth", "first"), default="W1")
+    parser.add_argument("--workload", choices=("W1", "user", "W50", "W50-limits", "growth", "first", "sweep"), default="W1")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args(arguments)
