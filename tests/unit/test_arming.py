@@ -16,6 +16,7 @@ from engine.inputs import (
     DisarmAccount,
     Limits,
     OrderMissing,
+    SetLimit,
     SetProtection,
     Settings,
     Unanswered,
@@ -127,6 +128,13 @@ def test_only_the_limits_that_were_read_are_armed() -> None:
     desk = live_desk()
     assert refused_by(arm(desk, limits=Limits(max_heat_fraction=0.01))) == "limits"
     assert refused_by(desk.do(bought())) == "arming"
+
+
+def test_limits_that_changed_since_open_nothing_even_before_the_next_beat() -> None:
+    desk = live_desk()
+    assert arm(desk).accepted
+    desk.do(SetLimit("l", "main", "max_heat_fraction", "0.6", "kim"))
+    assert refused_by(desk.do(bought("after"))) == "arming"
 
 
 def test_it_ends_by_itself_to_the_nanosecond() -> None:

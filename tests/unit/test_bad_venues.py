@@ -123,6 +123,18 @@ def test_a_key_that_may_not_trade_is_told_by_its_test(venue: Venue, tmp_path: Pa
     assert "this key may not trade; allow it at the venue" in told.err
 
 
+def test_a_key_that_may_withdraw_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with served_binance() as binance:
+        home = home_with(tmp_path / "h", binance.account("acct") + portfolio("main", "acct"), "acct", key=BINANCE_KEY)
+        assert run(["--home", str(home.path), "keys", "test", "acct"]) == 0
+        assert "WITHDRAW" not in capsys.readouterr().err
+        binance.venue.may_withdraw = True
+        assert run(["--home", str(home.path), "keys", "test", "acct"]) == 0
+        told = capsys.readouterr()
+    assert re.search(r"withdraw +yes", told.out)
+    assert "this key may WITHDRAW money" in told.err
+
+
 def test_a_key_that_may_not_trade_gets_no_order_through(venue: Venue, tmp_path: Path,
                                                         capsys: pytest.CaptureFixture[str]) -> None:
     venue.forbid_trading()

@@ -270,6 +270,28 @@ def test_proof_of_absence_withdraws_an_order_that_is_no_longer_fresh() -> None:
     assert desk.sent == []
 
 
+def test_one_look_or_two_prove_nothing_however_long_ago_it_was_sent() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    entry = unanswered(desk)
+    desk.later(3_600)
+    for status in (OrderStatus.UNKNOWN, OrderStatus.UNKNOWN, OrderStatus.REJECTED):
+        desk.take(OrderMissing(ACCOUNT, entry))
+        assert desk.order(entry).status is status
+
+
+def test_a_report_that_a_fill_has_overtaken_is_never_adopted() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(lots=10)
+    old_ns = desk.at_ns - 1
+    for _ in range(3):
+        report = msgspec.structs.replace(desk.report(positions={}), venue_time_ns=old_ns)
+        desk.take(VenueReported(report))
+        desk.later(desk.settings.settle_seconds + 1)
+    assert desk.held.lots == 10
+    desk.reported(positions={})
+    assert desk.position is None, "one from after it is"
+
+
 def test_an_absence_that_proves_nothing_must_repeat_over_the_settle_time() -> None:
     desk = Desk(can=NO_BRACKETS)
     entry = unanswered(desk)

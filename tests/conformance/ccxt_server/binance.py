@@ -38,6 +38,7 @@ class BinanceVenue(LocalVenue):
     orders_a_page = 500
     market_status = "TRADING"
     may_trade = True
+    may_withdraw = False
 
     def routes(self) -> None:
         router = self.app.router
@@ -136,7 +137,7 @@ class BinanceVenue(LocalVenue):
         return params
 
     def key_rights(self, _: dict[str, str]) -> Any:
-        return {"ipRestrict": True, "enableReading": True, "enableWithdrawals": False,
+        return {"ipRestrict": True, "enableReading": True, "enableWithdrawals": self.may_withdraw,
                 "enableSpotAndMarginTrading": self.may_trade}
 
     def account(self, _: dict[str, str]) -> Any:
