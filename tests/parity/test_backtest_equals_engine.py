@@ -96,7 +96,8 @@ BASKETS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "equal weights": ("rebalance", 3, {"interval_seconds": 1_800, "lookback_bars": 10, "stop_bps": 300, "band_bps": 20}),
     "inverse volatility": ("rebalance", 3, {"method": 1, "interval_seconds": 3_600, "lookback_bars": 12}),
     "risk parity": ("rebalance", 2, {"method": 2, "interval_seconds": 900, "lookback_bars": 12, "stop_bps": 200}),
-    "given weights": ("rebalance", 1, {"method": 3, "interval_seconds": 900, "lookback_bars": 3, "weight_1": 1.0, "stop_bps": 200, "band_bps": 0}),
+    "given weights": ("rebalance", 1, {"method": 3, "interval_seconds": 900, "lookback_bars": 3, "weight_1": 1.0, "stop_bps": 200,
+                                     "band_bps": 0}),
 }
 
 
