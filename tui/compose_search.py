@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,10 +46,23 @@ def crew_of(material: Material, jobs: int, cluster: str | None) -> Iterator[Crew
     executor: Executor = ThreadPoolExecutor(workers)
     if material.source_hash and workers > 1:
         executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        _start_deaf(executor)
     try:
         yield Crew(executor, workers)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_deaf(executor: ProcessPoolExecutor) -> None:
+    """Start the workers so that Ctrl-C, which reaches every process of a terminal, is left to this one: it ends them in order."""
+    if threading.current_thread() is not threading.main_thread():
+        executor.submit(os.getpid)
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        executor.submit(os.getpid)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _cluster(address: str) -> Iterator[Crew]:
