@@ -2,9 +2,9 @@
 
 FILE holds the arrays ts, open, high, low, close and volume, of one instrument or of several. Workloads: W1 (one instrument),
 user (the same rule as a file of one's own, in Python, over the first 100,000 bars), W50 (all of the file in one account),
-W50-limits (with ten positions, 6 % heat and 3 % daily loss), sweep (`tests.bench.search`), growth (100,000 bars against all), first (what a new process needs
-for its first result of 100,000 bars). The others are timed warm, best of several; ratios are to a bare compiled kernel of the
-same workload in the same run. It also runs as a file: `python tests/bench/backtest.py`.
+W50-limits (with ten positions, 6 % heat and 3 % daily loss), sweep (`tests.bench.search`), growth (100,000 bars against all),
+first (what a new process needs for its first result of 100,000 bars). The others are timed warm, best of several; ratios are to
+a bare compiled kernel of the same workload in the same run. It also runs as a file: `python tests/bench/backtest.py`.
 """
 
 import argparse
