@@ -24,8 +24,11 @@ STAYS = 0
 # only longs fill, SHORT_OVER the other way round
 (EQUITY, AT_WORK, LONG_OVER, SHORT_OVER, IN_SECTOR, IN_CLASS, IN_BUCKET, HEAT_MINOR, BUCKET_HEAT_MINOR, SAME_SIDE_LOTS,
  COUNT) = range(22, 33)
-# counters by check, then the first row
-REFUSED, CUTS, HEAD = 33, 73, 113
+# counters by check
+REFUSED, CUTS = 33, 73
+# dividends that are still to come and where they end, four integers each; the fee of shorts, its last day; what both came to
+NEXT_ACTION, ACTIONS_END, BORROW_PPM, BORROW_DAY, DIVIDENDS_MINOR, BORROW_MINOR, HEAD = range(113, 120)
+ACTION_FIELDS = 4
 
 # the terms of an instrument: fees in parts per million; ENTERABLE 0 where the portfolio's lists allow no entry; the numbers of
 # its groups, -1 for none, BUCKET_COUNTS 1 where the bucket is more than the instrument itself; ALWAYS_OPEN 1 without sessions

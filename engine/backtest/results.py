@@ -45,7 +45,8 @@ class Remaining(NamedTuple):
 class BacktestResult(NamedTuple):
     """`fills` and `trips` are tables with the columns of FILL_FIELDS and TRIP_FIELDS, in the order in which they came about;
     `equity_minor` holds the equity at each close of `equity_at_ns`. `refused` counts wants by the check that refused them, `cuts`
-    sizes by the limit that cut them."""
+    sizes by the limit that cut them. `dividends_minor` were received, less what shorts paid; `borrow_minor` was paid for
+    shorts."""
 
     strategy: str
     instruments: tuple[Instrument, ...]
@@ -59,6 +60,8 @@ class BacktestResult(NamedTuple):
     refused: dict[str, int]
     cuts: dict[str, int]
     remaining: tuple[Remaining, ...]
+    dividends_minor: Minor = 0
+    borrow_minor: Minor = 0
 
     @property
     def final_equity_minor(self) -> Minor:

@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.backtest import baskets, passes
+from engine.backtest.actions import Dividend, Split, dividend_rows, open_after_actions
 from engine.backtest.compiling import compiled, interpreted
 from engine.backtest.entries import BPS, CHECKS, Limits, value_minor
 from engine.backtest.holdings import (
+    ACTION_FIELDS,
+    ACTIONS_END,
+    BORROW_MINOR,
+    BORROW_PPM,
     CASH,
     CUTS,
+    DIVIDENDS_MINOR,
     FILL_ROW,
     FILLS,
     FILLS_AT,
     FILLS_ROOM,
     HEAD,
     LOTS,
+    NEXT_ACTION,
     REFUSED,
     ROW,
     STOP,
@@ -62,7 +69,8 @@ class Setup(NamedTuple):
     """Under which terms a backtest runs: cash, what trading costs beside the instrument's fees, limits and groups.
 
     `limits` are the portfolio's; `sectors` and `buckets` are by symbol. `gap_allowance_bps` is counted in heat. `max_positions`
-    is how many instruments may be held at once (0: any number).
+    is how many instruments may be held at once (0: any number). `splits` were applied to the series already, by `restated`, and
+    tell in which shares `dividends` are counted; `borrow_ppm` is what a short pays a year.
     """
 
     cash_minor: Minor
@@ -77,6 +85,13 @@ class Setup(NamedTuple):
     sectors: Mapping[str, str] = {}
     buckets: Mapping[str, str] = {}
     new_day_zone: str = "UTC"
+    splits: tuple[Split, ...] = ()
+    dividends: tuple[Dividend, ...] = ()
+    borrow_ppm: int = 0
+
+    @property
+    def has_actions(self) -> bool:
+        return bool(self.dividends or self.borrow_ppm)
 
 
 NOT_IN_A_PASS = ("max_correlated_heat_fraction", "max_value_at_risk_fraction", "max_expected_shortfall_fraction",
@@ -168,10 +183,14 @@ def _account(series: tuple[Series, ...], setup: Setup, room: int) -> Any:
     import numpy
 
     logs_at = HEAD + len(series) * ROW
+    actions = dividend_rows([one.instrument for one in series], setup.dividends, setup.splits)
+    actions_at, logs_at = logs_at, logs_at + len(actions) * ACTION_FIELDS
     w = numpy.empty(logs_at + room * (2 * FILL_ROW + TRIP_ROW), numpy.int64)
     w[:logs_at] = 0
     for number, row in enumerate(terms_of([one.instrument for one in series], setup)):
         w[HEAD + number * ROW:HEAD + number * ROW + len(row)] = row
+    w[actions_at:logs_at] = [field for row in actions for field in row]
+    w[NEXT_ACTION], w[ACTIONS_END], w[BORROW_PPM] = actions_at, logs_at, setup.borrow_ppm
     w[CASH] = setup.cash_minor
     w[FILLS_AT], w[FILLS_ROOM] = logs_at, 2 * room
     w[TRIPS_AT], w[TRIPS_ROOM] = logs_at + 2 * room * FILL_ROW, room
@@ -228,46 +247,52 @@ def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, s
     starts: list[int] = numpy.cumsum([0, *(len(one.bars.closes) for one in series)]).tolist()
     terms = (friction, limits, braked, params, strategy.memory())
     if means.compiles:
-        at_ns, equity = _compiled_pass(w, joined, starts, terms, strategy, means.cache_folder)
+        at_ns, equity = _compiled_pass(w, joined, starts, terms, strategy, setup, means.cache_folder)
     else:
-        at_ns, equity = _interpreted_pass(w, joined, starts, terms, strategy)
-    return (joined[1] if len(series) == 1 else at_ns), equity
+        at_ns, equity = _interpreted_pass(w, joined, starts, terms, strategy, setup)
+    return (joined[1] if _is_alone(starts, strategy, setup) else at_ns), equity
 
 
-def _entry_of(strategy: Strategy) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
-    """The pass over several instruments that a strategy needs, and the name that its rule takes there."""
+def _is_alone(starts: list[int], strategy: Strategy, setup: Setup) -> bool:
+    """Whether the faster pass over a single instrument does it."""
+    return len(starts) == 2 and strategy.kind != BASKET and not setup.has_actions
+
+
+def _entry_of(strategy: Strategy, setup: Setup) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
+    """The pass over several instruments that a strategy needs, and what takes the places of the names there."""
+    opening: dict[str, Callable[..., Any]] = {"open_all": open_after_actions} if setup.has_actions else {}
     if strategy.kind == BASKET:
-        return baskets.one_basket, {"weights": strategy.rule}
-    return passes.several_instruments, {"rule": strategy.rule}
+        return baskets.one_basket, {"weights": strategy.rule, **opening}
+    return passes.several_instruments, {"rule": strategy.rule, **opening}
 
 
-def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...], strategy: Strategy,
+def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...], strategy: Strategy, setup: Setup,
                    cache_folder: Path | None) -> tuple[Any, Any]:
     import numpy
 
     bars, total = BarColumns(*joined), starts[-1]
     equity = numpy.empty(total, numpy.int64)
-    if len(starts) == 2 and strategy.kind != BASKET:
+    if _is_alone(starts, strategy, setup):
         compiled(passes.one_instrument, {"rule": strategy.rule}, cache_folder)(w, bars, *terms, equity)
         return None, equity
     at_ns = numpy.empty(total, numpy.int64)
-    entry = compiled(*_entry_of(strategy), cache_folder)
+    entry = compiled(*_entry_of(strategy, setup), cache_folder)
     marked = entry(w, bars, numpy.array(starts), *terms, numpy.zeros(3 * len(starts), numpy.int64), at_ns, equity)
     return at_ns[:marked], equity[:marked]
 
 
 def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...],
-                      strategy: Strategy) -> tuple[Any, Any]:
+                      strategy: Strategy, setup: Setup) -> tuple[Any, Any]:
     """The same over plain lists, which the interpreter reads several times as fast as arrays."""
     import numpy
 
     bars, total, work = BarColumns(*(column.tolist() for column in joined)), starts[-1], w.tolist()
     at_ns, equity = [0] * total, [0] * total
     marked = total
-    if len(starts) == 2 and strategy.kind != BASKET:
+    if _is_alone(starts, strategy, setup):
         interpreted(passes.one_instrument, {"rule": strategy.rule})(work, bars, *terms, equity)
     else:
-        entry = interpreted(*_entry_of(strategy))
+        entry = interpreted(*_entry_of(strategy, setup))
         marked = entry(work, bars, starts, *terms, [0] * (3 * len(starts)), at_ns, equity)
     w[:] = work
     return numpy.array(at_ns[:marked], numpy.int64), numpy.array(equity[:marked], numpy.int64)
@@ -283,7 +308,7 @@ def _result(w: Any, series: tuple[Series, ...], strategy: Strategy, setup: Setup
         for one, at in zip(series, range(HEAD, HEAD + len(series) * ROW, ROW), strict=True) if w[at + LOTS] != 0)
     return BacktestResult(
         strategy.name, tuple(one.instrument for one in series), total, setup.cash_minor, int(w[CASH]), fills, trips, equity_at_ns,
-        equity, _counts(w, REFUSED), _counts(w, CUTS), remaining)
+        equity, _counts(w, REFUSED), _counts(w, CUTS), remaining, int(w[DIVIDENDS_MINOR]), int(w[BORROW_MINOR]))
 
 
 def _counts(w: Any, first: int) -> dict[str, int]:
