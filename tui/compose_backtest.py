@@ -12,6 +12,7 @@ from brokers.market.recorded import RecordedTape
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from brokers.sessions import session_bounds
+from engine.backtest.actions import Split, restated
 from engine.backtest.holdings import ENTERED, RULE_LEFT
 from engine.backtest.results import TESTED, BacktestResult, TestedFill
 from engine.backtest.run import Series, Setup
@@ -48,6 +49,11 @@ def series_of(tape: RecordedTape) -> Series:
         raise TapeError(f"{tape.report.path}: {len(rows)} bar is too few to test anything on; name a longer file")
     columns: list[Any] = [numpy.ascontiguousarray(rows[:, field]) for field in range(len(BarColumns._fields))]
     return Series(tape.instrument, BarColumns(*columns))
+
+
+def restated_series(tape: RecordedTape, splits: Sequence[Split]) -> Series:
+    """A recorded tape as columns in units that its splits leave alone."""
+    return Series(*restated(*series_of(tape), splits))
 
 
 class SeriesTape:

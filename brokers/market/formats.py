@@ -174,6 +174,13 @@ def _csv_chunks(path: Path, *, skip_header: bool) -> Iterator[Chunk]:
         raise TapeError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def raw_rows(path: Path) -> Iterator[list[str]]:
+    """The rows of a CSV file as text, its header included; none of a Parquet file. Raises `TapeError` where it cannot be read."""
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        for chunk in _csv_chunks(path, skip_header=False):
+            yield from ([str(cell) for cell in row] for row in chunk.rows)
+
+
 def _open_text(path: Path) -> io.TextIOBase:
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding="utf-8", newline="")

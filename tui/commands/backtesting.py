@@ -16,12 +16,14 @@ from tui.formats import money, percent
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
 
 if TYPE_CHECKING:
+    from brokers.market.actions import Actions
     from engine.backtest.results import BacktestResult
     from engine.backtest.run import Series, Setup
     from engine.service import PerformanceView
     from engine.strategies.registry import Strategy
 
 PPM_A_BPS = 100
+PPM_A_PERCENT = 10_000
 BPS = 10_000
 SLOW_BARS = 2_000_000
 OFF_IN_A_PASS = {"max_correlated_heat_fraction": 0.0, "max_value_at_risk_fraction": 0.0, "max_expected_shortfall_fraction": 0.0,
@@ -44,6 +46,8 @@ class Wish(NamedTuple):
     on_bad: str
     symbol: str | None
     record: bool = False
+    actions: str | None = None
+    borrow_percent: float = 0.0
 
 
 class Prepared(NamedTuple):
@@ -73,6 +77,8 @@ class BacktestView(msgspec.Struct, frozen=True):
     round_trips: int
     refused: dict[str, int]
     cuts: dict[str, int]
+    dividends: Decimal
+    borrow_fees: Decimal
     seconds: float
     performance: Any
 
@@ -114,6 +120,9 @@ def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
     from tui.compose_backtest import cache_folder, engine_run, first_difference
 
     ready = prepared(home, wish)
+    if ready.setup.dividends:
+        print_note("dividends are left out here: the paper venue pays none")
+        ready = ready._replace(setup=ready.setup._replace(dividends=()))
     tested = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder(),
                       interpreted_bars=INTERPRETED_BARS)
     run = engine_run(ready.series, ready.strategy, ready.params, ready.setup)
@@ -137,7 +146,7 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     """The bars, the strategy, the parameters and the terms; raises `UsageError`, `ConfigError` or `TapeError`."""
     from brokers.market.recorded import open_tape
     from engine.backtest.run import Setup
-    from tui.compose_backtest import series_of
+    from tui.compose_backtest import restated_series
 
     if wish.symbol and len(wish.files) > 1:
         raise UsageError("--symbol names the instrument of one file; name the files so that they tell theirs")
@@ -157,7 +166,31 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     limits, sectors, buckets, zone = _limits(home, wish)
     setup = Setup(int(positive(wish.cash, "--cash").scaleb(first.minor_exponent)), limits, wish.spread_bps, wish.slippage_bps,
                   int(wish.volume_percent * BPS / 100), sectors=sectors, buckets=buckets, new_day_zone=zone)
-    return Prepared([series_of(tape) for tape in tapes], strategy, {**written, **_params(wish.params)}, setup)
+    actions = _actions(wish, names)
+    setup = setup._replace(splits=actions.splits, dividends=actions.dividends,
+                           borrow_ppm=round(wish.borrow_percent * PPM_A_PERCENT))
+    series = [restated_series(tape, actions.splits) for tape in tapes]
+    return Prepared(series, strategy, {**written, **_params(wish.params)}, setup)
+
+
+def _actions(wish: Wish, symbols: Sequence[str]) -> "Actions":
+    """The splits and dividends of the files; each that names none of them is told."""
+    from brokers.market import actions as read
+
+    if wish.actions is None:
+        for path in wish.files:
+            if read.has_adjusted(path):
+                print_note(f"{path.name} has {read.ADJUSTED}: --actions {read.ADJUSTED} takes splits and dividends from it")
+        return read.Actions()
+    if wish.actions != read.ADJUSTED:
+        found = read.read_actions(Path(wish.actions))
+        strange = {one.symbol for one in found.splits} | {one.symbol for one in found.dividends}
+        strange -= set(symbols)
+        if strange:
+            print_note(f"{wish.actions}: no bars of {', '.join(sorted(strange))}")
+        return found
+    told = [read.actions_of_adjusted(path, symbol) for path, symbol in zip(wish.files, symbols, strict=True)]
+    return read.Actions(tuple(one for each in told for one in each.splits), tuple(one for each in told for one in each.dividends))
 
 
 def _strategy(home: Path, name: str) -> "Strategy":
@@ -233,7 +266,8 @@ def _view(ready: Prepared, result: "BacktestResult", report: "PerformanceView", 
         strategy=result.strategy, params=ready.params, symbols=tuple(one.symbol for one in result.instruments), bars=result.bars,
         from_ns=report.from_ns, to_ns=report.to_ns, currency=first.quote_currency, cash=cash, final_equity=final,
         return_percent=float(final / cash - 1) * 100, hold_return_percent=sum(held) / len(held) * 100, fills=len(result.fills),
-        round_trips=len(result.trips), refused=result.refused, cuts=result.cuts, seconds=seconds, performance=report)
+        round_trips=len(result.trips), refused=result.refused, cuts=result.cuts, dividends=first.money(result.dividends_minor),
+        borrow_fees=first.money(result.borrow_minor), seconds=seconds, performance=report)
 
 
 def _show(view: BacktestView, report: "PerformanceView") -> None:
@@ -246,6 +280,8 @@ def _show(view: BacktestView, report: "PerformanceView") -> None:
         ("equity", f"{money(view.cash, decimals)} to {money(view.final_equity, decimals)} {view.currency}"),
         ("return", percent(view.return_percent, signed=True)),
         ("buy and hold", percent(view.hold_return_percent, signed=True)),
+        *([("dividends", f"{money(view.dividends, decimals)} {view.currency}")] if view.dividends else []),
+        *([("borrowing", f"{money(-view.borrow_fees, decimals)} {view.currency}")] if view.borrow_fees else []),
         ("time", f"{view.seconds:.2f} s")])
     print()
     rows = [["refused", name, str(count)] for name, count in view.refused.items()]

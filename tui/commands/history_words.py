@@ -23,30 +23,35 @@ OnBad = Annotated[str, typer.Option("--on-bad", help="refuse or skip rows that c
 Symbol = Annotated[str | None, typer.Option("--symbol", help="The instrument of a single file.")]
 Record = Annotated[bool, typer.Option("--record", help="Keep it as evidence of a candidate: --strategy names one of "
                                                      "config.toml, whose parameters are used.")]
+Actions = Annotated[str | None, typer.Option("--actions", metavar="FILE", help="Splits and dividends: a table of symbol, date, "
+                                                                                "kind, value; adj_close takes them from that "
+                                                                                "column of the bars.")]
+Borrow = Annotated[float, typer.Option("--borrow-percent", min=0.0, max=1_000.0, help="What shorts pay a year.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Write the report, tables and result there.")]
 
 
 def backtest(context: typer.Context, files: Files, strategy: Rule = "ema_cross", params: Params = None,
              limits: LimitWords = None, tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None,
              spread_bps: Spread = 2, slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse",
-             symbol: Symbol = None, out: Out = None, record: Record = False, as_json: Json = False) -> None:
+             symbol: Symbol = None, actions: Actions = None, borrow_percent: Borrow = 0.0, out: Out = None,
+             record: Record = False, as_json: Json = False) -> None:
     """Run a strategy over recorded bars by the engine's own rules, compiled: fills, round trips, equity, a whole report."""
     from tui.commands import backtesting
 
     wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
-                            spread_bps, slippage_bps, volume_percent, on_bad, symbol, record)
+                            spread_bps, slippage_bps, volume_percent, on_bad, symbol, record, actions, borrow_percent)
     leave(backtesting.backtest_files(home_of(context), wish, out, as_json=as_json))
 
 
 def parity(context: typer.Context, files: Files, strategy: Rule = "ema_cross", params: Params = None,
            limits: LimitWords = None, tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None,
            spread_bps: Spread = 2, slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse",
-           symbol: Symbol = None, record: Record = False, as_json: Json = False) -> None:
+           symbol: Symbol = None, actions: Actions = None, record: Record = False, as_json: Json = False) -> None:
     """Run the compiled backtest and the engine itself over the same bars, and name the first fill in which they differ."""
     from tui.commands import backtesting
 
     wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
-                            spread_bps, slippage_bps, volume_percent, on_bad, symbol, record)
+                            spread_bps, slippage_bps, volume_percent, on_bad, symbol, record, actions)
     leave(backtesting.parity_of_files(home_of(context), wish, as_json=as_json))
 
 
