@@ -26,6 +26,7 @@ PPM_A_BPS = 100
 PPM_A_PERCENT = 10_000
 BPS = 10_000
 SLOW_BARS = 2_000_000
+SIZES_IN_REGIMES = ("size_in_trend", "size_in_range", "size_in_calm", "size_in_wild")
 OFF_IN_A_PASS = {"max_correlated_heat_fraction": 0.0, "max_value_at_risk_fraction": 0.0, "max_expected_shortfall_fraction": 0.0,
                  "max_daily_volume_fraction": 0.0}
 
@@ -164,6 +165,7 @@ def prepared(home: Path, wish: Wish) -> Prepared:
         raise UsageError("two files hold the same instrument; name one file an instrument")
     first = tapes[0].instrument
     limits, sectors, buckets, zone = _limits(home, wish)
+    limits = recording.within_budget(home, wish.strategy, limits) if wish.record else limits
     setup = Setup(int(positive(wish.cash, "--cash").scaleb(first.minor_exponent)), limits, wish.spread_bps, wish.slippage_bps,
                   int(wish.volume_percent * BPS / 100), sectors=sectors, buckets=buckets, new_day_zone=zone)
     actions = _actions(wish, names)
@@ -230,6 +232,9 @@ def _limits(home: Path, wish: Wish) -> tuple[Limits, dict[str, str], dict[str, s
         settings = load_config(home / "config.toml").settings()
         limits = settings.portfolios[0].limits
         sectors, buckets, zone = settings.sectors, settings.buckets, settings.new_day_zone
+        sizes = [name for name in SIZES_IN_REGIMES if getattr(settings.regimes, name) < 1]
+        if sizes:
+            print_note(f"off here, entries keep their usual size in every regime: {', '.join(sizes)}")
     dropped = [name for name in OFF_IN_A_PASS if getattr(limits, name)]
     named = {text.partition("=")[0].strip() for text in wish.limits}
     limits = msgspec.structs.replace(limits, **{name: OFF_IN_A_PASS[name] for name in dropped if name not in named})

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine.candidates import Evidence, EvidenceKind, form_digest
 from engine.errors import QuarterdeckError, UsageError
 from engine.inputs import RecordEvidence
+from engine.tolerance import Limits
 from tui.commands.arming import person
 from tui.commands.link import command_id, engine_link
 from tui.commands.trading import refusal_line
@@ -14,6 +17,7 @@ from tui.printing import print_note
 
 if TYPE_CHECKING:
     from engine.backtest.results import BacktestResult
+    from engine.config_strategies import StrategyConfig
     from engine.service import PerformanceView
     from tui.commands.backtesting import Prepared
 
@@ -22,12 +26,29 @@ NS_PER_DAY = 86_400_000_000_000
 
 def configured_form(home: Path, name: str) -> tuple[str, dict[str, Any]]:
     """The rule of a strategy of the configuration and the parameters written there; raises `UsageError` where it is none."""
+    one = _configured(home, name)
+    return one.rule, dict(one.params)
+
+
+def within_budget(home: Path, name: str, limits: Limits) -> Limits:
+    """The limits of the account that a backtest gives to a strategy alone, with the heat that it may have there. Its capital is
+    what the account starts with, which is told."""
+    one = _configured(home, name)
+    if one.capital_fraction or one.capital_fixed:
+        which = f"capital_fraction = {one.capital_fraction:g}" if one.capital_fraction else f"capital_fixed = {one.capital_fixed}"
+        print_note(f"{which} of {name} is not held here: sizes are parts of the whole account; give its capital as --cash")
+    if one.heat_budget_fraction:
+        limits = msgspec.structs.replace(limits, max_heat_fraction=min(limits.max_heat_fraction, one.heat_budget_fraction))
+    return limits
+
+
+def _configured(home: Path, name: str) -> "StrategyConfig":
     from engine.config import CONFIG_FILE, load_config
 
     known = load_config(home / CONFIG_FILE).strategies
     for one in known:
         if one.name == name:
-            return one.rule, dict(one.params)
+            return one
     names = ", ".join(one.name for one in known) or "none"
     raise UsageError(f"--record: {name} is no strategy of {CONFIG_FILE}, which evidence is about; there is: {names}")
 
