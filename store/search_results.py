@@ -35,12 +35,20 @@ class SearchResults:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
             self._file: BinaryIO = self.path.open("a+b")
-            self._known = list(self._read(heading))
+            self._known = self._opened(heading)
         except Timeout as error:
             raise StoreError(f"{self.path}: another search writes to it; wait for it, or end it") from error
         except OSError as error:
             self._lock.release()
             raise StoreError(f"{self.path}: results of the search cannot be kept: {error.strerror or error}") from error
+
+    def _opened(self, heading: Heading) -> list[Outcome]:
+        """What the file holds; one that is none of ours is let go of at once."""
+        try:
+            return list(self._read(heading))
+        except (StoreError, OSError):
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -7,8 +7,10 @@ from engine.analytics.page import page
 from engine.analytics.report import performance
 from engine.backtest.holdings import ENTERED
 from engine.backtest.results import BacktestResult
-from engine.backtest.tracks import held_minor, track_of
+from engine.backtest.run import Series
+from engine.backtest.tracks import gross_minor, track_of
 from engine.kernel.exits import STOP_HIT
+from engine.kernel.wants import BarColumns
 from engine.market import NS_PER_DAY
 from tests.unit.engine_desk import COIN, OTHER
 
@@ -17,16 +19,25 @@ from tests.unit.engine_desk import COIN, OTHER
 def result() -> BacktestResult:
     """Ten coins from 100.00 to 95.00 over two of five days, two others bought on the fourth and kept."""
     day = NS_PER_DAY
-    fills = [[0, 2 * day, 1, 10, 10_000, 30, 0, ENTERED, 0], [0, 4 * day, -1, 10, 9_500, 20, 0, STOP_HIT, 0],
-             [1, 4 * day + 1, 1, 2, 5_000, 10, 0, ENTERED, 0]]
+    fills = [[0, 2 * day, 1, 10, 10_000, 30, 0, ENTERED, 1], [0, 4 * day, -1, 10, 9_500, 20, 0, STOP_HIT, 3],
+             [1, 4 * day + 1, 1, 2, 5_000, 10, 0, ENTERED, 8]]
     trips = [[0, 1, 10, 2 * day, 4 * day, 100_000, 95_000, -5_000, 50, 10_000, STOP_HIT, 9_400, 10_300, 0, 0]]
     return BacktestResult(
         "ema_cross", (COIN, OTHER), 10, 1_000_000, 984_940, np.array(fills), np.array(trips),
         np.array([1, 2, 3, 4, 5]) * day + 5, np.array([1_000_000, 999_970, 1_002_970, 994_940, 994_940]), {"heat": 2}, {}, ())
 
 
-def test_a_result_tells_its_curve_round_trips_and_fills(result: BacktestResult) -> None:
-    track = track_of(result)
+@pytest.fixture
+def series() -> list[Series]:
+    """The bars of both, one a day."""
+    closes_ns = [day * NS_PER_DAY + 5 for day in range(1, 6)]
+    opens_ns = [at_ns - NS_PER_DAY for at_ns in closes_ns]
+    return [Series(instrument, BarColumns(opens_ns, closes_ns, closes, closes, closes, closes, [0] * 5))
+            for instrument, closes in ((COIN, [10_000, 10_000, 10_100, 9_500, 9_500]), (OTHER, [5_000] * 5))]
+
+
+def test_a_result_tells_its_curve_round_trips_and_fills(result: BacktestResult, series: list[Series]) -> None:
+    track = track_of(result, series)
     assert (track.name, track.currency, track.minor_exponent) == ("ema_cross", "USD", 2)
     (trip,) = track.trips
     assert (trip.entry_price, trip.exit_price, trip.net_minor, trip.exit_reason, trip.strategy) == (100.0, 95.0, -5_050, "stop",
@@ -35,11 +46,11 @@ def test_a_result_tells_its_curve_round_trips_and_fills(result: BacktestResult) 
     assert trip.favourable_fraction == pytest.approx(0.03)
     assert [(fill.symbol, fill.purpose, fill.sign, fill.notional_minor) for fill in track.fills] == [
         ("COIN", "entry", 1, 100_000), ("COIN", "stop", -1, 95_000), ("OTHER", "entry", 1, 10_000)]
-    assert held_minor(result).tolist() == [0, 100_000, 100_000, 10_000, 10_000]
+    assert gross_minor(result, series).tolist() == [0, 100_000, 101_000, 10_000, 10_000]
 
 
-def test_the_same_report_is_made_of_it(result: BacktestResult) -> None:
-    view = performance(track_of(result), lambda at_ns: at_ns // NS_PER_DAY)
+def test_the_same_report_is_made_of_it(result: BacktestResult, series: list[Series]) -> None:
+    view = performance(track_of(result, series), lambda at_ns: at_ns // NS_PER_DAY)
     told = {figure.key: figure.value for figure in view.figures}
     assert (told["profit"], told["fees"], told["round_trips"], told["expectancy"]) == (-50.6, 0.6, 1.0, -50.5)
     assert told["expectancy_r"] == pytest.approx(-0.505)

@@ -13,7 +13,7 @@ from tui.formats import money, number, percent
 from tui.printing import numbers, print_error, print_json, print_table, words
 
 SETTLE_SECONDS = 20.0
-FRESH_SECONDS = 5.0
+FRESH_SECONDS = 15.0
 WARM_BARS = 130  # what the weights are usually found from
 
 
