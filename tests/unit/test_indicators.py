@@ -42,7 +42,8 @@ def oracle(name: str, c: dict[str, Any]) -> list[Any]:
     least, most = _windowed(low, 20, np.min), _windowed(high, 20, np.max)
     return {
         "sma": [talib.SMA(close, 20)], "ema": [talib.EMA(close, 20)], "wma": [talib.WMA(close, 20)],
-        "rsi": [talib.RSI(close, 14)], "roc": [talib.ROC(close, 10)], "mom": [talib.MOM(close, 10)], "stdev": [talib.STDDEV(close, 20)],
+        "rsi": [talib.RSI(close, 14)], "roc": [talib.ROC(close, 10)], "mom": [talib.MOM(close, 10)],
+        "stdev": [talib.STDDEV(close, 20)],
         "linreg": [talib.LINEARREG(close, 14)], "macd": [macd, histogram, signal], "bbands": [lower, middle, upper],
         "atr": [talib.ATR(high, low, close, 14)], "natr": [talib.NATR(high, low, close, 14)],
         "true_range": [talib.TRANGE(high, low, close)], "willr": [talib.WILLR(high, low, close, 14)],

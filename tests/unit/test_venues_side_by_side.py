@@ -1,4 +1,4 @@
-"""Several accounts at one venue, and an exchange that nobody verified: whose past is found, what is told before it costs money."""
+"""Several accounts at one venue, an exchange that nobody verified: whose past is found, what is told before it costs money."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

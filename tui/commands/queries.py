@@ -154,7 +154,8 @@ def orders(path: Path, *, everything: bool, as_json: bool) -> None:
                *words("reason"))
     rows = [[order.client_order_id, order.portfolio, order.symbol, order.side.value, order.purpose.value,
              order.style or order.kind.value, number(order.quantity), number(order.filled), number(order.limit),
-             number(order.trigger), number(order.average), order.status.value, age(order.age_seconds), order.reason] for order in found]
+             number(order.trigger), number(order.average), order.status.value, age(order.age_seconds),
+             order.reason] for order in found]
     print_table(columns, rows, empty="no orders" if everything else "no working orders")
 
 
