@@ -163,6 +163,5 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)}
-GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "notify": notify, "webhook": webhook,
-          "schedule": schedule,
-          "strategies": strategies, "candidates": candidates}
+GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "notify": notify,
+          "webhook": webhook, "schedule": schedule, "strategies": strategies, "candidates": candidates}
