@@ -81,6 +81,8 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("schedule", "S", "schedule", "schedule", "main", "The schedule: what is due when, what the last runs did.", 0),
     KeyEntry("candidates", "C", "candidates", "candidates", "main", "Candidates: the way of strategies to real money.", 0),
     KeyEntry("performance", "P", "performance", "results", "main", "Performance: equity, drawdown, figures, round trips.", 0),
+    KeyEntry("strategies", "A", "strategies", "strategies", "main", "Strategies (automatic trading): what each holds and wants, "
+             "on or off.", 0),
     KeyEntry("health", "H", "health", "health", "main", "Health: who works, what waits, what is not well.", 0),
     KeyEntry("mute", "m", "mute", "mute", "main", "Silence the bell, and back.", 0),
     KeyEntry("up", "up,k", "move(-1)", "up", "grid", "One row up.", 0),
@@ -94,6 +96,8 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("set_rule", "f5", "send", "set rule", "alert-rules", "Set the rule that the form says.", 20),
     KeyEntry("rebalance", "f5", "rebalance", "rebalance", "targets", "Send what brings the portfolio back to its targets.", 20),
     KeyEntry("targets_portfolio", "p", "next_portfolio", "portfolio", "targets", "Show the next portfolio with targets.", 21),
+    KeyEntry("strategy_switch", "f5", "switch", "on/off", "strategies", "Let the selected strategy run, or stop it; asks first.",
+             20),
     KeyEntry("job_run", "f5", "run_now", "run now", "schedule", "Run the selected job; its next time stays.", 20),
     KeyEntry("job_pause", "p", "pause", "pause", "schedule", "Let the selected job wait, or go on.", 21),
     KeyEntry("candidate_promote", "f5", "promote", "promote", "candidates", "Let the selected strategy go one stage further; "
@@ -126,11 +130,12 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
 SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
                 "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules", "risk": "Risk",
                 "targets": "Targets", "schedule": "Schedule", "health": "Health",
-                "candidates": "Candidates", "performance": "Performance"}
+                "candidates": "Candidates", "performance": "Performance", "strategies": "Strategies"}
 _VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"), ("app", "dialog", "risk"),
                      ("app", "dialog", "grid", "alert-rules"), ("app", "dialog", "grid", "schedule"),
                      ("app", "dialog", "grid", "targets"), ("app", "dialog", "grid", "candidates"),
-                     ("app", "dialog", "grid", "performance"))
+                     ("app", "dialog", "grid", "performance"),
+                     ("app", "dialog", "grid", "strategies"))
 _SHOWN = {"question_mark": "?", "colon": ":", "slash": "/", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
           "enter": "⏎", "up": "↑", "down": "↓"}
 

@@ -16,6 +16,7 @@ from tests.tui.driving import Driver, driving
 from tests.tui.risk_book import crowded_book, with_used_limits
 from tests.tui.test_candidates import WITH_CANDIDATES
 from tests.tui.test_schedule import WITH_JOBS
+from tests.tui.test_strategies import WITH_STRATEGIES
 from tests.tui.views import NOW_NS, account, position, snapshot
 
 PICTURES = Path(__file__).parent / "screens"
@@ -52,6 +53,8 @@ EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quo
     ("risk-correlation-80x24", (80, 24), ("r", "n", "n", "n", "n", "n"), CROWDED, {}),
     ("risk-160x45", (160, 45), ("r",), CROWDED, {}),
     ("schedule-80x24", (80, 24), ("S",), WITH_JOBS, {}),
+    ("strategies-80x24", (80, 24), ("A",), WITH_STRATEGIES, {}),
+    ("strategies-160x45", (160, 45), ("A", "down"), WITH_STRATEGIES, {}),
     ("candidates-80x24", (80, 24), ("C",), WITH_CANDIDATES, {}),
     ("candidates-160x45", (160, 45), ("C", "down", "down"), WITH_CANDIDATES, {}),
     ("candidates-promote-80x24", (80, 24), ("C", "down", "f5"), WITH_CANDIDATES, {}),

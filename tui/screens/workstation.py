@@ -362,6 +362,11 @@ class Workstation(Screen[None]):
 
         self.app.push_screen(ScheduleScreen())
 
+    def action_strategies(self) -> None:
+        from tui.screens.strategies import StrategiesScreen
+
+        self.app.push_screen(StrategiesScreen())
+
     def action_candidates(self) -> None:
         from tui.screens.candidates import CandidatesScreen
 
