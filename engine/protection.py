@@ -254,9 +254,9 @@ def _as_pair(stop: OrderIntent, target_ticks: Ticks) -> list[OrderIntent]:
 def _refusals(turn: Turn, position: Position, purpose: Purpose, ticks: Ticks, since_ns: Nanoseconds) -> list[Order]:
     """The venue's refusals of this very level, so that a structural refusal is retried slowly."""
     return [order for order in turn.state.closed.values()
-            if order.status in NEVER_STOOD and order.intent.purpose is purpose
+            if order.intended_at_ns > since_ns and order.intent.purpose is purpose
             and order.intent.instrument_id == position.instrument_id and order.intent.portfolio == position.portfolio
-            and level_of(order) == ticks and order.intended_at_ns > since_ns]
+            and level_of(order) == ticks and order.status in NEVER_STOOD]
 
 
 # ---- leaving -------------------------------------------------------------------------------------------------------------

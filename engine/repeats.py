@@ -9,6 +9,8 @@ What a venue keeps refusing is throttled as well, whoever asks: after three refu
 next entry there may try only after a minute, then two, up to an hour.
 """
 
+from itertools import chain
+
 from engine.inputs import AutomationLevel
 from engine.limits import check
 from engine.orders import Order, OrderIntent, OrderStatus, Purpose
@@ -36,20 +38,22 @@ def repeats(state: State, at_ns: Nanoseconds, name: str) -> dict[tuple[str, str,
     portfolio = state.portfolios[name]
     since_ns = at_ns - seconds_to_ns(portfolio.settings.limits.repeat_seconds)
     found: dict[tuple[str, str, int], dict[str, None]] = {}
-    for order in (*state.orders.values(), *state.closed.values()):
+    for order in chain(state.orders.values(), state.closed.values()):
+        if order.intended_at_ns < since_ns:  # asked first: on every beat most orders are older
+            continue
         intent = order.intent
-        if intent.portfolio == name and _counts(portfolio, order, since_ns):
+        if intent.portfolio == name and _counts(portfolio, order):
             ways = found.setdefault((intent.strategy, intent.instrument_id, intent.side.sign), {})
             ways[intent.slice_of or intent.client_order_id] = None
     return found
 
 
-def _counts(portfolio: PortfolioState, order: Order, since_ns: Nanoseconds) -> bool:
+def _counts(portfolio: PortfolioState, order: Order) -> bool:
     if order.external or order.intent.purpose is not Purpose.ENTRY or not order.cum_lots:
         return False
     brake = portfolio.brakes.get(BRAKE + order.intent.strategy)
     released_ns = brake.released_at_ns if brake else 0
-    return is_throttled(portfolio, order.intent.strategy) and order.intended_at_ns >= max(since_ns, released_ns)
+    return is_throttled(portfolio, order.intent.strategy) and order.intended_at_ns >= released_ns
 
 
 def is_stopped(portfolio: PortfolioState, strategy: str) -> bool:
@@ -97,14 +101,15 @@ def venue_refusals_check(state: State, at_ns: Nanoseconds, intent: OrderIntent) 
 def _refused_in_a_row(state: State, intent: OrderIntent) -> list[Order]:
     """The newest entries of the account in an instrument, as long as the venue refused them with the words of the newest, but for
     numbers in them."""
-    tried = sorted((order for order in (*state.orders.values(), *state.closed.values())
+    tried = sorted((order for order in chain(state.orders.values(), state.closed.values())
                     if order.intent.instrument_id == intent.instrument_id and order.intent.account == intent.account
-                    and order.intent.purpose is Purpose.ENTRY and not order.external
-                    and order.status is not OrderStatus.DENIED),
+                    and order.intent.purpose is Purpose.ENTRY and not order.external),
                    key=lambda order: order.intended_at_ns, reverse=True)
     found: list[Order] = []
     for order in tried:
-        if order.status is not OrderStatus.REJECTED or _words(order) != _words(tried[0]):
+        if order.status is OrderStatus.DENIED:
+            continue
+        if order.status is not OrderStatus.REJECTED or (found and _words(order) != _words(found[0])):
             break
         found.append(order)
     return found
