@@ -13,15 +13,14 @@ from engine.service import CandidateView, Snapshot
 from tui.formats import moment, money, percent, plain
 from tui.keymap import bindings_for
 from tui.screens.dialog import ConfirmDialog, Dialog, button
+from tui.screens.list_screen import Line, ListScreen
 from tui.widgets.background import start
-from tui.widgets.columns import Cell, Column, Row
+from tui.widgets.columns import Cell, Column
 from tui.widgets.entry import Entry
 from tui.widgets.grid import Grid
 from tui.widgets.lines import ToneText
 
 LIVE_STAGES = (Stage.STAGED_LIVE, Stage.FULL_LIVE)
-type Line = list[tuple[str, str]]
-
 
 class CandidatesGrid(Grid):
     """One line a strategy."""
@@ -41,50 +40,30 @@ class CandidatesGrid(Grid):
     )
 
 
-class CandidatesScreen(Dialog):
+class CandidatesScreen(ListScreen[CandidateView]):
     """Below the list, every gate of the selected strategy and the last step that it took."""
 
     SCOPE: ClassVar[str] = "candidates"
     WIDTH: ClassVar[int] = 120
     BINDINGS: ClassVar[list[BindingType]] = bindings_for("candidates")
+    GRID, GRID_ID, ABOUT_ID = CandidatesGrid, "candidates", "gates"
 
     def __init__(self) -> None:
         super().__init__("Candidates")
-        self._views: dict[str, CandidateView] = {}
 
-    def body(self) -> ComposeResult:
-        yield CandidatesGrid(id="candidates")
-        yield ToneText(id="gates")
+    def views(self, snapshot: Snapshot) -> dict[str, CandidateView]:
+        return {view.name: view for view in snapshot.candidates}
+
+    def cells(self, view: CandidateView) -> tuple[Cell, ...]:
+        return _cells(view)
+
+    def lines(self, view: CandidateView) -> list[Line]:
+        return _lines(view)
 
     def buttons(self) -> ComposeResult:
         yield button("Close", "safe")
         yield button("Demote", "demote")
         yield button("Promote", "act")
-
-    def on_mount(self) -> None:
-        self.query_one(CandidatesGrid).focus()
-        if self.app.snapshot is not None:
-            self.show_snapshot(self.app.snapshot)
-
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring every line up to date."""
-        self._views = {view.name: view for view in snapshot.candidates}
-        self.query_one(CandidatesGrid).show([Row(view.name, _cells(view)) for view in snapshot.candidates])
-        self._show_selected()
-
-    @property
-    def selected(self) -> CandidateView | None:
-        """The strategy under the cursor."""
-        return self._views.get(self.query_one(CandidatesGrid).cursor_key)
-
-    @on(Grid.Highlighted)
-    def _highlighted(self, message: Grid.Highlighted) -> None:
-        message.stop()
-        self._show_selected()
-
-    def _show_selected(self) -> None:
-        view = self.selected
-        self.query_one("#gates", ToneText).show([] if view is None else _lines(view))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()

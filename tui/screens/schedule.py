@@ -3,7 +3,6 @@
 from functools import partial
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Button
@@ -12,11 +11,11 @@ from engine.inputs import Command, PauseJob, RunJob
 from engine.service import JobView, Snapshot
 from tui.formats import countdown, duration, moment, plain
 from tui.keymap import bindings_for
-from tui.screens.dialog import Dialog, button
+from tui.screens.dialog import button
+from tui.screens.list_screen import Line, ListScreen
 from tui.widgets.background import start
-from tui.widgets.columns import Cell, Column, Row
+from tui.widgets.columns import Cell, Column
 from tui.widgets.grid import Grid
-from tui.widgets.lines import ToneText
 
 OUTCOMES = {"done": ("✓ done", "good"), "failed": ("✗ failed", "crit"), "interrupted": ("! cut short", "warn")}
 LONG_SECONDS = 3_600
@@ -38,50 +37,30 @@ class JobsGrid(Grid):
     )
 
 
-class ScheduleScreen(Dialog):
+class ScheduleScreen(ListScreen[JobView]):
     """Below the list, what the selected job's last run said."""
 
     SCOPE: ClassVar[str] = "schedule"
     WIDTH: ClassVar[int] = 110
     BINDINGS: ClassVar[list[BindingType]] = bindings_for("schedule")
+    GRID, GRID_ID, ABOUT_ID = JobsGrid, "jobs", "last-run"
 
     def __init__(self) -> None:
         super().__init__("Schedule")
-        self._jobs: dict[str, JobView] = {}
 
-    def body(self) -> ComposeResult:
-        yield JobsGrid(id="jobs")
-        yield ToneText(id="last-run")
+    def views(self, snapshot: Snapshot) -> dict[str, JobView]:
+        return {view.job_id: view for view in snapshot.jobs}
+
+    def cells(self, view: JobView) -> tuple[Cell, ...]:
+        return _cells(view)
+
+    def lines(self, view: JobView) -> list[Line]:
+        return _lines(view)
 
     def buttons(self) -> ComposeResult:
         yield button("Close", "safe")
         yield button("Pause/resume", "pause")
         yield button("Run now", "act")
-
-    def on_mount(self) -> None:
-        self.query_one(JobsGrid).focus()
-        if self.app.snapshot is not None:
-            self.show_snapshot(self.app.snapshot)
-
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring every line up to date, the countdown included."""
-        self._jobs = {view.job_id: view for view in snapshot.jobs}
-        self.query_one(JobsGrid).show([Row(view.job_id, _cells(view)) for view in snapshot.jobs])
-        self._show_selected()
-
-    @property
-    def selected(self) -> JobView | None:
-        """The job under the cursor."""
-        return self._jobs.get(self.query_one(JobsGrid).cursor_key)
-
-    @on(Grid.Highlighted)
-    def _highlighted(self, message: Grid.Highlighted) -> None:
-        message.stop()
-        self._show_selected()
-
-    def _show_selected(self) -> None:
-        view = self.selected
-        self.query_one("#last-run", ToneText).show([] if view is None else _lines(view))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()

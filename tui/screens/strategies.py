@@ -4,7 +4,6 @@ from functools import partial
 from textwrap import wrap
 from typing import ClassVar, NamedTuple
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Button
@@ -13,16 +12,14 @@ from engine.inputs import EnableStrategy
 from engine.service import BudgetView, RegimeView, Snapshot, StrategyLine, StrategyView
 from tui.formats import MISSING, moment, money, number, percent, plain, plural
 from tui.keymap import bindings_for
-from tui.screens.dialog import ConfirmDialog, Dialog, button
+from tui.screens.dialog import ConfirmDialog, button
+from tui.screens.list_screen import Line, ListScreen
 from tui.widgets.background import start
-from tui.widgets.columns import Cell, Column, Row
+from tui.widgets.columns import Cell, Column
 from tui.widgets.grid import Grid
-from tui.widgets.lines import ToneText
 
 FRAME = 6
 HEADS = {head: f"{head:9}" for head in ("rule", "warm-up", "holds", "wanted", "refused", "budget", "regime", "note")}
-
-type Line = list[tuple[str, str]]
 
 
 class Place(NamedTuple):
@@ -54,53 +51,32 @@ class StrategiesGrid(Grid):
     )
 
 
-class StrategiesScreen(Dialog):
+class StrategiesScreen(ListScreen[Place]):
     """Below the list, everything known of the selected line; F5 asks, and then lets the strategy run or stops it."""
 
     SCOPE: ClassVar[str] = "strategies"
     WIDTH: ClassVar[int] = 150
     BINDINGS: ClassVar[list[BindingType]] = bindings_for("strategies")
+    GRID, GRID_ID, ABOUT_ID = StrategiesGrid, "strategies", "about-strategy"
 
     def __init__(self) -> None:
         super().__init__("Strategies")
-        self._places: dict[str, Place] = {}
         self._decimals: dict[str, int] = {}
 
-    def body(self) -> ComposeResult:
-        yield StrategiesGrid(id="strategies")
-        yield ToneText(id="about-strategy")
+    def views(self, snapshot: Snapshot) -> dict[str, Place]:
+        self._decimals = {risk.portfolio: risk.money_decimals for risk in snapshot.risks}
+        return places_of(snapshot)
+
+    def cells(self, view: Place) -> tuple[Cell, ...]:
+        return _cells(view)
+
+    def lines(self, view: Place) -> list[Line]:
+        width = min(self.WIDTH, self.app.size.width) - FRAME - len(HEADS["rule"])
+        return _lines(view, self._decimals.get(view.view.portfolio, 2), width)
 
     def buttons(self) -> ComposeResult:
         yield button("Close", "safe")
         yield button("On/off", "act")
-
-    def on_mount(self) -> None:
-        self.query_one(StrategiesGrid).focus()
-        if self.app.snapshot is not None:
-            self.show_snapshot(self.app.snapshot)
-
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring every line up to date."""
-        self._places = places_of(snapshot)
-        self._decimals = {risk.portfolio: risk.money_decimals for risk in snapshot.risks}
-        self.query_one(StrategiesGrid).show([Row(key, _cells(place)) for key, place in self._places.items()])
-        self._show_selected()
-
-    @property
-    def selected(self) -> Place | None:
-        """The line under the cursor."""
-        return self._places.get(self.query_one(StrategiesGrid).cursor_key)
-
-    @on(Grid.Highlighted)
-    def _highlighted(self, message: Grid.Highlighted) -> None:
-        message.stop()
-        self._show_selected()
-
-    def _show_selected(self) -> None:
-        place = self.selected
-        lines = [] if place is None else _lines(
-            place, self._decimals.get(place.view.portfolio, 2), min(self.WIDTH, self.app.size.width) - FRAME - len(HEADS["rule"]))
-        self.query_one("#about-strategy", ToneText).show(lines)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
