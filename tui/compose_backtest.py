@@ -12,6 +12,7 @@ from brokers.market.recorded import RecordedTape
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from brokers.sessions import session_bounds
+from engine.analytics.records import decided_ticks
 from engine.backtest.actions import Split, restated
 from engine.backtest.holdings import ENTERED, RULE_LEFT
 from engine.backtest.results import TESTED, BacktestResult, TestedFill
@@ -131,8 +132,9 @@ def _told(journal: MemoryJournal) -> EngineRun:
             intents[event.intent.client_order_id] = event.intent
         elif isinstance(event, OrderFilled):
             fill = event.fill
+            intent = intents[fill.client_order_id]
             fills.append(TestedFill(fill.instrument_id, fill.at_ns, fill.side.sign, fill.last_lots, fill.last_ticks,
-                                    fill.fee_minor, fill.maker, exit_code(intents[fill.client_order_id])))
+                                    fill.fee_minor, fill.maker, exit_code(intent), decided_ticks(intent)))
         elif isinstance(event, WantRefused):
             refused[event.check] = refused.get(event.check, 0) + 1
     return EngineRun(fills, refused)
@@ -160,12 +162,17 @@ def first_difference(tested: BacktestResult, run: EngineRun) -> str:
             assert known is not None
             who = "the engine" if one is None else "the backtest"
             return f"fill {number}: only {who} has it: {_fill_text(known, by_id[known.instrument_id])}"
-        if abs(one.at_ns - other.at_ns) > SAME_MOMENT_NS or one._replace(at_ns=0) != other._replace(at_ns=0):
+        if abs(one.at_ns - other.at_ns) > SAME_MOMENT_NS or _terms(one) != _terms(other):
             return (f"fill {number}: backtest {_fill_text(one, by_id[one.instrument_id])}; "
                     f"engine {_fill_text(other, by_id[other.instrument_id])}")
     if dict(sorted(tested.refused.items())) != dict(sorted(run.refused.items())):
         return f"the fills are the same; refusals: backtest {tested.refused}, engine {run.refused}"
     return ""
+
+
+def _terms(fill: TestedFill) -> TestedFill:
+    """What must be equal beside the time. The price decided on is no part of what was traded."""
+    return fill._replace(at_ns=0, decided_ticks=0)
 
 
 REASONS = {ENTERED: "entry", STOP_HIT: "stop", TARGET_HIT: "target", HOLD_OVER: "maximum time", RULE_LEFT: "rule"}

@@ -35,19 +35,20 @@ ACTION_FIELDS = 4
 (VALUE_NUM, VALUE_DEN, TAKER_PPM, MAKER_PPM, MIN_LOTS, MAX_LOTS, MAX_TICKS, MIN_NOTIONAL_MINOR, SHORTABLE, ENTERABLE, SECTOR_NO,
  CLASS_NO, BUCKET_NO, BUCKET_COUNTS, ALWAYS_OPEN) = range(15)
 # a position: signed lots and their entry, its exit plan, what was closed of it, the extremes seen, and why it goes with the
-# next quote (LEAVING, 0 where it stays; LEAVING_LOTS 0 for all of it)
+# next quote (LEAVING, 0 where it stays; LEAVING_LOTS 0 for all of it; LEAVING_TICKS the price at which that was decided)
 (LOTS, ENTRY_VALUE, COST_MINOR, OPENED_NS, OPENED_PLACE, STOP, BEST, TARGET, TRAIL, HOLD_NS, REALIZED_MINOR, FEES_MINOR,
- CLOSED_LOTS, CLOSED_VALUE, CLOSED_ENTRY_VALUE, RISK_MINOR, LOW, HIGH, LEAVING, LEAVING_LOTS) = range(15, 35)
+ CLOSED_LOTS, CLOSED_VALUE, CLOSED_ENTRY_VALUE, RISK_MINOR, LOW, HIGH, LEAVING, LEAVING_LOTS, LEAVING_TICKS) = range(15, 36)
 # an entry that waits for the next quote (sign 0: none); NATIVE 1 where its stop and target went with it
-WAITING, WAITING_LOTS, WAITING_STOP, WAITING_TARGET, WAITING_TRAIL, WAITING_HOLD_NS, NATIVE = range(35, 42)
+WAITING, WAITING_LOTS, WAITING_STOP, WAITING_TARGET, WAITING_TRAIL, WAITING_HOLD_NS, NATIVE = range(36, 43)
 # the newest quote or bar as the engine sees it
-BID, ASK = 42, 43
-ROW = 44
+BID, ASK = 43, 44
+ROW = 45
 
-FILL_FIELDS = ("instrument", "at_ns", "sign", "lots", "ticks", "fee_minor", "maker", "code", "place")
+FILL_FIELDS = ("instrument", "at_ns", "sign", "lots", "ticks", "fee_minor", "maker", "code", "place",
+               "decided_ticks")
 TRIP_FIELDS = ("instrument", "sign", "lots", "opened_ns", "closed_ns", "entry_value", "exit_value", "realized_minor",
                "fees_minor", "risk_minor", "code", "low_ticks", "high_ticks", "opened_place", "closed_place")
-FILL_ROW, TRIP_ROW = 9, 15
+FILL_ROW, TRIP_ROW = 10, 15
 
 
 class Moment(NamedTuple):
@@ -76,10 +77,10 @@ def trailed_row(w: Any, at: int, price_ticks: int) -> tuple[int, int]:
     return trailed(state, price_ticks)
 
 
-def leave_later(w: Any, at: int, code: int, lots: int) -> None:
+def leave_later(w: Any, at: int, code: int, lots: int, decided_ticks: int) -> None:
     """It leaves with the next quote: all of it (0), or `lots`; a whole exit outranks a part."""
     if w[at + LEAVING] == STAYS or (w[at + LEAVING_LOTS] != 0 and lots == 0):
-        w[at + LEAVING], w[at + LEAVING_LOTS] = code, lots
+        w[at + LEAVING], w[at + LEAVING_LOTS], w[at + LEAVING_TICKS] = code, lots, decided_ticks
 
 
 def leaves_whole(w: Any, at: int) -> bool:
@@ -87,14 +88,15 @@ def leaves_whole(w: Any, at: int) -> bool:
     return bool(w[at + LEAVING] != STAYS and w[at + LEAVING_LOTS] == 0)
 
 
-def write_fill(w: Any, when: Moment, sign: int, lots: int, ticks: int, fee: int, maker: int, code: int) -> None:
-    """One fill into the log."""
+def write_fill(w: Any, when: Moment, sign: int, lots: int, ticks: int, fee: int, maker: int, code: int,
+               decided_ticks: int) -> None:
+    """One fill into the log; `decided_ticks` is the price that it was meant to execute at."""
     number = w[FILLS]
     w[FILLS] = number + 1
     if number < w[FILLS_ROOM]:
         to = w[FILLS_AT] + number * FILL_ROW
         w[to], w[to + 1], w[to + 2], w[to + 3], w[to + 4] = when.instrument, when.at_ns, sign, lots, ticks
-        w[to + 5], w[to + 6], w[to + 7], w[to + 8] = fee, maker, code, when.place
+        w[to + 5], w[to + 6], w[to + 7], w[to + 8], w[to + 9] = fee, maker, code, when.place, decided_ticks
 
 
 def write_trip(w: Any, at: int, when: Moment, sign: int, code: int) -> None:
@@ -120,12 +122,14 @@ def risk_of(w: Any, at: int, cost_minor: int, lots: int) -> int:
 
 
 def entered(w: Any, at: int, ticks: int, when: Moment) -> None:
-    """The waiting entry fills: a new position under its plan, or more of one that stays under its own."""
+    """The waiting entry fills: a new position under its plan, or more of one that stays under its own. It was decided at the mark
+    that is still known from the last close."""
     size = w[at + WAITING_LOTS]
     lots = w[at + WAITING] * size
     fee = fee_minor(ticks, size, w[at + VALUE_NUM], w[at + VALUE_DEN], w[at + TAKER_PPM])
     paid = -signed_notional_minor(ticks, -lots, w[at + VALUE_NUM], w[at + VALUE_DEN])
-    write_fill(w, when, w[at + WAITING], size, ticks, fee, 0, ENTERED)
+    decided = w[at + ASK] if w[at + WAITING] > 0 else w[at + BID]
+    write_fill(w, when, w[at + WAITING], size, ticks, fee, 0, ENTERED, decided)
     w[CASH] -= paid + fee
     fresh = w[at + LOTS] == 0
     if fresh:
@@ -147,12 +151,12 @@ def entered(w: Any, at: int, ticks: int, when: Moment) -> None:
     w[at + WAITING] = 0
 
 
-def left(w: Any, at: int, lots: int, ticks: int, maker: int, code: int, when: Moment) -> None:
+def left(w: Any, at: int, lots: int, ticks: int, maker: int, code: int, when: Moment, decided_ticks: int) -> None:
     """`lots` of a position leave at a price; a position that is flat has made a round trip."""
     sign, size = sign_of(w[at + LOTS]), abs(w[at + LOTS])
     fee = fee_minor(ticks, lots, w[at + VALUE_NUM], w[at + VALUE_DEN], w[at + MAKER_PPM] if maker else w[at + TAKER_PPM])
     received = signed_notional_minor(ticks, sign * lots, w[at + VALUE_NUM], w[at + VALUE_DEN])
-    write_fill(w, when, -sign, lots, ticks, fee, maker, code)
+    write_fill(w, when, -sign, lots, ticks, fee, maker, code, decided_ticks)
     w[CASH] += received - fee
     cost, value = w[at + COST_MINOR], w[at + ENTRY_VALUE]
     if lots != size:

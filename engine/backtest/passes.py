@@ -49,7 +49,8 @@ def act(w: Any, at: int, count: int, limits: Limits, asked: RuleWant, gap_bps: i
     """What the rule of the row `at` wants, in an account of `count` instruments."""
     if asked.act == LEAVE:
         if w[at + LOTS] != 0:
-            leave_later(w, at, RULE_LEFT, leaving_lots(w[at + LOTS], asked.size_bps))
+            mark = w[at + BID] if w[at + LOTS] > 0 else w[at + ASK]
+            leave_later(w, at, RULE_LEFT, leaving_lots(w[at + LOTS], asked.size_bps), mark)
             if w[at + LOTS] * w[at + WAITING] > 0 and asked.size_bps >= 10_000:
                 w[at + WAITING] = 0
     elif asked.act == ENTER:

@@ -20,7 +20,8 @@ TESTED = "backtest"
 
 
 class TestedFill(NamedTuple):
-    """One fill: `code` is ENTERED or why it left, `sign` +1 for a buy."""
+    """One fill: `code` is ENTERED or why it left, `sign` +1 for a buy; `decided_ticks` is the price that it was meant to execute
+    at, a stop's or target's level or the market as it was seen."""
 
     instrument_id: str
     at_ns: Nanoseconds
@@ -30,6 +31,7 @@ class TestedFill(NamedTuple):
     fee_minor: Minor
     maker: bool
     code: int
+    decided_ticks: Ticks
 
 
 class Remaining(NamedTuple):
@@ -69,7 +71,8 @@ class BacktestResult(NamedTuple):
 
     def fill_rows(self) -> list[TestedFill]:
         """The fills one by one."""
-        return [TestedFill(self.instruments[row[0]].instrument_id, row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7])
+        return [TestedFill(self.instruments[row[0]].instrument_id, row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7],
+                           row[9])
                 for row in self._rows(self.fills)]
 
     def round_trips(self) -> list[RoundTrip]:

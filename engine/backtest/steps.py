@@ -14,6 +14,7 @@ from engine.backtest.holdings import (
     HOLD_NS,
     LEAVING,
     LEAVING_LOTS,
+    LEAVING_TICKS,
     LOTS,
     LOW,
     MAX_TICKS,
@@ -89,9 +90,9 @@ def venue_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: M
 def out_at_quote(w: Any, at: int, friction: Friction, price: int, rested: bool, when: Moment) -> None:
     """Stops first, then what is on its way out, then the target: as a maker where it rested, else as a limited taker."""
     sign, size = sign_of(w[at + LOTS]), abs(w[at + LOTS])
-    code, lots, maker, out = STAYS, size, 0, price
+    code, lots, maker, out, decided = STAYS, size, 0, price, w[at + TARGET]
     if w[at + STOP] > 0 and (price - w[at + STOP]) * sign <= 0:
-        code = STOP_HIT
+        code, decided = STOP_HIT, w[at + STOP]
     elif w[at + LEAVING] != STAYS:
         code = w[at + LEAVING]
         lots = min(size, w[at + LEAVING_LOTS]) if w[at + LEAVING_LOTS] > 0 else size
@@ -99,15 +100,17 @@ def out_at_quote(w: Any, at: int, friction: Friction, price: int, rested: bool, 
         code = TARGET_HIT
     if code == STAYS:
         return
+    if w[at + LEAVING] == code:
+        decided = w[at + LEAVING_TICKS]
     if code == TARGET_HIT and rested:
         maker = 1
     else:
         out = worse(w, at, friction, price, -sign)
         if code == TARGET_HIT:
             out = max(out, w[at + TARGET]) if sign > 0 else min(out, w[at + TARGET])
-    left(w, at, lots, out, maker, code, when)
+    left(w, at, lots, out, maker, code, when, decided)
     if w[at + LOTS] != 0 and w[at + TARGET] > 0 and (price - w[at + TARGET]) * sign >= 0:
-        left(w, at, abs(w[at + LOTS]), price, 1, TARGET_HIT, when)
+        left(w, at, abs(w[at + LOTS]), price, 1, TARGET_HIT, when, w[at + TARGET])
 
 
 def engine_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: Moment) -> None:
@@ -117,7 +120,7 @@ def engine_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: 
     sign = sign_of(w[at + LOTS])
     price = bid if sign > 0 else ask
     if hold_is_over(w[at + OPENED_NS], w[at + HOLD_NS], when.at_ns):
-        left(w, at, abs(w[at + LOTS]), worse(w, at, friction, price, -sign), 0, HOLD_OVER, when)
+        left(w, at, abs(w[at + LOTS]), worse(w, at, friction, price, -sign), 0, HOLD_OVER, when, price)
     elif w[at + TRAIL] > 0:
         stop, best = trailed_row(w, at, price)
         gained = (stop - w[at + STOP]) * sign
@@ -140,9 +143,10 @@ def venue_bar(w: Any, at: int, friction: Friction, high: int, low: int, volume: 
     lots = size
     if volume > 0:
         lots = min(size, max(1, scaled_down(volume, friction.fill_share_bps, BPS)))
-    left(w, at, lots, ticks, 1 if code == TARGET_HIT else 0, code, when)
+    decided = w[at + STOP] if code == STOP_HIT else w[at + TARGET]
+    left(w, at, lots, ticks, 1 if code == TARGET_HIT else 0, code, when, decided)
     if lots < size and code == STOP_HIT:
-        leave_later(w, at, STOP_HIT, 0)
+        leave_later(w, at, STOP_HIT, 0, decided)
 
 
 def engine_bar(w: Any, at: int, high: int, low: int, mark_bid: int, mark_ask: int, close_ns: int,
@@ -152,12 +156,13 @@ def engine_bar(w: Any, at: int, high: int, low: int, mark_bid: int, mark_ask: in
     w[at + LOW], w[at + HIGH] = min(w[at + LOW], low), max(w[at + HIGH], high)
     if leaves_whole(w, at):
         return
+    sign = sign_of(w[at + LOTS])
+    mark = mark_bid if sign > 0 else mark_ask
     if stays_open and hold_is_over(w[at + OPENED_NS], w[at + HOLD_NS], close_ns):
-        leave_later(w, at, HOLD_OVER, 0)
+        leave_later(w, at, HOLD_OVER, 0, mark)
     elif w[at + TRAIL] > 0:
-        sign = sign_of(w[at + LOTS])
         stop, best = trailed_row(w, at, high if sign > 0 else low)
         if (stop - w[at + STOP]) * sign > 0:
             w[at + STOP], w[at + BEST] = stop, best
-            if ((mark_bid if sign > 0 else mark_ask) - stop) * sign <= 0:
-                leave_later(w, at, STOP_HIT, 0)
+            if (mark - stop) * sign <= 0:
+                leave_later(w, at, STOP_HIT, 0, mark)

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 
 def track_of(result: BacktestResult, series: Sequence[Series], name: str = "") -> Track:
-    """The equity of every close with what was held then, the round trips and the fills. What a fill cost against the price it
-    was decided at is not known of a backtest, whose slippage is in its prices."""
-
+    """The equity of every close with what was held then, the round trips and the fills, each beside the price that it was decided
+    at: a stop's or target's level, or the market at the close after which the rule wanted it."""
     first = result.instruments[0]
     by_id = {one.instrument_id: one for one in result.instruments}
     curve = EquityCurve(result.equity_at_ns.tolist(), result.equity_minor.tolist(), [0] * len(result.equity_minor),
@@ -46,7 +45,8 @@ def gross_minor(result: BacktestResult, series: Sequence[Series]) -> "NDArray[in
 
 
 def _fill_record(strategy: str, fill: TestedFill, instrument: Instrument) -> FillRecord:
+    slipped = instrument.signed_notional_minor((fill.ticks - fill.decided_ticks) * fill.sign, fill.lots)
     return FillRecord(
         fill.at_ns, fill.instrument_id, instrument.symbol, strategy, "strategy",
         "entry" if fill.code == ENTERED else EXIT_REASONS[fill.code], fill.sign, float(instrument.quantity(fill.lots)),
-        float(instrument.price(fill.ticks)), instrument.notional_minor(fill.ticks, fill.lots), fill.fee_minor, None)
+        float(instrument.price(fill.ticks)), instrument.notional_minor(fill.ticks, fill.lots), fill.fee_minor, slipped)

@@ -73,6 +73,19 @@ def test_ema_cross_trades_the_same(name: str, count: int, cache: Path) -> None:
     assert traded > 10
 
 
+@pytest.mark.parametrize("name", ["plain", "gaps", "touched levels", "thin volume", "usual limits"])
+@pytest.mark.parametrize("rule", ["ema_cross", "grid"])
+def test_a_fill_was_decided_at_the_price_that_the_engine_saw(name: str, rule: str, cache: Path) -> None:
+    case, strategy = CASES[name], built_in(rule)
+    params = PARAMS | {"leave_on_cross": 1} if rule == "ema_cross" else {}
+    for seed in range(3):
+        tapes = [series("S0", 10 * seed, 300, **case.kind)]
+        tested = backtest(tapes, strategy, params, case.setup, cache)
+        run = engine_run(tapes, strategy, params, case.setup)
+        assert [one.decided_ticks for one in tested.fill_rows()] == [one.decided_ticks for one in run.fills]
+        assert len(run.fills) > 5
+
+
 RULES = [name for name in BUILT_IN if built_in(name).kind == RULE]
 QUICK = {"warmup_bars": 10, "stop_bps": 200, "interval_seconds": 3_600}
 

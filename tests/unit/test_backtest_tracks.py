@@ -19,8 +19,8 @@ from tests.unit.engine_desk import COIN, OTHER
 def result() -> BacktestResult:
     """Ten coins from 100.00 to 95.00 over two of five days, two others bought on the fourth and kept."""
     day = NS_PER_DAY
-    fills = [[0, 2 * day, 1, 10, 10_000, 30, 0, ENTERED, 1], [0, 4 * day, -1, 10, 9_500, 20, 0, STOP_HIT, 3],
-             [1, 4 * day + 1, 1, 2, 5_000, 10, 0, ENTERED, 8]]
+    fills = [[0, 2 * day, 1, 10, 10_000, 30, 0, ENTERED, 1, 9_990], [0, 4 * day, -1, 10, 9_500, 20, 0, STOP_HIT, 3, 9_520],
+             [1, 4 * day + 1, 1, 2, 5_000, 10, 0, ENTERED, 8, 5_000]]
     trips = [[0, 1, 10, 2 * day, 4 * day, 100_000, 95_000, -5_000, 50, 10_000, STOP_HIT, 9_400, 10_300, 0, 0]]
     return BacktestResult(
         "ema_cross", (COIN, OTHER), 10, 1_000_000, 984_940, np.array(fills), np.array(trips),
@@ -55,6 +55,6 @@ def test_the_same_report_is_made_of_it(result: BacktestResult, series: list[Seri
     assert (told["profit"], told["fees"], told["round_trips"], told["expectancy"]) == (-50.6, 0.6, 1.0, -50.5)
     assert told["expectancy_r"] == pytest.approx(-0.505)
     assert told["exposure"] == pytest.approx(75.0)
-    assert told["slippage"] is None
+    assert told["slippage"] == 3.0, "ten coins 0.10 dearer than at the close before, and sold 0.20 below their stop"
     assert [grouping.by for grouping in view.groupings] == ["strategy", "instrument", "decision", "exit reason"]
     assert "ema_cross" in page(view)
