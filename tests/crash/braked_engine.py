@@ -57,7 +57,8 @@ async def obey(shell: Shell, line: dict[str, Any]) -> Receipt | None:
 async def live(home_path: Path, start_ns: int, zone: str) -> None:
     home = open_home(home_path)
     broker = PaperBroker(ACCOUNT, home.paper, None, (COIN, OTHER))
-    shell = Shell(journal=SqliteJournal(home.journal), settings=settings(zone), state=restored_state(home), broker=broker,
+    journal = SqliteJournal(home.journal)
+    shell = Shell(journal=journal, settings=settings(zone), state=restored_state(home), broker=broker,
                   day_number=day_number_in(zone))
     shell.clock.advance_to(start_ns)
     lines = asyncio.Queue[str]()
@@ -72,6 +73,7 @@ async def live(home_path: Path, start_ns: int, zone: str) -> None:
         _ = reading.run_in_executor(None, read)
         while True:
             receipt = await obey(shell, json.loads(await lines.get()))
+            await journal.wait_durable()  # what is answered is on disk
             print(json.dumps(told(shell, receipt)), flush=True)
 
 

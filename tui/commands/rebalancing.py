@@ -56,7 +56,7 @@ def _view(link: Link, portfolio: str) -> TargetsView:
     deadline = time.monotonic() + FRESH_SECONDS
     while True:
         view = _found(link.snapshot_now(), portfolio)
-        if not view.refusal or time.monotonic() >= deadline:
+        if (not view.refusal and all(line.price is not None for line in view.lines)) or time.monotonic() >= deadline:
             return view
         time.sleep(POLL_SECONDS)
 
