@@ -34,6 +34,7 @@ from engine.state import State
 from engine.trading_hours import moment_text
 from engine.units import NS_PER_SECOND, Lots, Nanoseconds, Ticks, seconds_to_ns
 from engine.valuation import (
+    entry_orders,
     first_stop_ticks,
     worst_entry_ticks,
 )
@@ -196,8 +197,9 @@ def _one_stop_check(state: State, instrument: Instrument, intent: OrderIntent, s
     known only where all of them would start with the same stop. What is taken at once joins the stop that is in force."""
     sign = intent.side.sign
     others = [first_stop_ticks(order.intent.plan, sign, worst_entry_ticks(order.intent, order.intent.decision_ticks))
-              for order in state.orders_in(intent.portfolio, intent.instrument_id)
-              if order.intent.purpose is Purpose.ENTRY and order.intent.side is intent.side and not order.external]
+              for order in entry_orders(state, intent.portfolio)
+              if order.intent.instrument_id == intent.instrument_id and order.intent.side is intent.side and not order.external
+              and order.client_order_id != intent.slice_of]
     held = state.position(intent.portfolio, intent.instrument_id)
     joins = intent.kind is OrderKind.MARKET and held is not None and held.sign == sign and bool(held.stop_ticks)
     differing = next((other for other in others if other != stop), stop)

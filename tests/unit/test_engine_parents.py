@@ -153,6 +153,17 @@ def test_another_order_finds_the_room_already_taken() -> None:
     assert refusal is not None and refusal.check == "heat"
 
 
+def test_an_entry_with_another_stop_waits_until_it_is_over() -> None:
+    """Both would end under one stop, and what is still unsent would risk more than was counted."""
+    desk = desk_of()
+    begin(desk)
+    settle(desk)
+    resting = {"kind": OrderKind.LIMIT, "limit": Decimal(99)}
+    refusal = desk.do(bought("q", 10, "90", **resting)).refusal
+    assert refusal is not None and refusal.check == "one stop"
+    assert desk.do(bought("r", 10, "95", **resting)).refusal is None
+
+
 def test_the_first_slice_of_a_flat_position_brings_its_stop() -> None:
     desk = desk_of()
     begin(desk)
