@@ -6,7 +6,7 @@ from decimal import Decimal
 from operator import ge, gt, lt
 from typing import NamedTuple
 
-from brokers.market.formats import Chunk, Layout, parse_time, parse_times
+from brokers.market.formats import Chunk, Layout, is_zoned, parse_time, parse_times
 from engine.units import Lots, Nanoseconds, Ticks
 
 MOST_DECIMALS = 8
@@ -110,7 +110,7 @@ def read_bars(chunk: Chunk, layout: Layout, last_ns: Nanoseconds) -> Outcome[Bar
 def _fast_bars(chunk: Chunk, layout: Layout) -> Bars:
     at, columns = layout.columns, chunk.columns()
     opens, highs, lows, closes = (_floats(columns[at[name]]) for name in ("open", "high", "low", "close"))
-    times = parse_times(columns[at["time"]])
+    times = parse_times(columns[at["time"]], zoned=layout.zoned)
     volumes = _floats(columns[at["volume"]]) if "volume" in at else [0.0] * len(times)
     return Bars(times, opens, highs, lows, closes, volumes)
 
@@ -178,7 +178,7 @@ def read_prints(chunk: Chunk, layout: Layout, last_ns: Nanoseconds) -> Outcome[P
 def _fast_prints(chunk: Chunk, layout: Layout) -> Prints:
     at, columns = layout.columns, chunk.columns()
     prices, quantities = _floats(columns[at["price"]]), _floats(columns[at["quantity"]])
-    times = parse_times(columns[at["time"]])
+    times = parse_times(columns[at["time"]], zoned=layout.zoned)
     aggressors = [_sign_of(value) for value in columns[at["side"]]] if "side" in at else [0] * len(times)
     return Prints(times, prices, quantities, aggressors)
 
@@ -251,9 +251,14 @@ def _cell(row: Sequence[object], layout: Layout, line: int, field: str) -> objec
 def _time_of(row: Sequence[object], layout: Layout, line: int) -> Nanoseconds:
     value = _cell(row, layout, line, "time")
     try:
-        return parse_time(value)
+        at_ns = parse_time(value)
     except (ValueError, OverflowError):
         raise _RowFault(BadRow(line, "time", f"{_short(value)} is not a time")) from None
+    zoned = is_zoned(value)
+    if zoned is not None and layout.zoned is not None and zoned != layout.zoned:
+        words = "with a time zone, the first has none" if zoned else "without a time zone, the first names one"
+        raise _RowFault(BadRow(line, "time", f"{_short(value)} is {words}"))
+    return at_ns
 
 
 def _number_of(row: Sequence[object], layout: Layout, line: int, field: str) -> float:

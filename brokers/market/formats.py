@@ -28,11 +28,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Layout(NamedTuple):
-    """Which column holds which field; `kind` is "bars" or "trades"."""
+    """Which column holds which field; `kind` is "bars" or "trades". `zoned` is whether the first time names its zone, None where
+    times are numbers."""
 
     kind: str
     columns: dict[str, int]
     has_header: bool
+    zoned: bool | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -78,9 +80,10 @@ def open_source(path: Path) -> Source:
     if not first_rows:
         raise TapeError(f"{path}: the file is empty")
     first = [str(value) for value in first_rows[0]]
-    if _is_header(first):
-        return Source(path, _layout_of_header(path, first))
-    return Source(path, _layout_of_values(path, first))
+    headed = _is_header(first)
+    layout = _layout_of_header(path, first) if headed else _layout_of_values(path, first)
+    data, place = first_rows[headed:headed + 1], layout.columns["time"]
+    return Source(path, layout._replace(zoned=is_zoned(data[0][place]) if data and place < len(data[0]) else None))
 
 
 def _is_header(first: Sequence[str]) -> bool:
@@ -250,6 +253,17 @@ def parse_time(value: object) -> Nanoseconds:
         return round(seconds * 1_000_000) * 1_000 * unit_ns(int(seconds)) // NS_PER_SECOND
 
 
+def is_zoned(value: object) -> bool | None:
+    """Whether a time names its zone; None for a number, and for what is no time."""
+    text = str(value).strip()
+    if text.isdigit() and len(text) != 8:
+        return None
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return None
+
+
 def unit_ns(count: int) -> int:
     """Nanoseconds of the unit in which `count` is a date of our era; raises `ValueError` for what cannot be one."""
     for below, factor in DIGITS_OF_UNITS:
@@ -265,8 +279,9 @@ def _iso_ns(moment: datetime) -> Nanoseconds:
     return (delta.days * 86_400 + delta.seconds) * NS_PER_SECOND + delta.microseconds * 1_000
 
 
-def parse_times(values: Sequence[object]) -> list[Nanoseconds]:
-    """Many instants of one style, fast; raises `ValueError` or `TypeError` where one of them is not of that style."""
+def parse_times(values: Sequence[object], *, zoned: bool | None = None) -> list[Nanoseconds]:
+    """Many instants of one style, fast, with a zone or without where `zoned` says so; raises `ValueError` or `TypeError` where
+    one of them is not of that style."""
     first = values[0]
     if isinstance(first, int) or (isinstance(first, str) and first.isdigit() and len(first) != 8):
         counts = [int(value) for value in values]  # type: ignore[call-overload]
@@ -275,6 +290,9 @@ def parse_times(values: Sequence[object]) -> list[Nanoseconds]:
             raise ValueError("times of different units")
         return [count * factor for count in counts]
     moments = list(map(datetime.fromisoformat, values))  # type: ignore[arg-type]
-    if any(moment.tzinfo is None for moment in moments):
+    naive = sum(moment.tzinfo is None for moment in moments)
+    if naive not in (0, len(moments)) or (zoned is not None and zoned == bool(naive)):
+        raise ValueError("times with and without a zone")
+    if naive:
         return [_iso_ns(moment) for moment in moments]
     return [int(moment.timestamp() // 1) * NS_PER_SECOND + moment.microsecond * 1_000 for moment in moments]

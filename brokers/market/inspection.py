@@ -186,7 +186,8 @@ def _bar_seconds(facts: _Survey, named: NamedInstrument, terms: TapeTerms) -> in
     shortest_ns = min(facts.deltas, default=seconds * NS_PER_SECOND)
     if shortest_ns < seconds * NS_PER_SECOND:
         raise TapeError(f"{facts.source.path}: bars of {seconds} s overlap, some begin only "
-                        f"{shortest_ns / NS_PER_SECOND:g} s apart; declare the length of the bars")
+                        f"{shortest_ns / NS_PER_SECOND:g} s apart; repair the file, "
+                        "or say the true length in its name, as in _5m")
     return seconds
 
 

@@ -56,7 +56,7 @@ def _run(path: Path, code: CodeType) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": f"quarterdeck_strategy_{path.stem}", "__file__": str(path)}
     try:
         exec(code, names)  # noqa: S102 - the owner's own file, named in the owner's own configuration
-    except Exception as error:  # noqa: BLE001 - whatever it raises is told in one line
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is told in one line
         refuse(path, error)
     return names
 
@@ -114,7 +114,7 @@ def _warmup_of(path: Path, warmup: Callable[[Any], Any]) -> Callable[[Any], int]
     def checked(params: Any) -> int:
         try:
             bars = warmup(params)
-        except Exception as error:  # noqa: BLE001 - whatever it raises is told in one line
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is told in one line
             refuse(path, error)
         if not isinstance(bars, int) or not 0 <= bars <= LONGEST_WARMUP:
             raise ConfigError(f"{path}:{_line_of(warmup)}: warmup must give 0 to {LONGEST_WARMUP} bars, not {bars!r}")
@@ -147,7 +147,7 @@ def _rule_of(path: Path, on_bar: Callable[[Context], Any],
         context.place, context.seen, context.held = place, seen, held
         try:
             want = on_bar(context)
-        except Exception as error:  # noqa: BLE001 - whatever it raises is told in one line
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is told in one line
             refuse(path, error)
         if type(context.memory) is not type(memory):
             raise ConfigError(f"{path}:{_line_of(on_bar)}: context.memory must stay a {type(memory).__name__}, "

@@ -2,6 +2,7 @@
 
 import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,12 @@ def with_row(lines: list[str], row: str) -> list[str]:
     return [*lines[:10], f"{at},{row}\n", *lines[11:]]
 
 
+def in_words(line: str, zone: str) -> str:
+    """A row with its time written out."""
+    seconds, _, rest = line.partition(",")
+    return f"{datetime.fromtimestamp(int(seconds), UTC).strftime('%Y-%m-%dT%H:%M:%S')}{zone},{rest}"
+
+
 GOOD = rows(60)
 BAD = {
     "empty": ([], "", "empty"),
@@ -93,17 +100,30 @@ BAD = {
     "not a number": (with_row(GOOD, "nan,101,99,100,5"), HEAD, "line 12, column open"),
     "negative price": (with_row(GOOD, "-5,101,-9,100,5"), HEAD, "line 12, column open: must be above zero"),
     "high below low": (with_row(GOOD, "100,90,99,95,5"), HEAD, "line 12, column high"),
+    "infinite": (with_row(GOOD, "100,inf,99,100,5"), HEAD, "line 12, column high: 'inf' is not a finite number"),
+    "word": (with_row(GOOD, "100,101,99,\x1b[31mred,5"), HEAD, r"line 12, column close: '\x1b[31mred' is not a number"),
+    "cut row": (with_row(GOOD, "100"), HEAD, "line 12, column high: the row has only 2 columns"),
+    "no volume told": (with_row(GOOD, "100,101,99,100,"), HEAD, "line 12, column volume: empty"),
+    "mixed time zones": ([in_words(line, "Z" if place < 30 else "") for place, line in enumerate(GOOD)], HEAD,
+                         "line 32, column time: '2020-09-13T14:56:40' is without a time zone, the first names one"),
+    "zones that go back": ([in_words(line, "Z" if place % 2 else "+02:00") for place, line in enumerate(GOOD)], HEAD,
+                           "line 4, column time: time goes backwards"),
+    "between two bars": ([*GOOD[:10], GOOD[10].replace(str(START + 3_000), str(START + 3_007)), *GOOD[11:]], HEAD,
+                         "bars of 300 s overlap, some begin only 293 s apart; repair the file"),
+    "too few bars": (GOOD, HEAD, "60 bars, but ema_cross wants nothing before it has seen 100; name a longer file"),
     "negative volume": (with_row(GOOD, "100,101,99,100,-5"), HEAD, "line 12, column volume"),
 }
 
 
+@pytest.mark.parametrize("command", ["backtest", "parity"])
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_refused_in_one_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_file_is_refused_in_one_line(name: str, command: str, tmp_path: Path,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
     lines, head, why = BAD[name]
     path = file_of(tmp_path, lines, head)
     if name == "one bar":
         path = path.rename(tmp_path / "BTC-USD.csv")
-    assert run(["backtest", str(path)]) in (1, 2)
+    assert run([command, str(path)]) == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert why in told
@@ -114,9 +134,47 @@ def test_a_bad_file_is_refused_in_one_line(name: str, tmp_path: Path, capsys: py
     (["--set", "fast_bars"], "must be NAME=NUMBER"), (["--set", "fast=3"], "no such parameter"),
     (["--strategy", "nope"], "no built-in strategy"), (["--tolerance", "brave"], "must be one of"),
     (["--limit", "max_heat=1"], "must be NAME=VALUE"), (["--limit", "max_value_at_risk_fraction=0.1"], "cannot hold"),
-    (["--cash", "-5"], "must be a number above zero"), (["--strategy", "pairs"], "basket"),
+    (["--cash", "-5"], "must be a number above zero"), (["--cash", "1e300"], "more than an account can count"),
+    (["--on-bad", "ignore"], "must be refuse or skip"), (["--set", "fast_bars=nan"], "must be a number"),
+    (["--set", "fast_bars=0"], "must lie in 1 to 1000"), (["--strategy", "pairs"], "basket"),
 ])
 def test_what_cannot_be_meant_is_refused_in_one_line(words: list[str], why: str, tmp_path: Path,
                                                      capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["backtest", str(file_of(tmp_path, GOOD)), *words]) == 2
-    assert why in capsys.readouterr().err
+    for command in ("backtest", "parity"):
+        assert run([command, str(file_of(tmp_path, rows(200))), *words]) == 2
+        assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("change", "why"), [
+    (("def on_bar(context):", "def on_bar(context)"), "own.py:13: expected ':'"),
+    (("def on_bar", "def on_day"), "own.py:1: on_bar is missing"),
+    (("    if context.held.waiting:", "    if 1 / 0:"), "own.py:16: ZeroDivisionError"),
+    (("from typing", "import sys; sys.exit(3)\nfrom typing"), "own.py:2: SystemExit: 3"),
+    (("    if context.held.waiting:", "    if sys.exit(3):"), "own.py:16: NameError"),
+    (("return context.buy(risk_bps=context.params.risk_bps, trail_ticks=300)", "return 7"), "not int"),
+    (("risk_bps: int = 50", 'risk_bps: str = "x"'), "Params.risk_bps needs a number as its default"),
+])
+def test_an_error_in_ones_own_file_is_told_with_its_line(change: tuple[str, str], why: str, tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture[str]) -> None:
+    own_strategy(tmp_path)
+    file = tmp_path / "home" / "strategies" / "own.py"
+    file.write_text(OWN.replace(*change))
+    for command in ("backtest", "parity"):
+        assert run([command, str(file_of(tmp_path, GOOD)), "--strategy", "own"]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        assert why in told
+        assert str(file) in told
+
+
+def test_what_the_bars_leave_open_is_told_beside_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own_strategy(tmp_path)
+    lines = with_row(rows(60), "x,1,1,1,1")
+    lines = [*lines[:30], *(line.replace(",1000\n", ",0\n") for line in lines[40:])]
+    words = [str(file_of(tmp_path, lines)), "--strategy", "own", "--on-bad", "skip", "--volume-percent", "5"]
+    for command in ("backtest", "parity"):
+        assert run([command, *words]) == 0
+        told = capsys.readouterr().err
+        assert "2 gaps, the longest 55m 00s: what is held goes through" in told
+        assert "1 bad row left out, the first: line 12, column open" in told
+        assert "20 of 49 bars have no volume" in told

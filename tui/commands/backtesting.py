@@ -10,7 +10,7 @@ import msgspec
 
 from engine.errors import UsageError
 from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
-from tui.commands import recording
+from tui.commands import bar_notes, recording
 from tui.commands.parsing import positive
 from tui.formats import money, percent
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PPM_A_BPS = 100
 PPM_A_PERCENT = 10_000
 BPS = 10_000
+MOST_CASH_MINOR = 1 << 53
 SLOW_BARS = 2_000_000
 SIZES_IN_REGIMES = ("size_in_trend", "size_in_range", "size_in_calm", "size_in_wild")
 OFF_IN_A_PASS = {"max_correlated_heat_fraction": 0.0, "max_value_at_risk_fraction": 0.0, "max_expected_shortfall_fraction": 0.0,
@@ -149,6 +150,8 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     from engine.backtest.run import Setup
     from tui.compose_backtest import restated_series
 
+    if wish.on_bad not in ("refuse", "skip"):
+        raise UsageError(f"--on-bad {wish.on_bad}: must be refuse or skip")
     if wish.symbol and len(wish.files) > 1:
         raise UsageError("--symbol names the instrument of one file; name the files so that they tell theirs")
     fee_ppm = int(positive(wish.fee_bps, "--fee-bps") * PPM_A_BPS) if wish.fee_bps not in (None, "0") else None
@@ -166,13 +169,23 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     first = tapes[0].instrument
     limits, sectors, buckets, zone = _limits(home, wish)
     limits = recording.within_budget(home, wish.strategy, limits) if wish.record else limits
-    setup = Setup(int(positive(wish.cash, "--cash").scaleb(first.minor_exponent)), limits, wish.spread_bps, wish.slippage_bps,
+    setup = Setup(_cash_minor(wish, first.minor_exponent), limits, wish.spread_bps, wish.slippage_bps,
                   int(wish.volume_percent * BPS / 100), sectors=sectors, buckets=buckets, new_day_zone=zone)
     actions = _actions(wish, names)
     setup = setup._replace(splits=actions.splits, dividends=actions.dividends,
                            borrow_ppm=round(wish.borrow_percent * PPM_A_PERCENT))
     series = [restated_series(tape, actions.splits) for tape in tapes]
-    return Prepared(series, strategy, {**written, **_params(wish.params)}, setup)
+    params = {**written, **_params(wish.params)}
+    bar_notes.refuse_too_few(tapes, strategy, params)
+    bar_notes.tell(tapes, series, wish.volume_percent)
+    return Prepared(series, strategy, params, setup)
+
+
+def _cash_minor(wish: Wish, exponent: int) -> int:
+    cash_minor = int(positive(wish.cash, "--cash").scaleb(exponent))
+    if cash_minor >= MOST_CASH_MINOR:
+        raise UsageError(f"--cash {wish.cash}: is more than an account can count; name less")
+    return cash_minor
 
 
 def _actions(wish: Wish, symbols: Sequence[str]) -> "Actions":

@@ -1,0 +1,41 @@
+"""What a person should know of recorded bars before they believe a result: gaps, rows left out, no volume, too few of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import TapeError
+from engine.units import NS_PER_SECOND
+from tui.formats import duration, plain, plural
+from tui.printing import print_note
+
+if TYPE_CHECKING:
+    from brokers.market.recorded import RecordedTape
+    from engine.backtest.run import Series
+    from engine.strategies.registry import Strategy
+
+
+def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", volume_percent: float) -> None:
+    """A note for each thing that the bars leave open."""
+    import numpy
+
+    for tape, one in zip(tapes, series, strict=True):
+        report = tape.report
+        if report.gaps:
+            gaps = f"{plural(report.gaps, 'gap')}, the longest {duration(report.longest_gap_ns / NS_PER_SECOND)}"
+            print_note(f"{report.path}: {gaps}: what is held goes through to the next bar")
+        if report.bad_count:
+            print_note(f"{report.path}: {plural(report.bad_count, 'bad row')} left out, the first: {plain(report.bad_rows[0])}")
+        still = len(one.bars.volumes) - numpy.count_nonzero(one.bars.volumes)
+        if still and volume_percent < 100:
+            print_note(f"{report.path}: {still:,} of {report.rows:,} bars have no volume, --volume-percent does not bind there")
+
+
+def refuse_too_few(tapes: "Sequence[RecordedTape]", strategy: "Strategy", params: Mapping[str, Any]) -> None:
+    """Raises `TapeError` where no file is longer than what the strategy sees before it may want anything."""
+    from engine.strategies.registry import params_of
+
+    warmup = strategy.warmup(params_of(strategy, params))
+    longest = max((tape.report for tape in tapes), key=lambda report: report.rows)
+    if longest.rows <= warmup:
+        raise TapeError(f"{longest.path}: {plural(longest.rows, 'bar')}, but {strategy.name} wants nothing before it has seen "
+                        f"{warmup:,}; name a longer file, or shorten the warm-up with --set")
