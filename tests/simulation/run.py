@@ -196,7 +196,7 @@ class Simulation:
         open_ids = {found.client_order_id for found in self.broker.venue.venue.report(0, ()).open_orders}
         leaving = sum(order.leaves_lots for order in state.orders_in("main", position.instrument_id)
                       if order.client_order_id in open_ids and order.intent.purpose in REDUCING_ONCE)
-        if leaving >= (position.exit_lots or abs(position.lots)):
+        if leaving >= min(position.exit_lots or abs(position.lots), abs(position.lots)):  # another exit may have taken its share
             return
         decided = [row.at_ns for row in self.journal.durable if row.kind == "ExitWanted"
                    and getattr(decode(row.kind, row.payload), "key", "") == key]
