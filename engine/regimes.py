@@ -26,6 +26,9 @@ class RegimeSettings(msgspec.Struct, frozen=True, omit_defaults=True):
         return max(self.trend_bars, self.volatility_bars, self.usual_bars) + 1
 
 
+USUAL_REGIMES = RegimeSettings()
+
+
 class DayRegime(msgspec.Struct, frozen=True):
     """An instrument's regime of one day of the settings' zone, told when the day began or as soon as there were enough bars."""
 

@@ -40,6 +40,7 @@ from engine.errors import ConfigError, InstrumentError
 from engine.instruments import ALWAYS_OPEN, Instrument
 from engine.kernel.money import PPM
 from engine.kernel.wants import BarColumns
+from engine.regimes import USUAL_REGIMES, RegimeSettings
 from engine.strategies.registry import BASKET, Strategy, params_of
 from engine.tolerance import Limits as LimitSettings
 from engine.units import MAX_PRODUCT, NS_PER_SECOND, Minor
@@ -70,7 +71,8 @@ class Setup(NamedTuple):
 
     `limits` are the portfolio's; `sectors` and `buckets` are by symbol. `gap_allowance_bps` is counted in heat. `max_positions`
     is how many instruments may be held at once (0: any number). `splits` were applied to the series already, by `restated`, and
-    tell in which shares `dividends` are counted; `borrow_ppm` is what a short pays a year.
+    tell in which shares `dividends` are counted; `borrow_ppm` is what a short pays a year. `regimes` is how the report tells
+    regimes.
     """
 
     cash_minor: Minor
@@ -88,6 +90,7 @@ class Setup(NamedTuple):
     splits: tuple[Split, ...] = ()
     dividends: tuple[Dividend, ...] = ()
     borrow_ppm: int = 0
+    regimes: RegimeSettings = USUAL_REGIMES
 
     @property
     def has_actions(self) -> bool:

@@ -1,29 +1,71 @@
 """A backtest as the record that reports are made from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from engine.analytics.records import EquityCurve, FillRecord, Track, trip_record
 from engine.backtest.holdings import ENTERED
 from engine.backtest.results import EXIT_REASONS, BacktestResult, TestedFill
 from engine.backtest.run import Series
 from engine.instruments import Instrument
+from engine.kernel.regimes import regime_at
+from engine.kernel.wants import BarColumns
+from engine.market import NS_PER_DAY
+from engine.positions import RoundTrip
+from engine.regimes import USUAL_REGIMES, DayRegime, RegimeSettings
+from engine.units import Nanoseconds
 
 if TYPE_CHECKING:
     from numpy import int64
     from numpy.typing import NDArray
 
 
-def track_of(result: BacktestResult, series: Sequence[Series], name: str = "") -> Track:
-    """The equity of every close with what was held then, the round trips and the fills, each beside the price that it was decided
-    at: a stop's or target's level, or the market at the close after which the rule wanted it."""
+def track_of(result: BacktestResult, series: Sequence[Series], name: str = "",
+             regimes: RegimeSettings = USUAL_REGIMES) -> Track:
+    """The equity of every close with what was held then, the round trips with the regime that they began in, and the fills, each
+    beside the price that it was decided at: a stop's or target's level, or the market at the close after which it was wanted."""
     first = result.instruments[0]
     by_id = {one.instrument_id: one for one in result.instruments}
     curve = EquityCurve(result.equity_at_ns.tolist(), result.equity_minor.tolist(), [0] * len(result.equity_minor),
                         gross_minor(result, series).tolist())
     return Track(name or result.strategy, first.quote_currency, first.minor_exponent, curve,
-                 [trip_record(trip, by_id[trip.instrument_id]) for trip in result.round_trips()],
+                 [trip_record(trip, by_id[trip.instrument_id]) for trip in _in_regimes(result, series, regimes)],
                  [_fill_record(result.strategy, fill, by_id[fill.instrument_id]) for fill in result.fill_rows()])
+
+
+def _in_regimes(result: BacktestResult, series: Sequence[Series], settings: RegimeSettings) -> Iterator[RoundTrip]:
+    """The round trips with the words of the regime at their opening."""
+    bars_of = {one.instrument.instrument_id: one.bars for one in series}
+    known: dict[tuple[str, int], str] = {}
+    for trip in result.round_trips():
+        bars = bars_of[trip.instrument_id]
+        told = known_bars(bars, trip.opened_at_ns, settings)
+        key = (trip.instrument_id, told)
+        if key not in known:
+            known[key] = _regime_words(bars, told, settings)
+        yield replace(trip, regime=known[key])
+
+
+def known_bars(bars: BarColumns, at_ns: Nanoseconds, settings: RegimeSettings) -> int:
+    """How many bars the engine had seen when it told the regime in force at a moment: those that closed before the day began, or
+    the least number needed where there were fewer then; 0 where none was told yet."""
+    from numpy import searchsorted
+
+    by_day = int(searchsorted(bars.closes_ns, at_ns - at_ns % NS_PER_DAY))
+    if by_day >= settings.needed_bars:
+        return by_day
+    return settings.needed_bars if int(searchsorted(bars.closes_ns, at_ns)) >= settings.needed_bars else 0
+
+
+def _regime_words(bars: BarColumns, told: int, settings: RegimeSettings) -> str:
+    if not told:
+        return ""
+    closes = [int(close) for close in bars.closes[told - settings.needed_bars:told]]
+    found = regime_at(closes, len(closes) - 1, len(closes), settings.trend_bars, settings.volatility_bars, settings.usual_bars,
+                      settings.trend_from, settings.calm_below, settings.wild_from)
+    return DayRegime(0, found.trend, found.volatility, found.efficiency, found.ratio).words
 
 
 def gross_minor(result: BacktestResult, series: Sequence[Series]) -> "NDArray[int64]":

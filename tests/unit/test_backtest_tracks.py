@@ -8,10 +8,11 @@ from engine.analytics.report import performance
 from engine.backtest.holdings import ENTERED
 from engine.backtest.results import BacktestResult
 from engine.backtest.run import Series
-from engine.backtest.tracks import gross_minor, track_of
+from engine.backtest.tracks import gross_minor, known_bars, track_of
 from engine.kernel.exits import STOP_HIT
 from engine.kernel.wants import BarColumns
 from engine.market import NS_PER_DAY
+from engine.regimes import RegimeSettings
 from tests.unit.engine_desk import COIN, OTHER
 
 
@@ -58,3 +59,37 @@ def test_the_same_report_is_made_of_it(result: BacktestResult, series: list[Seri
     assert told["slippage"] == 3.0, "ten coins 0.10 dearer than at the close before, and sold 0.20 below their stop"
     assert [grouping.by for grouping in view.groupings] == ["strategy", "instrument", "decision", "exit reason"]
     assert "ema_cross" in page(view)
+
+
+HOUR = NS_PER_DAY // 24
+REGIMES = RegimeSettings(trend_bars=4, volatility_bars=4, usual_bars=8)
+
+
+def hourly(closes: list[int]) -> Series:
+    """Bars of an hour from the beginning of 1970."""
+    closes_ns = np.array([HOUR * (place + 1) for place in range(len(closes))])
+    column = np.array(closes)
+    return Series(COIN, BarColumns(closes_ns - HOUR, closes_ns, column, column, column, column, column))  # type: ignore[arg-type]
+
+
+def test_a_regime_is_told_when_the_day_begins_or_once_there_are_bars_enough() -> None:
+    bars = hourly([100] * 72).bars
+    assert known_bars(bars, 8 * HOUR, REGIMES) == 0, "the eighth bar closes just then"
+    assert known_bars(bars, 9 * HOUR + 1, REGIMES) == 9
+    assert known_bars(bars, 23 * HOUR, REGIMES) == 9, "for the rest of the day"
+    assert [known_bars(bars, hour * HOUR, REGIMES) for hour in (24, 30, 47, 48)] == [23, 23, 23, 47], "not the bar at midnight"
+
+
+def test_round_trips_are_grouped_by_the_regime_that_they_began_in_and_nothing_later_changes_it() -> None:
+    rising = [10_000 + 10 * hour for hour in range(72)]
+    fills = np.array([[0, 26 * HOUR, 1, 10, 10_260, 0, 0, ENTERED, 26, 10_250],
+                      [0, 28 * HOUR, -1, 10, 10_280, 0, 0, STOP_HIT, 28, 10_280]])
+    trips = np.array([[0, 1, 10, 26 * HOUR, 28 * HOUR, 102_600, 102_800, 200, 0, 0, STOP_HIT, 1, 2, 26, 28]])
+    result = BacktestResult("own", (COIN,), 72, 1_000, 1_000, fills, trips, np.arange(1, 73) * HOUR, np.full(72, 1_000), {}, {},
+                            ())
+    for later in (rising, rising[:24] + [5_000, 20_000] * 24):
+        track = track_of(result, [hourly(later)], regimes=REGIMES)
+        # equal steps: deviations of 4 and of 8 returns are as sqrt(15 / 12) to sqrt(63 / 12), below 0.67
+        assert [trip.regime for trip in track.trips] == ["trend up, calm"]
+        view = performance(track, lambda at_ns: at_ns // NS_PER_DAY)
+        assert [group.name for one in view.groupings if one.by == "regime" for group in one.groups] == ["trend up, calm"]

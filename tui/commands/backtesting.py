@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from engine.errors import UsageError
+from engine.settings import Settings
 from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
 from tui.commands import bar_notes, recording
 from tui.commands.parsing import positive
@@ -101,7 +102,7 @@ def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -
                       interpreted_bars=INTERPRETED_BARS)
     seconds = time.perf_counter() - began
     _remember_trial(home, ready.strategy, result)
-    track = track_of(result, ready.series, f"backtest of {ready.strategy.name}")
+    track = track_of(result, ready.series, f"backtest of {ready.strategy.name}", ready.setup.regimes)
     report = performance(track, lambda at_ns: at_ns // 86_400_000_000_000)
     view = _view(ready, result, report, seconds)
     if out is not None:
@@ -167,10 +168,11 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     if len(set(names)) < len(names):
         raise UsageError("two files hold the same instrument; name one file an instrument")
     first = tapes[0].instrument
-    limits, sectors, buckets, zone = _limits(home, wish)
+    limits, groups = _limits(home, wish)
     limits = recording.within_budget(home, wish.strategy, limits) if wish.record else limits
     setup = Setup(_cash_minor(wish, first.minor_exponent), limits, wish.spread_bps, wish.slippage_bps,
-                  int(wish.volume_percent * BPS / 100), sectors=sectors, buckets=buckets, new_day_zone=zone)
+                  int(wish.volume_percent * BPS / 100), sectors=groups.sectors,
+                  buckets=groups.buckets, new_day_zone=groups.new_day_zone, regimes=groups.regimes)
     actions = _actions(wish, names)
     setup = setup._replace(splits=actions.splits, dividends=actions.dividends,
                            borrow_ppm=round(wish.borrow_percent * PPM_A_PERCENT))
@@ -231,21 +233,20 @@ def _params(given: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _limits(home: Path, wish: Wish) -> tuple[Limits, dict[str, str], dict[str, str], str]:
-    """The limits, the groups of symbols and the zone in which days are counted."""
+def _limits(home: Path, wish: Wish) -> tuple[Limits, Settings]:
+    """The limits, and the settings of the home, or what stands for them: groups of symbols, the zone of days, regimes."""
     from engine.config import load_config
 
-    sectors, buckets, zone = {}, {}, "UTC"
+    groups = Settings(())
     limits = PRESETS[RiskTolerance.MODERATE]
     if wish.tolerance is not None:
         if wish.tolerance not in set(RiskTolerance):
             raise UsageError(f"--tolerance {wish.tolerance}: must be one of {', '.join(RiskTolerance)}")
         limits = PRESETS[RiskTolerance(wish.tolerance)]
     elif (home / "config.toml").is_file():
-        settings = load_config(home / "config.toml").settings()
-        limits = settings.portfolios[0].limits
-        sectors, buckets, zone = settings.sectors, settings.buckets, settings.new_day_zone
-        sizes = [name for name in SIZES_IN_REGIMES if getattr(settings.regimes, name) < 1]
+        groups = load_config(home / "config.toml").settings()
+        limits = groups.portfolios[0].limits
+        sizes = [name for name in SIZES_IN_REGIMES if getattr(groups.regimes, name) < 1]
         if sizes:
             print_note(f"off here, entries keep their usual size in every regime: {', '.join(sizes)}")
     dropped = [name for name in OFF_IN_A_PASS if getattr(limits, name)]
@@ -261,7 +262,7 @@ def _limits(home: Path, wish: Wish) -> tuple[Limits, dict[str, str], dict[str, s
             limits = with_limit(limits, name.strip(), value)
         except ValueError as error:
             raise UsageError(f"--limit {error}") from None
-    return limits, sectors, buckets, zone
+    return limits, groups
 
 
 def _remember_trial(home: Path, strategy: "Strategy", result: "BacktestResult") -> None:
@@ -307,7 +308,7 @@ def _show(view: BacktestView, report: "PerformanceView") -> None:
     if rows:
         print_table((*words("limits", "by"), *numbers("times")), rows, empty="")
         print()
-    show(report)
+    show(report, "--out FOLDER")
 
 
 def _write(folder: Path, track: Any, report: "PerformanceView", view: BacktestView) -> None:

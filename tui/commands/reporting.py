@@ -129,7 +129,7 @@ def write_files(track: "Track", view: PerformanceView, wanted: Wanted) -> list[P
 # ---- the terminal --------------------------------------------------------------------------------------------------------------
 
 
-def show(view: PerformanceView) -> None:
+def show(view: PerformanceView, all_trips: str = "--csv FILE") -> None:
     """The report as tables: figures, periods, attribution, the newest round trips."""
     span = f"{moment(view.from_ns)} to {moment(view.to_ns)} UTC, {plural(view.days, 'day')}"
     span = span if view.to_ns else "no equity recorded"
@@ -147,7 +147,7 @@ def show(view: PerformanceView) -> None:
                                                            "slippage")), _group_rows(grouping, view.money_decimals), empty="")
     if view.trips:
         print()
-        _show_trips(view)
+        _show_trips(view, all_trips)
 
 
 def _period_rows(periods: Sequence[PeriodView], decimals: int) -> list[list[str]]:
@@ -162,7 +162,7 @@ def _group_rows(grouping: GroupingView, decimals: int) -> list[list[str]]:
              money(row.slippage, decimals)] for row in grouping.groups]
 
 
-def _show_trips(view: PerformanceView) -> None:
+def _show_trips(view: PerformanceView, all_trips: str) -> None:
     columns = (*numbers("#"), *words("symbol", "side"), *numbers("quantity"), *words("closed (UTC)"),
                *numbers("entry", "exit", "result", "R", "MAE", "MFE"), *words("strategy", "decision", "ended by"))
     rows = [[str(trip.number), trip.symbol, trip.side, f"{trip.quantity:,.10g}", moment(trip.closed_at_ns), f"{trip.entry:,.10g}",
@@ -172,4 +172,4 @@ def _show_trips(view: PerformanceView) -> None:
             for trip in view.trips[:SHOWN_TRIPS]]
     print_table(columns, rows, empty="no round trips")
     if view.trip_count > len(rows):
-        print_note(f"the newest {len(rows)} of {view.trip_count} round trips; --csv FILE writes them all")
+        print_note(f"the newest {len(rows)} of {view.trip_count} round trips; {all_trips} writes them all")

@@ -65,7 +65,7 @@ def _backtested(home: Path, wish: Wish) -> "Track":
     from engine.backtest.tracks import track_of
 
     ready = prepared(home, wish)
-    return track_of(_result(ready), ready.series, f"backtest of {ready.strategy.name}")
+    return track_of(_result(ready), ready.series, f"backtest of {ready.strategy.name}", ready.setup.regimes)
 
 
 def _result(ready: Prepared) -> "BacktestResult":
