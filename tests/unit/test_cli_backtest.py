@@ -5,6 +5,7 @@ import random
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from tui.command_line import run
@@ -69,7 +70,9 @@ def test_a_strategy_of_ones_own_is_run_reported_and_remembered(tmp_path: Path, c
     assert told["bars"] == 200
     assert told["round_trips"] > 10
     assert json.loads((tmp_path / "home" / "strategies" / "tried.json").read_text())
-    assert {one.name for one in out.iterdir()} == {"report.html", "round_trips.csv", "fills.csv", "equity.csv", "result.json"}
+    tables = {f"{name}.{form}" for name in ("round_trips", "fills", "equity", "periods") for form in ("csv", "parquet")}
+    assert {one.name for one in out.iterdir()} == {"report.html", "result.json", *tables}
+    assert pyarrow.parquet.read_table(out / "round_trips.parquet").num_rows == told["round_trips"]
     assert run(["parity", str(path), "--strategy", "own", "--slippage-bps", "3"]) == 0
     assert capsys.readouterr().out.startswith("the same: ")
 

@@ -314,14 +314,16 @@ def _show(view: BacktestView, report: "PerformanceView") -> None:
 def _write(folder: Path, track: Any, report: "PerformanceView", view: BacktestView) -> None:
     from engine.analytics.page import page
     from engine.analytics.tables import table_of
-    from store.table_files import write_csv, write_text
+    from store.table_files import write_csv, write_parquet, write_text
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {folder}: {error.strerror or error}") from error
-    for name in ("round_trips", "fills", "equity"):
-        write_csv(folder / f"{name}.csv", table_of(track, report, name))
+    for name in ("round_trips", "fills", "equity", "periods"):
+        table = table_of(track, report, name)
+        write_csv(folder / f"{name}.csv", table)
+        write_parquet(folder / f"{name}.parquet", table)
     write_text(folder / "report.html", page(report))
     write_text(folder / "result.json", msgspec.json.format(msgspec.json.encode(view), indent=2).decode() + "\n")
     print_note(f"wrote {folder}")
