@@ -72,7 +72,8 @@ def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engi
 
 
 def headless(path: Path) -> int:
-    """The engine unattended, until SIGTERM, SIGINT, a `stop` over the socket, or its own failure."""
+    """The engine unattended, until SIGTERM, SIGINT, SIGHUP (unless the caller lets that be ignored, as nohup does), a `stop` over
+    the socket, or its own failure."""
     from engine.config import load_config
     from store.home import open_home
     from tui.compose import HEADLESS_WARM_BARS, open_engine
@@ -80,8 +81,9 @@ def headless(path: Path) -> int:
     home = open_home(path)
     config = load_config(home.config)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: stop.set())
     with open_engine(home, config, on_stop=stop.set, warm_bars=HEADLESS_WARM_BARS) as running:
         return _attend(running, config, stop)
 

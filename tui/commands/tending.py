@@ -10,6 +10,7 @@ from tui.commands.candidate_group import candidates
 from tui.commands.notify_group import notify
 from tui.commands.options import Json, Yes, home_of, leave
 from tui.commands.schedule_group import schedule
+from tui.commands.service_group import service
 from tui.commands.strategy_group import strategies
 from tui.commands.webhook_group import webhook
 
@@ -164,4 +165,4 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)}
 GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "notify": notify,
-          "webhook": webhook, "schedule": schedule, "strategies": strategies, "candidates": candidates}
+          "webhook": webhook, "schedule": schedule, "service": service, "strategies": strategies, "candidates": candidates}
