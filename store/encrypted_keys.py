@@ -11,8 +11,8 @@ from pathlib import Path
 
 from engine.errors import KeysUnavailable
 from store.keys import Key, key_from_text
+from store.sealing import SHORTEST_PASSPHRASE, seal_bytes, unseal_bytes
 
-SHORTEST_PASSPHRASE = 8
 LOCK_SECONDS = 10.0
 type Passphrase = Callable[[str, bool], str]
 
@@ -72,7 +72,7 @@ class EncryptedKeys:
             raise KeysUnavailable(f"{self._path}: cannot be read: {error.strerror}; check its owner and mode") from None
         if self._opened is not None and sealed == self._sealed:
             return self._opened
-        plain = _unsealed(sealed, self._known_passphrase(is_new=False))
+        plain = unseal_bytes(sealed, self._known_passphrase(is_new=False))
         if plain is None:
             self._passphrase = ""
             raise KeysUnavailable(f"{self._path}: that passphrase does not open it, or the file is damaged")
@@ -85,10 +85,8 @@ class EncryptedKeys:
         raise KeysUnavailable(f"{self._path}: it opens, but holds no keys of this program; set them again")
 
     def _write(self, content: dict[str, str]) -> None:
-        from pyrage import passphrase as age
-
         plain = json.dumps({"version": 1, "accounts": content}).encode()
-        sealed: bytes = age.encrypt(plain, self._known_passphrase(is_new=not self._path.exists()))
+        sealed = seal_bytes(plain, self._known_passphrase(is_new=not self._path.exists()))
         _replace(self._path, sealed)
         self._opened, self._sealed = content, sealed
 
@@ -99,18 +97,6 @@ class EncryptedKeys:
                 raise KeysUnavailable(f"the passphrase of {self._path} must have at least {SHORTEST_PASSPHRASE} characters")
             self._passphrase = given
         return self._passphrase
-
-
-def _unsealed(sealed: bytes, passphrase: str) -> bytes | None:
-    """The plain text, None where the passphrase does not open it."""
-    from pyrage import DecryptError
-    from pyrage import passphrase as age
-
-    try:
-        plain: bytes = age.decrypt(sealed, passphrase)
-    except DecryptError:
-        return None
-    return plain
 
 
 def _replace(path: Path, content: bytes) -> None:
