@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from engine import (
+    apply_access,
     apply_alerts,
+    apply_golive,
     apply_lifecycle,
     apply_orders,
     apply_parents,
@@ -17,6 +19,7 @@ from engine import (
     apply_targets,
 )
 from engine import orders as order_facts
+from engine.access_events import AccessDenied
 from engine.apply_orders import order_changes
 from engine.events import (
     AccountOpened,
@@ -86,7 +89,7 @@ def apply(state: State, recorded: Recorded) -> State:
     changes = _HANDLERS[type(recorded.event)](state, recorded.event, recorded)
     command_id = getattr(recorded.event, "command_id", "")
     if command_id:
-        row = -recorded.seq if type(recorded.event) is WantRefused else recorded.seq
+        row = -recorded.seq if type(recorded.event) in (WantRefused, AccessDenied) else recorded.seq
         changes["commands"] = newest({**state.commands, command_id: row}, KEPT_COMMANDS)
     return replace(state, seq=recorded.seq, at_ns=recorded.at_ns, **changes)
 
@@ -230,7 +233,7 @@ def _position_changes(state: State, fill: Fill, portfolio: str, order: Order | N
     if trips:
         changes["round_trips"] = (*state.round_trips, *trips)[-KEPT_ROUND_TRIPS:]
         changes["round_trip_count"] = state.round_trip_count + len(trips)
-        changes |= apply_lifecycle.counted(state, trips)
+        changes |= apply_lifecycle.counted(state, trips) | apply_golive.counted(state, trips)
     return changes
 
 
@@ -446,4 +449,6 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     **{kind: _of_parents(fold) for kind, fold in apply_parents.FOLDS.items()},
     **apply_orders.HANDLERS, **apply_alerts.HANDLERS,
     **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS, **apply_lifecycle.HANDLERS,
+    **apply_golive.HANDLERS,
+    **apply_access.HANDLERS,
 }

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.access_events import AccessDenied, AccessGranted
 from engine.alert_events import AlertRuleFired, AlertRuleNoted, AlertRuleRemoved, AlertRuleSet, AlertRuleSwitched
 from engine.errors import JournalDamaged
 from engine.event_base import Event as Event  # noqa: PLC0414 - offered here, with the events
+from engine.golive_events import RehearsalRecorded
 from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
 from engine.lifecycle_events import CandidateDemoted, CandidatePromoted, EvidenceRecorded
@@ -456,8 +458,9 @@ type AnyEvent = (
     | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
     | ParentAccepted | ParentSliced | ParentEnded
     | StrategyActed | StrategySwitched | RegimeFound | RebalanceStarted | RebalanceEnded
-    | EvidenceRecorded | CandidatePromoted | CandidateDemoted
+    | EvidenceRecorded | CandidatePromoted | CandidateDemoted | RehearsalRecorded
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
+    | AccessGranted | AccessDenied
     | JobPlanned | JobDropped | JobStarted | JobFinished | JobMissed | JobPaused
 )
 

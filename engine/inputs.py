@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.access import TryCode as TryCode  # noqa: PLC0414
 from engine.alert_commands import EnableAlertRule as EnableAlertRule  # noqa: PLC0414 - commands like the others
 from engine.alert_commands import ReadAlertRule as ReadAlertRule  # noqa: PLC0414
 from engine.alert_commands import RemoveAlertRule as RemoveAlertRule  # noqa: PLC0414
@@ -422,7 +423,7 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
                 | SetLimit | AcknowledgeAlert | SettleOrder | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
                 | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | RunJob | PauseJob
-                | EnableStrategy | Rebalance | RecordEvidence | PromoteCandidate | DemoteCandidate)
+                | EnableStrategy | Rebalance | RecordEvidence | PromoteCandidate | DemoteCandidate | TryCode)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
 

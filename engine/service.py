@@ -11,6 +11,8 @@ from typing import Protocol
 
 import msgspec
 
+from engine.access_words import AccessGate as AccessGate  # noqa: PLC0414
+from engine.access_words import AccessView as AccessView  # noqa: PLC0414
 from engine.health_words import HealthLine as HealthLine  # noqa: PLC0414
 from engine.health_words import HealthView as HealthView  # noqa: PLC0414
 from engine.health_words import Verdict as Verdict  # noqa: PLC0414

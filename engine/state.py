@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from engine.access import AccessState
 from engine.alert_rules import AlertRuleState
 from engine.candidates import Candidate
 from engine.events import Proposal
@@ -221,6 +222,7 @@ class State(msgspec.Struct, frozen=True):
     candidates: dict[str, Candidate] = {}
     regimes: dict[str, DayRegime] = {}
     parents: dict[str, Parent] = {}
+    access: AccessState = AccessState()
 
     def order(self, client_order_id: str) -> Order | None:
         """An order of ours or an external one, open or lately closed."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.decide import (
+    access,
     alerts,
     arming,
     beat,
@@ -71,6 +72,7 @@ from engine.inputs import (
     SubmitAnswered,
     TapeEnded,
     TimeAdvanced,
+    TryCode,
     VenueReported,
 )
 from engine.protection import guard_touched
@@ -107,6 +109,7 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     RunJob: schedule.run_now, PauseJob: schedule.pause,
     ReadAlertRule: alerts.read_rule, Rebalance: rebalance.start, EnableStrategy: strategies.enable,
     RecordEvidence: lifecycle.record, PromoteCandidate: lifecycle.promote, DemoteCandidate: lifecycle.demote,
+    TryCode: access.try_code,
 }
 
 
