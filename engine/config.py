@@ -25,6 +25,7 @@ from engine.config_accounts import (
     money_decimals,
 )
 from engine.config_currency import CurrencyConfig, currency_contradictions, total_contradictions
+from engine.config_golive import GoLiveConfig
 from engine.config_health import HealthConfig
 from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
@@ -190,6 +191,7 @@ class Config(Section):
     regimes: RegimesConfig = Field(default=RegimesConfig())
     strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False, examples=STRATEGY_EXAMPLE)
     lifecycle: LifecycleConfig = Field(default=LifecycleConfig())
+    golive: GoLiveConfig = Field(default=GoLiveConfig())
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
     health: HealthConfig = Field(default=HealthConfig())
@@ -225,7 +227,7 @@ class Config(Section):
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
             sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
             strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies), regimes=self.regimes.settings(),
-            lifecycle=self.lifecycle.settings(),
+            lifecycle=self.lifecycle.settings(), golive=self.golive.settings(),
             jobs=self.jobs(), currency=self._currency_settings(),
         )
 

@@ -15,6 +15,7 @@ from engine.candidates import DemoteCandidate as DemoteCandidate  # noqa: PLC041
 from engine.candidates import PromoteCandidate as PromoteCandidate  # noqa: PLC0414
 from engine.candidates import RecordEvidence as RecordEvidence  # noqa: PLC0414
 from engine.candidates import Stage as Stage  # noqa: PLC0414 - with the commands that name one
+from engine.golive_words import RecordRehearsal as RecordRehearsal  # noqa: PLC0414
 from engine.instruments import Instrument
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
 from engine.parents import OverTime
@@ -423,7 +424,7 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
                 | SetLimit | AcknowledgeAlert | SettleOrder | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
                 | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | RunJob | PauseJob
-                | EnableStrategy | Rebalance | RecordEvidence | PromoteCandidate | DemoteCandidate | TryCode)
+                | EnableStrategy | Rebalance | RecordRehearsal | RecordEvidence | PromoteCandidate | DemoteCandidate | TryCode)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ import msgspec
 
 from engine.access_words import AccessGate as AccessGate  # noqa: PLC0414
 from engine.access_words import AccessView as AccessView  # noqa: PLC0414
+from engine.golive_words import GoLiveGate as GoLiveGate  # noqa: PLC0414
+from engine.golive_words import GoLiveView as GoLiveView  # noqa: PLC0414
 from engine.health_words import HealthLine as HealthLine  # noqa: PLC0414
 from engine.health_words import HealthView as HealthView  # noqa: PLC0414
 from engine.health_words import Verdict as Verdict  # noqa: PLC0414
@@ -427,6 +429,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     jobs: tuple[JobView, ...] = ()
     targets: tuple[TargetsView, ...] = ()
     total: TotalView | None = None
+    golive: tuple[GoLiveView, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.candidates import LifecycleSettings
+from engine.golive_words import GoLiveSettings
 from engine.regimes import RegimeSettings
 from engine.schedule_words import Job
 from engine.strategy_state import StrategySettings
@@ -70,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True):
     regimes: RegimeSettings = RegimeSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     currency: CurrencySettings = CurrencySettings()
+    golive: GoLiveSettings = GoLiveSettings()
 
     @property
     def base_currency(self) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from engine.access import AccessState
 from engine.alert_rules import AlertRuleState
 from engine.candidates import Candidate
 from engine.events import Proposal
+from engine.golive_words import PaperRecord, RehearsalState
 from engine.inputs import Connectivity, Limits, PortfolioSettings, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
 from engine.orders import Fill, Order, Purpose, twin_ids
@@ -222,6 +223,8 @@ class State(msgspec.Struct, frozen=True):
     candidates: dict[str, Candidate] = {}
     regimes: dict[str, DayRegime] = {}
     parents: dict[str, Parent] = {}
+    rehearsals: dict[str, RehearsalState] = {}
+    paper_record: PaperRecord = PaperRecord()
     access: AccessState = AccessState()
 
     def order(self, client_order_id: str) -> Order | None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from engine.alert_views import rule_views
 from engine.arming import automation_in_force, is_armed, limits_digest
 from engine.currency import total_view
+from engine.golive import golive_views
 from engine.inputs import PlaceOrder, TradingState
 from engine.instruments import Instrument
 from engine.lifecycle_views import candidate_views
@@ -67,7 +68,7 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         flatten=flatten_view(state), health=health,
         jobs=job_views(state, at_ns), strategies=strategy_views(state, market), risks=risk_views(state, market, at_ns),
         regimes=regime_views(state), candidates=candidate_views(state, market),
-        targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns))
+        golive=golive_views(state, at_ns), targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns))
 
 
 def decimals(step: Decimal) -> int:

@@ -14,6 +14,7 @@ from engine.decide import (
     commands,
     entries,
     flatten,
+    golive,
     lifecycle,
     limit_changes,
     prices,
@@ -60,6 +61,7 @@ from engine.inputs import (
     Rebalance,
     Reconcile,
     RecordEvidence,
+    RecordRehearsal,
     RemoveAlertRule,
     ReportFailed,
     RunJob,
@@ -108,6 +110,7 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     SetAlertRule: alerts.set_rule, RemoveAlertRule: alerts.remove_rule, EnableAlertRule: alerts.enable_rule,
     RunJob: schedule.run_now, PauseJob: schedule.pause,
     ReadAlertRule: alerts.read_rule, Rebalance: rebalance.start, EnableStrategy: strategies.enable,
+    RecordRehearsal: golive.record,
     RecordEvidence: lifecycle.record, PromoteCandidate: lifecycle.promote, DemoteCandidate: lifecycle.demote,
     TryCode: access.try_code,
 }
