@@ -15,6 +15,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from engine.config_access import AccessConfig
 from engine.config_accounts import (
     NAME_PATTERN,
     PAPER,
@@ -194,6 +195,7 @@ class Config(Section):
     golive: GoLiveConfig = Field(default=GoLiveConfig())
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
+    access: AccessConfig = Field(default=AccessConfig())
     health: HealthConfig = Field(default=HealthConfig())
     notify: NotifyConfig = Field(default=NotifyConfig())
     webhook: WebhookConfig = Field(default=WebhookConfig())
