@@ -40,6 +40,7 @@ from store.journal import SqliteJournal
 from store.memory import MemoryJournal
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
+from tui.compose_access import gatekeeper_of
 from tui.compose_notify import Notices, notices_of
 from tui.compose_strategies import tried_strategies
 from tui.compose_venues import RealVenues, merged_feed, note_held, real_venues, require_same_money
@@ -182,6 +183,8 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
             startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home),
             history=StoredHistory(home.journal))
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, real.release, notices)
+        if serve:
+            running.gate = gatekeeper_of(home, config, running.engine)
     except BaseException:
         checkpoints.close()
         journal.close()

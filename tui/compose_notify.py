@@ -1,13 +1,14 @@
 """Notices of a home: its routes with their addresses out of the key store, what records them, and the sign of life."""
 
 import logging
+import time
 from dataclasses import asdict
 from typing import NamedTuple
 
 from brokers.notifiers.desk import NotifyDesk, SentNotice, Waiting
 from brokers.notifiers.heartbeat import Heartbeat
 from brokers.notifiers.outbox import Outbox, Terms
-from brokers.notifiers.routes import Route, minute_of
+from brokers.notifiers.routes import DECISION, Route, minute_of
 from engine.config import Config
 from engine.config_notify import HEARTBEAT, NotifyRouteConfig
 from engine.effects import Notify
@@ -15,12 +16,15 @@ from engine.errors import KeysUnavailable
 from engine.health import health_lines, trouble_of
 from engine.pulses import Pulses
 from engine.runner import Engine
-from engine.service import AlertLevel
+from engine.service import AlertLevel, ProposalStatus
 from store.home import Home
 from store.sent_notices import record_sent
+from tui.access import Gatekeeper
 from tui.key_access import key_store, notify_entry
 
 LAST_NOTICES_SECONDS = 5.0
+SHOWN_SECONDS = 1.0
+SHOWN_POLL_SECONDS = 0.05
 SECONDS_PER_MINUTE = 60
 LONGEST_SILENCE_SECONDS = 60.0
 _log = logging.getLogger("quarterdeck.notify")
@@ -32,10 +36,11 @@ class Notices(NamedTuple):
     desk: NotifyDesk | None = None
     heartbeat: Heartbeat | None = None
 
-    def start(self, engine: Engine) -> None:
+    def start(self, engine: Engine, gate: Gatekeeper) -> None:
         """Begin to tell of a running engine, and to give signs of life while it is well."""
         if self.desk is not None:
-            self.desk.start(lambda: engine.latest().alerts, lambda standing: _report(engine.pulses, standing))
+            self.desk.start(lambda: engine.latest().alerts, lambda standing: _report(engine.pulses, standing),
+                            lambda notice: how_to_approve(gate, notice))
         if self.heartbeat is not None:
             self.heartbeat.start(lambda: ailing(engine))
 
@@ -48,6 +53,22 @@ class Notices(NamedTuple):
         for one in (self.heartbeat, self.desk):
             if one is not None:
                 one.close(LAST_NOTICES_SECONDS)
+
+
+def how_to_approve(gate: Gatekeeper, notice: Notify) -> str:
+    """How a pending trade is approved from outside: by a command with the code of exactly this card, which is signed, expires
+    with it and is of use once, and with an authenticator's. Empty where that is not set up, or nothing waits."""
+    if not notice.alert_id.startswith(DECISION) or not gate.approves_by_code:
+        return ""
+    proposal_id = notice.alert_id.removeprefix(DECISION)
+    deadline = time.monotonic() + SHOWN_SECONDS
+    while time.monotonic() < deadline:  # a notice may be a moment ahead of the snapshot that shows what it is about
+        found = next((one for one in gate.service.latest().proposals if one.proposal_id == proposal_id), None)
+        if found is not None:
+            pending = found.status is ProposalStatus.PENDING
+            return f"\nquarterdeck approve {proposal_id} --code {gate.approval_code(found)} --totp ......" if pending else ""
+        time.sleep(SHOWN_POLL_SECONDS)
+    return ""
 
 
 def _report(pulses: Pulses, standing: Waiting) -> None:

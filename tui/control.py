@@ -1,35 +1,40 @@
 """The control socket's server: other processes of the same user reach the running engine through it.
 
 It runs its own event loop in its own thread and never makes the engine wait: a slow reader gets fewer snapshots, a
-broken request gets an error, and too many connections are turned away.
+broken request gets an error, and too many connections are turned away. Each connection is a session of its own, which may only
+look on, or has to be unlocked (`tui.access`). What is refused is counted, and told in the log once a minute for each kind.
 """
 
 import asyncio
 import contextlib
+import logging
 import socket
+import struct
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from engine.errors import HomeLocked, QuarterdeckError, StoreError
+from engine.errors import HomeLocked, StoreError
 from engine.pulses import Pulses
-from engine.service import OrderCard, Service, Snapshot
+from engine.service import OrderCard, Receipt, Service, Snapshot
+from tui.access import Gatekeeper, Session
+from tui.control_connection import CallFailed, Connection, closed
 from tui.control_protocol import (
     ENGINE_ERROR,
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
     MAX_REQUEST_BYTES,
     METHOD_UNKNOWN,
-    PARSE_ERROR,
     PROTOCOL,
     Hello,
     Request,
     RpcError,
+    UnlockAnswer,
     WhatIfAnswer,
+    approval_decoder,
     bars_params_decoder,
     command_decoder,
     error_line,
@@ -38,36 +43,32 @@ from tui.control_protocol import (
     hello_params_decoder,
     order_decoder,
     performance_query_decoder,
-    request_decoder,
-    result_line,
     snapshot_line,
+    unlock_decoder,
 )
+from tui.paces import SECONDS_PER_MINUTE, Paces
 
 MAX_CONNECTIONS = 32
-MAX_CALLS_IN_FLIGHT = 32
 MAX_BARS = 5_000
 START_SECONDS = 10.0
 BEAT_SECONDS = 1.0
 LONGEST_SILENCE_SECONDS = 15.0
-
-
-class _CallFailed(Exception):
-    """A call that is answered with an error; never leaves this module."""
-
-    def __init__(self, code: int, message: str, kind: str = "") -> None:
-        super().__init__(message)
-        self.error = RpcError(code, message, kind)
+LOGGED_EVERY_SECONDS = 60.0
+_log = logging.getLogger("quarterdeck.control")
 
 
 class ControlServer:
     """Serves one `Service` on a Unix socket of mode 0600 until closed.
 
-    `on_stop` is called, in the server's thread, when a client asks the engine to stop; `pulses` are told that it is at work.
+    `on_stop` is called, in the server's thread, when a client asks the engine to stop; `pulses` are told that it is at work;
+    `gate` says who has to unlock what (nobody anything where it is left out).
     """
 
     def __init__(self, service: Service, path: Path, hello: Hello, on_stop: Callable[[], None],
-                 pulses: Pulses | None = None) -> None:
+                 pulses: Pulses | None = None, gate: Gatekeeper | None = None) -> None:
         self._service = service
+        self._gate = gate or Gatekeeper(service)
+        self._paces = Paces(time.monotonic)
         self._pulses = pulses or Pulses()
         self._path = path
         self._hello = hello
@@ -120,14 +121,26 @@ class ControlServer:
         task = asyncio.current_task()
         assert task is not None
         if len(self._connections) >= MAX_CONNECTIONS:
+            self.note("too many connections")
             writer.write(error_line(None, RpcError(ENGINE_ERROR, "too many connections; close another client first")))
-            await _closed(writer)
+            await closed(writer)
             return
         self._connections[id(task)] = task
+        self._pulses.queues["control clients"] = len(self._connections)
+        session = Session(self._gate, _peer(writer), remote=True)
         try:
-            await _Connection(self, reader, writer).serve()
+            await Connection(self, session, reader, writer).serve()
         finally:
             self._connections.pop(id(task), None)
+            self._pulses.queues["control clients"] = len(self._connections)
+
+    def note(self, kind: str, detail: str = "") -> None:
+        """Count something refused, and log it unless one of its kind was logged a moment ago."""
+        name = f"socket refused: {kind}"
+        self._pulses.counts[name] = self._pulses.counts.get(name, 0) + 1
+        if self._paces.spend(kind, SECONDS_PER_MINUTE / LOGGED_EVERY_SECONDS):
+            shown = "".join(letter if letter.isprintable() else " " for letter in detail[:200])
+            _log.warning("control socket: refused: %s (%s); others of this kind are counted only", kind, shown or "no more is known")
 
     def snapshot_bytes(self, snapshot: Snapshot) -> bytes:
         """The pushed line of a snapshot, encoded once for all subscribers."""
@@ -135,25 +148,52 @@ class ControlServer:
             self._encoded = (snapshot, snapshot_line(snapshot))
         return self._encoded[1]
 
-    async def call(self, request: Request) -> object:
+    async def call(self, request: Request, session: Session) -> object:
         """The result of one call; raises for what is answered with an error."""
         match request.method:
             case "hello":
-                return self._greet(request)
+                return self._greet(request, session)
             case "ping":
                 return "pong"
             case "stop":
-                self._on_stop()
-                return "stopping"
+                return self._stop(session)
+            case "unlock":
+                receipt = await session.unlock(unlock_decoder.decode(request.params).code)
+                return UnlockAnswer(self._counted(receipt), session.access())
+            case "lock":
+                await session.lock()
+                return session.access()
+            case "approve_by_code":
+                given = approval_decoder.decode(request.params)
+                return self._counted(await session.approve(given.proposal_id, given.code, given.totp))
+            case "reload_access":
+                await asyncio.to_thread(self._gate.reload)
+                return session.access()
+            case "send":
+                command = command_decoder.decode(request.params)
+                refused = session.refusal_of(command)
+                return self._counted(refused) if refused is not None else await self._service.send(command)
             case _:
                 return await self._ask_engine(request)
+
+    def _stop(self, session: Session) -> str:
+        refused = session.refusal_of_stop()
+        if refused is not None and refused.refusal is not None:
+            self._counted(refused)
+            raise CallFailed(ENGINE_ERROR, refused.refusal.message)
+        self._on_stop()
+        return "stopping"
+
+    def _counted(self, receipt: Receipt) -> Receipt:
+        """The receipt; counted and logged where the gate refused."""
+        if receipt.refusal is not None:
+            self.note(receipt.refusal.check, receipt.refusal.message)
+        return receipt
 
     async def _ask_engine(self, request: Request) -> object:
         match request.method:
             case "snapshot":
                 return finite(self._service.latest())
-            case "send":
-                return await self._service.send(command_decoder.decode(request.params))
             case "what_if":
                 answer = await self._service.what_if(order_decoder.decode(request.params))
                 if isinstance(answer, OrderCard):
@@ -162,115 +202,38 @@ class ControlServer:
             case "bars":
                 wanted = bars_params_decoder.decode(request.params)
                 if not 1 <= wanted.limit <= MAX_BARS:
-                    raise _CallFailed(INVALID_PARAMS, f"bars: limit is {wanted.limit}; allowed is 1 to {MAX_BARS}")
+                    raise CallFailed(INVALID_PARAMS, f"bars: limit is {wanted.limit}; allowed is 1 to {MAX_BARS}")
                 return list(await self._service.bars(wanted.instrument_id, wanted.limit))
             case "performance":
                 return await self._service.performance(performance_query_decoder.decode(request.params))
             case _:
-                raise _CallFailed(METHOD_UNKNOWN, f'there is no method "{request.method}"')
+                raise CallFailed(METHOD_UNKNOWN, f'there is no method "{request.method}"')
 
     def subscribe(self) -> AsyncIterator[Snapshot]:
         """The service's snapshots, newest only."""
         return self._service.snapshots()
 
-    def _greet(self, request: Request) -> Hello:
+    def _greet(self, request: Request, session: Session) -> Hello:
         theirs = hello_params_decoder.decode(request.params)
+        session.read_only = session.read_only or theirs.read_only  # once given up it is not had back
         if theirs.protocol != PROTOCOL:
-            raise _CallFailed(
+            raise CallFailed(
                 INVALID_REQUEST,
                 f"the engine {self._hello.version} speaks control protocol {PROTOCOL}, the client {theirs.version} "
                 f"speaks {theirs.protocol}; use the same version of both", "EngineUnreachable")
-        return self._hello
+        return msgspec.structs.replace(self._hello, access=session.access())
 
 
-class _Connection:
-    """One client: calls are answered as they finish, snapshots are pushed once subscribed."""
-
-    def __init__(self, server: ControlServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._server = server
-        self._reader = reader
-        self._writer = writer
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._subscribed = False
-        self._free_calls = asyncio.Semaphore(MAX_CALLS_IN_FLIGHT)
-
-    async def serve(self) -> None:
-        try:
-            while line := await self._next_line():
-                await self._take(line)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client went away: nothing is owed to it
-        finally:
-            for task in tuple(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await _closed(self._writer)
-
-    async def _next_line(self) -> bytes:
-        try:
-            return await self._reader.readline()
-        except ValueError:
-            self._writer.write(error_line(None, RpcError(
-                INVALID_REQUEST, f"the request is longer than {MAX_REQUEST_BYTES} bytes; the connection is closed")))
-            return b""
-
-    async def _take(self, line: bytes) -> None:
-        try:
-            request = request_decoder.decode(line)
-        except (msgspec.DecodeError, ValueError) as error:
-            code = INVALID_REQUEST if isinstance(error, msgspec.ValidationError) else PARSE_ERROR
-            self._writer.write(error_line(None, RpcError(code, f"not a JSON-RPC 2.0 request: {error}")))
-            await self._writer.drain()
-            return
-        if request.method == "subscribe":
-            self._writer.write(result_line(request.id, "subscribed"))
-            if not self._subscribed:
-                self._subscribed = True
-                self._keep(self._push())
-            return
-        await self._free_calls.acquire()
-        self._keep(self._answer(request))
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, request: Request) -> None:
-        try:
-            line = result_line(request.id, await self._server.call(request))
-        except _CallFailed as failure:
-            line = error_line(request.id, failure.error)
-        except msgspec.ValidationError as error:
-            line = error_line(request.id, RpcError(INVALID_PARAMS, f"{request.method}: {error}"))
-        except msgspec.DecodeError as error:
-            line = error_line(request.id, RpcError(PARSE_ERROR, f"{request.method}: {error}"))
-        except QuarterdeckError as error:
-            line = error_line(request.id, RpcError(ENGINE_ERROR, str(error), type(error).__name__))
-        except Exception as error:  # noqa: BLE001 - a defect in one call must not take the socket down
-            told = f"{request.method}: {type(error).__name__}: {error}"
-            line = error_line(request.id, RpcError(INTERNAL_ERROR, told))
-        finally:
-            self._free_calls.release()
-        if request.id is None:
-            return
-        with contextlib.suppress(ConnectionError):
-            self._writer.write(line)
-            await self._writer.drain()
-
-    async def _push(self) -> None:
-        # drain() holds back a slow reader's next snapshot and the iterator then gives the newest: nothing queues up.
-        with contextlib.suppress(ConnectionError, QuarterdeckError):
-            async for snapshot in self._server.subscribe():
-                self._writer.write(self._server.snapshot_bytes(snapshot))
-                await self._writer.drain()
-        self._writer.close()
-
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(ConnectionError, TimeoutError, BrokenPipeError):
-        await asyncio.wait_for(writer.wait_closed(), 1.0)
+def _peer(writer: asyncio.StreamWriter) -> str:
+    """Who is at the other end, as far as the system tells."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    peer = writer.get_extra_info("socket")
+    if option is None or peer is None:
+        return "a client"
+    with contextlib.suppress(OSError):
+        pid, *_ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i")))
+        return f"a client (process {pid})"
+    return "a client"
 
 
 def _bind(path: Path) -> socket.socket:

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -17,11 +18,12 @@ import msgspec
 
 from engine.errors import EngineUnreachable
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
+from engine.service import AccessView, OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
 from tui.control_protocol import (
     MAX_RESPONSE_BYTES,
     PROTOCOL,
     Reply,
+    access_decoder,
     bars_decoder,
     exception_of,
     hello_decoder,
@@ -30,6 +32,7 @@ from tui.control_protocol import (
     reply_decoder,
     request_line,
     snapshot_decoder,
+    unlock_answer_decoder,
     what_if_decoder,
 )
 
@@ -46,7 +49,7 @@ class ControlClient:
     """
 
     def __init__(self, path: Path, version: str, *, connect_seconds: float = CONNECT_SECONDS,
-                 call_seconds: float = CALL_SECONDS) -> None:
+                 call_seconds: float = CALL_SECONDS, read_only: bool = False) -> None:
         self._path = path
         self._call_seconds = call_seconds
         self._ids = itertools.count(1)
@@ -60,11 +63,15 @@ class ControlClient:
         self._reader = threading.Thread(target=self._read, name="control-client", daemon=True)
         self._reader.start()
         try:
-            answer = self._call("hello", {"protocol": PROTOCOL, "version": version}, connect_seconds)
+            said = {"protocol": PROTOCOL, "version": version, "read_only": read_only}
+            self.hello = hello_decoder.decode(self._call("hello", said, connect_seconds))
+            if read_only and not self.hello.access.read_only:
+                raise EngineUnreachable(f"{path}: the engine {self.hello.version} does not know of looking on only; "
+                                        "use the same version of both")
         except EngineUnreachable:
             self.close()
             raise
-        self.hello = hello_decoder.decode(answer)
+        self._access, self._access_at = self.hello.access, time.monotonic()
 
     def close(self) -> None:
         """Hang up; pending calls fail as unreachable."""
@@ -120,6 +127,39 @@ class ControlClient:
 
     async def performance(self, query: PerformanceQuery) -> PerformanceView:
         return performance_decoder.decode(await self._called("performance", query))
+
+    # ---- access ----------------------------------------------------------------------------------------------------
+
+    def access(self) -> AccessView:
+        """What this connection may do, as the engine last said and time went on since."""
+        left = max(0.0, self._access.unlocked_seconds - (time.monotonic() - self._access_at))
+        return msgspec.structs.replace(self._access, unlocked_seconds=left)
+
+    async def unlock(self, code: str) -> Receipt:
+        return self._unlocked(await self._called("unlock", {"code": code}))
+
+    async def lock(self) -> None:
+        self._keep_access(access_decoder.decode(await self._called("lock", {})))
+
+    def unlock_now(self, code: str) -> Receipt:
+        """Unlock this connection with a PIN or an authenticator's code."""
+        return self._unlocked(self._call("unlock", {"code": code}))
+
+    def approve_by_code_now(self, proposal_id: str, code: str, totp: str) -> Receipt:
+        """Approve one pending trade by a notice's code and an authenticator's."""
+        return receipt_decoder.decode(self._call("approve_by_code", {"proposal_id": proposal_id, "code": code, "totp": totp}))
+
+    def reload_access_now(self) -> AccessView:
+        """Have the engine ask its key store again for what codes are compared with."""
+        return access_decoder.decode(self._call("reload_access", {}))
+
+    def _unlocked(self, answer: msgspec.Raw) -> Receipt:
+        found = unlock_answer_decoder.decode(answer)
+        self._keep_access(found.access)
+        return found.receipt
+
+    def _keep_access(self, access: AccessView) -> None:
+        self._access, self._access_at = access, time.monotonic()
 
     # ---- blocking twins for commands ---------------------------------------------------------------------------------
 

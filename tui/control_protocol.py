@@ -1,7 +1,8 @@
 """The control socket's messages: JSON-RPC 2.0, one object a line, over a Unix socket.
 
-Methods: hello, ping, snapshot, subscribe, send, what_if, bars, performance, stop. After `subscribe` the server sends
-notifications named "snapshot", at most ten a second and only the newest.
+Methods: hello, ping, snapshot, subscribe, send, what_if, bars, performance, unlock, lock, approve_by_code, reload_access,
+stop. A client may say in its hello that it only wants to look on: nothing it sends is done from then on. After `subscribe`
+the server sends notifications named "snapshot", at most ten a second and only the newest.
 """
 
 import math
@@ -11,10 +12,20 @@ import msgspec
 
 from engine import errors
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import Mode, OrderCard, PerformanceQuery, PerformanceView, ProposalView, Receipt, Refusal, Snapshot
+from engine.service import (
+    AccessView,
+    Mode,
+    OrderCard,
+    PerformanceQuery,
+    PerformanceView,
+    ProposalView,
+    Receipt,
+    Refusal,
+    Snapshot,
+)
 
 PROTOCOL = 1
-MAX_REQUEST_BYTES = 1 << 20
+MAX_REQUEST_BYTES = 256 << 10
 MAX_RESPONSE_BYTES = 64 << 20
 HUGE = 1e9
 
@@ -30,6 +41,7 @@ class Hello(msgspec.Struct, frozen=True):
     engine_id: str
     mode: Mode
     pid: int
+    access: AccessView = AccessView()
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,6 +74,28 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 class HelloParams(msgspec.Struct, frozen=True):
     protocol: int
     version: str
+    read_only: bool = False
+
+
+class UnlockParams(msgspec.Struct, frozen=True):
+    """A PIN or an authenticator's code; kept nowhere."""
+
+    code: str
+
+
+class UnlockAnswer(msgspec.Struct, frozen=True):
+    """Whether the code was right, and what may be done now."""
+
+    receipt: Receipt
+    access: AccessView
+
+
+class ApprovalParams(msgspec.Struct, frozen=True):
+    """A notice's code and an authenticator's, for one pending trade."""
+
+    proposal_id: str
+    code: str
+    totp: str
 
 
 class BarsParams(msgspec.Struct, frozen=True):
@@ -85,6 +119,10 @@ bars_params_decoder = msgspec.json.Decoder(BarsParams)
 performance_query_decoder = msgspec.json.Decoder(PerformanceQuery)
 performance_decoder = msgspec.json.Decoder(PerformanceView)
 hello_params_decoder = msgspec.json.Decoder(HelloParams)
+unlock_decoder = msgspec.json.Decoder(UnlockParams)
+unlock_answer_decoder = msgspec.json.Decoder(UnlockAnswer)
+access_decoder = msgspec.json.Decoder(AccessView)
+approval_decoder = msgspec.json.Decoder(ApprovalParams)
 snapshot_decoder = msgspec.json.Decoder(Snapshot)
 receipt_decoder = msgspec.json.Decoder(Receipt)
 hello_decoder = msgspec.json.Decoder(Hello)

@@ -19,6 +19,7 @@ from store.halt_flag import clear_halt, read_halt
 from store.home import Home, HomeLock
 from store.journal import SqliteJournal
 from store.read import chain_hash
+from tui.access import Gatekeeper
 from tui.commands.link import command_id
 from tui.compose_notify import Notices
 from tui.control import ControlServer
@@ -88,6 +89,7 @@ class RunningEngine:
         self.home = home
         self.engine = engine
         self.link = EngineLink(engine)
+        self.gate = Gatekeeper(engine)
         self._journal = journal
         self._lock = lock
         self._release_accounts = release_accounts
@@ -100,10 +102,10 @@ class RunningEngine:
 
     def serve(self, on_stop: Callable[[], None]) -> None:
         """Answer on the control socket, obey the halt flag, and tell whoever is away from the screen."""
-        self._notices.start(self.engine)
+        self._notices.start(self.engine, self.gate)
         hello = Hello(protocol=PROTOCOL, version=VERSION, engine_id=self.engine.parts.engine_id,
                       mode=self.engine.parts.mode, pid=os.getpid())
-        self._server = ControlServer(self.engine, self.home.socket, hello, on_stop, self.engine.pulses)
+        self._server = ControlServer(self.engine, self.home.socket, hello, on_stop, self.engine.pulses, self.gate)
         self._server.start()
         self._flag_watch = FlagWatch(self.home, self.link)
         self._flag_watch.start()

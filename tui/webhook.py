@@ -23,6 +23,7 @@ from engine.errors import EngineUnreachable, QuarterdeckError, UsageError
 from engine.pulses import Pulses
 from engine.service import Receipt, Service
 from store.nonces import NonceBook
+from tui.paces import SECONDS_PER_MINUTE, Paces
 from tui.webhook_signals import command_of, signal_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ SIGNATURE_HEADER = "X-Quarterdeck-Signature"
 ANSWER_SECONDS = 30.0
 BODY_SECONDS = 5.0
 LOGGED_EVERY_SECONDS = 60.0
-SECONDS_PER_MINUTE = 60.0
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
@@ -47,22 +47,6 @@ class Refused(Exception):
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
         self.status, self.why = status, why
-
-
-class Paces:
-    """How many of each kind in the last minute, evenly refilled."""
-
-    def __init__(self, now_seconds: Callable[[], float]) -> None:
-        self._now_seconds = now_seconds
-        self._left: dict[str, tuple[float, float]] = {}
-
-    def spend(self, kind: str, per_minute: float) -> bool:
-        """Use one up; False where none is left."""
-        now = self._now_seconds()
-        at, left = self._left.pop(kind, (now, per_minute))
-        left = min(per_minute, left + (now - at) * per_minute / SECONDS_PER_MINUTE)
-        self._left[kind] = (now, left - 1 if left >= 1 else left)
-        return left >= 1
 
 
 class Webhook:

@@ -55,17 +55,20 @@ class NotifyDesk:
         self._warm = warm
         self._alerts: Callable[[], Sequence[AlertView]] = tuple
         self._report: Callable[[Waiting], None] = lambda _: None
+        self._unrecorded: Callable[[Notify], str] = lambda _: ""
         self._change = threading.Condition()
         self._ending = False
         self._threads = [threading.Thread(target=self._tell, args=(name,), name=f"notify-{name}", daemon=True)
                          for name in outbox.routes]
         self._threads.append(threading.Thread(target=self._watch, name="notify", daemon=True))
 
-    def start(self, alerts: Callable[[], Sequence[AlertView]], report: Callable[[Waiting], None] = lambda _: None) -> None:
+    def start(self, alerts: Callable[[], Sequence[AlertView]], report: Callable[[Waiting], None] = lambda _: None,
+              unrecorded: Callable[[Notify], str] = lambda _: "") -> None:
         """Begin to tell; `alerts` shows what has been acknowledged, from any thread; `report` hears each second how things
-        stand."""
+        stand; `unrecorded` adds to a notice what is for its reader alone, and is written down nowhere."""
         self._alerts = alerts
         self._report = report
+        self._unrecorded = unrecorded
         for thread in self._threads:
             thread.start()
 
@@ -127,7 +130,8 @@ class NotifyDesk:
         title, text = words_of(delivery, self._mode)
         address = self._addresses.get(delivery.route, "")
         try:
-            failure = self._send(address, delivery.notice.level, title, text) if address else NO_ADDRESS
+            whole = text + self._unrecorded(delivery.notice)
+            failure = self._send(address, delivery.notice.level, title, whole) if address else NO_ADDRESS
         except Exception as error:  # noqa: BLE001 - a plug-in's exception may hold the address in its text
             failure = f"the service failed ({type(error).__name__})"
         try:
