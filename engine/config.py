@@ -25,6 +25,7 @@ from engine.config_accounts import (
     account_errors,
     money_decimals,
 )
+from engine.config_backup import BackupConfig
 from engine.config_currency import CurrencyConfig, currency_contradictions, total_contradictions
 from engine.config_golive import GoLiveConfig
 from engine.config_health import HealthConfig
@@ -34,6 +35,7 @@ from engine.config_notify import ROUTE_EXAMPLE, NotifyConfig, NotifyRouteConfig,
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
+from engine.config_versions import CURRENT_VERSION, FIRST_VERSION, translate, version_of
 from engine.config_webhook import SOURCE_EXAMPLE, WebhookConfig, WebhookSourceConfig, source_errors
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
@@ -108,12 +110,6 @@ class KeysConfig(Section):
         default="", description="The encrypted file; else keys.age in the home. Its passphrase is asked, or comes from systemd.")
 
 
-class BackupConfig(Section):
-    """Backups that the schedule makes, in backups/scheduled of the home; those made by hand are never removed."""
-
-    kept: int = Field(default=14, ge=1, le=10_000, description="How many scheduled backups are kept; older ones are removed.")
-
-
 class EngineConfig(Section):
     """Deadlines and bounds of the engine; seconds unless the name says otherwise."""
 
@@ -182,6 +178,8 @@ class PortfolioConfig(Section):
 class Config(Section):
     """The whole configuration; without a file it is a paper account on the simulated market."""
 
+    version: int = Field(default=CURRENT_VERSION, ge=FIRST_VERSION, description="The version of this file's words; "
+                         "`quarterdeck config migrate` brings an older file up to date.")
     app: AppConfig = Field(default=AppConfig())
     market: MarketConfig = Field(default=MarketConfig())
     engine: EngineConfig = Field(default=EngineConfig())
@@ -291,6 +289,10 @@ def check_config(text: str, source: str) -> CheckedConfig:
     if secrets:
         told = "secrets never live in the configuration; remove this key"
         return CheckedConfig(None, tuple(f"{source}: {path}: {told}" for path in secrets), ())
+    if version_of(tree) > CURRENT_VERSION:
+        told = f"is newer than this program's {CURRENT_VERSION}; install the newer quarterdeck"
+        return CheckedConfig(None, (f"{source}: version {version_of(tree)} {told}",), ())
+    old_words = tuple(f"{source}: {line}; `quarterdeck config migrate --write` renames it" for line in translate(tree))
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -298,7 +300,7 @@ def check_config(text: str, source: str) -> CheckedConfig:
     errors = tuple(f"{source}: {line}" for line in _broken_references(config))
     if errors:
         return CheckedConfig(None, errors, ())
-    return CheckedConfig(config, (), tuple(f"{source}: {line}" for line in contradictions(config)))
+    return CheckedConfig(config, (), (*old_words, *(f"{source}: {line}" for line in contradictions(config))))
 
 
 def _secrets(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

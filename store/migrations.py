@@ -30,7 +30,16 @@ _STEP_2 = (
         BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_STEP_1, _STEP_2)
+# Older rows may lie in files beside; `state` is what they add up to, in the format of a snapshot, so that a start needs none of
+# them. An older program would take the rest for the whole: hence a version.
+_STEP_3 = (
+    """CREATE TABLE archives(
+        last_seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, last_at_ns INTEGER NOT NULL, rows INTEGER NOT NULL,
+        name TEXT NOT NULL, prev_hash BLOB NOT NULL, last_hash BLOB NOT NULL,
+        state_format INTEGER NOT NULL, state BLOB NOT NULL, state_sha256 BLOB NOT NULL) STRICT""",
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (_STEP_1, _STEP_2, _STEP_3)
 CURRENT_VERSION = len(STEPS)
 
 

@@ -1,4 +1,4 @@
-"""Reading a journal without its writer: rows in order, each checked against its hash."""
+"""Reading a journal without its writer: rows in order, each checked against its hash, archived ones from their files."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.errors import JournalDamaged
 from engine.ports import JournalRow
+from store.archive_files import archive_path, archive_records, proved_rows
 from store.chain import EMPTY_HEAD, GENESIS, ChainedRow, ChainHead, row_hash
 from store.database import open_reader, unreadable
 
@@ -30,11 +31,17 @@ def journal_rows(path: Path, from_seq: int = 1) -> Iterator[JournalRow]:
 
 
 def chained_rows(path: Path, from_seq: int = 1) -> Iterator[ChainedRow]:
-    """Rows with their hashes, checked as they are read; the first row's own predecessor is looked up too."""
+    """Rows with their hashes, checked as they are read; the first row's own predecessor is looked up too.
+
+    Raises `JournalDamaged`, and `HomeUnusable` where the file with archived rows that are asked for is not there."""
     connection = open_reader(path)
     good = from_seq - 1
     try:
-        expected = _hash_before(connection, from_seq)
+        archives = archive_records(connection)
+        for record in archives:
+            if record.last_seq >= from_seq:
+                yield from (row for row in proved_rows(archive_path(path, record), record) if row.seq >= from_seq)
+        expected = _hash_before(connection, from_seq) or (archives[-1].last_hash if archives else GENESIS)
         for record in connection.execute(_SELECT, (from_seq,)):
             chained = ChainedRow(*record)
             _check(path, chained, expected)
@@ -57,11 +64,12 @@ def chain_hash(path: Path, seq: int) -> bytes | None:
     connection = open_reader(path)
     try:
         found = connection.execute("SELECT hash FROM journal WHERE seq = ?", (seq,)).fetchone()
+        archived = [record.last_hash for record in archive_records(connection) if record.last_seq == seq]
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
     finally:
         connection.close()
-    return bytes(found[0]) if found else None
+    return bytes(found[0]) if found else next(iter(archived), None)
 
 
 def stored_head(path: Path) -> ChainHead:
@@ -91,9 +99,10 @@ def engine_id(path: Path) -> str:
 _REMEDY = "run `quarterdeck journal verify`, or restore the newest backup"
 
 
-def _hash_before(connection: sqlite3.Connection, seq: int) -> bytes:
+def _hash_before(connection: sqlite3.Connection, seq: int) -> bytes | None:
+    """The hash of the row before `seq`, None where the journal itself holds none."""
     found = connection.execute("SELECT hash FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT 1", (seq,)).fetchone()
-    return bytes(found[0]) if found else GENESIS
+    return bytes(found[0]) if found else None
 
 
 def _check(path: Path, chained: ChainedRow, expected: bytes) -> None:

@@ -1,10 +1,13 @@
-"""Proving a journal: every row against its hash, its neighbour and the head; read-only, beside a running engine too."""
+"""Proving a journal: every row against its hash, its neighbour and the head, archived ones too; read-only, beside a running
+engine as well."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.errors import HomeUnusable, StoreError
+from store.archive_files import ArchiveRecord, archive_path, archives_of, base_state, proved_rows
 from store.chain import GENESIS, row_hash
 from store.database import cause_of, open_reader
 from store.wal import unread_frames
@@ -24,7 +27,8 @@ class Damage(NamedTuple):
 
 
 class VerifyReport(NamedTuple):
-    """The result of reading a whole journal. `notes` are worth knowing and no damage."""
+    """The result of reading a whole journal. `notes` are worth knowing and no damage; `archived` rows lie in files beside and
+    are not among `rows`."""
 
     path: Path
     rows: int
@@ -33,6 +37,7 @@ class VerifyReport(NamedTuple):
     last_hash: str
     damaged: tuple[Damage, ...]
     notes: tuple[str, ...]
+    archived: int = 0
 
     @property
     def sound(self) -> bool:
@@ -64,6 +69,7 @@ def verify(path: Path) -> VerifyReport:
     damaged: list[Damage] = []
     links: list[_Link] = []
     counted = _Counted()
+    archives = _Archives(path)
     log = unread_frames(path)
     try:
         connection = open_reader(path)
@@ -73,7 +79,7 @@ def verify(path: Path) -> VerifyReport:
         return VerifyReport(path, 0, 0, 0, GENESIS.hex(), (Damage(0, str(error)),), ())
     try:
         connection.text_factory = bytes
-        for found in _links(connection, counted, damaged):
+        for found in _links(connection, counted, damaged, archives.last):
             links.append(found)
             damaged.extend(_judge(links))
             del links[:-2]
@@ -87,7 +93,43 @@ def verify(path: Path) -> VerifyReport:
         connection.close()
     damaged.extend(Damage(counted.last_seq + 1, what) for what in log.damaged)
     return VerifyReport(path, counted.rows, counted.first_seq, counted.last_seq, counted.last_hash.hex(),
-                        tuple(_named(damaged)), log.notes)
+                        tuple(_named([*archives.damaged, *damaged])), (*archives.notes, *log.notes), archives.rows)
+
+
+class _Archives:
+    """The archived rows, read and proved; a file that was taken elsewhere is a note, since its hashes are kept here."""
+
+    def __init__(self, path: Path) -> None:
+        self.rows = 0
+        self.notes: list[str] = []
+        self.damaged: list[Damage] = []
+        self.last: ArchiveRecord | None = None
+        try:
+            records = archives_of(path)
+        except StoreError as error:
+            self.damaged.append(Damage(0, str(error)))
+            return
+        for record in records:
+            self._look(path, record)
+        self._look_at_state(path)
+
+    def _look_at_state(self, path: Path) -> None:
+        try:
+            base_state(path)
+        except StoreError as error:
+            self.damaged.append(Damage(self.last.last_seq if self.last else 0, str(error)))
+
+    def _look(self, path: Path, record: ArchiveRecord) -> None:
+        before = self.last.last_hash if self.last else GENESIS
+        self.last = record
+        if record.prev_hash != before:
+            self.damaged.append(Damage(record.first_seq, f"the archive {record.name} does not follow the one before it"))
+        try:
+            self.rows += sum(1 for _ in proved_rows(archive_path(path, record), record))
+        except HomeUnusable:
+            self.notes.append(f"rows {record.first_seq} to {record.last_seq} lie in {record.name}, which is not here: not proved")
+        except StoreError as error:
+            self.damaged.append(Damage(record.first_seq, str(error)))
 
 
 class _Counted:
@@ -100,9 +142,10 @@ class _Counted:
         self.last_hash = GENESIS
 
 
-def _links(connection: sqlite3.Connection, counted: _Counted, damaged: list[Damage]) -> Iterator[_Link]:
-    """Rows in order, until the end or until the file itself cannot be read further."""
-    yield _Link(0, b"", GENESIS, None, "")
+def _links(connection: sqlite3.Connection, counted: _Counted, damaged: list[Damage],
+           archived: ArchiveRecord | None) -> Iterator[_Link]:
+    """Rows in order, until the end or until the file itself cannot be read further; first what they follow."""
+    yield _Link(archived.last_seq, b"", archived.last_hash, None, "") if archived else _Link(0, b"", GENESIS, None, "")
     try:
         for record in connection.execute(_SELECT, (-(1 << 62),)):
             link = _read(record)

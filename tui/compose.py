@@ -32,12 +32,12 @@ from engine.runner import Engine
 from engine.schedule_words import Job, JobKind
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
-from store.backup import scheduled_backup
 from store.halt_flag import clear_halt, read_halt
 from store.history import StoredHistory
 from store.home import Home
 from store.journal import SqliteJournal
 from store.memory import MemoryJournal
+from store.retention import Keep, scheduled_backup
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
 from tui.compose_access import gatekeeper_of
@@ -197,7 +197,9 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
 
 def job_runners(home: Home, config: Config) -> dict[JobKind, Callable[[Job], str]]:
     """What does the jobs that the core cannot do."""
-    return {JobKind.BACKUP: lambda _: scheduled_backup(home, config.backup.kept, time.time_ns())}
+    copies = config.backup
+    keep = Keep(copies.keep_daily, copies.keep_weekly, copies.keep_monthly)
+    return {JobKind.BACKUP: lambda _: scheduled_backup(home, keep, time.time_ns(), copies.recipient)}
 
 
 def require_known_calendars(jobs: Sequence[Job]) -> None:

@@ -2,13 +2,13 @@
 
 import logging
 
-from engine.apply import apply
-from engine.events import VERSIONS, Recorded, decode
+from engine.events import VERSIONS
 from engine.market import MarketView
 from engine.service import HealthView, Mode, Snapshot
 from engine.state import SNAPSHOT_FORMAT, State, decode_state
 from engine.views import snapshot as snapshot_of
 from store import snapshots
+from store.archive import folded, state_at
 from store.home import Home
 from store.read import chain_hash, is_blank, journal_rows
 from store.upcasters import Upcasters
@@ -18,7 +18,8 @@ _log = logging.getLogger("quarterdeck.home")
 
 
 def restored_state(home: Home) -> State:
-    """The state of a home's journal: the newest verified snapshot and the rows after it, or all rows.
+    """The state of a home's journal: the newest verified snapshot and the rows after it; else what the archived rows add up to,
+    as the journal keeps it, and the rows since; else all rows.
 
     Raises `JournalDamaged` naming the row that is not what was written.
     """
@@ -27,10 +28,10 @@ def restored_state(home: Home) -> State:
     loaded = snapshots.load_latest(home.snapshots, SNAPSHOT_FORMAT, lambda seq: chain_hash(home.journal, seq))
     for warning in loaded.warnings:
         _log.warning("snapshot passed over: %s", warning)
-    state = decode_state(loaded.snapshot.blob) if loaded.snapshot else State()
-    for row in Upcasters(VERSIONS).rows(journal_rows(home.journal, state.seq + 1)):
-        state = apply(state, Recorded(row.seq, row.at_ns, decode(row.kind, row.payload)))
-    return state
+    if loaded.snapshot is None:
+        return state_at(home.journal)
+    state = decode_state(loaded.snapshot.blob)
+    return folded(state, Upcasters(VERSIONS).rows(journal_rows(home.journal, state.seq + 1)))
 
 
 def folded_snapshot(home: Home) -> Snapshot | None:

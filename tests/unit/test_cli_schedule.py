@@ -8,8 +8,8 @@ import pytest
 from engine.config import Config, check_config, parse_config
 from engine.schedule_words import JobKind, MissedRule
 from engine.units import NS_PER_SECOND
-from store.backup import scheduled_backup
 from store.home import open_home
+from store.retention import Keep, scheduled_backup
 from tui.cli import run
 
 SECTION = '[[job]]\nname = "one"\nkind = "backup"\nat = "0 0 * * *"\n'
@@ -65,7 +65,7 @@ def test_only_the_newest_scheduled_backups_are_kept(home: Path, capsys: pytest.C
     found = open_home(home)
     (home / "backups" / "scheduled").mkdir()
     (home / "backups" / "scheduled" / "notes").mkdir()
-    told = [scheduled_backup(found, 2, at * 86_400 * NS_PER_SECOND) for at in (1, 2, 3, 4)]
+    told = [scheduled_backup(found, Keep(2), at * 86_400 * NS_PER_SECOND) for at in (1, 2, 3, 4)]
     assert sorted(one.name for one in (home / "backups" / "scheduled").iterdir()) == [
         "notes", "quarterdeck-19700104T000000Z", "quarterdeck-19700105T000000Z"]
     assert told[-1].endswith(", 1 older removed")

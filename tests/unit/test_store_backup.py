@@ -10,12 +10,13 @@ import pytest
 
 from engine.errors import HomeLocked, HomeUnusable, JournalDamaged, StoreError, UsageError
 from engine.ports import JournalRow
-from store.backup import backup, restore
+from store.backup import backup
 from store.chain import row_hash
 from store.export import as_csv, as_jsonl, tail
 from store.home import Home, open_home
 from store.journal import SqliteJournal
 from store.read import chained_rows, engine_id, journal_rows
+from store.restore import restore
 from store.verify import verify
 
 AT_NS = 1_760_000_000_000_000_000
@@ -44,10 +45,10 @@ def test_a_backup_beside_a_running_engine_comes_back_whole(tmp_path: Path) -> No
         report = backup(home, tmp_path / "backups", AT_NS)
     journal.append(make_rows(51, 60))
     journal.close()
-    assert report.folder.name == "quarterdeck-20251009T085320Z"
+    assert report.path.name == "quarterdeck-20251009T085320Z"
     assert report.files == ("journal.db", "paper.db", "config.toml")
     assert report.journal.sound and report.journal.rows == 50
-    restored = restore(report.folder, tmp_path / "other")
+    restored = restore(report.path, tmp_path / "other")
     assert restored.moved_aside is None
     assert list(journal_rows(tmp_path / "other" / "journal.db")) == make_rows(1, 50)
     assert verify(tmp_path / "other" / "journal.db").sound
@@ -67,7 +68,7 @@ def test_strategies_of_the_home_go_along(tmp_path: Path) -> None:
     report = backup(home, tmp_path / "backups", AT_NS)
     assert report.files[-2:] == ("strategies/mine.py", "strategies/tried.json")
     (folder / "mine.py").write_text("two")
-    restored = restore(report.folder, home.path, replace=True)
+    restored = restore(report.path, home.path, replace=True)
     assert (folder / "mine.py").read_text() == "one"
     assert restored.moved_aside is not None
     assert (restored.moved_aside / "mine.py").read_text() == "two"
@@ -77,7 +78,7 @@ def test_a_restored_journal_has_a_new_name_and_goes_on(tmp_path: Path) -> None:
     home, journal = make_home(tmp_path / "home")
     journal.close()
     report = backup(home, tmp_path / "backups", AT_NS)
-    restored = restore(report.folder, tmp_path / "other")
+    restored = restore(report.path, tmp_path / "other")
     assert restored.engine_id == engine_id(tmp_path / "other" / "journal.db") != journal.engine_id
     again = SqliteJournal(tmp_path / "other" / "journal.db", inline=True)
     assert again.engine_id == restored.engine_id
@@ -94,30 +95,30 @@ def test_restore_refuses_a_taken_or_locked_home(tmp_path: Path) -> None:
     journal.close()
     home.snapshots.joinpath("00000000000000000060.snapshot").write_bytes(b"x")
     with pytest.raises(UsageError, match="holds journal.db already"):
-        restore(report.folder, home.path)
+        restore(report.path, home.path)
     with home.lock(), pytest.raises(HomeLocked):
-        restore(report.folder, home.path, replace=True)
-    restored = restore(report.folder, home.path, replace=True)
+        restore(report.path, home.path, replace=True)
+    restored = restore(report.path, home.path, replace=True)
     assert list(journal_rows(home.journal)) == make_rows(1, 50)
     assert list(home.snapshots.iterdir()) == []
     assert restored.moved_aside is not None
     assert list(journal_rows(restored.moved_aside / "journal.db")) == make_rows(1, 60)
-    assert restore(report.folder, home.path, replace=True).moved_aside != restored.moved_aside
+    assert restore(report.path, home.path, replace=True).moved_aside != restored.moved_aside
 
 
 def test_a_damaged_journal_makes_no_backup_and_a_damaged_backup_is_not_restored(tmp_path: Path) -> None:
     home, journal = make_home(tmp_path / "home")
     journal.close()
     good = backup(home, tmp_path / "backups", AT_NS)
-    for database in (home.journal, good.folder / "journal.db"):
+    for database in (home.journal, good.path / "journal.db"):
         with sqlite3.connect(database) as connection:
             connection.execute("DROP TRIGGER journal_no_update")
             connection.execute("UPDATE journal SET payload = x'00' WHERE seq = 7")
     with pytest.raises(StoreError, match="damaged at row 7"):
         backup(home, tmp_path / "backups", AT_NS + 10**9)
     with pytest.raises(StoreError, match="damaged at row 7"):
-        restore(good.folder, tmp_path / "other")
-    assert [path.name for path in (tmp_path / "backups").iterdir()] == [good.folder.name]
+        restore(good.path, tmp_path / "other")
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [good.path.name]
     assert not (tmp_path / "other").exists()
 
 

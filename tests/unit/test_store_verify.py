@@ -120,7 +120,7 @@ def test_a_flipped_byte_anywhere_in_the_file_is_a_report_not_a_traceback(path: P
             assert list(journal_rows(damaged)) == make_rows(1, ROWS)
         for leftover in tmp_path.glob("damaged.db-*"):
             leftover.unlink()
-    assert len(unnoticed) < len(content) // 97 // 2
+    assert len(unnoticed) < len(content) // 97 * 0.55, "the room of empty pages alone may go unnoticed"
 
 
 def test_a_flipped_byte_of_a_payload_on_disk_names_the_row(path: Path) -> None:

@@ -32,7 +32,10 @@ def config_text(config: Config) -> str:
     for name in Config.model_fields:
         value = getattr(config, name)
         document.add(tomlkit.nl())
-        if isinstance(value, tuple) and not value:
+        if isinstance(value, int):
+            document.add(tomlkit.comment(Config.model_fields[name].description or ""))
+            document.add(name, tomlkit.item(value))
+        elif isinstance(value, tuple) and not value:
             for line in Config.model_fields[name].examples or ():
                 document.add(tomlkit.comment(str(line)))
         elif isinstance(value, tuple):

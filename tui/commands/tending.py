@@ -15,7 +15,7 @@ from tui.commands.strategy_group import strategies
 from tui.commands.webhook_group import webhook
 
 journal = typer.Typer(help="The append-only record: verify, tail, export.", rich_markup_mode=None)
-config = typer.Typer(help="The configuration: check, show.", rich_markup_mode=None)
+config = typer.Typer(help="The configuration: check, show, migrate.", rich_markup_mode=None)
 keys = typer.Typer(help="Keys of real venues: set, list, test, delete.", rich_markup_mode=None)
 themes = typer.Typer(help="Colours of the screen.", rich_markup_mode=None)
 
@@ -116,6 +116,15 @@ def show(context: typer.Context, as_json: Json = False) -> None:
     from tui.commands import upkeep
 
     leave(upkeep.config_show(home_of(context), as_json=as_json))
+
+
+@config.command("migrate")
+def migrate(context: typer.Context, write: Annotated[bool, typer.Option("--write", help="Write it; the old file is kept.")] = False,
+            as_json: Json = False) -> None:
+    """Bring an older file up to date: shown as a diff, comments kept."""
+    from tui.commands import config_migrating
+
+    leave(config_migrating.migrate(home_of(context), write=write, as_json=as_json))
 
 
 @themes.command("list")

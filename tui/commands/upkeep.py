@@ -87,16 +87,16 @@ def backup(path: Path, target: Path | None, *, as_json: bool) -> int:
     home = existing_home(path)
     report = back_up(home, target or home.backups, time.time_ns())
     if as_json:
-        print_json({"folder": str(report.folder), "files": report.files, "rows": report.journal.rows,
+        print_json({"folder": str(report.path), "files": report.files, "rows": report.journal.rows,
                     "last_hash": report.journal.last_hash})
     else:
-        print(f"{report.folder}: {', '.join(report.files)}; {report.journal.rows} journal rows read back and proved")
+        print(f"{report.path}: {', '.join(report.files)}; {report.journal.rows} journal rows read back and proved")
     return 0
 
 
 def restore(path: Path, folder: Path, *, replace: bool, as_json: bool) -> int:
     """Put a backup into the home; what was there is moved aside."""
-    from store.backup import restore as put_back
+    from store.restore import restore as put_back
 
     report = put_back(folder, path, replace=replace)
     if as_json:

@@ -1,0 +1,104 @@
+"""Putting a backup back: proved first, what was there moved aside, under a new name for the venue's sake."""
+
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import NamedTuple
+
+from engine.errors import StoreError, UsageError
+from store.backup import copy_home, databases, plain_files, unpack_sealed
+from store.database import cause_of
+from store.home import Home, open_home
+from store.migrations import header_version, require_known
+from store.sealing import Unseal, is_sealed
+from store.verify import verify
+
+
+class RestoreReport(NamedTuple):
+    """What was restored, where the former content went (None where there was none), and the journal's new name."""
+
+    home: Path
+    files: tuple[str, ...]
+    moved_aside: Path | None
+    engine_id: str
+
+
+@contextmanager
+def opened_backup(source: Path, work: Path, key: Unseal = Unseal()) -> Iterator[Home]:  # noqa: B008 - an empty key
+    """A backup as a folder that can be read: itself, or, where it is sealed, unpacked into a private folder under `work` that
+    is removed with the block. Raises `KeysUnavailable`, `StoreError`."""
+    if not is_sealed(source):
+        yield Home(source)
+        return
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix=".opened-", dir=work))
+    try:
+        unpack_sealed(source, folder, key)
+        yield Home(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_sound(source: Home) -> None:
+    """Raise `StoreError` where the journal of a backup is damaged, or of a newer program."""
+    report = verify(source.journal)
+    if not report.sound:
+        first = report.damaged[0]
+        raise StoreError(f"{source.journal}: damaged at row {first.seq}: {first.what}; restore another backup")
+    require_known(source.journal, header_version(source.journal))
+
+
+def restore(folder: Path, home_path: Path, *, replace: bool = False) -> RestoreReport:
+    """Put a backup's folder into a home. A home with a journal is refused unless `replace`, which moves its files aside.
+
+    The restored journal gets a new engine id, because the venue has seen ids that this older journal does not know of
+    and would give out again. Raises `HomeLocked` where an engine runs, `StoreError` where the backup is damaged.
+    """
+    source = Home(folder)
+    require_sound(source)
+    home = open_home(home_path)
+    with home.lock():
+        taken = [path for path in _lasting(home) if path.exists()]
+        if taken and not replace:
+            raise UsageError(f"{home.path}: holds {taken[0].name} already; restore elsewhere, or say to replace it")
+        try:
+            aside = _move_aside(home, taken)
+            files = copy_home(source, home.path)
+            return RestoreReport(home.path, files, aside, _rename(home.journal))
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{home.path}: the restore failed: {cause_of(error)}; "
+                             "what was there lies in its folder aside") from error
+
+
+def _lasting(home: Home) -> list[Path]:
+    """Every file whose content a restore replaces, the databases' logs and the snapshots included."""
+    logged = [database.with_name(database.name + suffix) for database in databases(home) for suffix in ("", "-wal", "-shm")]
+    return [*logged, *plain_files(home), *sorted(home.snapshots.glob("*.snapshot"))]
+
+
+def _move_aside(home: Home, taken: list[Path]) -> Path | None:
+    if not taken:
+        return None
+    number = 1
+    while (aside := home.backups / f"replaced-{number}").exists():
+        number += 1
+    aside.mkdir(mode=0o700)
+    for path in taken:
+        path.replace(aside / path.name)
+    return aside
+
+
+def _rename(journal: Path) -> str:
+    """Give the restored journal a new engine id."""
+    engine_id = secrets.token_hex(4)
+    connection = sqlite3.connect(journal, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("INSERT OR REPLACE INTO meta VALUES('engine_id', ?)", (engine_id,))
+    finally:
+        connection.close()
+    return engine_id
