@@ -1,9 +1,11 @@
 """How a command reaches an engine: by the socket of the one that holds the home, or by a short one of its own.
 
-Queries without a running engine fold the journal, so that they show what the last engine knew.
+Queries without a running engine fold the journal, so that they show what the last engine knew. Where the running one asks for a
+PIN or an authenticator's code, a command asks the person on its terminal, once.
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 SOCKET_SECONDS = 3.0
 POLL_SECONDS = 0.05
+LOCKED = "access"  # the check that refuses what a locked connection sends
 
 
 class Link(Protocol):
@@ -38,6 +41,29 @@ class Looked(NamedTuple):
 
     snapshot: Snapshot | None
     pid: int | None
+
+
+class UnlockingLink:
+    """A connection to an engine that asks for a code: what it refuses for want of one is sent again after the person gave it."""
+
+    def __init__(self, client: "ControlClient") -> None:
+        self._client = client
+
+    def snapshot_now(self) -> Snapshot:
+        return self._client.snapshot_now()
+
+    def what_if_now(self, order: PlaceOrder) -> OrderCard | Refusal:
+        return self._client.what_if_now(order)
+
+    def send_now(self, command: Command, seconds: float | None = None) -> Receipt:
+        from tui.key_access import hidden
+
+        receipt = self._client.send_now(command, seconds)
+        access = self._client.access()
+        if receipt.refusal is None or receipt.refusal.check != LOCKED or not access.locks:
+            return receipt
+        opened = self._client.unlock_now(hidden(f"this is locked; {' or '.join(access.ways)} code: ").strip())
+        return self._client.send_now(command, seconds) if opened.accepted else opened
 
 
 def command_id() -> str:
@@ -93,7 +119,7 @@ def engine_link(path: Path, portfolio: str = "", warm_bars: int = 0) -> Iterator
     if home.holder_pid() is not None:
         client = connect(home)
         try:
-            yield client
+            yield UnlockingLink(client) if client.access().guarded and sys.stdin.isatty() else client
         finally:
             client.close()
         return

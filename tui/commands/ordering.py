@@ -201,11 +201,18 @@ DecisionId = Annotated[str, typer.Argument(metavar="ID", help="The decision's id
 Digest = Annotated[str, typer.Option("--digest", help="Approve only this card, as `decisions` shows it.")]
 
 
-def approve(context: typer.Context, decision: DecisionId, digest: Digest = "", yes: Yes = False,
-            as_json: Json = False) -> None:
-    """Approve a pending trade exactly as its card says."""
+Code = Annotated[str, typer.Option("--code", help="The code of the notice that told of it; goes with --totp.")]
+Totp = Annotated[str, typer.Option("--totp", help="The authenticator's code; asked on a terminal where left out.")]
+
+
+def approve(context: typer.Context, decision: DecisionId, digest: Digest = "", code: Code = "", totp: Totp = "",
+            yes: Yes = False, as_json: Json = False) -> None:
+    """Approve a pending trade exactly as its card says, or by the code of a notice."""
     from tui.commands import trading
 
+    if code or totp:
+        leave(trading.approve_by_code(home_of(context), decision, code, totp, as_json=as_json))
+        return
     leave(trading.approve(home_of(context), decision, digest, yes=yes, as_json=as_json))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tui.commands.access_group import access
 from tui.commands.alert_group import alert
 from tui.commands.candidate_group import candidates
 from tui.commands.notify_group import notify
@@ -173,5 +174,6 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)}
-GROUPS = {"alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes, "notify": notify,
-          "webhook": webhook, "schedule": schedule, "service": service, "strategies": strategies, "candidates": candidates}
+GROUPS = {"access": access, "alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes,
+          "notify": notify, "webhook": webhook, "schedule": schedule, "service": service, "strategies": strategies,
+          "candidates": candidates}

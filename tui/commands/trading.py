@@ -20,7 +20,7 @@ from engine.inputs import (
 )
 from engine.orders import OrderKind, OrderStatus, Purpose
 from engine.service import OrderCard, OrderView, PositionView, ProposalView, Receipt, Refusal, Snapshot, StopHome
-from tui.commands.link import POLL_SECONDS, Link, command_id, engine_link
+from tui.commands.link import POLL_SECONDS, Link, command_id, connect, engine_link, existing_home
 from tui.commands.queries import proposal
 from tui.formats import number, percent
 from tui.printing import print_error, print_facts, print_json, print_table, words
@@ -128,6 +128,23 @@ def approve(path: Path, proposal_id: str, digest: str, *, yes: bool, as_json: bo
                 print_error(f"{proposal_id}: not approved; nothing was sent")
                 return 1
         return _report(link, link.send_now(Approve(command_id(), proposal_id, digest)), as_json=as_json)
+
+
+def approve_by_code(path: Path, proposal_id: str, code: str, totp: str, *, as_json: bool) -> int:
+    """Approve a pending trade of the running engine by the code of its notice and an authenticator's."""
+    if not code:
+        raise UsageError("approve: --totp goes with --code, the code of the notice")
+    if not totp:
+        from tui.key_access import hidden
+
+        if not sys.stdin.isatty():
+            raise UsageError("approve: --code goes with --totp where there is no terminal to ask on")
+        totp = hidden("the authenticator's code: ").strip()
+    client = connect(existing_home(path))
+    try:
+        return _report(client, client.approve_by_code_now(proposal_id, code, totp), as_json=as_json)
+    finally:
+        client.close()
 
 
 def _shown_proposal(link: Link, proposal_id: str) -> ProposalView:
