@@ -12,6 +12,7 @@ from typing import NamedTuple
 from engine.errors import StoreError, UsageError
 from store.backup import copy_home, databases, plain_files, unpack_sealed
 from store.database import cause_of
+from store.halt_flag import raise_halt
 from store.home import Home, open_home
 from store.migrations import header_version, require_known
 from store.sealing import Unseal, is_sealed
@@ -52,8 +53,9 @@ def require_sound(source: Home) -> None:
     require_known(source.journal, header_version(source.journal))
 
 
-def restore(folder: Path, home_path: Path, *, replace: bool = False) -> RestoreReport:
-    """Put a backup's folder into a home. A home with a journal is refused unless `replace`, which moves its files aside.
+def restore(folder: Path, home_path: Path, *, replace: bool = False, halt_cause: str = "", at_ns: int = 0) -> RestoreReport:
+    """Put a backup's folder into a home. A home with a journal is refused unless `replace`, which moves its files aside. With a
+    `halt_cause` the halt flag is raised (`at_ns`) before anything else, so that the next engine starts halted.
 
     The restored journal gets a new engine id, because the venue has seen ids that this older journal does not know of
     and would give out again. Raises `HomeLocked` where an engine runs, `StoreError` where the backup is damaged.
@@ -65,6 +67,8 @@ def restore(folder: Path, home_path: Path, *, replace: bool = False) -> RestoreR
         taken = [path for path in _lasting(home) if path.exists()]
         if taken and not replace:
             raise UsageError(f"{home.path}: holds {taken[0].name} already; restore elsewhere, or say to replace it")
+        if halt_cause:
+            raise_halt(home, halt_cause, "restore", at_ns)
         try:
             aside = _move_aside(home, taken)
             files = copy_home(source, home.path)

@@ -8,6 +8,7 @@ import typer
 from tui.commands.access_group import access
 from tui.commands.alert_group import alert
 from tui.commands.candidate_group import candidates
+from tui.commands.copy_words import archive, backup, restore
 from tui.commands.notify_group import notify
 from tui.commands.options import Json, Yes, home_of, leave
 from tui.commands.schedule_group import schedule
@@ -15,16 +16,13 @@ from tui.commands.service_group import service
 from tui.commands.strategy_group import strategies
 from tui.commands.webhook_group import webhook
 
-journal = typer.Typer(help="The append-only record: verify, tail, export.", rich_markup_mode=None)
+journal = typer.Typer(help="The append-only record: verify, tail, export, archive.", rich_markup_mode=None)
 config = typer.Typer(help="The configuration: check, show, migrate.", rich_markup_mode=None)
 keys = typer.Typer(help="Keys of real venues: set, list, test, delete.", rich_markup_mode=None)
 themes = typer.Typer(help="Colours of the screen.", rich_markup_mode=None)
 
 
 NewFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A new file; else standard output.")]
-NewFolder = Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Where; else the home's backups.")]
-Backup = Annotated[Path, typer.Argument(metavar="FOLDER", help="A backup's folder.")]
-Replace = Annotated[bool, typer.Option("--replace", help="Move the home's content aside first.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file; a copy of it is kept.")]
 
 
@@ -52,20 +50,6 @@ def export(context: typer.Context, target: NewFile = None,
     from tui.commands import upkeep
 
     leave(upkeep.journal_export(home_of(context), target, as_csv=as_csv))
-
-
-def backup(context: typer.Context, folder: NewFolder = None, as_json: Json = False) -> None:
-    """Copy what lasts, and prove the copy."""
-    from tui.commands import upkeep
-
-    leave(upkeep.backup(home_of(context), folder, as_json=as_json))
-
-
-def restore(context: typer.Context, folder: Backup, replace: Replace = False, as_json: Json = False) -> None:
-    """Put a backup into the home."""
-    from tui.commands import upkeep
-
-    leave(upkeep.restore(home_of(context), folder, replace=replace, as_json=as_json))
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:
@@ -172,6 +156,8 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
     leave(work.delete_key(home_of(context), account, yes=yes))
 
+
+journal.command("archive")(archive)
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)}
 GROUPS = {"access": access, "alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes,

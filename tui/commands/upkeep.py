@@ -1,8 +1,7 @@
-"""Commands that look after a home: journal, backup, restore, configuration, themes."""
+"""Commands that look after a home: journal, configuration, themes."""
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,8 @@ def journal_verify(path: Path, *, as_json: bool) -> int:
     if as_json:
         print_json({"path": str(report.path), "sound": report.sound, "rows": report.rows, "first_seq": report.first_seq,
                     "last_seq": report.last_seq, "last_hash": report.last_hash,
-                    "damaged": [{"seq": one.seq, "what": one.what} for one in report.damaged], "notes": report.notes})
+                    "damaged": [{"seq": one.seq, "what": one.what} for one in report.damaged], "notes": report.notes,
+                    "archived_rows": report.archived})
         return 0 if report.sound else 1
     for damage in report.damaged:
         where = f"row {damage.seq}" if damage.seq else "the file"
@@ -32,7 +32,8 @@ def journal_verify(path: Path, *, as_json: bool) -> int:
         print_note(note)
     if not report.sound:
         return 1
-    print(f"sound: {report.rows} rows, {report.first_seq} to {report.last_seq}, last hash {report.last_hash}")
+    archived = f" and {report.archived} archived ones" if report.archived else ""
+    print(f"sound: {report.rows} rows, {report.first_seq} to {report.last_seq}{archived}, last hash {report.last_hash}")
     return 0
 
 
@@ -78,35 +79,6 @@ def _journal(path: Path) -> Path:
     if not journal.is_file():
         raise HomeUnusable(f"{journal}: no journal yet; an engine writes one when it first runs")
     return journal
-
-
-def backup(path: Path, target: Path | None, *, as_json: bool) -> int:
-    """Copy the databases and the configuration, read the copy back and prove it."""
-    from store.backup import backup as back_up
-
-    home = existing_home(path)
-    report = back_up(home, target or home.backups, time.time_ns())
-    if as_json:
-        print_json({"folder": str(report.path), "files": report.files, "rows": report.journal.rows,
-                    "last_hash": report.journal.last_hash})
-    else:
-        print(f"{report.path}: {', '.join(report.files)}; {report.journal.rows} journal rows read back and proved")
-    return 0
-
-
-def restore(path: Path, folder: Path, *, replace: bool, as_json: bool) -> int:
-    """Put a backup into the home; what was there is moved aside."""
-    from store.restore import restore as put_back
-
-    report = put_back(folder, path, replace=replace)
-    if as_json:
-        print_json({"home": str(report.home), "files": report.files, "engine_id": report.engine_id,
-                    "moved_aside": str(report.moved_aside) if report.moved_aside else None})
-        return 0
-    print(f"{report.home}: {', '.join(report.files)} restored; the next start asks the venue what happened since")
-    if report.moved_aside:
-        print(f"what was there before lies in {report.moved_aside}")
-    return 0
 
 
 def init(path: Path, *, force: bool) -> int:
