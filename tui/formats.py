@@ -1,10 +1,9 @@
 """Numbers, ages and outside text as the screen shows them: plain functions, no colour, no Textual."""
 
-import re
-import unicodedata
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 
+from engine import plain_text
 from engine.units import NS_PER_SECOND
 
 MINUS = "\u2212"
@@ -13,20 +12,7 @@ DOWN = "▼"
 FLAT = "·"
 MISSING = "–"
 
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor moves
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings: title, link, clipboard
-    r"|\x1b[ -/]*[0-~]"
-)
-_DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-
-
-def plain(text: str) -> str:
-    """Text from outside as one harmless line: no escape sequence, control, bidirectional or invisible character."""
-    if text.isascii() and text.isprintable():
-        return text
-    spaced = re.sub(r"[\t\r\n\v\f\u2028\u2029\u00a0]+", " ", _ESCAPES.sub("", text))
-    return "".join(character for character in spaced if unicodedata.category(character) not in _DROPPED)
+plain = plain_text.plain  # drawn and asked of models by one rule
 
 
 def number(value: Decimal | None, decimals: int | None = None, *, signed: bool = False) -> str:
