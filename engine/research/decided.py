@@ -42,6 +42,10 @@ class Worth(msgspec.Struct, frozen=True, omit_defaults=True):
     `p_agg` is the mean in log-odds, `p_cal` after the calibration map `cal_version` of a cell with `cal_n` resolved forecasts,
     `p_low` its lower 80 % bound. Expected values and costs in bps of the notional, risk in bps of equity; `clamps` say which
     limit took how much, as "name: before -> after".
+
+    These speak of the close being above the mark. The expected value stands on the other probability, that of the target
+    before the stop: `p_win_agg` as it was stated, `p_win` calibrated, `p_win_low` its lower 80 % bound; None where the stance
+    opens nothing. `probation` marks a cell with too few resolved forecasts: gated by what was stated, at probation size.
     """
 
     p_raw: tuple[float, ...]
@@ -60,6 +64,10 @@ class Worth(msgspec.Struct, frozen=True, omit_defaults=True):
     risk_bps: float
     consensus: bool
     clamps: tuple[str, ...] = ()
+    p_win_agg: float | None = None
+    p_win: float | None = None
+    p_win_low: float | None = None
+    probation: bool = False
 
 
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -121,7 +129,11 @@ class Cell(msgspec.Struct, frozen=True):
 
 class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
     """A sealed forecast and its outcome: `up` and `won` are 1 or 0, None while open or where there was no such forecast; VOID
-    with its reason where our prices cannot tell."""
+    with its reason where our prices cannot tell.
+
+    `p_raw` and `p_win` are as aggregated, before calibration. Forecasts of several analysts with the same `snapshot_id` and
+    `horizon_days` answer the same question. `side` is +1 for long, -1 for short, 0 for none; `said` are the voices behind
+    `p_raw`, by name."""
 
     decision_id: str
     portfolio: str
@@ -135,3 +147,9 @@ class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
     resolved_at_ns: Nanoseconds = 0
     void: str = ""
     return_bps: float | None = None
+    snapshot_id: str = ""
+    horizon_days: int = 0
+    side: int = 0
+    cost_bps: float = 0.0
+    breakeven_p: float | None = None
+    said: tuple[tuple[str, float], ...] = ()
