@@ -107,6 +107,16 @@ class MarketFeed(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class DailyBars(Protocol):
+    """The past in days: a feed or a tape that knows it."""
+
+    def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The newest `limit` closed daily bars, oldest first, adjusted for splits where the source does that; a share's bar is
+        its session, a coin's a day of 24 hours. None where nobody answers. Blocks, in any thread: never call it in a loop."""
+        ...
+
+
 class JournalRow(NamedTuple):
     """One journaled event: `payload` is its canonical JSON."""
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,18 +13,28 @@ from brokers.alpaca.answers import fault_of, readable
 from brokers.alpaca.endpoints import AlpacaEndpoints, KeySource, endpoints_of
 from brokers.alpaca.streams import MarketSession, StreamKeeper
 from brokers.alpaca.wire import WireBar, WireBars, nanoseconds_of
+from brokers.sessions import EPOCH_ORDINAL, bounds_of_day, regular_hours
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.instruments import AssetClass, Instrument
-from engine.units import NS_PER_SECOND, steps_down, steps_nearest
+from engine.units import NS_PER_SECOND, Nanoseconds, steps_down, steps_nearest
 
 log = logging.getLogger("quarterdeck.alpaca")
 
 MINUTE_NS = 60 * NS_PER_SECOND
 MOST_BARS = 10_000
 HISTORY_DAYS = 10
+DAY_NS = 86_400 * NS_PER_SECOND
 
 UNPRICED_CONDITIONS = frozenset("BCGHIMNPQRTUVWZ4579")
 """Conditions of a print that does not set the last price: averaged, late, out of hours, odd lots, official opens and closes."""
+
+
+class BarLength(NamedTuple):
+    """A length of bars by the venue's name for it, and how far back that many of them reach at most."""
+
+    timeframe: str
+    reach: Callable[[int], timedelta]
+    bounds: Callable[[Nanoseconds, Instrument], tuple[Nanoseconds, Nanoseconds]]
 
 
 class Scale(NamedTuple):
@@ -118,25 +128,32 @@ class AlpacaFeed:
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         """The last closed one-minute bars, oldest first; none where the venue does not answer. Blocks: call it in a thread."""
+        return self._past(instrument_id, MINUTES, limit)
+
+    def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The last closed daily bars, oldest first, adjusted for splits; none where the venue does not answer. Blocks."""
+        return self._past(instrument_id, DAYS, limit)
+
+    def _past(self, instrument_id: str, length: "BarLength", limit: int) -> Sequence[Bar]:
         instrument = next((each for each in self._instruments() if each.instrument_id == instrument_id), None)
         if instrument is None or limit < 1:
             return []
         try:
-            rows = self._rows(instrument, min(limit, MOST_BARS))
-            bars = sorted(_bars_of(rows, instrument), key=lambda bar: bar.open_ns)
+            rows = self._rows(instrument, length, min(limit, MOST_BARS))
+            bars = sorted(_bars_of(rows, instrument, length), key=lambda bar: bar.open_ns)
         except Exception as error:  # noqa: BLE001 - a chart without a past is no reason to stop; the log says why
             log.warning("alpaca: no past bars of %s: %s", instrument.symbol, fault_of(error).cause)
             return []
         now_ns = time.time_ns()
         return [bar for bar in bars if bar.close_ns <= now_ns][-limit:]
 
-    def _rows(self, instrument: Instrument, limit: int) -> list[WireBar]:
+    def _rows(self, instrument: Instrument, length: BarLength, limit: int) -> list[WireBar]:
         from brokers.alpaca.sdk import market_client
 
         if self._client is None:
             self._client = market_client(self._key_source(), self._endpoints)
-        start = datetime.now(UTC) - timedelta(days=HISTORY_DAYS)
-        query = {"symbols": instrument.symbol, "timeframe": "1Min", "sort": "desc", "limit": str(limit),
+        start = datetime.now(UTC) - length.reach(limit)
+        query = {"symbols": instrument.symbol, "timeframe": length.timeframe, "sort": "desc", "limit": str(limit),
                  "start": start.strftime("%Y-%m-%dT%H:%M:%SZ")}
         path, version = "/crypto/us/bars", "v1beta3"
         if instrument.asset_class is AssetClass.EQUITY:
@@ -186,9 +203,22 @@ def _market_trade_of(message: dict[str, Any], scale: Scale) -> MarketTrade | Non
     return MarketTrade(scale.instrument_id, price_ticks, lots, aggressor, message["t"].to_unix_nano())
 
 
-def _bars_of(rows: list[WireBar], instrument: Instrument) -> Iterator[Bar]:
+def _bars_of(rows: list[WireBar], instrument: Instrument, length: BarLength) -> Iterator[Bar]:
     for row in rows:
-        open_ns = nanoseconds_of(row.t)
+        open_ns, close_ns = length.bounds(nanoseconds_of(row.t), instrument)
         opened, high, low, closed = (steps_nearest(price, instrument.tick_size) for price in (row.o, row.h, row.l, row.c))
-        yield Bar(instrument.instrument_id, open_ns, open_ns + MINUTE_NS, opened, high, low, closed,
+        yield Bar(instrument.instrument_id, open_ns, close_ns, opened, high, low, closed,
                   steps_down(row.v, instrument.lot_size))
+
+
+def _day_of(stamp_ns: Nanoseconds, instrument: Instrument) -> tuple[Nanoseconds, Nanoseconds]:
+    """A share's day is stamped with midnight in New York, 4 or 5 o'clock UTC of the same date; a coin's begins at its stamp."""
+    if instrument.asset_class is not AssetClass.EQUITY:
+        return stamp_ns, stamp_ns + DAY_NS
+    day = stamp_ns // DAY_NS
+    bounds = bounds_of_day(instrument.session, day)
+    return bounds or regular_hours(instrument.session, date.fromordinal(EPOCH_ORDINAL + day))
+
+
+MINUTES = BarLength("1Min", lambda _: timedelta(days=HISTORY_DAYS), lambda at_ns, _: (at_ns, at_ns + MINUTE_NS))
+DAYS = BarLength("1Day", lambda limit: timedelta(days=limit * 3 // 2 + HISTORY_DAYS), _day_of)

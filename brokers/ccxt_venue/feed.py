@@ -16,7 +16,8 @@ from brokers.waiting import Backoff
 from engine.errors import VenueUnreachable
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.instruments import Instrument
-from engine.units import steps_down, steps_nearest
+from engine.trading_hours import NS_PER_DAY
+from engine.units import Nanoseconds, steps_down, steps_nearest
 
 log = logging.getLogger("quarterdeck.ccxt")
 
@@ -179,35 +180,42 @@ class CcxtFeed:
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         """The last closed one-minute bars, oldest first; none where the venue does not answer. Blocks: call it in a thread."""
+        return self._closed_bars(instrument_id, "1m", MINUTE_NS, limit)
+
+    def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The last closed days of UTC, oldest first; none where the venue does not answer. Blocks."""
+        return self._closed_bars(instrument_id, "1d", NS_PER_DAY, limit)
+
+    def _closed_bars(self, instrument_id: str, timeframe: str, length_ns: Nanoseconds, limit: int) -> Sequence[Bar]:
         instrument = next((each for each in self._instruments() if each.instrument_id == instrument_id), None)
         if instrument is None or limit < 1:
             return []
         try:
-            rows = self._rows(instrument.symbol, limit)
+            rows = self._rows(instrument.symbol, timeframe, length_ns // NS_PER_MS, limit)
         except Exception as error:  # noqa: BLE001 - a chart without a past is no reason to stop; the log says why
             log.warning("%s: no past bars of %s: %s", self.exchange_id, instrument.symbol, cause_of(error))
             return []
         now_ns = time.time_ns()
-        bars = sorted((bar_of(row, instrument) for row in rows), key=lambda bar: bar.open_ns)
+        bars = sorted((bar_of(row, instrument, length_ns) for row in rows), key=lambda bar: bar.open_ns)
         return [bar for bar in bars if bar.close_ns <= now_ns][-limit:]
 
-    def _rows(self, symbol: str, limit: int) -> list[Any]:
-        """Rows from `limit` minutes ago on, in as many pages as the venue needs."""
+    def _rows(self, symbol: str, timeframe: str, length_ms: int, limit: int) -> list[Any]:
+        """Rows from `limit` bars ago on, in as many pages as the venue needs."""
         if self._past is None:
             import ccxt
 
             self._past = configured(getattr(ccxt, self.exchange_id), profile_of(self.exchange_id), endpoints=self._endpoints,
                                     sandbox=self._sandbox, rate_limit_ms=self._rate_limit_ms)
         now_ms = time.time_ns() // NS_PER_MS
-        since_ms = now_ms - (limit + 1) * 60_000
+        since_ms = now_ms - (limit + 1) * length_ms
         rows: dict[int, Any] = {}
         for _ in range(MOST_PAGES):
-            page = self._past.fetch_ohlcv(symbol, "1m", since_ms, BARS_A_PAGE)
+            page = self._past.fetch_ohlcv(symbol, timeframe, since_ms, BARS_A_PAGE)
             fresh = [row for row in page if row[0] not in rows]
             rows.update({row[0]: row for row in fresh})
-            if not fresh or max(rows) + 60_000 > now_ms:
+            if not fresh or max(rows) + length_ms > now_ms:
                 break
-            since_ms = max(rows) + 60_000
+            since_ms = max(rows) + length_ms
         return list(rows.values())
 
 
@@ -233,9 +241,9 @@ def market_trade_of(trade: Any, scale: Scale, now_ns: int) -> MarketTrade | None
     return MarketTrade(scale.instrument_id, price_ticks, lots, aggressor, ns_of(trade.get("timestamp")) or now_ns)
 
 
-def bar_of(row: Sequence[Any], instrument: Instrument) -> Bar:
+def bar_of(row: Sequence[Any], instrument: Instrument, length_ns: Nanoseconds = MINUTE_NS) -> Bar:
     """A row of ccxt: milliseconds, open, high, low, close, volume."""
     opened, high, low, closed = (steps_nearest(exact_or_zero(price), instrument.tick_size) for price in row[1:5])
     open_ns = int(row[0]) * NS_PER_MS
-    return Bar(instrument.instrument_id, open_ns, open_ns + MINUTE_NS, opened, high, low, closed,
+    return Bar(instrument.instrument_id, open_ns, open_ns + length_ns, opened, high, low, closed,
                steps_down(exact_or_zero(row[5]), instrument.lot_size))

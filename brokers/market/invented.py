@@ -22,6 +22,7 @@ from brokers.sessions import NS_PER_DAY, bounds_of_day, session_bounds
 from engine.errors import InstrumentError
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.instruments import ALWAYS_OPEN, Instrument
+from engine.trading_hours import SessionBounds, day_of_utc
 from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
 
 MINUTE_NS = 60 * NS_PER_SECOND
@@ -52,6 +53,10 @@ class SimulatedMarket:
                 listed.common_share)
         self._bridges: OrderedDict[tuple[str, int], Bridge] = OrderedDict()
         self._stretches = StretchCache()
+
+    def twin(self) -> "SimulatedMarket":
+        """The same prices with a memory of its own, for another thread."""
+        return SimulatedMarket(self.seed, tuple(self._listed.values()))
 
     def instruments(self) -> tuple[Instrument, ...]:
         return tuple(listed.instrument for listed in self._listed.values())
@@ -126,6 +131,21 @@ class SimulatedMarket:
         bars.reverse()
         return bars
 
+    def daily_bars(self, instrument_id: str, limit: int, until_ns: Nanoseconds) -> list[Bar]:
+        """The last `limit` whole sessions that are over by `until_ns`, oldest first; their extremes are those of the coarse
+        points."""
+        listed = self._of(instrument_id)
+        bars: list[Bar] = []
+        day = until_ns // NS_PER_DAY
+        while len(bars) < limit and day >= FIRST_DAY:
+            bounds = bounds_of_day(listed.instrument.session, day) if listed.instrument.session != ALWAYS_OPEN else (
+                day_of_utc(day * NS_PER_DAY))
+            if bounds is not None and bounds.close_ns <= until_ns:
+                bars.append(self._whole_session(listed, day, bounds))
+            day -= 1
+        bars.reverse()
+        return bars
+
     def minute_bars(self, instrument_id: str, since_ns: Nanoseconds, until_ns: Nanoseconds) -> list[Bar]:
         """The whole minutes between two times in which the market was open, oldest first."""
         return list(self._bars_between(instrument_id, since_ns, until_ns))
@@ -144,6 +164,16 @@ class SimulatedMarket:
             open_ns = open_ns + MINUTE_NS if bars else self._next_open(open_ns + MINUTE_NS)
 
     # ---- inside ----
+
+    def _whole_session(self, listed: SimulatedInstrument, day: int, bounds: SessionBounds) -> Bar:
+        bridge = self._new_bridge(listed, day, *bounds)
+        levels = [level + bridge.jump if at / NODES >= bridge.jump_at else level for at, level in enumerate(bridge.levels)]
+        ticks = [self._ticks(listed, level) for level in (levels[0], max(levels), min(levels), levels[-1])]
+        bits = noise(f"{self.seed}|volume|{listed.instrument.instrument_id}|{day}")
+        share = (bounds.close_ns - bounds.open_ns) / NS_PER_DAY
+        busy = 1.0 + 40.0 * (max(levels) - min(levels)) / listed.daily_volatility
+        volume_lots = int(listed.typical_lots * 6_000 * share * busy * (0.5 + (bits & 0xFFFF) / 0xFFFF))
+        return Bar(listed.instrument.instrument_id, *bounds, ticks[0], ticks[1], ticks[2], ticks[3], volume_lots)
 
     def _bars_between(self, instrument_id: str, since_ns: Nanoseconds, until_ns: Nanoseconds) -> Iterator[Bar]:
         open_ns = -(-since_ns // MINUTE_NS) * MINUTE_NS

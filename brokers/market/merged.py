@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from brokers.waiting import Backoff
 from engine.inputs import Bar, MarketItem
-from engine.ports import MarketFeed
+from engine.ports import DailyBars, MarketFeed
 
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
@@ -35,6 +35,12 @@ class AwaitedFeed:
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         return self._inner.history(instrument_id, limit) if self._listed.is_set() else ()
 
+    def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The days that the feed knows; none where it knows none, or before its venue has told what it lists."""
+        if not self._listed.is_set() or not isinstance(self._inner, DailyBars):
+            return ()
+        return self._inner.daily_bars(instrument_id, limit)
+
     async def close(self) -> None:
         self._closed.set()
         await self._inner.close()
@@ -57,6 +63,15 @@ class MergedFeed:
         """Bars of an instrument from the first feed of its venue that has some; none where no feed has."""
         for at in self._venues.get(instrument_id.rpartition("@")[2], ()):
             bars = self._feeds[at].history(instrument_id, limit)
+            if bars:
+                return bars
+        return ()
+
+    def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """Daily bars of an instrument from the first feed of its venue that has some; none where no feed has."""
+        for at in self._venues.get(instrument_id.rpartition("@")[2], ()):
+            feed = self._feeds[at]
+            bars = feed.daily_bars(instrument_id, limit) if isinstance(feed, DailyBars) else ()
             if bars:
                 return bars
         return ()

@@ -9,8 +9,9 @@ import pytest
 
 from brokers.alpaca import streams
 from brokers.alpaca.broker import AlpacaBroker
-from brokers.alpaca.feed import MINUTE_NS, AlpacaFeed
+from brokers.alpaca.feed import DAY_NS, MINUTE_NS, AlpacaFeed
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
+from engine.instruments import SESSION_NS
 from tests.conformance.alpaca_desk import endpoints_at, until
 from tests.conformance.alpaca_server.account import coin, share
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer, bar_row, quote_message
@@ -134,3 +135,20 @@ async def test_no_past_is_no_reason_to_stop(watch: Watch, status: int, body: str
 
 async def test_the_past_of_what_is_not_listed_is_empty(watch: Watch) -> None:
     assert await past(watch, "NOPE@alpaca", 5) == []
+
+
+async def test_shares_have_days_of_a_session_and_the_running_one_is_not_told(watch: Watch) -> None:
+    today = time.time_ns() // DAY_NS * DAY_NS
+    watch.server.bars["AAPL"] = [bar_row(today + back * DAY_NS + 4 * 3_600 * 10 ** 9, 100.0 + back, 111.5, 99.25, 110.01)
+                                 for back in range(-4, 2)]
+    bars = await asyncio.to_thread(watch.feed.daily_bars, "AAPL@alpaca", 10)
+    assert [bar.open_ticks for bar in bars] == [9_600, 9_700, 9_800, 9_900, *([10_000] if len(bars) == 5 else [])]
+    assert all(bar.close_ns - bar.open_ns in (SESSION_NS, SESSION_NS - 3 * 3_600 * 10 ** 9) for bar in bars)
+    assert all(bar.close_ns <= time.time_ns() for bar in bars)
+
+
+async def test_a_coin_has_days_of_a_full_turn(watch: Watch) -> None:
+    today = time.time_ns() // DAY_NS * DAY_NS
+    watch.server.bars["BTC/USD"] = [bar_row(today + back * DAY_NS, 100.0, 101.5, 99.25, 100.01) for back in (-2, -1, 0)]
+    bars = await asyncio.to_thread(watch.feed.daily_bars, "BTC/USD@alpaca", 10)
+    assert [(bar.open_ns, bar.close_ns) for bar in bars] == [(today - 2 * DAY_NS, today - DAY_NS), (today - DAY_NS, today)]

@@ -1,6 +1,7 @@
 """The ccxt feed on local venues: best prices, prints, bars of the past, and beginning again after a break."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from brokers.ccxt_venue.feed import CcxtFeed
 from brokers.ccxt_venue.session import Endpoints
 from engine.inputs import MarketItem, MarketTrade, Quote
+from engine.instruments import DAY_NS
 from tests.conformance.ccxt_server.backing import COIN, Backing, LocalVenue
 from tests.conformance.ccxt_server.binance import BinanceVenue
 from tests.conformance.ccxt_server.coinbase import CoinbaseVenue
@@ -113,6 +115,13 @@ async def test_the_past_comes_in_closed_bars_oldest_first(binance: FeedDesk) -> 
     assert [bar.open_ns for bar in bars] == sorted(bar.open_ns for bar in bars)
     assert bars[0][3:] == (10_000, 10_100, 9_900, 10_050, 300)
     assert binance.feed.history("NOPE@binance", 50) == []
+
+
+async def test_days_are_those_of_utc_that_are_over(binance: FeedDesk) -> None:
+    bars = await asyncio.to_thread(binance.feed.daily_bars, COIN.instrument_id, 20)
+    assert len(bars) == 20
+    assert all((bar.open_ns % DAY_NS, bar.close_ns - bar.open_ns) == (0, DAY_NS) for bar in bars)
+    assert bars[-1].close_ns == time.time_ns() // DAY_NS * DAY_NS
 
 
 async def test_without_a_venue_there_is_no_past_and_no_harm(binance: FeedDesk) -> None:
