@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.theme import Theme
 
 from engine.inputs import Command, SetTradingState, TradingState
-from engine.service import AlertLevel, Mode, ProposalStatus, Receipt, Service, Snapshot
+from engine.service import AccessGate, AlertLevel, Mode, ProposalStatus, Receipt, Service, Snapshot
+from tui.access import OpenGate
 from tui.formats import clock, plain, plural
+from tui.guarded_app import GuardedApp
 from tui.keymap import bindings_for, keymap_with, shown_key
 from tui.theming import (
     DEFAULT_THEME,
@@ -45,12 +46,13 @@ def _commands() -> type[Provider]:
     return ActProvider
 
 
-class QuarterdeckApp(App[None], inherit_bindings=False):
+class QuarterdeckApp(GuardedApp, inherit_bindings=False):
     """The workstation on any `Service`.
 
     `ends_engine` says whether leaving the app ends the engine too (an engine in this process) or leaves it running
     (attached over the control socket); the dialog on leaving tells the truth by it. `keys` are a person's own keys by
-    id; `home_themes` a folder of own themes. `zone` is the zone of display, `now_seconds` a monotonic clock.
+    id; `home_themes` a folder of own themes. `zone` is the zone of display, `now_seconds` a monotonic clock, `gate` what
+    stands between this screen and the engine.
     """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -61,7 +63,8 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
 
     def __init__(self, service: Service, *, home_themes: Path | None = None, theme_name: str = DEFAULT_THEME,
                  keys: Mapping[str, str] | None = None, ends_engine: bool = True, zone: tzinfo = UTC,
-                 now_seconds: Callable[[], float] = time.monotonic) -> None:
+                 now_seconds: Callable[[], float] = time.monotonic, gate: AccessGate | None = None) -> None:
+        self.gate = gate or OpenGate()
         self.tones = Tones(default_variables(dark=True), dark=True)
         self.halt_words = "HALT"
         self.keymap = keymap_with(keys or {})
@@ -74,7 +77,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         self.snapshot: Snapshot | None = None
         self.muted = False
         self.lost_because = ""
-        self._received_at = now_seconds()
+        self._received_at = self.touched_at = now_seconds()
         self._halting = 0
         self._rung: set[str] | None = None
         self._theme_problems = self._register_themes(home_themes, theme_name)
@@ -105,6 +108,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
         """Follow the service: the workstation is there to show it."""
         start(self, self._follow, group="follow")
         self.set_interval(1.0, self._show_banner)
+        self.set_interval(1.0, self.lock_where_idle)
         for problem in self._theme_problems:
             self.tell(problem, "warn")
 
@@ -211,6 +215,7 @@ class QuarterdeckApp(App[None], inherit_bindings=False):
             self.tell(f"✓ {receipt.text or what}", "good")
         else:
             self.tell(f"✗ {what} refused: {refusal_words(receipt)}", "warn")
+            self.ask_to_unlock(receipt)
         return receipt
 
     # ---- panic -------------------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ class ControlServer:
         self._pulses.counts[name] = self._pulses.counts.get(name, 0) + 1
         if self._paces.spend(kind, SECONDS_PER_MINUTE / LOGGED_EVERY_SECONDS):
             shown = "".join(letter if letter.isprintable() else " " for letter in detail[:200])
-            _log.warning("control socket: refused: %s (%s); others of this kind are counted only", kind, shown or "no more is known")
+            _log.warning("control socket: refused: %s (%s); others of this kind are counted only", kind, shown or "-")
 
     def snapshot_bytes(self, snapshot: Snapshot) -> bytes:
         """The pushed line of a snapshot, encoded once for all subscribers."""

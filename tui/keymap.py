@@ -41,6 +41,7 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("help", "question_mark,f1", "help", "help", "app", "This page.", 10),
     KeyEntry("palette", "colon,ctrl+p", "command_palette", "commands", "app", "Every command, by name.", 20),
     KeyEntry("quit", "q,ctrl+q", "leave", "quit", "app", "Leave; asks where something is open.", 90, False, True),
+    KeyEntry("lock", "L", "lock", "lock", "app", "Lock this screen, where a PIN or an authenticator is asked for.", 0),
     KeyEntry("interrupt", "ctrl+c", "interrupt", "interrupt", "app", "Never leaves by itself; says how to leave.", 0),
     KeyEntry("buy", "b", "ticket('BUY')", "buy", "main", "Open a buy ticket for the selected instrument.", 40,
              panes="positions,market,chart"),
@@ -120,6 +121,13 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("card_decline", "d", "decline", "decline", "card", "Decline it.", 21),
     KeyEntry("card_seen", "enter", "seen", "seen", "card", "Say that a changed card has been read again.", 22),
 )
+
+ACTING = frozenset({
+    "panic", "flatten", "buy", "sell", "protect", "close", "cancel", "settle", "decline", "acknowledge", "reconcile", "send",
+    "set_rule", "rebalance", "strategy_switch", "job_run", "job_pause", "candidate_promote", "candidate_demote", "card_approve",
+    "card_decline"})
+"""What changes something: who only looks on is told why these keys do nothing."""
+
 
 def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
     """Textual's bindings of one scope; a person's own keys are laid over them by id."""

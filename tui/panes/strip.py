@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from engine.inputs import Connectivity, TradingState
 from engine.service import (
+    AccessView,
     AccountView,
     AlertLevel,
     FlattenView,
@@ -42,10 +43,11 @@ class StatusStrip(Widget):
         self._lines: tuple[list[Chip], list[Chip]] = ([], [])
         self._mode: Mode | None = None
 
-    def show(self, snapshot: Snapshot, portfolio: str) -> None:
+    def show(self, snapshot: Snapshot, portfolio: str, access: AccessView = AccessView()) -> None:  # noqa: B008 - it is frozen
         """Bring the strip up to date; nothing is painted where nothing changed."""
         account = account_of(snapshot, portfolio)
-        lines = (money_chips(snapshot, account, self.zone), state_chips(snapshot, account))
+        mode, *money_line = money_chips(snapshot, account, self.zone)
+        lines = ([mode, *access_chips(access), *money_line], state_chips(snapshot, account))
         if lines != self._lines or snapshot.mode is not self._mode:
             self._lines, self._mode = lines, snapshot.mode
             self.refresh()
@@ -92,6 +94,16 @@ def money_chips(snapshot: Snapshot, account: AccountView | None, zone: tzinfo) -
         Chip((("fees ", "muted"), (money(account.fees, decimals), "")), 8),
         chip(clock(snapshot.at_ns, zone) + f" {zone.tzname(None) or ''}".rstrip(), "muted", 4),
     ]
+
+
+def access_chips(access: AccessView) -> list[Chip]:
+    """Whether this screen may act: beside the kind of money, since nothing else decides more about what a key does."""
+    if access.read_only:
+        return [chip("READ ONLY", "warn", 0)]
+    if not access.guarded:
+        return []
+    left = access.unlocked_seconds
+    return [chip(f"unlocked {countdown(left)}", "warn", 2) if left > 0 else chip("locked", "muted", 2)]
 
 
 def total_chips(snapshot: Snapshot) -> list[Chip]:

@@ -26,6 +26,7 @@ class Dialog(ModalScreen[None]):
     """A frame with a title that starts with PAPER, REPLAY or LIVE. Subclasses give the body and the buttons."""
 
     SCOPE: ClassVar[str] = "dialog"
+    SHARED_SCOPE: ClassVar[str] = "dialog"
     WIDTH: ClassVar[int] = 70
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings_for("dialog"),
@@ -58,7 +59,7 @@ class Dialog(ModalScreen[None]):
                 yield from self.buttons()
             with Horizontal(id="foot"):
                 yield KeyBar([entry for entry in self.app.keymap
-                              if entry.scope in ("dialog", self.SCOPE) and entry.rank])
+                              if entry.scope in (self.SHARED_SCOPE, self.SCOPE) and entry.rank])
                 yield PanicButton(classes="-one-line")
 
     def on_mount(self) -> None:
@@ -73,7 +74,8 @@ class Dialog(ModalScreen[None]):
         """Set the title, after the kind of money."""
         self.heading = heading
         mode = self.app.snapshot.mode if self.app.snapshot else None
-        words = f" {MODE_MARKS[mode] if mode else 'NO ENGINE'} │ {plain(heading)} "
+        role = " READ ONLY" if self.app.gate.access().read_only else ""
+        words = f" {MODE_MARKS[mode] if mode else 'NO ENGINE'}{role} │ {plain(heading)} "
         self.query_one("#frame").border_title = words.replace("[", "\\[")
 
     def note(self, text: str, tone: str = "warn") -> None:

@@ -109,7 +109,7 @@ class Workstation(Screen[None]):
         """Bring everything that is visible up to date."""
         if not self.portfolio and snapshot.accounts:
             self.portfolio = snapshot.accounts[0].portfolio
-        self.query_one(StatusStrip).show(snapshot, self.portfolio)
+        self.query_one(StatusStrip).show(snapshot, self.portfolio, self.app.gate.access())
         for pane in self.panes():
             if pane.display:
                 pane.show_snapshot(snapshot)
