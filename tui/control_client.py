@@ -73,6 +73,11 @@ class ControlClient:
             raise
         self._access, self._access_at = self.hello.access, time.monotonic()
 
+    @property
+    def lost(self) -> str:
+        """Why the connection is gone, empty while it is there."""
+        return self._lost
+
     def close(self) -> None:
         """Hang up; pending calls fail as unreachable."""
         with contextlib.suppress(OSError):

@@ -78,14 +78,15 @@ def existing_home(path: Path) -> "Home":
     return open_home(path, for_writing=False)
 
 
-def connect(home: "Home", seconds: float = SOCKET_SECONDS) -> "ControlClient":
+def connect(home: "Home", seconds: float = SOCKET_SECONDS, *, read_only: bool = False) -> "ControlClient":
     """A client of the engine that holds the home, which may still be starting; raises `EngineUnreachable`."""
     from tui.control_client import ControlClient
 
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return ControlClient(home.socket, VERSION, connect_seconds=max(POLL_SECONDS, deadline - time.monotonic()))
+            left = max(POLL_SECONDS, deadline - time.monotonic())
+            return ControlClient(home.socket, VERSION, connect_seconds=left, read_only=read_only)
         except EngineUnreachable as error:
             pid = home.holder_pid()
             if time.monotonic() + POLL_SECONDS >= deadline or pid is None:

@@ -35,11 +35,15 @@ def run(context: typer.Context,
     leave(running.headless(home_of(context)) if headless else running.workstation(home_of(context)))
 
 
-def attach(context: typer.Context) -> None:
-    """Open the workstation on an engine that already runs."""
-    from tui.commands import running
+ReadOnly = Annotated[bool, typer.Option("--read-only", help="Only look on: nothing is sent to the engine.")]
+Socket = Annotated[Path | None, typer.Option("--socket", help="A control socket, forwarded from another machine.")]
 
-    leave(running.attach(home_of(context)))
+
+def attach(context: typer.Context, read_only: ReadOnly = False, socket: Socket = None) -> None:
+    """Open the workstation on an engine that already runs."""
+    from tui.commands import attaching
+
+    leave(attaching.attach(home_of(context), read_only=read_only, socket=socket))
 
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, CSV.gz or Parquet tapes.")]

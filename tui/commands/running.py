@@ -1,5 +1,6 @@
 """Running an engine: as the workstation, unattended, or attached to one that runs."""
 
+import logging
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from tui.version import VERSION
 
 if TYPE_CHECKING:
     from engine.config import Config
-    from engine.service import Service
+    from engine.service import AccessGate, Service
     from store.home import Home
     from tui.running_engine import RunningEngine
 
@@ -30,25 +31,9 @@ def workstation(path: Path) -> int:
     home = open_home(path)
     config = load_config(home.config)
     with open_engine(home, config) as running:
-        show_screen(running.engine, home, config, ends_engine=True)
+        _show_own(running, home, config)
         if running.engine.failure:
             raise QuarterdeckError(running.engine.failure)
-    return 0
-
-
-def attach(path: Path) -> int:
-    """Open the screen on the engine that holds the home; it goes on when the screen closes."""
-    require_terminal("quarterdeck status")
-    from engine.config import load_config
-    from tui.commands.link import connect, existing_home
-
-    home = existing_home(path)
-    config = load_config(home.config)
-    client = connect(home)
-    try:
-        show_screen(client, home, config, ends_engine=False)
-    finally:
-        client.close()
     return 0
 
 
@@ -58,16 +43,34 @@ def require_terminal(instead: str) -> None:
         raise UsageError(f"there is no terminal here for the screen; use `{instead}`")
 
 
-def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engine: bool) -> None:
+def _show_own(running: "RunningEngine", home: "Home", config: "Config") -> None:
+    """The screen of the engine's own process; behind the gate where everybody has to unlock."""
+    from tui.access import GuardedService, Session
+
+    if config.access.unlock != "everybody":
+        show_screen(running.engine, home, config, ends_engine=True)
+        return
+    own = GuardedService(running.engine, Session(running.gate, "the workstation", remote=False))
+    show_screen(own, home, config, ends_engine=True, gate=own)
+
+
+def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engine: bool,
+                gate: "AccessGate | None" = None) -> None:
     """Run the app until the person leaves, or the terminal or a service manager ends it."""
     from tui.app import QuarterdeckApp
     from tui.logs import SCREEN_LOG_FILE, start_logs
+    from tui.terminal import end_with_terminal
 
     log = config.log
-    start_logs(home.logs, log.level, log.file_megabytes, log.files_kept, file_name=SCREEN_LOG_FILE, to_stderr=False)
-    app = QuarterdeckApp(service, home_themes=home.themes, theme_name=config.app.theme, ends_engine=ends_engine)
+    if home.path.is_dir():
+        start_logs(home.logs, log.level, log.file_megabytes, log.files_kept, file_name=SCREEN_LOG_FILE, to_stderr=False)
+    else:  # attached to an engine of another machine, on one that has no home
+        logging.getLogger().addHandler(logging.NullHandler())
+    app = QuarterdeckApp(service, home_themes=home.themes, theme_name=config.app.theme, ends_engine=ends_engine,
+                         gate=gate)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: app.exit())
+    end_with_terminal(app)
     app.run()
 
 
