@@ -1,0 +1,115 @@
+"""Text that anybody may have written, before it comes near a model: cleaned, cut, marked, fenced, and its weight bounded.
+
+Nothing here is relied on alone. The detector (`engine.research.marks`) is advice: what a model may name, and what its answer may
+do, is bounded by the adapter and by the core whether a text was marked or not.
+"""
+
+import hashlib
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import msgspec
+
+from engine.plain_text import plain
+from engine.research.marks import MARKS
+
+ITEM_CHARACTERS = 300
+ITEMS_PER_CALL = 12
+ITEMS_PER_SOURCE = 6
+MOST_LOGIT_PER_ITEM = 0.40
+DELIMITER_HEX = 32  # 128 bits
+
+_LINKS = re.compile(r"(?i)\b(?:[a-z][a-z0-9+.-]{1,20}:/{1,3}|www\.)[^\s<>\"')\]]+"
+                    r"|\b(?:javascript|data|file|vbscript):[^\s\"')\]]+")
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)  # letters and marks without ink
+_STACKED = re.compile(r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{2})"
+                      r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+_ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "[": "&#91;", "]": "&#93;", "{": "&#123;", "}": "&#125;", "`": "&#96;"}
+_ESCAPING = str.maketrans(_ESCAPED)
+
+
+class Untrusted(msgspec.Struct, frozen=True):
+    """One text from outside: its evidence id, where it came from, and the words as they came."""
+
+    evidence_id: str
+    source: str
+    text: str
+
+
+def clean(text: str, limit: int = ITEM_CHARACTERS) -> str:
+    """One harmless line of at most `limit` characters: NFKC, without escapes, controls, bidirectional or invisible characters,
+    without stacked accents and addresses. Cleaning a clean text changes nothing."""
+    line = text[: limit * 20]  # what is thrown away anyway is not worth the work
+    for _ in range(8):  # a rule may uncover work for another one; each round only ever shortens or settles
+        before = line
+        line = unicodedata.normalize("NFKC", _UNSEEN.sub("", plain(line)))
+        line = _STACKED.sub(r"\1", _LINKS.sub("(link)", line))
+        line = " ".join(line.split())
+        line = line if len(line) <= limit else f"{line[: limit - 3].rstrip()}..."
+        if line == before:
+            break
+    return line
+
+
+def flags_of(text: str) -> tuple[str, ...]:
+    """The names of the marks that a text, as it came, earns; () for ordinary news. Advice: see the module."""
+    return tuple(name for name, has_mark in MARKS if has_mark(text))
+
+
+def stub(evidence_id: str, flags: Sequence[str]) -> str:
+    """What stands in the place of a marked text."""
+    return f"[item {evidence_id} withheld: {', '.join(flags)}]"
+
+
+def delimiter_of(salt: str, call: str) -> str:
+    """The fence of one call: 128 bits in hex from the run's recorded salt, so that a replay asks the very same."""
+    return hashlib.sha256(f"{salt}|{call}".encode()).hexdigest()[:DELIMITER_HEX]
+
+
+def fence(items: Sequence[Untrusted], delimiter: str) -> str:
+    """The items between two lines that nothing inside can write: each on one line, cleaned, with brackets, braces and backquotes
+    escaped. At most twelve items; a text that names the delimiter loses it."""
+    lines = [f"{item.evidence_id} | {_inside(item.source, 40, delimiter)} | {_inside(item.text, ITEM_CHARACTERS, delimiter)}"
+             for item in items[:ITEMS_PER_CALL]]
+    return "\n".join((f"<untrusted {delimiter}>", *lines, f"</untrusted {delimiter}>"))
+
+
+def _inside(text: str, limit: int, delimiter: str) -> str:
+    line = clean(text, limit)
+    while delimiter.lower() in line.lower():
+        line = re.sub(re.escape(delimiter), "", line, flags=re.IGNORECASE)
+    return line.translate(_ESCAPING)
+
+
+def cap_of_items(p_with: float, p_without: float, items: int) -> float:
+    """The probability with news, no further from that without than 0.40 in log-odds for each item that carries it."""
+    furthest = MOST_LOGIT_PER_ITEM * max(0, items)
+    moved = _logit(p_with) - _logit(p_without)
+    if abs(moved) <= furthest:
+        return p_with
+    return _probability(_logit(p_without) + math.copysign(furthest, moved))
+
+
+def cap_of_single_source(p_with: float, p_without: float, threshold: float) -> float:
+    """The probability with news of one source: at most 0.40 in log-odds from that without it, and never across `threshold`
+    (of a long, 0.5 to 1), nor across its mirror image (of a short), which it had not reached alone."""
+    capped = cap_of_items(p_with, p_without, 1)
+    margin = 1e-6
+    if p_without < threshold <= capped:
+        return max(p_without, threshold - margin)
+    if p_without > 1 - threshold >= capped:
+        return min(p_without, 1 - threshold + margin)
+    return capped
+
+
+def _logit(p: float) -> float:
+    inside = min(max(p, 1e-9), 1 - 1e-9)
+    return math.log(inside / (1 - inside))
+
+
+def _probability(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
