@@ -13,6 +13,9 @@ from engine.access_events import AccessDenied, AccessGranted
 from engine.alert_events import AlertRuleFired, AlertRuleNoted, AlertRuleRemoved, AlertRuleSet, AlertRuleSwitched
 from engine.errors import JournalDamaged
 from engine.event_base import Event as Event  # noqa: PLC0414 - offered here, with the events
+from engine.flatten_events import FlattenFinished as FlattenFinished  # noqa: PLC0414
+from engine.flatten_events import FlattenProgressed as FlattenProgressed  # noqa: PLC0414
+from engine.flatten_events import FlattenStarted as FlattenStarted  # noqa: PLC0414
 from engine.golive_events import RehearsalRecorded
 from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
@@ -21,7 +24,7 @@ from engine.orders import ClosedAs, Fill, OrderIntent
 from engine.parent_events import ParentAccepted, ParentEnded, ParentSliced
 from engine.positions import ExitPlan
 from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
-from engine.service import AlertLevel, BrakeLevel, ClampView, FlattenLine, OrderCard, ProposalStatus, RateView, StopHome
+from engine.service import AlertLevel, BrakeLevel, ClampView, OrderCard, ProposalStatus, RateView, StopHome
 from engine.strategy_events import RegimeFound, StrategyActed, StrategySwitched
 from engine.target_events import RebalanceEnded, RebalanceStarted
 from engine.units import Lots, Minor, Nanoseconds, Ticks
@@ -422,30 +425,6 @@ class AlertAcknowledged(Event, frozen=True, omit_defaults=True):
     alert_id: str
     by: str
     command_id: str = ""
-
-
-class FlattenStarted(Event, frozen=True, omit_defaults=True):
-    """Second stage of panic: `deadline_ns` is when it gives up and says what is left."""
-
-    portfolio: str
-    accounts: tuple[str, ...]
-    deadline_ns: Nanoseconds
-    by: str
-    command_id: str
-
-
-class FlattenProgressed(Event, frozen=True, omit_defaults=True):
-    """What the venue itself reported: orders still open, and lots left in every instrument."""
-
-    account: str
-    open_orders: int
-    lines: tuple[FlattenLine, ...]
-    flat: bool
-
-
-class FlattenFinished(Event, frozen=True, omit_defaults=True):
-    flat: bool
-    detail: str
 
 
 type AnyEvent = (

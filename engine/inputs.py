@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -17,8 +16,20 @@ from engine.candidates import RecordEvidence as RecordEvidence  # noqa: PLC0414
 from engine.candidates import Stage as Stage  # noqa: PLC0414 - with the commands that name one
 from engine.golive_words import RecordRehearsal as RecordRehearsal  # noqa: PLC0414
 from engine.instruments import Instrument
+from engine.market_items import Bar as Bar  # noqa: PLC0414
+from engine.market_items import MarketItem as MarketItem  # noqa: PLC0414
+from engine.market_items import MarketTrade as MarketTrade  # noqa: PLC0414
+from engine.market_items import Quote as Quote  # noqa: PLC0414
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
 from engine.parents import OverTime
+from engine.research_commands import ApplyResearchChange as ApplyResearchChange  # noqa: PLC0414
+from engine.research_commands import Halve as Halve  # noqa: PLC0414
+from engine.research_commands import LearningEnded as LearningEnded  # noqa: PLC0414
+from engine.research_commands import RejectResearchChange as RejectResearchChange  # noqa: PLC0414
+from engine.research_commands import ReleaseResearchAlarm as ReleaseResearchAlarm  # noqa: PLC0414
+from engine.research_commands import ResearchEnded as ResearchEnded  # noqa: PLC0414
+from engine.research_commands import RunResearch as RunResearch  # noqa: PLC0414
+from engine.research_commands import StopResearch as StopResearch  # noqa: PLC0414
 from engine.schedule_words import JobEnded as JobEnded  # noqa: PLC0414 - inputs like the others
 from engine.schedule_words import PauseJob as PauseJob  # noqa: PLC0414
 from engine.schedule_words import RunJob as RunJob  # noqa: PLC0414
@@ -30,45 +41,6 @@ from engine.targets import Rebalance as Rebalance  # noqa: PLC0414 - a command l
 from engine.tolerance import Limits as Limits  # noqa: PLC0414
 from engine.tolerance import RiskTolerance as RiskTolerance  # noqa: PLC0414
 from engine.units import Lots, Minor, Nanoseconds, Ticks
-
-# ---- market data -----------------------------------------------------------------------------------------------------
-
-
-class Quote(NamedTuple):
-    """Best bid and ask; `at_ns` is the venue's time. Sizes of 0 mean unknown."""
-
-    instrument_id: str
-    bid_ticks: Ticks
-    ask_ticks: Ticks
-    bid_lots: Lots
-    ask_lots: Lots
-    at_ns: Nanoseconds
-
-
-class MarketTrade(NamedTuple):
-    """One print of the market."""
-
-    instrument_id: str
-    price_ticks: Ticks
-    lots: Lots
-    aggressor: int
-    at_ns: Nanoseconds
-
-
-class Bar(NamedTuple):
-    """Open, high, low, close and volume of `[open_ns, close_ns)`; known only at its close."""
-
-    instrument_id: str
-    open_ns: Nanoseconds
-    close_ns: Nanoseconds
-    open_ticks: Ticks
-    high_ticks: Ticks
-    low_ticks: Ticks
-    close_ticks: Ticks
-    volume_lots: Lots
-
-
-type MarketItem = Quote | MarketTrade | Bar
 
 # ---- the venue's answers (ORDER classification: four outcomes and the good news of a duplicate) -----------------------
 
@@ -321,12 +293,14 @@ class SetProtection(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class Approve(msgspec.Struct, frozen=True, tag=True):
-    """Approve a pending trade exactly as shown: `digest` is that of the card that was read."""
+    """Approve a pending trade exactly as shown: `digest` is that of the card that was read, `flags_read` are the marks on texts
+    from outside that were opened with it."""
 
     command_id: str
     proposal_id: str
     digest: str
     by: str = "user"
+    flags_read: tuple[str, ...] = ()
 
 
 class Decline(msgspec.Struct, frozen=True, tag=True):
@@ -424,7 +398,8 @@ class DisarmAccount(msgspec.Struct, frozen=True, tag=True):
 type Command = (PlaceOrder | CancelOrder | ClosePosition | SetProtection | Approve | Decline | SetTradingState | Flatten
                 | SetLimit | AcknowledgeAlert | SettleOrder | AcceptDrift | Reconcile | ArmAccount | DisarmAccount
                 | SetAlertRule | RemoveAlertRule | EnableAlertRule | ReadAlertRule | RunJob | PauseJob
-                | EnableStrategy | Rebalance | RecordRehearsal | RecordEvidence | PromoteCandidate | DemoteCandidate | TryCode)
+                | EnableStrategy | Rebalance | RecordRehearsal | RecordEvidence | PromoteCandidate | DemoteCandidate | TryCode
+                | RunResearch | StopResearch | ApplyResearchChange | RejectResearchChange | ReleaseResearchAlarm | Halve)
 
 # ---- time and life -----------------------------------------------------------------------------------------------------
 
@@ -494,6 +469,7 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
 
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
                    | VenueReported | ReportFailed | ConnectionChanged | JobEnded | InstrumentsListed | FeedChanged)
-type Input = MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded | StrategyActed
+type Input = (MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded | StrategyActed
+              | ResearchEnded | LearningEnded)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from engine.inputs import Command, Settings
 from engine.market import NS_PER_DAY
-from engine.ports import Broker, Clock, History, Journal, MarketFeed, Notifier, Tape
+from engine.ports import Broker, Clock, History, Journal, MarketFeed, Notifier, ResearchRecord, Tape
 from engine.pulses import Pulses
 from engine.schedule_words import Job, JobKind
 from engine.service import Mode
@@ -46,6 +46,7 @@ class EngineParts(NamedTuple):
     notifier: Notifier | None = None
     checkpoint: Callable[[State], None] | None = None
     history: History | None = None
+    research_record: ResearchRecord | None = None
     halted_elsewhere: Callable[[], str] | None = None
     user_strategies: Mapping[str, Strategy] = {}
     runs_strategies: bool = True

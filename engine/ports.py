@@ -22,6 +22,7 @@ from engine.inputs import (
 from engine.instruments import Instrument
 from engine.orders import OrderIntent
 from engine.performance_words import PerformanceQuery
+from engine.research_words import ResearchPage, ResearchQuery
 from engine.units import Nanoseconds
 
 type VenueMessage = OrderReport | FillReported | ConnectionChanged | InstrumentsListed
@@ -144,6 +145,14 @@ class History(Protocol):
     """What was recorded of portfolios, for reports; called in any thread, and may take its time."""
 
     def track(self, query: PerformanceQuery) -> Track: ...
+
+
+class ResearchRecord(Protocol):
+    """What was recorded of research; called in any thread, and may take its time."""
+
+    def page(self, query: ResearchQuery) -> ResearchPage:
+        """The answer; raises `UsageError` for a decision or a portfolio that is not known."""
+        ...
 
 
 class Notifier(Protocol):

@@ -12,7 +12,7 @@ from engine.live_drive import LiveDrive
 from engine.market import MarketView
 from engine.parts import EngineParts
 from engine.pulses import Pulses
-from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
+from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, ResearchPage, ResearchQuery, Snapshot
 from engine.shell import STOPPED, Shell, log_failure
 from engine.state import State
 from engine.tape_drive import TapeDrive
@@ -114,6 +114,12 @@ class Engine:
         if self.parts.history is None:
             raise UsageError("this engine keeps no history to report on")
         return performance(self.parts.history.track(query), self.parts.day_number, period=query.period, trips=query.trips)
+
+    async def research(self, query: ResearchQuery) -> ResearchPage:
+        """From the record, beside the engine's loop."""
+        if self.parts.research_record is None:
+            raise UsageError("this engine keeps no record of research")
+        return await asyncio.to_thread(self.parts.research_record.page, query)
 
     async def _in_engine[T](self, work: Coroutine[Any, Any, T]) -> T:
         if self._aio is None or self._shell.closed or self.finished.is_set() or self._aio.is_closed():

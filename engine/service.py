@@ -13,6 +13,11 @@ import msgspec
 
 from engine.access_words import AccessGate as AccessGate  # noqa: PLC0414
 from engine.access_words import AccessView as AccessView  # noqa: PLC0414
+from engine.alert_words import AlertLevel as AlertLevel  # noqa: PLC0414
+from engine.alert_words import AlertReading as AlertReading  # noqa: PLC0414
+from engine.alert_words import AlertRuleStatus as AlertRuleStatus  # noqa: PLC0414
+from engine.alert_words import AlertRuleView as AlertRuleView  # noqa: PLC0414
+from engine.alert_words import AlertView as AlertView  # noqa: PLC0414
 from engine.golive_words import GoLiveGate as GoLiveGate  # noqa: PLC0414
 from engine.golive_words import GoLiveView as GoLiveView  # noqa: PLC0414
 from engine.health_words import HealthLine as HealthLine  # noqa: PLC0414
@@ -36,6 +41,27 @@ from engine.performance_words import PerformanceQuery as PerformanceQuery  # noq
 from engine.performance_words import PerformanceView as PerformanceView  # noqa: PLC0414
 from engine.performance_words import PeriodView as PeriodView  # noqa: PLC0414
 from engine.performance_words import TripView as TripView  # noqa: PLC0414
+from engine.research_words import AnswerView as AnswerView  # noqa: PLC0414
+from engine.research_words import BinView as BinView  # noqa: PLC0414
+from engine.research_words import CalibrationView as CalibrationView  # noqa: PLC0414
+from engine.research_words import CellView as CellView  # noqa: PLC0414
+from engine.research_words import ChangeProposed as ChangeProposed  # noqa: PLC0414
+from engine.research_words import ConditionView as ConditionView  # noqa: PLC0414
+from engine.research_words import DecisionDetail as DecisionDetail  # noqa: PLC0414
+from engine.research_words import DecisionStatus as DecisionStatus  # noqa: PLC0414
+from engine.research_words import DecisionView as DecisionView  # noqa: PLC0414
+from engine.research_words import EventsView as EventsView  # noqa: PLC0414
+from engine.research_words import EventView as EventView  # noqa: PLC0414
+from engine.research_words import ImpactView as ImpactView  # noqa: PLC0414
+from engine.research_words import RateOfCode as RateOfCode  # noqa: PLC0414
+from engine.research_words import ResearchPage as ResearchPage  # noqa: PLC0414
+from engine.research_words import ResearchQuery as ResearchQuery  # noqa: PLC0414
+from engine.research_words import ResearchQueryKind as ResearchQueryKind  # noqa: PLC0414
+from engine.research_words import ResearchView as ResearchView  # noqa: PLC0414
+from engine.research_words import RoleProgress as RoleProgress  # noqa: PLC0414
+from engine.research_words import RunView as RunView  # noqa: PLC0414
+from engine.research_words import ThreadEntry as ThreadEntry  # noqa: PLC0414
+from engine.research_words import ThreadView as ThreadView  # noqa: PLC0414
 from engine.risk_words import BrakeLevel as BrakeLevel  # noqa: PLC0414
 from engine.risk_words import BrakeView as BrakeView  # noqa: PLC0414
 from engine.risk_words import BudgetView as BudgetView  # noqa: PLC0414
@@ -68,13 +94,6 @@ class StopHome(StrEnum):
     ENGINE = "ENGINE"
     PENDING = "PENDING"
     NONE = "NONE"
-
-
-class AlertLevel(StrEnum):
-    INFO = "INFO"
-    WARN = "WARN"
-    ERROR = "ERROR"
-    CRIT = "CRIT"
 
 
 class DriftView(msgspec.Struct, frozen=True):
@@ -269,7 +288,8 @@ class ProposalStatus(StrEnum):
 
 
 class ProposalView(msgspec.Struct, frozen=True):
-    """A pending trade and its card. `digest` binds an approval to exactly what is shown here."""
+    """A pending trade and its card. `digest` binds an approval to exactly what is shown here; `decision` is the research that
+    it came from, if it did, and `blocked` why it cannot be approved as things are now."""
 
     proposal_id: str
     digest: str
@@ -283,60 +303,8 @@ class ProposalView(msgspec.Struct, frozen=True):
     band_high: Decimal
     status: ProposalStatus
     status_reason: str
-
-
-class AlertView(msgspec.Struct, frozen=True):
-    """One alert or message. `text` may hold words from outside: always rendered as plain text."""
-
-    alert_id: str
-    at_ns: int
-    level: AlertLevel
-    code: str
-    subject: str
-    text: str
-    acknowledged: bool
-    count: int
-
-
-class AlertReading(msgspec.Struct, frozen=True):
-    """One comparison of an alert rule as it is now: its text, what was read, and whether it holds; None where not known."""
-
-    term: str
-    value: str
-    holds: bool | None
-
-
-class AlertRuleStatus(StrEnum):
-    """WATCHING is ready to fire, WAITING has fired and waits until its condition is over; the others look at nothing."""
-
-    WATCHING = "WATCHING"
-    WAITING = "WAITING"
-    FIRED = "FIRED"
-    EXPIRED = "EXPIRED"
-    DISABLED = "DISABLED"
-
-
-class AlertRuleView(msgspec.Struct, frozen=True):
-    """One alert rule, its condition and actions as text in the one form in which they can be typed back."""
-
-    rule_id: str
-    portfolio: str
-    condition: str
-    actions: str
-    scopes: str
-    status: AlertRuleStatus
-    repeat: bool
-    hysteresis_bps: int
-    cooldown_seconds: int
-    lasts_seconds: int
-    expires_at_ns: int
-    fired_count: int
-    fired_at_ns: int
-    last_reading: str
-    ended: str
-    note: str
-    set_by: str
-    set_at_ns: int
+    decision: DecisionView | None = None
+    blocked: str = ""
 
 
 class QuoteView(msgspec.Struct, frozen=True):
@@ -430,6 +398,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     targets: tuple[TargetsView, ...] = ()
     total: TotalView | None = None
     golive: tuple[GoLiveView, ...] = ()
+    research: tuple[ResearchView, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -477,4 +446,8 @@ class Service(Protocol):
 
     async def performance(self, query: PerformanceQuery) -> PerformanceView:
         """A report on what was recorded; raises `UsageError` where nothing was, or for a portfolio that is not known."""
+        ...
+
+    async def research(self, query: ResearchQuery) -> ResearchPage:
+        """What the record of research says; raises `UsageError` for a decision or a portfolio that is not known."""
         ...

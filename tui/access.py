@@ -21,6 +21,8 @@ from engine.service import (
     ProposalView,
     Receipt,
     Refusal,
+    ResearchPage,
+    ResearchQuery,
     Service,
     Snapshot,
 )
@@ -202,6 +204,9 @@ class GuardedService:
 
     async def performance(self, query: PerformanceQuery) -> PerformanceView:
         return await self._service.performance(query)
+
+    async def research(self, query: ResearchQuery) -> ResearchPage:
+        return await self._service.research(query)
 
     def access(self) -> AccessView:
         return self._session.access()

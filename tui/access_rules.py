@@ -2,6 +2,7 @@
 
 from engine.inputs import (
     AcknowledgeAlert,
+    ApplyResearchChange,
     Approve,
     ArmAccount,
     CancelOrder,
@@ -12,21 +13,26 @@ from engine.inputs import (
     DisarmAccount,
     EnableStrategy,
     Flatten,
+    Halve,
     PlaceOrder,
     PromoteCandidate,
     ReadAlertRule,
     Rebalance,
     Reconcile,
+    RejectResearchChange,
+    ReleaseResearchAlarm,
     SetLimit,
     SetProtection,
     SettleOrder,
     SetTradingState,
+    StopResearch,
     TradingState,
 )
 from engine.service import Snapshot
 
-ALWAYS = (Approve, ArmAccount, PromoteCandidate, SetLimit, SettleOrder)
-NEVER = (AcknowledgeAlert, CancelOrder, ClosePosition, Decline, DemoteCandidate, DisarmAccount, Flatten, ReadAlertRule, Reconcile)
+ALWAYS = (Approve, ApplyResearchChange, ArmAccount, PromoteCandidate, ReleaseResearchAlarm, SetLimit, SettleOrder)
+NEVER = (AcknowledgeAlert, CancelOrder, ClosePosition, Decline, DemoteCandidate, DisarmAccount, Flatten, Halve, ReadAlertRule,
+         Reconcile, RejectResearchChange, StopResearch)
 IN_A_PORTFOLIO = (PlaceOrder, Rebalance, SetProtection)
 
 

@@ -4,7 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import AccessView, OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
+from engine.service import (
+    AccessView,
+    OrderCard,
+    PerformanceQuery,
+    PerformanceView,
+    Receipt,
+    Refusal,
+    ResearchPage,
+    ResearchQuery,
+    Snapshot,
+)
 from tui.control_client import ControlClient
 
 
@@ -43,6 +53,9 @@ class Attached:
 
     async def performance(self, query: PerformanceQuery) -> PerformanceView:
         return await self._client.performance(query)
+
+    async def research(self, query: ResearchQuery) -> ResearchPage:
+        return await self._client.research(query)
 
     def access(self) -> AccessView:
         return self._client.access()

@@ -43,6 +43,7 @@ from tui.control_protocol import (
     hello_params_decoder,
     order_decoder,
     performance_query_decoder,
+    research_query_decoder,
     snapshot_line,
     unlock_decoder,
 )
@@ -206,6 +207,8 @@ class ControlServer:
                 return list(await self._service.bars(wanted.instrument_id, wanted.limit))
             case "performance":
                 return await self._service.performance(performance_query_decoder.decode(request.params))
+            case "research":
+                return await self._service.research(research_query_decoder.decode(request.params))
             case _:
                 raise CallFailed(METHOD_UNKNOWN, f'there is no method "{request.method}"')
 

@@ -18,7 +18,17 @@ import msgspec
 
 from engine.errors import EngineUnreachable
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import AccessView, OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
+from engine.service import (
+    AccessView,
+    OrderCard,
+    PerformanceQuery,
+    PerformanceView,
+    Receipt,
+    Refusal,
+    ResearchPage,
+    ResearchQuery,
+    Snapshot,
+)
 from tui.control_protocol import (
     MAX_RESPONSE_BYTES,
     PROTOCOL,
@@ -31,6 +41,7 @@ from tui.control_protocol import (
     receipt_decoder,
     reply_decoder,
     request_line,
+    research_page_decoder,
     snapshot_decoder,
     unlock_answer_decoder,
     what_if_decoder,
@@ -133,6 +144,9 @@ class ControlClient:
     async def performance(self, query: PerformanceQuery) -> PerformanceView:
         return performance_decoder.decode(await self._called("performance", query))
 
+    async def research(self, query: ResearchQuery) -> ResearchPage:
+        return research_page_decoder.decode(await self._called("research", query))
+
     # ---- access ----------------------------------------------------------------------------------------------------
 
     def access(self) -> AccessView:
@@ -179,6 +193,10 @@ class ControlClient:
     def what_if_now(self, order: PlaceOrder) -> OrderCard | Refusal:
         """The card of an order, nothing is sent to the venue."""
         return _card_or_refusal(self._call("what_if", order))
+
+    def research_now(self, query: ResearchQuery) -> ResearchPage:
+        """What the record of research says."""
+        return research_page_decoder.decode(self._call("research", query))
 
     def ping(self, seconds: float) -> None:
         """Return if the engine's process answers within `seconds`."""

@@ -1,8 +1,8 @@
 """The control socket's messages: JSON-RPC 2.0, one object a line, over a Unix socket.
 
-Methods: hello, ping, snapshot, subscribe, send, what_if, bars, performance, unlock, lock, approve_by_code, reload_access,
-stop. A client may say in its hello that it only wants to look on: nothing it sends is done from then on. After `subscribe`
-the server sends notifications named "snapshot", at most ten a second and only the newest.
+Methods: hello, ping, snapshot, subscribe, send, what_if, bars, performance, research, unlock, lock, approve_by_code,
+reload_access, stop. A client may say in its hello that it only wants to look on: nothing it sends is done from then on. After
+`subscribe` the server sends notifications named "snapshot", at most ten a second and only the newest.
 """
 
 import math
@@ -21,6 +21,8 @@ from engine.service import (
     ProposalView,
     Receipt,
     Refusal,
+    ResearchPage,
+    ResearchQuery,
     Snapshot,
 )
 
@@ -118,6 +120,8 @@ order_decoder = msgspec.json.Decoder(PlaceOrder)
 bars_params_decoder = msgspec.json.Decoder(BarsParams)
 performance_query_decoder = msgspec.json.Decoder(PerformanceQuery)
 performance_decoder = msgspec.json.Decoder(PerformanceView)
+research_query_decoder = msgspec.json.Decoder(ResearchQuery)
+research_page_decoder = msgspec.json.Decoder(ResearchPage)
 hello_params_decoder = msgspec.json.Decoder(HelloParams)
 unlock_decoder = msgspec.json.Decoder(UnlockParams)
 unlock_answer_decoder = msgspec.json.Decoder(UnlockAnswer)

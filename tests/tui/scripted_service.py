@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from engine.inputs import Bar, Command, PlaceOrder
-from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, Snapshot
+from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt, Refusal, ResearchPage, ResearchQuery, Snapshot
 from tests.tui.performance_views import performance_view
 from tests.tui.views import bars, card, snapshot
 
@@ -22,6 +22,8 @@ class ScriptedService:
         self.hold: asyncio.Event | None = None
         self.preview: OrderCard | Refusal = card()
         self.queries: list[PerformanceQuery] = []
+        self.research_queries: list[ResearchQuery] = []
+        self.research_page: ResearchPage | Exception = ResearchPage()
         self.report: PerformanceView | Exception = performance_view()
         self.ended = False
         self.failure: Exception | None = None
@@ -74,6 +76,12 @@ class ScriptedService:
         if isinstance(self.report, Exception):
             raise self.report
         return self.report
+
+    async def research(self, query: ResearchQuery) -> ResearchPage:
+        self.research_queries.append(query)
+        if isinstance(self.research_page, Exception):
+            raise self.research_page
+        return self.research_page
 
     async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         last = next((quote.last for quote in self.newest.quotes if quote.instrument_id == instrument_id), None)

@@ -267,6 +267,8 @@ class Answering:
 
     async def performance(self, query: Any) -> Any: ...
 
+    async def research(self, query: Any) -> Any: ...
+
 
 BUY = PlaceOrder("p", "BTC/USD", Side.BUY, quantity=Decimal(1))
 

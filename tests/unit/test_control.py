@@ -32,6 +32,7 @@ from engine.inputs import (
 from engine.orders import Side
 from engine.service import (
     AccountView,
+    CalibrationView,
     FigureView,
     HealthView,
     Mode,
@@ -40,6 +41,9 @@ from engine.service import (
     PerformanceView,
     Receipt,
     Refusal,
+    ResearchPage,
+    ResearchQuery,
+    ResearchQueryKind,
     Snapshot,
 )
 from tui.control import MAX_CONNECTIONS, ControlServer
@@ -99,6 +103,11 @@ class HeldService:
         figures = (FigureView("sharpe", "Sharpe", "ratio", None, "needs at least two days"),)
         return PerformanceView(query.portfolio, "USD", 2, query.from_ns, query.to_ns, 3, 252, query.period, figures)
 
+    async def research(self, query: ResearchQuery) -> ResearchPage:
+        if query.portfolio == "nowhere":
+            raise UsageError("--portfolio nowhere: no such portfolio")
+        return ResearchPage(calibration=CalibrationView((), (), (), query.limit))
+
     async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         return [Bar(instrument_id, 0, 60, 1, 3, 1, 2, limit)]
 
@@ -150,6 +159,14 @@ def test_a_report_crosses_the_socket(client: ControlClient) -> None:
     assert (figure.value, figure.why) == (None, "needs at least two days")
     with pytest.raises(UsageError, match="no such portfolio"):
         asyncio.run(client.performance(PerformanceQuery("nowhere")))
+
+
+def test_the_record_of_research_crosses_the_socket(client: ControlClient) -> None:
+    page = asyncio.run(client.research(ResearchQuery(ResearchQueryKind.CALIBRATION, "main", limit=7)))
+    assert page.calibration is not None
+    assert page.calibration.computed_at_ns == 7
+    with pytest.raises(UsageError, match="no such portfolio"):
+        client.research_now(ResearchQuery(ResearchQueryKind.DECISIONS, "nowhere"))
 
 
 def test_commands_arrive_whole(client: ControlClient, service: HeldService) -> None:
