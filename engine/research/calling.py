@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from engine.research.breaker import Breaker
 from engine.research.call_hash import call_hash
-from engine.research.models import Answered, Ask, CallStore, Model, Unavailable, Usage
+from engine.research.models import Answered, Ask, CallStore, Model, Recording, Unavailable, Usage
 from engine.research.settings import Deadlines
 from engine.research.spending import Cycle, Purse
 from engine.units import NS_PER_SECOND
@@ -123,7 +123,7 @@ async def _bounded(model: Model, ask: Ask, left_seconds: float, told: Told) -> A
 class RecordedCaller:
     """Answers from a recording alone. A request that is not there is an error, NOT_RECORDED, and never a call."""
 
-    def __init__(self, recording: CallStore) -> None:
+    def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._seen: Counter[str] = Counter()
 

@@ -67,13 +67,25 @@ class Model(Protocol):
         ...
 
 
-class CallStore(Protocol):
-    """Keeps every call by the hash of its request; content-addressed and written before anything rests on it."""
-
-    def keep_call(self, call_hash: str, ask: Ask, answer: Answered | Unavailable, at_ns: int, run_id: str) -> None: ...
+class Recording(Protocol):
+    """The calls of one run as they once went: a run in the archive, or an exported file."""
 
     def recorded(self, call_hash: str, occurrence: int) -> Answered | Unavailable | None:
         """The answer to the n-th (from 0) call with this request in the recording; None is a miss, which is an error."""
         ...
 
+
+class CallStore(Protocol):
+    """Keeps all that a run rests on, content-addressed and written before anything rests on it. Raises `StoreError`."""
+
+    def keep_call(self, call_hash: str, ask: Ask, answer: Answered | Unavailable, at_ns: int, run_id: str) -> None: ...
+
     def keep_snapshot(self, snapshot_id: str, portfolio: str, symbol: str, as_of_ns: int, body: bytes) -> None: ...
+
+    def keep_asked(self, run_id: str, instrument_id: str, body: bytes) -> None:
+        """Keep what a run was asked for one instrument, as JSON: with the calls it is all that a replay needs."""
+        ...
+
+    def keep_decided(self, run_id: str, instrument_id: str, digest: str) -> None:
+        """Keep the digest of what a run came to for one instrument: a replay has to come to the same."""
+        ...
