@@ -8,7 +8,6 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from store.chain import GENESIS
 from store.database import cause_of, open_writer
 from store.home import Home
 from store.migrations import migrate
-from store.read import chained_rows
+from store.read import LAST_SEQ, chained_rows
 from store.upcasters import Upcasters
 
 _NO_DELETE = ("CREATE TRIGGER journal_no_delete BEFORE DELETE ON journal "
@@ -43,8 +42,8 @@ def state_at(journal: Path, seq: int | None = None) -> State:
     base = base_state(journal)
     usable = base is not None and base.format_version == SNAPSHOT_FORMAT and (seq is None or base.seq <= seq)
     state = decode_state(base.blob) if base is not None and usable else State()
-    rows = (chained.row for chained in chained_rows(journal, state.seq + 1))
-    return folded(state, Upcasters(VERSIONS).rows(takewhile(lambda row: seq is None or row.seq <= seq, rows)))
+    rows = (chained.row for chained in chained_rows(journal, state.seq + 1, LAST_SEQ if seq is None else seq))
+    return folded(state, Upcasters(VERSIONS).rows(rows))
 
 
 def folded(state: State, rows: Iterable[JournalRow]) -> State:
@@ -72,8 +71,7 @@ def archive(home: Home, before_ns: int) -> Archived:
             state, blob = _proved_state(home.journal, last_seq)
             first_seq = int(connection.execute("SELECT min(seq) FROM journal").fetchone()[0])
             target = home.path / FOLDER / f"journal-{first_seq}-{last_seq}.csv.gz"
-            rows = takewhile(lambda row: row.seq <= last_seq, chained_rows(home.journal, first_seq))
-            record = write_archive(target, rows)
+            record = write_archive(target, chained_rows(home.journal, first_seq, last_seq))
             _require_next(connection, home.journal, record, state)
             _move(connection, record, blob)
             left = int(connection.execute("SELECT count(*) FROM journal").fetchone()[0])

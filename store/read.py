@@ -10,7 +10,8 @@ from store.archive_files import archive_path, archive_records, proved_rows
 from store.chain import EMPTY_HEAD, GENESIS, ChainedRow, ChainHead, row_hash
 from store.database import open_reader, unreadable
 
-_SELECT = "SELECT seq, at_ns, kind, version, payload, prev_hash, hash FROM journal WHERE seq >= ? ORDER BY seq"
+LAST_SEQ = (1 << 62)
+_SELECT = "SELECT seq, at_ns, kind, version, payload, prev_hash, hash FROM journal WHERE seq BETWEEN ? AND ? ORDER BY seq"
 
 
 def is_blank(path: Path) -> bool:
@@ -30,7 +31,7 @@ def journal_rows(path: Path, from_seq: int = 1) -> Iterator[JournalRow]:
         yield chained.row
 
 
-def chained_rows(path: Path, from_seq: int = 1) -> Iterator[ChainedRow]:
+def chained_rows(path: Path, from_seq: int = 1, until_seq: int = LAST_SEQ) -> Iterator[ChainedRow]:
     """Rows with their hashes, checked as they are read; the first row's own predecessor is looked up too.
 
     Raises `JournalDamaged`, and `HomeUnusable` where the file with archived rows that are asked for is not there."""
@@ -39,10 +40,10 @@ def chained_rows(path: Path, from_seq: int = 1) -> Iterator[ChainedRow]:
     try:
         archives = archive_records(connection)
         for record in archives:
-            if record.last_seq >= from_seq:
-                yield from (row for row in proved_rows(archive_path(path, record), record) if row.seq >= from_seq)
+            if record.last_seq >= from_seq and record.first_seq <= until_seq:
+                yield from (row for row in proved_rows(archive_path(path, record), record) if from_seq <= row.seq <= until_seq)
         expected = _hash_before(connection, from_seq) or (archives[-1].last_hash if archives else GENESIS)
-        for record in connection.execute(_SELECT, (from_seq,)):
+        for record in connection.execute(_SELECT, (from_seq, until_seq)):
             chained = ChainedRow(*record)
             _check(path, chained, expected)
             expected, good = chained.hash, chained.seq
