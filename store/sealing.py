@@ -119,8 +119,8 @@ def unseal_file(source: Path, target: Path, key: Unseal) -> None:
         raise StoreError(f"{target}: cannot be written: {error.strerror or error}; check the folder") from error
     if not opened:
         target.unlink(missing_ok=True)
-        told = "that passphrase does" if by_passphrase else "no identity of that file does"
-        raise KeysUnavailable(f"{source}: {told} not open it, or the file is damaged")
+        told = "that passphrase does not open it" if by_passphrase else "no identity of that file opens it"
+        raise KeysUnavailable(f"{source}: {told}, or the file is damaged")
 
 
 def _pour(source: Path, descriptor: int, key: Unseal, *, by_passphrase: bool) -> bool:
