@@ -19,7 +19,8 @@ _UNSEEN = re.compile(
 _ESCAPES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _STYLED = re.compile("[\U0001d400-\U0001d7ff\u24b6-\u24e9\U0001f110-\U0001f189]")
 _STACKED = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3,}")
-_RUNS = re.compile(r"(?:[0-9a-f]{2}[\s:]?){20,}|(?:\b[0-9a-f]{2}[\s:,]){10,}|(?:\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|%[0-9a-f]{2}|&#x?[0-9a-f]{1,6};){3,}"
+_RUNS = re.compile(r"(?:[0-9a-f]{2}[\s:]?){20,}|(?:\b[0-9a-f]{2}[\s:,]){10,}|"
+                   r"(?:\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|%[0-9a-f]{2}|&#x?[0-9a-f]{1,6};){3,}"
                    r"|(?:\b[01]{8}\b\s*){4,}", re.IGNORECASE)
 _LEET = str.maketrans("013457@$", "oieastas")
 
@@ -49,7 +50,8 @@ _OVERRIDE = (
      r"(?:above|before|said|told|earlier|read|learned|previously)\b"),
     rf"\b{_DROP}\b {_BEFORE} {_RULES}\b.{{0,30}}\b(?:and|then|instead|now)\b.{{0,12}}\b{_DO}\b",
     rf"\b{_BEFORE} (?:{_ORDERS}) (?:are|is|were|have been|no longer)\b",
-    r"\bnew (?:\w+ )?(?:instructions?|prompt|directive) ?(?::|for you\b|from (?:the |your )?(?:developers?|operators?|system|admin\w*|user))",
+    (r"\bnew (?:\w+ )?(?:instructions?|prompt|directive) ?(?::|for you\b|"
+     r"from (?:the |your )?(?:developers?|operators?|system|admin\w*|user))"),
     r"\b(?:from now on|starting now|going forward),? (?:you|always|only|treat|answer|output|respond)\b",
     (r"\b(?:reveal|print|repeat|show|leak|output|display|send|dump)\b.{0,20}\b(?:system prompt|your (?:\w+ "
      r")?(?:instructions|prompt|rules)|api keys?|credentials|passwords?)\b"),
@@ -124,8 +126,8 @@ _STATE = (
      r"no (?:positions?|shares|limits?)|unlimited|full)"),
     r"\b(?:raised|lifted|removed|doubled|increased|suspended|changed|lowered) your\b", r"\bwhen sizing (?:this|the|your|a)\b",
     r"\bany other (?:figure|number|value|balance|position)s? (?:is|are)\b",
-    (r"\b(?:risk|trading|position|loss|exposure|stop|stop[- ]loss|safety|spending|account)[- ](?:limits?|orders?|checks?|controls?|gateway|"
-     r"rules?|guards?|losses) "
+    (r"\b(?:risk|trading|position|loss|exposure|stop|stop[- ]loss|safety|spending|account)[- ](?:limits?|orders?|checks?|"
+     r"controls?|gateway|rules?|guards?|losses) "
      r"(?:(?:is|are|have been|has been|were|was) )(?:now |temporarily |hereby )?(?:suspended|removed|disabled|lifted|"
      r"void|waived|off|inactive|unlimited|doubled|cancel+ed)\b"),
     (r"\b(?:raise|increase|double|lift|remove|disable|suspend|set|change|lower|ignore|waive|bypass|switch off|turn "

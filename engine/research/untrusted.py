@@ -1,11 +1,10 @@
-"""Text that anybody may have written, before it comes near a model: cleaned, cut, marked, fenced, and its weight bounded.
+"""Text that anybody may have written, before it comes near a model: cleaned, cut, marked and fenced.
 
 Nothing here is relied on alone. The detector (`engine.research.marks`) is advice: what a model may name, and what its answer may
 do, is bounded by the adapter and by the core whether a text was marked or not.
 """
 
 import hashlib
-import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from engine.research.marks import MARKS
 ITEM_CHARACTERS = 300
 ITEMS_PER_CALL = 12
 ITEMS_PER_SOURCE = 6
-MOST_LOGIT_PER_ITEM = 0.40
 DELIMITER_HEX = 32  # 128 bits
 
 _LINKS = re.compile(r"(?i)\b(?:[a-z][a-z0-9+.-]{1,20}:/{1,3}|www\.)[^\s<>\"')\]]+"
@@ -83,33 +81,3 @@ def _inside(text: str, limit: int, delimiter: str) -> str:
     while delimiter.lower() in line.lower():
         line = re.sub(re.escape(delimiter), "", line, flags=re.IGNORECASE)
     return line.translate(_ESCAPING)
-
-
-def cap_of_items(p_with: float, p_without: float, items: int) -> float:
-    """The probability with news, no further from that without than 0.40 in log-odds for each item that carries it."""
-    furthest = MOST_LOGIT_PER_ITEM * max(0, items)
-    moved = _logit(p_with) - _logit(p_without)
-    if abs(moved) <= furthest:
-        return p_with
-    return _probability(_logit(p_without) + math.copysign(furthest, moved))
-
-
-def cap_of_single_source(p_with: float, p_without: float, threshold: float) -> float:
-    """The probability with news of one source: at most 0.40 in log-odds from that without it, and never across `threshold`
-    (of a long, 0.5 to 1), nor across its mirror image (of a short), which it had not reached alone."""
-    capped = cap_of_items(p_with, p_without, 1)
-    margin = 1e-6
-    if p_without < threshold <= capped:
-        return max(p_without, threshold - margin)
-    if p_without > 1 - threshold >= capped:
-        return min(p_without, 1 - threshold + margin)
-    return capped
-
-
-def _logit(p: float) -> float:
-    inside = min(max(p, 1e-9), 1 - 1e-9)
-    return math.log(inside / (1 - inside))
-
-
-def _probability(logit: float) -> float:
-    return 1 / (1 + math.exp(-logit))
