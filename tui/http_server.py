@@ -1,10 +1,14 @@
-"""An HTTP server in a thread of its own, through aiohttp, which is imported there: neither start nor engine waits for it."""
+"""An HTTP server in a thread of its own, through aiohttp, which is imported there: neither start nor engine waits for it.
+
+It holds a bounded number of connections, and none that does not ask for anything.
+"""
 
 import asyncio
 import ipaddress
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.pulses import Pulses
@@ -16,6 +20,9 @@ BEAT_SECONDS = 1.0
 LONGEST_SILENCE_SECONDS = 15.0
 CLOSE_SECONDS = 5.0
 GRACE_SECONDS = 1.0
+MAX_CONNECTIONS = 64
+FIRST_SECONDS = 10.0
+KEEP_SECONDS = 15.0
 _log = logging.getLogger("quarterdeck.http")
 
 
@@ -63,12 +70,14 @@ class HttpServer:
         from aiohttp import web
 
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
-        runner = web.AppRunner(self._make(), access_log=None, handle_signals=False, shutdown_timeout=GRACE_SECONDS)
+        runner = web.AppRunner(self._make(), access_log=None, handle_signals=False, shutdown_timeout=GRACE_SECONDS,
+                               keepalive_timeout=KEEP_SECONDS)
         await runner.setup()
+        assert runner.server is not None
+        listener: asyncio.Server | None = None
         try:
-            site = web.TCPSite(runner, self._host, self._asked_port)
-            await site.start()
-            self.port = int(runner.addresses[0][1])
+            listener = await self._loop.create_server(partial(self._connection, runner.server), self._host, self._asked_port)
+            self.port = int(listener.sockets[0].getsockname()[1])
             _log.info("%s: listening on %s:%s", self._name, self._host, self.port)
             self.settled.set()
             while not self._ending.is_set():
@@ -79,7 +88,30 @@ class HttpServer:
                 except TimeoutError:
                     continue
         finally:
+            if listener is not None:
+                listener.close()
             await runner.cleanup()
+
+    def _connection(self, server: "web.Server") -> asyncio.BaseProtocol:
+        """What speaks on a new connection: nobody where there are too many; one that asks for nothing is hung up on."""
+        if len(server.connections) >= MAX_CONNECTIONS:
+            name = f"{self._name} turned away"
+            self._pulses.counts[name] = self._pulses.counts.get(name, 0) + 1
+            return _TurnedAway()
+        handler = server()
+        asyncio.get_running_loop().call_later(FIRST_SECONDS, _hang_up_if_silent, handler)
+        return handler
+
+
+class _TurnedAway(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
+def _hang_up_if_silent(handler: "web.RequestHandler") -> None:
+    if not handler._request_count:  # noqa: SLF001 - aiohttp itself closes a connection only once it has asked for something
+        handler.force_close()
 
 
 def is_own_host(header: str, host: str) -> bool:

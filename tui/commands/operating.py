@@ -46,6 +46,18 @@ def attach(context: typer.Context, read_only: ReadOnly = False, socket: Socket =
     leave(attaching.attach(home_of(context), read_only=read_only, socket=socket))
 
 
+Port = Annotated[int, typer.Option("--port", min=0, max=65_535, help="The port on this machine (0: a free one).")]
+TokenFile = Annotated[Path | None, typer.Option("--token-file", help="Keep the token in this file, which only its owner may "
+                                                "read; else a new one is made each time.")]
+
+
+def serve(context: typer.Context, port: Port = 8765, read_only: ReadOnly = False, token_file: TokenFile = None) -> None:
+    """Show the workstation of a running engine in a browser on this machine, to whoever has the token."""
+    from tui.commands import serving
+
+    leave(serving.serve(home_of(context), port, read_only=read_only, token_file=token_file))
+
+
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, CSV.gz or Parquet tapes.")]
 Speed = Annotated[str | None, typer.Option("--speed", help="Times real time, or max; 60, or max without screen.")]
 Headless = Annotated[bool, typer.Option("--headless", help="No screen; ends with a report.")]
@@ -78,4 +90,4 @@ def replay(context: typer.Context, files: Files, speed: Speed = None, headless: 
     leave(replaying.replay(home_of(context), wish, own_home=named))
 
 
-COMMANDS = {one.__name__: one for one in (run, attach, replay)}
+COMMANDS = {one.__name__: one for one in (run, attach, serve, replay)}
