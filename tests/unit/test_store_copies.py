@@ -48,6 +48,7 @@ def key_pair() -> tuple[str, str]:
 # ---- sealed -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_backup_sealed_with_a_passphrase_comes_back_whole_and_a_wrong_one_is_a_line(home: Home, tmp_path: Path) -> None:
     report = backup(home, tmp_path / "copies", AT_NS, seal=Seal(passphrase=WORDS))
     assert report.sealed and report.path.name == f"quarterdeck-20260131T000000Z{SEALED}"
@@ -91,6 +92,7 @@ def test_what_cannot_be_sealed_is_refused_and_leaves_nothing(home: Home, tmp_pat
     assert list(home.backups.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_sealed_tar_with_a_path_trick_writes_nothing_outside(tmp_path: Path) -> None:
     from pyrage import passphrase as age
 
@@ -144,6 +146,7 @@ def test_after_a_step_back_of_the_clock_the_one_made_last_stays(home: Home) -> N
     assert prune(home.backups / "none", Keep(1)) == ()
 
 
+@pytest.mark.slow
 def test_backups_are_listed_newest_first_and_read_back(home: Home) -> None:
     plain = backup(home, home.backups, AT_NS)
     sealed = backup(home, home.backups, AT_NS + DAY_NS, seal=Seal(passphrase=WORDS))
@@ -243,6 +246,7 @@ def test_a_point_that_the_journal_does_not_have_is_refused(home: Home, tmp_path:
     assert verify(tmp_path / "other" / "journal.db").archived == 13
 
 
+@pytest.mark.slow
 def test_the_sealed_file_opens_with_ordinary_tools_after_age(home: Home, tmp_path: Path) -> None:
     """Decrypted, it is a tar that needs nothing of ours."""
     from pyrage import passphrase as age

@@ -23,6 +23,7 @@ themes = typer.Typer(help="Colours of the screen.", rich_markup_mode=None)
 
 
 NewFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A new file; else standard output.")]
+Write = Annotated[bool, typer.Option("--write", help="Write it; the old file is kept.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file; a copy of it is kept.")]
 
 
@@ -104,8 +105,7 @@ def show(context: typer.Context, as_json: Json = False) -> None:
 
 
 @config.command("migrate")
-def migrate(context: typer.Context, write: Annotated[bool, typer.Option("--write", help="Write it; the old file is kept.")] = False,
-            as_json: Json = False) -> None:
+def migrate(context: typer.Context, write: Write = False, as_json: Json = False) -> None:
     """Bring an older file up to date: shown as a diff, comments kept."""
     from tui.commands import config_migrating
 
