@@ -75,8 +75,9 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     forecast is measured against, at `as_of_ns`.
 
     `analyst` is `llm/MODEL`, several joined by "+", or `rule/1`; with `code` the analyst abstained or was rejected, and where
-    nothing at all was said `worth` is None: then there is no forecast. `actionable` is what passed the thresholds; why not, else,
-    stands in `reason`. `flags` are marks on untrusted texts inside the snapshot; one of them keeps a standing rule out.
+    nothing at all was said `worth` is None: then there is no forecast; `rejected` tells an answer that could not be meant from an
+    analyst that abstained. `actionable` is what passed the thresholds; why not, else, stands in `reason`. `flags` are marks on
+    untrusted texts inside the snapshot; one of them keeps a standing rule out.
     """
 
     decision_id: str
@@ -111,6 +112,8 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     aggressiveness: int = 0
     cost_micro_usd: int = 0
     latency_ms: int = 0
+    rejected: bool = False
+    asset_class: str = ""
 
 
 def horizon_bucket(horizon_days: int) -> str:

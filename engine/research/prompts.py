@@ -14,7 +14,9 @@ How you are scored: your `p_up` is sealed and held against the official close `h
 proper score. A well-founded 0.52 is better than a bold 0.65. Over a few days most markets are close to 0.50; move away \
 from it only as far as the evidence carries you. Do not round to multiples of five. Give `p_up` also where you would do \
 nothing.
+"""
 
+OPINION = """\
 The fields of an opinion:
 - schema_version: 1. symbol: the one you were asked about, as it is written there.
 - stance: long, short, flat, or exit (only where the snapshot shows a position).
@@ -77,4 +79,4 @@ full. Where the roles contradict each other and the snapshot does not decide bet
 RETRY = "Your last answer could not be used: {message} Answer again with the one JSON object that was asked for."
 
 ROLE_TEXTS = {"market": MARKET, "strategy": STRATEGY, "risk": RISK, "judge": JUDGE}
-PROMPT_VERSION = f"p1-{digest(chr(0).join((COMMON, MARKET, STRATEGY, RISK, NEWS, CROSS, JUDGE, RETRY)).encode())[:8]}"
+PROMPT_VERSION = f"p1-{digest(chr(0).join((COMMON, OPINION, MARKET, STRATEGY, RISK, NEWS, CROSS, JUDGE, RETRY)).encode())[:8]}"
