@@ -1,0 +1,217 @@
+"""The archive of research, research.db in the home: what models were shown, asked and said, by the hash of each text.
+
+Rows are only ever added. The journal names hashes and holds all numbers; the big texts lie here, written before the journal row
+that names them. The same rows are the recording that a run is replayed from.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from engine.errors import StoreError
+from engine.research.call_hash import request_body
+from engine.research.models import Answered, Ask, Unavailable
+from store.database import cause_of, open_reader, open_writer
+
+ARCHIVE_FILE = "research.db"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS snapshots (
+    snapshot_id TEXT PRIMARY KEY, portfolio TEXT NOT NULL, symbol TEXT NOT NULL, as_of_ns INTEGER NOT NULL, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests (
+    call_hash TEXT PRIMARY KEY, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls (
+    run_id TEXT NOT NULL, call_hash TEXT NOT NULL, occurrence INTEGER NOT NULL, at_ns INTEGER NOT NULL, code TEXT NOT NULL,
+    answer BLOB NOT NULL, PRIMARY KEY (run_id, call_hash, occurrence)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked (
+    run_id TEXT NOT NULL, instrument_id TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (run_id, instrument_id)
+) WITHOUT ROWID;
+"""
+
+
+class KeptCall(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """One call as it lies in the archive; one of `answered` and `unavailable` is set."""
+
+    run_id: str
+    call_hash: str
+    occurrence: int
+    at_ns: int
+    request: str
+    answered: Answered | None = None
+    unavailable: Unavailable | None = None
+
+    @property
+    def answer(self) -> Answered | Unavailable:
+        return self.answered or self.unavailable or Unavailable("NOT_RECORDED", "the archive's row is empty")
+
+    @property
+    def raw(self) -> str:
+        """What came back, as text: for an answer its text blocks, else the code and why."""
+        if self.answered is not None:
+            return "\n".join(block.text for block in self.answered.content if block.kind == "text")
+        return f"{self.unavailable.code}: {self.unavailable.message}" if self.unavailable else ""
+
+
+class KeptSnapshot(msgspec.Struct, frozen=True, tag=True):
+    """What models were shown; `body` is canonical JSON."""
+
+    snapshot_id: str
+    portfolio: str
+    symbol: str
+    as_of_ns: int
+    body: str
+
+
+class KeptAsked(msgspec.Struct, frozen=True, tag=True):
+    """What a run was asked for one instrument, as JSON, and the digest of what it came to ("" where it never ended)."""
+
+    run_id: str
+    instrument_id: str
+    body: str
+    digest: str
+
+
+type Kept = KeptCall | KeptSnapshot | KeptAsked
+
+
+class CodeCount(NamedTuple):
+    """How many of the newest calls ended with a code; "" is an answer."""
+
+    code: str
+    calls: int
+
+
+class ResearchArchive:
+    """The one writer of these tables; may be used from several threads. Everything raises `StoreError` where the disk refuses."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._database = open_reader(path) if read_only else open_writer(path)
+        if not read_only:
+            with self._reached("prepared"):
+                self._database.executescript(SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    # ---- writing -----------------------------------------------------------------------------------------------------------
+
+    def keep_call(self, call_hash: str, ask: Ask, answer: Answered | Unavailable, at_ns: int, run_id: str) -> None:
+        with self._reached("written"), _transaction(self._database):
+            earlier = self._database.execute("SELECT count(*) FROM calls WHERE run_id = ? AND call_hash = ?", (run_id, call_hash))
+            self._keep(KeptCall(run_id, call_hash, int(earlier.fetchone()[0]), at_ns, request_body(ask).decode(),
+                                *_either(answer)))
+
+    def keep_snapshot(self, snapshot_id: str, portfolio: str, symbol: str, as_of_ns: int, body: bytes) -> None:
+        with self._reached("written"):
+            self._keep(KeptSnapshot(snapshot_id, portfolio, symbol, as_of_ns, body.decode()))
+
+    def keep_asked(self, run_id: str, instrument_id: str, body: bytes) -> None:
+        with self._reached("written"):
+            self._keep(KeptAsked(run_id, instrument_id, body.decode(), ""))
+
+    def keep_decided(self, run_id: str, instrument_id: str, digest: str) -> None:
+        with self._reached("written"):
+            self._database.execute("UPDATE asked SET digest = ? WHERE run_id = ? AND instrument_id = ? AND digest = ''",
+                                   (digest, run_id, instrument_id))
+
+    def keep(self, rows: Iterable[Kept]) -> None:
+        """Add the rows of a recording, all or none; what is there already stays as it is."""
+        with self._reached("written"), _transaction(self._database):
+            for one in rows:
+                self._keep(one)
+
+    def _keep(self, one: Kept) -> None:
+        match one:
+            case KeptSnapshot():
+                self._add("snapshots", (one.snapshot_id, one.portfolio, one.symbol, one.as_of_ns, one.body.encode()))
+            case KeptAsked():
+                self._add("asked", (one.run_id, one.instrument_id, one.body.encode(), one.digest))
+            case KeptCall(answer=answer):
+                self._add("requests", (one.call_hash, one.request.encode()))
+                code = answer.code if isinstance(answer, Unavailable) else ""
+                self._add("calls", (one.run_id, one.call_hash, one.occurrence, one.at_ns, code, msgspec.json.encode(answer)))
+
+    def _add(self, table: str, values: tuple[object, ...]) -> None:
+        self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+
+    # ---- reading -----------------------------------------------------------------------------------------------------------
+
+    def snapshot(self, snapshot_id: str) -> bytes | None:
+        """The canonical JSON that models were shown."""
+        rows = self._rows("SELECT body FROM snapshots WHERE snapshot_id = ?", (snapshot_id,))
+        return bytes(rows[0][0]) if rows else None
+
+    def calls(self, run_id: str, call_hash: str = "") -> tuple[KeptCall, ...]:
+        """The calls of a run in the order they ended in, or those with one request; a re-asked one is another request."""
+        named = " AND call_hash = ?" if call_hash else ""
+        rows = self._rows("SELECT run_id, call_hash, occurrence, at_ns, requests.body, code, answer FROM calls JOIN requests "
+                          f"USING (call_hash) WHERE run_id = ?{named} ORDER BY at_ns, call_hash, occurrence",
+                          (run_id, call_hash) if call_hash else (run_id,))
+        return tuple(_kept_call(row) for row in rows)
+
+    def asked(self, run_id: str) -> tuple[KeptAsked, ...]:
+        """What a run was asked, an entry for each instrument."""
+        rows = self._rows("SELECT run_id, instrument_id, body, digest FROM asked WHERE run_id = ? ORDER BY instrument_id",
+                          (run_id,))
+        return tuple(KeptAsked(run, instrument, bytes(body).decode(), digest) for run, instrument, body, digest in rows)
+
+    def snapshots_of(self, run_id: str) -> tuple[KeptSnapshot, ...]:
+        """What the models of a run were shown."""
+        names = {str(msgspec.json.decode(one.body).get("snapshot_id", "")) for one in self.asked(run_id)}
+        rows = [row for name in sorted(names) for row in self._rows("SELECT * FROM snapshots WHERE snapshot_id = ?", (name,))]
+        return tuple(KeptSnapshot(name, portfolio, symbol, as_of_ns, bytes(body).decode())
+                     for name, portfolio, symbol, as_of_ns, body in rows)
+
+    def runs(self) -> tuple[str, ...]:
+        """Every run that can be replayed, sorted."""
+        return tuple(row[0] for row in self._rows("SELECT DISTINCT run_id FROM asked ORDER BY run_id", ()))
+
+    def code_counts(self, newest: int) -> tuple[CodeCount, ...]:
+        """How the newest calls ended, by code."""
+        rows = self._rows("SELECT code, count(*) FROM (SELECT code FROM calls ORDER BY at_ns DESC LIMIT ?) GROUP BY code "
+                          "ORDER BY code", (newest,))
+        return tuple(CodeCount(code, count) for code, count in rows)
+
+    def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._reached("read"):
+            return self._database.execute(query, values).fetchall()
+
+    @contextmanager
+    def _reached(self, done: str) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path}: cannot be {done}: {cause_of(error)}; check the disk") from error
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _kept_call(row: tuple[Any, ...]) -> KeptCall:
+    run_id, call_hash, occurrence, at_ns, request, code, answer = row
+    found = (msgspec.json.decode(bytes(answer), type=Unavailable) if code else msgspec.json.decode(bytes(answer), type=Answered))
+    return KeptCall(run_id, call_hash, occurrence, at_ns, bytes(request).decode(), *_either(found))
+
+
+def _either(answer: Answered | Unavailable) -> tuple[Answered | None, Unavailable | None]:
+    return (answer, None) if isinstance(answer, Answered) else (None, answer)
