@@ -1,7 +1,6 @@
 """Who is tied to whom: edges with weights along which an event is felt by others, at most two of them long."""
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -104,7 +103,7 @@ def edges_of_csv(text: str, where: str) -> tuple[Edge, ...]:
 
     Raises `ConfigError` that names line and fault.
     """
-    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
+    rows = csv.DictReader(text.lstrip("\ufeff").splitlines())
     missing = [name for name in COLUMNS[:5] if name not in (rows.fieldnames or ())]
     if missing:
         raise ConfigError(f"{where}: the first line must name the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}")
