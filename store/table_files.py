@@ -1,8 +1,10 @@
-"""Tables written to files: CSV for a person's spreadsheet, Parquet for a notebook. Written beside and renamed, never half."""
+"""Tables written to files: CSV for a person's spreadsheet, JSON lines for scripts, Parquet for a notebook. Written beside and
+renamed, never half."""
 
 import csv
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.analytics.tables import Table
@@ -20,7 +22,7 @@ def write_csv(path: Path, table: Table) -> None:
     """Write a table with a header line; words that a spreadsheet would take for a formula get an apostrophe before them."""
 
     def write(part: Path) -> None:
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
             writer.writerow(table.columns)
             writer.writerows([_harmless(value) for value in row] for row in table.rows)
@@ -35,6 +37,30 @@ def write_parquet(path: Path, table: Table) -> None:
 
     columns = {name: [row[place] for row in table.rows] for place, name in enumerate(table.columns)}
     _written(path, lambda part: pyarrow.parquet.write_table(pyarrow.table(columns), part))
+
+
+def write_jsonl(path: Path, table: Table) -> None:
+    """Write a table as one JSON object a line."""
+    lines = (json.dumps(dict(zip(table.columns, row, strict=True)), ensure_ascii=False) for row in table.rows)
+    _written(path, lambda part: part.write_text("".join(f"{line}\n" for line in lines), "utf-8", errors="surrogateescape"))
+
+
+def read_records(path: Path) -> list[Mapping[str, str]]:
+    """The rows of a CSV, JSON lines or Parquet file that was written here, by column, as text; raises `StoreError`."""
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet
+
+            found = pyarrow.parquet.read_table(path).to_pylist()
+        elif path.suffix == ".jsonl":
+            found = [json.loads(line) for line in path.read_text("utf-8", errors="surrogateescape").splitlines()]
+        else:
+            csv.field_size_limit(1 << 30)
+            with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+                found = list(csv.DictReader(file))
+        return [{str(name): str(value) for name, value in row.items()} for row in found]
+    except (OSError, ValueError, AttributeError, csv.Error) as error:
+        raise StoreError(f"{path}: cannot be read: {error}; is it a file of `quarterdeck audit export`?") from error
 
 
 def _harmless(value: object) -> object:

@@ -7,6 +7,7 @@ import typer
 
 from tui.commands.access_group import access
 from tui.commands.alert_group import alert
+from tui.commands.audit_group import audit
 from tui.commands.candidate_group import candidates
 from tui.commands.copy_words import archive, backup, restore
 from tui.commands.notify_group import notify
@@ -160,6 +161,6 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 journal.command("archive")(archive)
 
 COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)}
-GROUPS = {"access": access, "alert": alert, "journal": journal, "config": config, "keys": keys, "themes": themes,
+GROUPS = {"access": access, "alert": alert, "audit": audit, "journal": journal, "config": config, "keys": keys, "themes": themes,
           "notify": notify, "webhook": webhook, "schedule": schedule, "service": service, "strategies": strategies,
           "candidates": candidates}
