@@ -44,13 +44,21 @@ def clean(text: str, limit: int = ITEM_CHARACTERS) -> str:
     line = text[: limit * 20]  # what is thrown away anyway is not worth the work
     for _ in range(8):  # a rule may uncover work for another one; each round only ever shortens or settles
         before = line
-        line = unicodedata.normalize("NFKC", _UNSEEN.sub("", plain(line)))
-        line = _STACKED.sub(r"\1", _LINKS.sub("(link)", line))
-        line = " ".join(line.split())
+        line = harmless(without_links(unicodedata.normalize("NFKC", harmless(line))))
         line = line if len(line) <= limit else f"{line[: limit - 3].rstrip()}..."
         if line == before:
             break
     return line
+
+
+def harmless(text: str) -> str:
+    """One line of a text of any length without escapes, controls, bidirectional or invisible characters, and stacked accents."""
+    return " ".join(_STACKED.sub(r"\1", _UNSEEN.sub("", plain(text))).split())
+
+
+def without_links(text: str) -> str:
+    """The text with "(link)" for every address: none is followed, and none may be clicked."""
+    return _LINKS.sub("(link)", text)
 
 
 def flags_of(text: str) -> tuple[str, ...]:
