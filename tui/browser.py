@@ -186,13 +186,15 @@ def _closing(window: "web.WebSocketResponse") -> Callable[[], Awaitable[None]]:
 
 
 async def _end(service: Any) -> None:
-    """Ask the window's process to leave, and end it where it does not."""
-    try:
-        async with asyncio.timeout(END_SECONDS):
-            await service.stop()
-    except TimeoutError:
+    """Ask the window's process to leave, and end it where it does not; textual-serve itself would wait for ever."""
+    process = service._process  # noqa: SLF001
+    stopping = asyncio.create_task(service.stop())
+    gone = asyncio.create_task(process.wait())
+    await asyncio.wait({gone}, timeout=END_SECONDS)
+    if not gone.done():
         with contextlib.suppress(ProcessLookupError):
-            service._process.kill()  # noqa: SLF001 - textual-serve waits for ever
+            process.kill()
+    await asyncio.gather(gone, stopping, return_exceptions=True)
 
 
 async def _close_with(service: Any, window: "web.WebSocketResponse") -> None:

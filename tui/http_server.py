@@ -21,6 +21,7 @@ LONGEST_SILENCE_SECONDS = 15.0
 CLOSE_SECONDS = 5.0
 GRACE_SECONDS = 1.0
 MAX_CONNECTIONS = 64
+COUNT_SECONDS = 0.05  # a connection counts once its accepting is through
 FIRST_SECONDS = 10.0
 KEEP_SECONDS = 15.0
 _log = logging.getLogger("quarterdeck.http")
@@ -93,20 +94,17 @@ class HttpServer:
             await runner.cleanup()
 
     def _connection(self, server: "web.Server") -> asyncio.BaseProtocol:
-        """What speaks on a new connection: nobody where there are too many; one that asks for nothing is hung up on."""
-        if len(server.connections) >= MAX_CONNECTIONS:
-            name = f"{self._name} turned away"
-            self._pulses.counts[name] = self._pulses.counts.get(name, 0) + 1
-            return _TurnedAway()
-        handler = server()
-        asyncio.get_running_loop().call_later(FIRST_SECONDS, _hang_up_if_silent, handler)
+        """What speaks on a new connection; one too many is hung up on at once, one that asks for nothing a little later."""
+        handler, loop = server(), asyncio.get_running_loop()
+        loop.call_later(COUNT_SECONDS, self._hang_up_if_too_many, server, handler)
+        loop.call_later(FIRST_SECONDS, _hang_up_if_silent, handler)
         return handler
 
-
-class _TurnedAway(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
+    def _hang_up_if_too_many(self, server: "web.Server", handler: "web.RequestHandler") -> None:
+        if handler in server.connections[MAX_CONNECTIONS:]:
+            name = f"{self._name} turned away"
+            self._pulses.counts[name] = self._pulses.counts.get(name, 0) + 1
+            handler.force_close()
 
 
 def _hang_up_if_silent(handler: "web.RequestHandler") -> None:
