@@ -156,8 +156,9 @@ class BinView(msgspec.Struct, frozen=True):
 
 
 class CellView(msgspec.Struct, frozen=True):
-    """The scores of one cell; None is "no data", never 0. `skill` is against the base rate known at each forecast,
-    `skill_rules` against rule/1 on the same forecasts."""
+    """The scores of one cell; None is "no data", never 0. Brier's score, its parts, the log score and the bins are of what was
+    stated; the skills, and `brier_calibrated`, of the calibrated probabilities that were sealed. `skill` is against the base
+    rate known at each forecast, with its 95 % interval, `skill_rules` against rule/1 on the same questions."""
 
     analyst: str
     prompt_version: str
@@ -183,6 +184,7 @@ class CellView(msgspec.Struct, frozen=True):
     map_text: str
     alarm: str
     bins: tuple[BinView, ...]
+    brier_calibrated: float | None = None
 
 
 class RateOfCode(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ import msgspec
 
 from engine.research.aggregation import LEAST_P, MOST_P, clipped, logit, probability_of
 from engine.research.decided import Cell
+from engine.research.scores import Scored
+from engine.units import Nanoseconds
 
 PRIOR_N = 200
 PLATT_FROM_N = 200
@@ -24,7 +26,8 @@ CONVERGED = 1e-12
 
 class Curve(msgspec.Struct, frozen=True, omit_defaults=True):
     """A monotone map of probabilities. `kind` is platt (`slope` and `offset` in log-odds) or isotonic (`knots`, probabilities
-    with linear interpolation between them); the result lies `step` of the way, in log-odds, from what went in to that."""
+    with linear interpolation between them); the result lies `step` of the way, in log-odds, from what went in to that.
+    The last of the outcomes that it was fitted to was known at `through_ns`."""
 
     kind: str
     slope: float = 1.0
@@ -32,6 +35,7 @@ class Curve(msgspec.Struct, frozen=True, omit_defaults=True):
     knots: tuple[tuple[float, float], ...] = ()
     step: float = 1.0
     fitted_n: int = 0
+    through_ns: Nanoseconds = 0
 
     def at(self, p: float) -> float:
         """The probability that `p` is mapped to."""
@@ -75,7 +79,7 @@ class CellMap(msgspec.Struct, frozen=True, omit_defaults=True):
     skill_low_percent: float | None = None
     skill_high_percent: float | None = None
     alarm: str = ""
-    last_at_ns: int = 0
+    last_at_ns: Nanoseconds = 0
 
 
 class Line(NamedTuple):
@@ -193,12 +197,14 @@ def interpolated(knots: Sequence[tuple[float, float]], p: float) -> float:
     return low + (high - low) * (p - low_p) / (high_p - low_p)
 
 
-def fitted(kind: str, ps: Sequence[float], ys: Sequence[int], step: float) -> Curve:
+def fitted(kind: str, rows: Sequence[Scored], step: float) -> Curve:
     """A curve of that kind from resolved forecasts; isotonic values are held within 0.01 and 0.99."""
+    ps, ys = [row.p for row in rows], [row.y for row in rows]
+    through_ns = max(row.known_ns for row in rows)
     if kind == "isotonic":
         knots = tuple((p, min(MOST_P, max(LEAST_P, rate))) for p, rate in fit_isotonic(ps, ys))
-        return Curve("isotonic", knots=knots, step=step, fitted_n=len(ps))
+        return Curve("isotonic", knots=knots, step=step, fitted_n=len(ps), through_ns=through_ns)
     line = fit_platt(ps, ys)
     if line.slope <= 0:  # what was said tells nothing: a level line at the base rate keeps the map monotone
         line = Line(0.0, logit(sum(ys) / len(ys)))
-    return Curve("platt", line.slope, line.offset, step=step, fitted_n=len(ps))
+    return Curve("platt", line.slope, line.offset, step=step, fitted_n=len(ps), through_ns=through_ns)
