@@ -32,6 +32,17 @@ from engine.config_health import HealthConfig
 from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
 from engine.config_limits import LimitsConfig, Section, limit_contradictions
 from engine.config_notify import ROUTE_EXAMPLE, NotifyConfig, NotifyRouteConfig, route_contradictions, route_errors
+from engine.config_research import (
+    DEFAULT_PRICES,
+    MODEL_EXAMPLE,
+    PortfolioResearchConfig,
+    Prices,
+    ResearchConfig,
+    ResearchModelConfig,
+    research_contradictions,
+    research_errors,
+    research_settings,
+)
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
 from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
@@ -45,6 +56,7 @@ from engine.strategies.registry import Strategy
 
 CONFIG_FILE = "config.toml"
 SECRET_WORDS = ("api_key", "apikey", "api-key", "secret", "token", "password", "passphrase", "private_key")
+COUNTS = ("cycle_tokens", "day_tokens", "answer_tokens")  # of a model's text, which is no secret
 
 _SETTINGS = Settings(portfolios=())
 
@@ -169,6 +181,7 @@ class PortfolioConfig(Section):
         description="The limits to start from: conservative, moderate or aggressive; docs/controls.md lists them.")
     limits: LimitsConfig = Field(default=LimitsConfig(), description="Limits of the portfolio.")
     targets: TargetsConfig = Field(default=TargetsConfig(), description="What the portfolio aims at.")
+    research: PortfolioResearchConfig = Field(default=PortfolioResearchConfig(), description="Research of the portfolio.")
 
     def resolved_limits(self) -> Limits:
         """The limits in force: those of the risk tolerance with the portfolio's own laid over them."""
@@ -191,6 +204,12 @@ class Config(Section):
     strategies: tuple[StrategyConfig, ...] = Field(default=(), strict=False, examples=STRATEGY_EXAMPLE)
     lifecycle: LifecycleConfig = Field(default=LifecycleConfig())
     golive: GoLiveConfig = Field(default=GoLiveConfig())
+    research: ResearchConfig = Field(default=ResearchConfig())
+    research_model: tuple[ResearchModelConfig, ...] = Field(default=(), strict=False, examples=MODEL_EXAMPLE)
+    research_prices: Prices = Field(
+        default=DEFAULT_PRICES,
+        description="What a million tokens costs in US dollars: input, output, read from the provider's cache, written to it. "
+        "The budgets of [research] count by these.")
     backup: BackupConfig = Field(default=BackupConfig())
     job: tuple[JobConfig, ...] = Field(default=DEFAULT_JOBS, strict=False)
     access: AccessConfig = Field(default=AccessConfig())
@@ -229,6 +248,7 @@ class Config(Section):
             strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies), regimes=self.regimes.settings(),
             lifecycle=self.lifecycle.settings(), golive=self.golive.settings(),
             jobs=self.jobs(), currency=self._currency_settings(),
+            research=research_settings(self.research, self.research_model, self.research_prices),
         )
 
     def _currency_settings(self) -> CurrencySettings:
@@ -246,7 +266,7 @@ class Config(Section):
             portfolio=portfolio.name, account=account.name, currency=account.currency,
             minor_exponent=self.minor_exponent_of(account), automation=portfolio.automation,
             limits=portfolio.resolved_limits(), tolerance=portfolio.risk_tolerance, live=account.live,
-            targets=portfolio.targets.settings(),
+            targets=portfolio.targets.settings(), research=portfolio.research.settings(),
         )
 
 
@@ -306,7 +326,7 @@ def check_config(text: str, source: str) -> CheckedConfig:
 def _secrets(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in tree.items():
         path = f"{prefix}{key}"
-        if any(word in key.lower() for word in SECRET_WORDS):
+        if key not in COUNTS and any(word in key.lower() for word in SECRET_WORDS):
             yield path
         yield from _secrets_within(value, path)
 
@@ -384,6 +404,7 @@ def _broken_references(config: Config) -> Iterator[str]:
     yield from job_errors(config.job, [portfolio.name for portfolio in config.portfolio])
     yield from source_errors(config.webhook_source, [portfolio.name for portfolio in config.portfolio])
     yield from route_errors(config.notify_route, [portfolio.name for portfolio in config.portfolio])
+    yield from research_errors(config)
     aimless = [portfolio.name for portfolio in config.portfolio if portfolio.targets.method is None]
     for index, job in enumerate(config.job):
         if job.kind is JobKind.REBALANCE and job.portfolio in aimless:
@@ -435,6 +456,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from total_contradictions(config.currency, [portfolio.resolved_limits() for portfolio in config.portfolio])
     yield from lifecycle_contradictions(config.lifecycle)
     yield from route_contradictions(config.notify_route)
+    yield from research_contradictions(config)
     for portfolio in config.portfolio:
         yield from _portfolio_contradictions(config, portfolio)
 

@@ -7,6 +7,7 @@ import msgspec
 from engine.candidates import LifecycleSettings
 from engine.golive_words import GoLiveSettings
 from engine.regimes import RegimeSettings
+from engine.research.settings import PortfolioResearch, ResearchSettings
 from engine.schedule_words import Job
 from engine.strategy_state import StrategySettings
 from engine.targets import TargetSettings
@@ -31,6 +32,7 @@ class PortfolioSettings(msgspec.Struct, frozen=True):
     live: bool = False
     tolerance: RiskTolerance = RiskTolerance.MODERATE
     targets: TargetSettings | None = None
+    research: PortfolioResearch = PortfolioResearch()
 
 
 class CurrencySettings(msgspec.Struct, frozen=True):
@@ -72,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True):
     lifecycle: LifecycleSettings = LifecycleSettings()
     currency: CurrencySettings = CurrencySettings()
     golive: GoLiveSettings = GoLiveSettings()
+    research: ResearchSettings = ResearchSettings()
 
     @property
     def base_currency(self) -> tuple[str, int]:

@@ -22,6 +22,7 @@ class ModelLine(msgspec.Struct, frozen=True, omit_defaults=True):
     news_model: str = ""
     judge_model: str = ""
     effort: str = ""
+    keyless: bool = False
 
     def model_of(self, role: str) -> str:
         """The model that is asked in a role; a role's name may end in a colon and a number."""
