@@ -156,9 +156,10 @@ class BinView(msgspec.Struct, frozen=True):
 
 
 class CellView(msgspec.Struct, frozen=True):
-    """The scores of one cell; None is "no data", never 0. Brier's score, its parts, the log score and the bins are of what was
-    stated; the skills, and `brier_calibrated`, of the calibrated probabilities that were sealed. `skill` is against the base
-    rate known at each forecast, with its 95 % interval, `skill_rules` against rule/1 on the same questions."""
+    """The scores of one cell; None is "no data", never 0. Brier's score, its parts (in whole percent, since aggregated values are
+    all distinct), the log score and the bins are of what was stated; the skills, and `brier_calibrated`, of the calibrated
+    probabilities that were sealed. `skill` is against the base rate known at each forecast, with its 95 % interval,
+    `skill_rules` against rule/1 on the same questions."""
 
     analyst: str
     prompt_version: str

@@ -152,7 +152,7 @@ def skill_of(rows: Sequence[Scored], block_days: int) -> Skill:
 def _cell_view(own: CellForecasts, kept: CellMap, rules: Mapping[tuple[str, str, int], Forecast]) -> CellView:
     stated, sealed = ups_of(own.resolved), ups_of(own.resolved, calibrated=True)
     ps, ys = [row.p for row in stated], [row.y for row in stated]
-    parts, proven = murphy(ps, ys), skill_of(sealed, BLOCK_DAYS[own.cell.horizon])
+    parts, proven = murphy([round(p, 2) for p in ps], ys), skill_of(sealed, BLOCK_DAYS[own.cell.horizon])
     return CellView(
         analyst=own.cell.analyst, prompt_version=own.cell.prompt_version, horizon=own.cell.horizon,
         asset_class=own.cell.asset_class, n=len(stated), effective_n=proven.effective_n, open=own.open, void=own.void,

@@ -191,6 +191,5 @@ def _slippage(costs: Sequence[CostSeen], parameters: Parameters, at_ns: Nanoseco
     evidence = weigh(cases)
     if evidence is None or not evidence.speaks:
         return None
-    now = parameters.slippage_bps
-    return _proposed(SLIPPAGE, now, now + SLIPPAGE_TRIED_BPS[evidence.best], evidence, "minus the error of the expected cost in bps",
-                     at_ns)
+    now, more = parameters.slippage_bps, SLIPPAGE_TRIED_BPS[evidence.best]
+    return _proposed(SLIPPAGE, now, now + more, evidence, "minus the error of the expected cost in bps", at_ns)
