@@ -13,6 +13,7 @@ from engine import (
     apply_lifecycle,
     apply_orders,
     apply_parents,
+    apply_research,
     apply_risk,
     apply_schedule,
     apply_strategies,
@@ -87,6 +88,7 @@ replace = msgspec.structs.replace
 def apply(state: State, recorded: Recorded) -> State:
     """The state after one event."""
     changes = _HANDLERS[type(recorded.event)](state, recorded.event, recorded)
+    changes |= apply_research.followed(state, recorded)
     command_id = getattr(recorded.event, "command_id", "")
     if command_id:
         row = -recorded.seq if type(recorded.event) in (WantRefused, AccessDenied) else recorded.seq
@@ -451,4 +453,5 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS, **apply_lifecycle.HANDLERS,
     **apply_golive.HANDLERS,
     **apply_access.HANDLERS,
+    **apply_research.HANDLERS,
 }

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from engine.research_state import ResearchRun
 from engine.risk import RiskApproved
 from engine.schedule_words import Job
 from engine.service import AlertLevel, Receipt
@@ -64,10 +65,35 @@ class PerformJob(NamedTuple):
     run_id: str
 
 
+class PerformResearch(NamedTuple):
+    """Have the desk look into a portfolio's market; what it comes to is `ResearchDecided` and `ResearchEnded`."""
+
+    run: ResearchRun
+
+
+class EndResearch(NamedTuple):
+    """Have the desk leave a run."""
+
+    run_id: str
+
+
+class PerformLearning(NamedTuple):
+    """Have what resolved forecasts are worth worked out; it comes back as `LearningEnded`."""
+
+    run_id: str
+
+
+class RecallDays(NamedTuple):
+    """Ask for the daily bars of instruments whose forecasts wait for them; they come back as `DaysRecalled`."""
+
+    instrument_ids: tuple[str, ...]
+
+
 class Answer(NamedTuple):
     """The receipt of a command, given once what it caused is durable."""
 
     receipt: Receipt
 
 
-type Effect = SubmitOrders | SendCancel | SendCancelAll | AskOrder | AskReport | Notify | PerformJob | Answer
+type Effect = (SubmitOrders | SendCancel | SendCancelAll | AskOrder | AskReport | Notify | PerformJob | PerformResearch
+               | EndResearch | PerformLearning | RecallDays | Answer)

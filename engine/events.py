@@ -23,6 +23,19 @@ from engine.lifecycle_events import CandidateDemoted, CandidatePromoted, Evidenc
 from engine.orders import ClosedAs, Fill, OrderIntent
 from engine.parent_events import ParentAccepted, ParentEnded, ParentSliced
 from engine.positions import ExitPlan
+from engine.research_events import (
+    CalibrationLearned,
+    DecisionGated,
+    DecisionSealed,
+    ForecastAdjusted,
+    ForecastResolved,
+    ForecastTouched,
+    ResearchAlarmReleased,
+    ResearchAlarmSet,
+    ResearchBegun,
+    ResearchChangeSettled,
+    ResearchFinished,
+)
 from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
 from engine.service import AlertLevel, BrakeLevel, ClampView, OrderCard, ProposalStatus, RateView, StopHome
 from engine.strategy_events import RegimeFound, StrategyActed, StrategySwitched
@@ -305,7 +318,8 @@ class CommandDone(Event, frozen=True, omit_defaults=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """A pending trade: the want, the card that is shown, and the digests that bind an approval to them."""
+    """A pending trade: the want, the card that is shown, and the digests that bind an approval to them; `decision_id` is the
+    decision of research that it came from, if it did."""
 
     proposal_id: str
     want: PlaceOrder
@@ -318,6 +332,7 @@ class Proposal(msgspec.Struct, frozen=True):
     band_high_ticks: Ticks
     status: ProposalStatus = ProposalStatus.PENDING
     status_reason: str = ""
+    decision_id: str = ""
 
 
 class ProposalRaised(Event, frozen=True, omit_defaults=True):
@@ -440,6 +455,8 @@ type AnyEvent = (
     | EvidenceRecorded | CandidatePromoted | CandidateDemoted | RehearsalRecorded
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
     | AccessGranted | AccessDenied
+    | ResearchBegun | ResearchFinished | DecisionSealed | DecisionGated | ForecastTouched | ForecastAdjusted
+    | ForecastResolved | CalibrationLearned | ResearchChangeSettled | ResearchAlarmSet | ResearchAlarmReleased
     | JobPlanned | JobDropped | JobStarted | JobFinished | JobMissed | JobPaused
 )
 

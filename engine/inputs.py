@@ -23,10 +23,12 @@ from engine.market_items import Quote as Quote  # noqa: PLC0414
 from engine.orders import ClosedAs, Fill, OrderKind, Side, TimeInForce
 from engine.parents import OverTime
 from engine.research_commands import ApplyResearchChange as ApplyResearchChange  # noqa: PLC0414
+from engine.research_commands import DaysRecalled as DaysRecalled  # noqa: PLC0414
 from engine.research_commands import Halve as Halve  # noqa: PLC0414
 from engine.research_commands import LearningEnded as LearningEnded  # noqa: PLC0414
 from engine.research_commands import RejectResearchChange as RejectResearchChange  # noqa: PLC0414
 from engine.research_commands import ReleaseResearchAlarm as ReleaseResearchAlarm  # noqa: PLC0414
+from engine.research_commands import ResearchDecided as ResearchDecided  # noqa: PLC0414
 from engine.research_commands import ResearchEnded as ResearchEnded  # noqa: PLC0414
 from engine.research_commands import RunResearch as RunResearch  # noqa: PLC0414
 from engine.research_commands import StopResearch as StopResearch  # noqa: PLC0414
@@ -470,6 +472,6 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
                    | VenueReported | ReportFailed | ConnectionChanged | JobEnded | InstrumentsListed | FeedChanged)
 type Input = (MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded | StrategyActed
-              | ResearchEnded | LearningEnded)
+              | ResearchDecided | ResearchEnded | LearningEnded | DaysRecalled)
 
 

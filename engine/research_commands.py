@@ -2,7 +2,9 @@
 
 import msgspec
 
+from engine.market_items import Bar
 from engine.research.decided import Decided, ResearchCause
+from engine.research.recalibration import CellMap
 from engine.research_words import CalibrationView
 
 
@@ -65,11 +67,17 @@ class Halve(msgspec.Struct, frozen=True, tag=True):
 # ---- from the desk ---------------------------------------------------------------------------------------------------------
 
 
-class ResearchEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The end of a run, however it came: what it decided, or in `failure` why it did not. Money in millionths of a dollar."""
+class ResearchDecided(msgspec.Struct, frozen=True, tag=True):
+    """What a run that goes on has come to for one instrument: the models' decision and the rule's."""
 
     run_id: str
-    decided: tuple[Decided, ...] = ()
+    decided: tuple[Decided, ...]
+
+
+class ResearchEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """The end of a run, however it came; `failure` is why it did not come to its end. Money in millionths of a dollar."""
+
+    run_id: str
     failure: str = ""
     text: str = ""
     cost_micro_usd: int = 0
@@ -82,5 +90,13 @@ class LearningEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     run_id: str
     through_seq: int
     learned: CalibrationView
-    maps: dict[str, str] = {}
+    maps: tuple[CellMap, ...] = ()
     failure: str = ""
+
+
+class DaysRecalled(msgspec.Struct, frozen=True, tag=True):
+    """The past in days of an instrument whose forecasts have come to their end without a bar that told how: closed daily bars,
+    oldest first, none where nobody knows."""
+
+    instrument_id: str
+    bars: tuple[Bar, ...]

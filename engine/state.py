@@ -19,6 +19,7 @@ from engine.orders import Fill, Order, Purpose, twin_ids
 from engine.parents import Parent
 from engine.positions import Position, RoundTrip, position_key
 from engine.regimes import DayRegime
+from engine.research_state import ResearchState
 from engine.schedule import JobState
 from engine.service import AlertLevel, BrakeLevel, FlattenLine, StopHome
 from engine.strategy_state import StrategyState
@@ -226,6 +227,7 @@ class State(msgspec.Struct, frozen=True):
     rehearsals: dict[str, RehearsalState] = {}
     paper_record: PaperRecord = PaperRecord()
     access: AccessState = AccessState()
+    research: ResearchState = ResearchState()
 
     def order(self, client_order_id: str) -> Order | None:
         """An order of ours or an external one, open or lately closed."""

@@ -14,12 +14,14 @@ from engine.decide import (
     commands,
     entries,
     flatten,
+    forecasts,
     golive,
     lifecycle,
     limit_changes,
     prices,
     proposals,
     rebalance,
+    research,
     schedule,
     sessions,
     strategies,
@@ -30,6 +32,7 @@ from engine.effects import Answer
 from engine.inputs import (
     AcceptDrift,
     AcknowledgeAlert,
+    ApplyResearchChange,
     Approve,
     ArmAccount,
     Bar,
@@ -38,6 +41,7 @@ from engine.inputs import (
     CancelOrder,
     ClosePosition,
     ConnectionChanged,
+    DaysRecalled,
     Decline,
     DemoteCandidate,
     DisarmAccount,
@@ -48,8 +52,10 @@ from engine.inputs import (
     FeedChanged,
     FillReported,
     Flatten,
+    Halve,
     InstrumentsListed,
     JobEnded,
+    LearningEnded,
     MarketTrade,
     OrderMissing,
     OrderReport,
@@ -62,14 +68,20 @@ from engine.inputs import (
     Reconcile,
     RecordEvidence,
     RecordRehearsal,
+    RejectResearchChange,
+    ReleaseResearchAlarm,
     RemoveAlertRule,
     ReportFailed,
+    ResearchDecided,
+    ResearchEnded,
     RunJob,
+    RunResearch,
     SetAlertRule,
     SetLimit,
     SetProtection,
     SettleOrder,
     SetTradingState,
+    StopResearch,
     StrategyActed,
     SubmitAnswered,
     TapeEnded,
@@ -88,6 +100,7 @@ def _bar_closed(turn: Turn, bar: Bar) -> None:
     """Exits first, then what else somebody wanted to know."""
     prices.bar_closed(turn, bar)
     alerts.bar_closed(turn, bar)
+    forecasts.bar_closed(turn, bar)
 
 
 _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
@@ -98,6 +111,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,
     FillReported: venue.fill_reported, VenueReported: venue.venue_reported, ReportFailed: venue.report_failed,
     TimeAdvanced: beat.time_advanced, Bar: _bar_closed, StrategyActed: strategies.acted,
+    ResearchDecided: research.decided, ResearchEnded: research.ended, LearningEnded: research.learned,
+    DaysRecalled: forecasts.recalled,
 }
 
 _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
@@ -112,7 +127,9 @@ _COMMANDS: dict[type, Callable[[Turn, Any], None]] = {
     ReadAlertRule: alerts.read_rule, Rebalance: rebalance.start, EnableStrategy: strategies.enable,
     RecordRehearsal: golive.record,
     RecordEvidence: lifecycle.record, PromoteCandidate: lifecycle.promote, DemoteCandidate: lifecycle.demote,
-    TryCode: access.try_code,
+    TryCode: access.try_code, Halve: proposals.halve,
+    RunResearch: research.run, StopResearch: research.stop, ApplyResearchChange: research.apply_change,
+    RejectResearchChange: research.reject_change, ReleaseResearchAlarm: research.release_alarm,
 }
 
 
@@ -133,7 +150,8 @@ def decide(state: State, stamped: Stamped) -> Decision:
         guard_touched(turn)
         return turn.decision()
     if kind is MarketTrade or (kind is Bar and taken.instrument_id not in state.watches  # type: ignore[union-attr]
-                               and taken.instrument_id not in state.alert_index):  # type: ignore[union-attr]
+                               and taken.instrument_id not in state.alert_index  # type: ignore[union-attr]
+                               and taken.instrument_id not in state.research.index):  # type: ignore[union-attr]
         return Decision(state, (), ())
     turn = Turn(state, stamped.market, stamped.at_ns)
     if kind in _COMMANDS:

@@ -1,6 +1,19 @@
 """What time alone brings: deadlines, second looks, retries. The loop beats about once a second; every step is idempotent."""
 
-from engine.decide import alerts, arming, brakes, flatten, lifecycle, marks, parents, rates, rebalance, regimes, schedule
+from engine.decide import (
+    alerts,
+    arming,
+    brakes,
+    flatten,
+    forecasts,
+    lifecycle,
+    marks,
+    parents,
+    rates,
+    rebalance,
+    regimes,
+    schedule,
+)
 from engine.decide.withdrawals import withdraw_after_silence
 from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, TimeAdvanced, TradingState
@@ -34,6 +47,7 @@ def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     schedule.beat(turn)
     rebalance.beat(turn)
     regimes.beat(turn)
+    forecasts.beat(turn)
     rates.beat(turn)
     flatten.beat(turn, turn.at_ns)
     marks.mark_equity(turn, at_once=turn.state.day != day)

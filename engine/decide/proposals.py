@@ -6,13 +6,15 @@ import msgspec
 
 from engine.decide.parents import send
 from engine.events import Proposal, ProposalRaised, ProposalSettled
-from engine.inputs import Approve, Decline, PlaceOrder, TrailSpec
+from engine.inputs import Approve, Decline, Halve, PlaceOrder, TrailSpec
 from engine.instruments import Instrument
 from engine.limits import BPS, check
+from engine.research_approval import blocked
+from engine.research_state import ORIGIN
 from engine.service import AlertLevel, OrderCard, ProposalStatus, Refusal
 from engine.state import State
 from engine.turn import Turn
-from engine.units import Ticks, seconds_to_ns
+from engine.units import Ticks, seconds_to_ns, steps_down
 from engine.want import Assessment, assess, resolve
 
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -33,8 +35,9 @@ def context_of(state: State, instrument: Instrument, portfolio: str) -> str:
                      state.effective_state(portfolio))
 
 
-def propose(turn: Turn, want: PlaceOrder, found: Assessment) -> None:
-    """Put a want before a person; one that fails its checks is refused at once instead of being shown."""
+def propose(turn: Turn, want: PlaceOrder, found: Assessment, decision_id: str = "") -> None:
+    """Put a want before a person; one that fails its checks is refused at once instead of being shown. What research wants is
+    known by its decision, whose id its command has."""
     failed = next((one for one in found.checks if not one.passed), None)
     if failed is not None:
         turn.refuse(want.command_id, f"propose {want.side} {want.symbol}",
@@ -56,7 +59,8 @@ def propose(turn: Turn, want: PlaceOrder, found: Assessment) -> None:
         proposal_id=proposal_id, want=sized, card=found.card,
         digest=card_digest(proposal_id, sized, found.card, expires_at_ns, reference - reach, reference + reach),
         context=context_of(turn.state, instrument, want.portfolio), raised_at_ns=turn.at_ns, expires_at_ns=expires_at_ns,
-        band_low_ticks=reference - reach, band_high_ticks=reference + reach)
+        band_low_ticks=reference - reach, band_high_ticks=reference + reach,
+        decision_id=decision_id or (want.command_id if want.origin == ORIGIN else ""))
     turn.emit(ProposalRaised(proposal, want.command_id))
     turn.alert(AlertLevel.INFO, "pending", proposal_id, f"{want.side} {found.card.quantity} {want.symbol} waits for an answer")
     turn.accept(want.command_id, "waits for an answer", proposal_id=proposal_id)
@@ -69,16 +73,13 @@ def card_digest(proposal_id: str, want: PlaceOrder, card: OrderCard, expires_at_
 
 def approve(turn: Turn, command: Approve) -> None:
     """Single use: an approval either sends exactly what was shown or ends the pending trade with the reason."""
-    proposal = turn.state.proposals.get(command.proposal_id)
     what = f"approve {command.proposal_id}"
-    if proposal is None or proposal.status is not ProposalStatus.PENDING:
-        status = proposal.status if proposal else "unknown"
-        turn.refuse(command.command_id, what, Refusal(
-            "pending", "PENDING", status, f"{command.proposal_id} is {status}; it cannot be approved"))
+    proposal = _as_shown(turn, command, what)
+    if proposal is None:
         return
-    if command.digest != proposal.digest:
-        turn.refuse(command.command_id, what, Refusal(
-            "digest", proposal.digest, command.digest, "that is not the card that is pending; read it again"))
+    refusal = blocked(turn.state, turn.market, turn.at_ns, proposal, command.flags_read)
+    if refusal is not None:
+        turn.refuse(command.command_id, what, refusal)
         return
     refusal = _changed_since(turn, proposal)
     found = assess(turn.state, turn.market, turn.at_ns, proposal.want) if refusal is None else refusal
@@ -97,6 +98,47 @@ def approve(turn: Turn, command: Approve) -> None:
     cut = msgspec.structs.replace(found.card, clamps=proposal.card.clamps)
     intent = msgspec.structs.replace(found.intent, approved_by=command.by)
     send(turn, proposal.want, found._replace(card=cut, intent=intent), command.command_id)
+
+
+def _as_shown(turn: Turn, command: Approve | Halve, what: str) -> Proposal | None:
+    """The pending trade whose card was read; None where that is refused."""
+    proposal = turn.state.proposals.get(command.proposal_id)
+    if proposal is None or proposal.status is not ProposalStatus.PENDING:
+        status = proposal.status if proposal else "unknown"
+        turn.refuse(command.command_id, what, Refusal(
+            "pending", "PENDING", status, f"{command.proposal_id} is {status}; it cannot be approved"))
+        return None
+    if command.digest != proposal.digest:
+        turn.refuse(command.command_id, what, Refusal(
+            "digest", proposal.digest, command.digest, "that is not the card that is pending; read it again"))
+        return None
+    return proposal
+
+
+def halve(turn: Turn, command: Halve) -> None:
+    """Half of a pending trade in its place, with a card and a digest of its own: the old one cannot be approved any more."""
+    what = f"halve {command.proposal_id}"
+    proposal = _as_shown(turn, command, what)
+    if proposal is None:
+        return
+    instrument = resolve(turn.state, proposal.want.symbol, proposal.want.portfolio)
+    lots = steps_down(proposal.card.quantity / 2, instrument.lot_size) if isinstance(instrument, Instrument) else 0
+    if isinstance(instrument, Refusal) or lots < instrument.min_lots:
+        refusal = instrument if isinstance(instrument, Refusal) else Refusal(
+            "size", f"{instrument.quantity(instrument.min_lots)}", f"{instrument.quantity(lots)}",
+            f"half of {proposal.card.quantity} {proposal.want.symbol} is less than the smallest order")
+        turn.refuse(command.command_id, what, refusal)
+        return
+    half = msgspec.structs.replace(proposal.want, command_id=command.command_id, quantity=instrument.quantity(lots))
+    found = assess(turn.state, turn.market, turn.at_ns, half)
+    failed = found if isinstance(found, Refusal) else next(
+        (Refusal(one.name, one.limit, one.value, one.message) for one in found.checks if not one.passed), None)
+    if failed is not None or isinstance(found, Refusal):
+        assert failed is not None
+        turn.refuse(command.command_id, what, failed)
+        return
+    turn.emit(ProposalSettled(proposal.proposal_id, ProposalStatus.DECLINED, f"halved by {command.by}", command.by))
+    propose(turn, half, found, proposal.decision_id)
 
 
 def _changed_since(turn: Turn, proposal: Proposal) -> Refusal | None:

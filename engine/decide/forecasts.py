@@ -1,0 +1,88 @@
+"""Open forecasts against closed bars: the first touch of target or stop is recorded, and at the end of the window the outcome.
+
+A bar of an instrument without open forecasts costs a lookup. What closed while no engine ran comes back as daily bars."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from engine.effects import RecallDays
+from engine.inputs import Bar, DaysRecalled
+from engine.research.resolution import WAIT_NS, outcome_of, touch
+from engine.research_events import ForecastResolved, ForecastTouched
+from engine.research_state import OpenForecast
+from engine.turn import Turn
+
+KEPT_BARS = 2_000
+
+
+def bar_closed(turn: Turn, bar: Bar) -> None:
+    """Hold a bar against the forecasts of its instrument."""
+    for decision_id in turn.state.research.index.get(bar.instrument_id, ()):
+        known = turn.state.research.open[decision_id]
+        _look(turn, decision_id, known, (bar,))
+        if bar.close_ns >= known.window.ends_ns:
+            bars = turn.market.bars(bar.instrument_id, KEPT_BARS)
+            _resolve(turn, decision_id, bars if bars and bars[-1] == bar else [*bars, bar], or_void=False)
+
+
+def beat(turn: Turn) -> None:
+    """Windows that have ended without a bar that told how: the past is asked for."""
+    research = turn.state.research
+    if turn.at_ns < research.next_end_ns:
+        return
+    waiting = dict.fromkeys(known.window.instrument_id for known in research.open.values() if known.window.ends_ns <= turn.at_ns)
+    if waiting:
+        turn.effects.append(RecallDays(tuple(waiting)))
+
+
+def started(turn: Turn) -> None:
+    """After a restart every open forecast is looked at by the days that passed meanwhile."""
+    if turn.state.research.index:
+        turn.effects.append(RecallDays(tuple(turn.state.research.index)))
+
+
+def recalled(turn: Turn, past: DaysRecalled) -> None:
+    """Daily bars, some of them from while no engine ran. Without any nothing can be told yet, until it is given up."""
+    live = turn.market.bars(past.instrument_id, KEPT_BARS)
+    last_ns = past.bars[-1].close_ns if past.bars else 0
+    bars = [*past.bars, *(bar for bar in live if bar.open_ns >= last_ns)]
+    for decision_id in turn.state.research.index.get(past.instrument_id, ()):
+        known = turn.state.research.open[decision_id]
+        _look(turn, decision_id, known, past.bars)
+        given_up = turn.at_ns >= known.window.ends_ns + WAIT_NS
+        _resolve(turn, decision_id, bars, or_void=bool(past.bars) or given_up)
+
+
+def _look(turn: Turn, decision_id: str, known: OpenForecast, bars: Sequence[Bar]) -> None:
+    window = known.window
+    if known.won is not None or not window.forecast.side or window.forecast.p_win is None:
+        return
+    ref = window.ref_ticks / _ratio(known)
+    for bar in bars:
+        if bar.open_ns >= window.ends_ns:
+            return
+        won = touch(window, ref, bar)
+        if won is not None:
+            turn.emit(ForecastTouched(decision_id, won))
+            return
+
+
+def _ratio(known: OpenForecast) -> float:
+    ratio = 1.0
+    for one in known.window.adjustments:
+        ratio *= one.ratio if one.at_ns > known.window.forecast.at_ns else 1.0
+    return ratio
+
+
+def _resolve(turn: Turn, decision_id: str, bars: Sequence[Bar], *, or_void: bool) -> None:
+    """Record the outcome, if there is one; that our prices cannot tell is said only once the past has been asked."""
+    known = turn.state.research.open.get(decision_id)
+    if known is None:
+        return
+    outcome = outcome_of(known.window, bars, turn.at_ns)
+    if outcome is None or (outcome.void and not or_void):
+        return
+    if known.won is not None and not outcome.void:
+        outcome = msgspec.structs.replace(outcome, won=known.won)
+    turn.emit(ForecastResolved(decision_id, outcome))
