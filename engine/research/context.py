@@ -6,7 +6,7 @@ All of it is a function of bars that were closed by then, and so is its vintage:
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from statistics import fmean, median, pstdev
+from statistics import fmean, median
 from typing import NamedTuple
 
 import msgspec
@@ -104,10 +104,16 @@ def returns_of(closes: Sequence[float]) -> list[float]:
     return [math.log(after / before) for before, after in pairwise(closes)]
 
 
+def _deviation(values: Sequence[float]) -> float:
+    """The standard deviation over all of them; exact sums, since equal pasts must give equal figures."""
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) * (value - mean) for value in values) / len(values))
+
+
 def rolling_volatility(closes: Sequence[float]) -> list[float]:
     """The standard deviation of each 20 successive daily returns within the last year, oldest first."""
     returns = returns_of(closes[-(USUAL_DAYS + VOLATILITY_DAYS):])
-    return [pstdev(returns[end - VOLATILITY_DAYS:end]) for end in range(VOLATILITY_DAYS, len(returns) + 1)]
+    return [_deviation(returns[end - VOLATILITY_DAYS:end]) for end in range(VOLATILITY_DAYS, len(returns) + 1)]
 
 
 def volatility_percentile(closes: Sequence[float]) -> float | None:
@@ -176,7 +182,7 @@ def indicators_of(past: Past) -> dict[str, float]:
         found["rsi14"] = rsi
     if len(closes) > VOLATILITY_DAYS:
         year = 365 if past.instrument.trading_day_ns >= DAY_NS else 252
-        found["volatility_20d_percent"] = pstdev(returns_of(closes)[-VOLATILITY_DAYS:]) * math.sqrt(year) * 100
+        found["volatility_20d_percent"] = _deviation(returns_of(closes)[-VOLATILITY_DAYS:]) * math.sqrt(year) * 100
     return {name: round(value, 6) for name, value in found.items()}
 
 
