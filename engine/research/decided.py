@@ -114,6 +114,7 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     latency_ms: int = 0
     rejected: bool = False
     asset_class: str = ""
+    atr_bps: float = 0.0
 
 
 def horizon_bucket(horizon_days: int) -> str:
