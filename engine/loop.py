@@ -28,6 +28,7 @@ class Loop:
         self.state = state
         self.desk = desk or Desk()
         self.desk_wanted = False
+        self.bars_unseen: list[Bar] = []
         self.market = market
         self.defects = 0
         self.recorded: dict[str, int] = {}
@@ -39,27 +40,46 @@ class Loop:
             follow(market, position)
 
     def take(self, at_ns: Nanoseconds, taken: Input) -> Sequence[Effect]:
-        """Decide on one input at a time that never runs backwards; what it asks of the world is returned."""
+        """Decide on one input at a time that never runs backwards, and on what the strategies want after a bar that it brought;
+        what all of it asks of the world is returned."""
+        effects = self.take_alone(at_ns, taken)
+        return (*effects, *self.ask_desk()) if self.bars_unseen and type(taken) is Bar else effects
+
+    def take_alone(self, at_ns: Nanoseconds, taken: Input) -> Sequence[Effect]:
+        """The same, where more bars close at this moment: the strategies see a bar once they are asked."""
         if at_ns > self.last_at_ns:
             self.last_at_ns = at_ns
         else:
             at_ns = self.last_at_ns
         self.inputs_taken += 1
         kind = type(taken)
-        if (kind is Quote or kind is MarketTrade or kind is Bar) and not self.market.see(taken, at_ns):  # type: ignore[arg-type]
-            return ()
-        effects = self._decide(at_ns, taken)
-        if kind is Bar and not self.desk.idle:
-            wants = self.desk.bar_closed(taken, self.state, self.market)  # type: ignore[arg-type]
-            self.desk_wanted = bool(wants)
-            for wanted in wants:
-                effects = (*effects, *self._decide(at_ns, wanted))
+        if kind is Quote or kind is MarketTrade or kind is Bar:
+            if not self.market.see(taken, at_ns):  # type: ignore[arg-type]
+                return ()
+            if kind is Bar and not self.desk.idle:
+                self.bars_unseen.append(taken)  # type: ignore[arg-type]
+        return self._decide(at_ns, taken)
+
+    def ask_desk(self) -> Sequence[Effect]:
+        """Let the strategies see the bars of a moment, in their order; each is decided on before the next one's turn."""
+        bars, self.bars_unseen = self.bars_unseen, []
+        effects: tuple[Effect, ...] = ()
+        self.desk_wanted = False
+        for bar in bars:
+            for wanted in self.desk.bar_closed(bar, self.state, self.market):
+                self.desk_wanted = True
+                effects = (*effects, *self._decide(self.last_at_ns, wanted))
         return effects
 
-    def remember(self, item: MarketItem, at_ns: Nanoseconds) -> None:
-        """An item of a tape from before the point at which a run goes on: seen, not decided on."""
-        if self.market.see(item, at_ns) and type(item) is Bar:
-            self.desk.history(item)
+    def remember(self, item: MarketItem, at_ns: Nanoseconds, *, more_close: bool) -> None:
+        """An item of a tape from before the point at which a run goes on: seen, not decided on. Where the run went on within a
+        moment at which more bars close, nobody had asked the strategies yet."""
+        if self.market.see(item, at_ns) and type(item) is Bar and not self.desk.idle:
+            self.bars_unseen.append(item)
+        if not more_close:
+            bars, self.bars_unseen = self.bars_unseen, []
+            for bar in bars:
+                self.desk.history(bar)
 
     def warm(self, bars: Sequence[Bar]) -> None:
         """Closed bars of one instrument from before those seen so far, oldest first."""

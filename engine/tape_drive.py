@@ -2,10 +2,11 @@
 is the same every time, also when it was killed and goes on."""
 
 import asyncio
+import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from engine.clocks import VirtualClock
 from engine.errors import InvariantBroken
@@ -40,10 +41,10 @@ class TapeDrive:
         resume_ns = max([shell.loop.state.at_ns, *(observer.cursor_ns for observer in shell.observers)])
         connected = False
         stamp = 0
-        for item in tape.items():
+        for item, following in _with_following(tape.items()):
             stamp = max(_item_time(item), stamp + 1)
             if stamp < resume_ns:
-                self._warm(item, stamp)
+                self._warm(item, following, stamp)
                 continue
             if not connected:
                 if stamp == resume_ns:  # what was decided then was decided after the venue had seen it
@@ -56,7 +57,7 @@ class TapeDrive:
                 return
             await self._run_script(stamp)
             clock.advance_to(stamp)
-            await self._show(item, stamp)
+            await self._show(item, stamp, more_close=_close_together(item, following))
         if not connected:
             clock.advance_to(resume_ns)
             await self._connect(ready)
@@ -73,24 +74,28 @@ class TapeDrive:
         self._shell.publish(force=True)
         ready()
 
-    def _warm(self, item: MarketItem, stamp: Nanoseconds) -> None:
-        """An item from before the point of resumption: seen, not acted on; the venue itself ignores what it knows."""
+    def _warm(self, item: MarketItem, following: MarketItem | None, stamp: Nanoseconds) -> None:
+        """An item from before the point of resumption: seen, not acted on; the venue itself ignores what it knows. Where it ended
+        within a moment, the strategies had not been asked: they still see the bars of that moment."""
         self._show_venue(item, stamp)
-        self._shell.loop.remember(item, stamp)
+        self._shell.loop.remember(item, stamp, more_close=_close_together(item, following))
 
     def _show_venue(self, item: MarketItem, stamp: Nanoseconds) -> None:
         for observer in self._shell.observers:
             observer.see(item, stamp)
 
-    async def _show(self, item: MarketItem, stamp: Nanoseconds) -> None:
+    async def _show(self, item: MarketItem, stamp: Nanoseconds, *, more_close: bool) -> None:
         self._show_venue(item, stamp)
         if self._shell.venue:
             await self._settle([])
         if self._needs_beat(stamp):
+            if self._shell.unwritable:
+                await self._shell.retry_journal()
             await self._settle([(stamp, TimeAdvanced())])
-        effects = self._shell.loop.take(stamp, item)
+        loop = self._shell.loop
+        effects = loop.take_alone(stamp, item) if more_close else loop.take(stamp, item)
         # What a strategy remembers is durable before the venue's time goes on: a restart begins where the venue stands.
-        if effects or self._shell.loop.desk_wanted or self._shell.venue or self._shell.commands:
+        if effects or loop.desk_wanted or self._shell.venue or self._shell.commands:
             await self._shell.release(effects)
             await self._settle([])
         self._publish()
@@ -160,6 +165,16 @@ class TapeDrive:
 
 def _item_time(item: MarketItem) -> Nanoseconds:
     return item.close_ns if isinstance(item, Bar) else item.at_ns
+
+
+def _with_following(items: Iterator[MarketItem]) -> Iterator[tuple[MarketItem, MarketItem | None]]:
+    """Each item with the one after it; None after the last."""
+    return itertools.pairwise(itertools.chain(items, (None,)))  # type: ignore[arg-type]
+
+
+def _close_together(item: MarketItem, following: MarketItem | None) -> bool:
+    """Whether both are bars that close at the same moment."""
+    return type(item) is Bar and type(following) is Bar and item.close_ns == following.close_ns
 
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> None:

@@ -7,9 +7,9 @@ Moments are those of `engine.backtest.passes`; the wants of a moment go out as `
 from typing import Any
 
 from engine.backtest.entries import Limits
-from engine.backtest.holdings import HEAD, LOTS, ROW, VALUE_DEN, VALUE_NUM, Moment
-from engine.backtest.passes import NEVER_NS, act, close_one, equity_of, held_by_rule, look_at_losses, open_all
-from engine.backtest.steps import Friction, venue_bar
+from engine.backtest.holdings import HEAD, ROW, VALUE_DEN, VALUE_NUM
+from engine.backtest.passes import NEVER_NS, act, close_all, equity_of, held_by_rule, mark_at_close, open_all
+from engine.backtest.steps import Friction
 from engine.kernel.wants import ENTER, KEEP, LEAVE, BarColumns, Held, RuleWant, basket_want
 
 
@@ -39,31 +39,11 @@ def one_basket(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits
             places, held, out = [0] * count, [held_by_rule(w, HEAD, 0)] * count, [KEEP] * count
             seen = look(w, starts, cursor, places, held)
             memory = weights(params, memory, columns, places, seen, held, out)
-            settle(w, bars, limits, params, places, held, out, friction.gap_bps)
+            settle(w, bars, friction, limits, params, places, held, out)
         if closed > 0:
             equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, count)
             marked += 1
         open_all(w, friction, limits, braked and closed == 0, count, cursor, opens, closes_ns, now_ns)
-
-
-def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, cursor: Any,
-              now_ns: int) -> int:
-    """Every bar that closes at this moment, and how many there were; the first brings the beat."""
-    count = len(starts) - 1
-    closed = 0
-    for number in range(count):
-        if cursor[3 * number + 2] != now_ns or cursor[3 * number + 1] == 0:
-            continue
-        at, place = HEAD + number * ROW, cursor[3 * number]
-        next_ns = bars.opens_ns[place + 1] if place + 1 < starts[number + 1] else NEVER_NS
-        if w[at + LOTS] != 0:
-            venue_bar(w, at, friction, bars.highs[place], bars.lows[place], bars.volumes[place], Moment(now_ns, place, number))
-        if braked and closed == 0:
-            look_at_losses(w, count, limits, now_ns)
-        close_one(w, at, bars.highs[place], bars.lows[place], bars.closes[place], now_ns, next_ns)
-        cursor[3 * number], cursor[3 * number + 1], cursor[3 * number + 2] = place + 1, 0, next_ns
-        closed += 1
-    return closed
 
 
 def look(w: Any, starts: Any, cursor: Any, places: list[int], held: list[Held]) -> int:
@@ -76,15 +56,17 @@ def look(w: Any, starts: Any, cursor: Any, places: list[int], held: list[Held]) 
     return seen
 
 
-def settle(w: Any, bars: BarColumns, limits: Limits, params: Any, places: list[int], held: list[Held], out: list[int],
-           gap_bps: int) -> None:
+def settle(w: Any, bars: BarColumns, friction: Friction, limits: Limits, params: Any, places: list[int], held: list[Held],
+           out: list[int]) -> None:
     """Act on the targets of a moment, each beside the equity before any of them."""
     count = len(places)
     equity = equity_of(w, count)
     wants = [basket_want(out[number], held[number], bars.closes[places[number]], w[HEAD + number * ROW + VALUE_NUM],
                          w[HEAD + number * ROW + VALUE_DEN], equity, params.band_bps, params.stop_bps) for number in range(count)]
-    act_on(w, count, limits, wants, LEAVE, gap_bps)
-    act_on(w, count, limits, wants, ENTER, gap_bps)
+    for number in range(count):
+        mark_at_close(w, HEAD + number * ROW, friction, bars.opens[places[number]], bars.closes[places[number]])
+    act_on(w, count, limits, wants, LEAVE, friction.gap_bps)
+    act_on(w, count, limits, wants, ENTER, friction.gap_bps)
 
 
 def act_on(w: Any, count: int, limits: Limits, wants: list[RuleWant], kind: int, gap_bps: int) -> None:

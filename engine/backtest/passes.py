@@ -1,7 +1,7 @@
 """One pass over the bars of one instrument, or of several in one account; plain functions that are compiled for each rule.
 
-A moment is what the tape drive makes of it: first the bars that close then, in the order of the instruments, each followed by
-what the rule wants; then the quotes that open. The first of either also brings the beat that looks at losses.
+A moment is what the tape drive makes of it: first the bars that close then, in the order of the instruments; then, in the same
+order, what the rule wants of each; then the quotes that open. The first bar or quote also brings the beat that looks at losses.
 """
 
 from typing import Any
@@ -132,7 +132,7 @@ def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Frictio
     own memory, which begins as `memory`. `cursor` holds for each instrument its bar, whether that has opened, and the time of
     what comes next: three integers.
     """
-    opens_ns, closes_ns, opens, highs, lows, closes, volumes = bars
+    opens_ns, closes_ns, opens = bars.opens_ns, bars.closes_ns, bars.opens
     count = len(starts) - 1
     marked = 0
     memories = [memory] * count
@@ -145,28 +145,49 @@ def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Frictio
             now_ns = min(now_ns, cursor[3 * number + 2])
         if now_ns == NEVER_NS:
             return marked
-        first, closed = True, False
-        for number in range(count):
-            if cursor[3 * number + 2] != now_ns or cursor[3 * number + 1] == 0:
-                continue
-            at, place, end = HEAD + number * ROW, cursor[3 * number], starts[number + 1]
-            next_ns = opens_ns[place + 1] if place + 1 < end else NEVER_NS
-            beats = braked and first
-            if w[at + LOTS] != 0:
-                venue_bar(w, at, friction, highs[place], lows[place], volumes[place], Moment(now_ns, place, number))
-            if beats:
-                look_at_losses(w, count, limits, now_ns)
-            close_one(w, at, highs[place], lows[place], closes[place], now_ns, next_ns)
-            first, closed = False, True
-            memories[number], asked = rule(params, memories[number], bars, place, place - starts[number] + 1,
-                                           held_by_rule(w, at, place))
-            if asked.act != NOTHING:
-                act(w, at, count, limits, asked, friction.gap_bps)
-            cursor[3 * number], cursor[3 * number + 1], cursor[3 * number + 2] = place + 1, 0, next_ns
-        if closed:
+        closed = close_all(w, bars, starts, friction, limits, braked, cursor, now_ns)
+        if closed > 0:
+            for number in range(count):
+                place = cursor[3 * number] - 1
+                if cursor[3 * number + 1] != 0 or place < starts[number] or closes_ns[place] != now_ns:
+                    continue
+                at = HEAD + number * ROW
+                memories[number], asked = rule(params, memories[number], bars, place, place - starts[number] + 1,
+                                               held_by_rule(w, at, place))
+                if asked.act != NOTHING:
+                    mark_at_close(w, at, friction, opens[place], bars.closes[place])
+                    act(w, at, count, limits, asked, friction.gap_bps)
             equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, count)
             marked += 1
-        open_all(w, friction, limits, braked and first, count, cursor, opens, closes_ns, now_ns)
+        open_all(w, friction, limits, braked and closed == 0, count, cursor, opens, closes_ns, now_ns)
+
+
+def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, cursor: Any,
+              now_ns: int) -> int:
+    """Every bar that closes at this moment, and how many there were; the first brings the beat."""
+    count = len(starts) - 1
+    closed = 0
+    for number in range(count):
+        if cursor[3 * number + 2] != now_ns or cursor[3 * number + 1] == 0:
+            continue
+        at, place = HEAD + number * ROW, cursor[3 * number]
+        next_ns = bars.opens_ns[place + 1] if place + 1 < starts[number + 1] else NEVER_NS
+        high, low = bars.highs[place], bars.lows[place]
+        quiet = w[at + LOTS] == 0 or nothing_happens(w, at, w[at + BID], w[at + ASK], high, low)
+        if not quiet:
+            venue_bar(w, at, friction, high, low, bars.volumes[place], Moment(now_ns, place, number))
+        if braked and closed == 0:
+            look_at_losses(w, count, limits, now_ns)
+        if w[at + LOTS] != 0:
+            mark_at_close(w, at, friction, bars.opens[place], bars.closes[place])
+            if quiet:
+                w[at + LOW], w[at + HIGH] = min(w[at + LOW], low), max(w[at + HIGH], high)
+            else:
+                stays_open = w[at + ALWAYS_OPEN] != 0 or next_ns == now_ns
+                engine_bar(w, at, high, low, w[at + BID], w[at + ASK], now_ns, stays_open)
+        cursor[3 * number], cursor[3 * number + 1], cursor[3 * number + 2] = place + 1, 0, next_ns
+        closed += 1
+    return closed
 
 
 def open_all(w: Any, friction: Friction, limits: Limits, beats: bool, count: int, cursor: Any, opens: Any, closes_ns: Any,
@@ -180,26 +201,29 @@ def open_all(w: Any, friction: Friction, limits: Limits, beats: bool, count: int
             cursor[3 * number + 1], cursor[3 * number + 2] = 1, closes_ns[place]
 
 
-def close_one(w: Any, at: int, high: int, low: int, close: int, close_ns: int, next_ns: int) -> None:
-    """A bar has closed and the venue has looked at its range: the engine takes its mark and follows with the stop."""
-    half = (w[at + ASK] - w[at + BID]) // 2
-    w[at + BID], w[at + ASK] = max(1, close - half), close + half
-    if w[at + LOTS] != 0:
-        stays_open = w[at + ALWAYS_OPEN] != 0 or next_ns == close_ns
-        engine_bar(w, at, high, low, w[at + BID], w[at + ASK], close_ns, stays_open)
+def mark_at_close(w: Any, at: int, friction: Friction, open_ticks: int, close_ticks: int) -> None:
+    """The engine's mark once a bar has closed: its close, with half the spread of its open to each side. Only what is held or
+    about to be entered needs one."""
+    half = spread_at(open_ticks, friction.spread_bps) // 2
+    w[at + BID], w[at + ASK] = max(1, close_ticks - half), close_ticks + half
 
 
 def open_one(w: Any, friction: Friction, limits: Limits, beats: bool, count: int, open_ticks: int, when: Moment) -> None:
     """A bar opens with its quote: the venue first, the beat where it is the moment's first, then the engine."""
     at = HEAD + when.instrument * ROW
-    spread = spread_at(open_ticks, friction.spread_bps)
-    bid = open_ticks - spread // 2
-    ask = bid + spread
-    live = w[at + LOTS] != 0 or w[at + WAITING] != 0
-    if live:
-        venue_quote(w, at, friction, bid, ask, when)
+    bid = ask = 0
+    quiet = w[at + LOTS] == 0 and w[at + WAITING] == 0
+    if not quiet:
+        spread = spread_at(open_ticks, friction.spread_bps)
+        bid = open_ticks - spread // 2
+        ask = bid + spread
+        price = bid if w[at + LOTS] > 0 else ask
+        quiet = w[at + LOTS] != 0 and nothing_happens(w, at, bid, ask, price, price)
+        if not quiet:
+            venue_quote(w, at, friction, bid, ask, when)
     if beats:
         look_at_losses(w, count, limits, when.at_ns)
-    w[at + BID], w[at + ASK] = bid, ask
-    if live and w[at + LOTS] != 0:
-        engine_quote(w, at, friction, bid, ask, when)
+    if w[at + LOTS] != 0:
+        w[at + BID], w[at + ASK] = bid, ask
+        if not quiet:
+            engine_quote(w, at, friction, bid, ask, when)
