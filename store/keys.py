@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from engine.errors import KeysUnavailable
+from store.redaction import know
 
 ACCOUNTS_ENTRY = "#accounts"  # what a keyring cannot do by itself: name what it holds
 REMEDY = ('on a server without a keyring choose the encrypted file: [keys] store = "file" in config.toml')
@@ -23,6 +24,7 @@ class Key:
 
     def __init__(self, key_id: str, secret: str, passphrase: str = "") -> None:
         self._parts: Callable[[], tuple[str, str, str]] = lambda: (key_id, secret, passphrase)
+        know(key_id, secret, passphrase)
 
     @property
     def key_id(self) -> str:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from store.redaction import redacted
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger, Processor
 
@@ -17,12 +19,23 @@ COMMAND_LOG_FILE = "commands.log"
 MEGABYTE = 1 << 20
 
 
+class Discreet(logging.Formatter):
+    """Takes secrets out of what another formatter makes, whoever put them in, a library's own records and tracebacks included."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(self._inner.format(record))
+
+
 @contextmanager
 def quiet_log(folder: Path) -> Iterator[None]:
     """Keep what the program logs out of a command's own lines: it goes to a file of the home, where there is one."""
     logger, handler = logging.getLogger("quarterdeck"), logging.handlers.RotatingFileHandler(
         folder / COMMAND_LOG_FILE, maxBytes=MEGABYTE, backupCount=1, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(Discreet(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")))
     before, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
@@ -57,7 +70,7 @@ def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int, *
     handlers.append(logging.handlers.RotatingFileHandler(
         folder / file_name, maxBytes=file_megabytes * MEGABYTE, backupCount=files_kept, encoding="utf-8"))
     for handler in handlers:
-        handler.setFormatter(formatter)
+        handler.setFormatter(Discreet(formatter))
     logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = handlers

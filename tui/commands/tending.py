@@ -24,6 +24,8 @@ themes = typer.Typer(help="Colours of the screen.", rich_markup_mode=None)
 
 
 NewFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A new file; else standard output.")]
+Bundle = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new .zip file.")]
+Amounts = Annotated[bool, typer.Option("--amounts", help="Leave quantities, balances and other numbers in.")]
 Write = Annotated[bool, typer.Option("--write", help="Write it; the old file is kept.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file; a copy of it is kept.")]
 
@@ -52,6 +54,13 @@ def export(context: typer.Context, target: NewFile = None,
     from tui.commands import upkeep
 
     leave(upkeep.journal_export(home_of(context), target, as_csv=as_csv))
+
+
+def support_bundle(context: typer.Context, target: Bundle = None, amounts: Amounts = False, as_json: Json = False) -> None:
+    """What a helper needs to know of this home, without secrets; says first what it will hold."""
+    from tui.commands import bundling
+
+    leave(bundling.support_bundle(home_of(context), target, amounts=amounts, as_json=as_json))
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:
@@ -160,7 +169,8 @@ def keys_delete(context: typer.Context, account: Account, yes: Yes = False) -> N
 
 journal.command("archive")(archive)
 
-COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)}
+COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init, locate, venues)} | {
+    "support-bundle": support_bundle}
 GROUPS = {"access": access, "alert": alert, "audit": audit, "journal": journal, "config": config, "keys": keys, "themes": themes,
           "notify": notify, "webhook": webhook, "schedule": schedule, "service": service, "strategies": strategies,
           "candidates": candidates}
