@@ -1,6 +1,11 @@
-"""What keeps a pending trade of research from being approved as things are now: old data, a market that moved, unread marks."""
+"""At which level research acts now, and what keeps a pending trade of it from being approved: old data, a market that moved,
+unread marks."""
 
+from typing import NamedTuple
+
+from engine.arming import automation_in_force
 from engine.events import Proposal
+from engine.inputs import AutomationLevel
 from engine.instruments import Instrument
 from engine.market import MarketView
 from engine.research.decided import Decided
@@ -12,6 +17,25 @@ BPS = 10_000
 LONGEST_DRIFT_ATR = 0.25
 QUOTE_SECONDS = 30.0
 BARS_OLD = 2
+LOWER = {AutomationLevel.AUTO_EXECUTE: AutomationLevel.SUGGEST_ONLY, AutomationLevel.SUGGEST_ONLY: AutomationLevel.MONITOR_ONLY,
+         AutomationLevel.MONITOR_ONLY: AutomationLevel.MONITOR_ONLY}
+
+
+class Acting(NamedTuple):
+    """The level at which research acts now, and why that is not the configuration's."""
+
+    level: AutomationLevel
+    fallback: str
+
+
+def acting(state: State, portfolio: str, at_ns: Nanoseconds) -> Acting:
+    """The level in force: real money that is not armed is only watched, a degradation alarm counts one level lower."""
+    configured = state.portfolios[portfolio].settings.automation
+    level = automation_in_force(state, portfolio, at_ns)
+    if level is not configured:
+        return Acting(level, "the account with real money is not armed")
+    alarm = state.research.of(portfolio).alarm
+    return Acting(LOWER[level], f"degradation alarm: {alarm}") if alarm else Acting(level, "")
 
 
 def data_age_seconds(market: MarketView, decided: Decided, instrument: Instrument, at_ns: Nanoseconds) -> float | None:

@@ -14,6 +14,7 @@ from engine.market import MarketView
 from engine.orders import Order
 from engine.parent_views import parent_view
 from engine.positions import Position, entry_ticks
+from engine.research_views import NOBODY, Live, blocked_text, decision_of, research_views
 from engine.risk_views import risk_views
 from engine.schedule_views import job_views
 from engine.service import (
@@ -52,7 +53,8 @@ SHOWN_ORDERS = 200
 SHOWN_FILLS = 200
 
 
-def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: int, mode: Mode, health: HealthView) -> Snapshot:
+def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: int, mode: Mode, health: HealthView,
+             research: Live = NOBODY) -> Snapshot:
     """Everything the screen shows, at `at_ns`."""
     orders = [*list(state.closed.values())[-SHOWN_ORDERS:], *state.orders.values()]
     orders.sort(key=lambda order: order.intended_at_ns, reverse=True)
@@ -63,12 +65,13 @@ def snapshot(state: State, market: MarketView, at_ns: Nanoseconds, *, version: i
         orders=(*(parent_view(state, at_ns, parent) for parent in reversed(state.parents.values())),
                 *(order_view(state, at_ns, order) for order in orders if order.intent.instrument_id in state.instruments)),
         fills=tuple(fill_view(state, settled) for settled in reversed(state.recent_fills[-SHOWN_FILLS:])),
-        proposals=proposal_views(state, at_ns), alerts=alert_views(state), alert_rules=rule_views(state, market),
+        proposals=proposal_views(state, market, at_ns), alerts=alert_views(state), alert_rules=rule_views(state, market),
         quotes=tuple(quote_view(state, market, at_ns, instrument) for instrument in state.instruments.values()),
         flatten=flatten_view(state), health=health,
         jobs=job_views(state, at_ns), strategies=strategy_views(state, market), risks=risk_views(state, market, at_ns),
         regimes=regime_views(state), candidates=candidate_views(state, market),
-        golive=golive_views(state, at_ns), targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns))
+        golive=golive_views(state, at_ns), targets=target_views(state, market, at_ns), total=total_view(state, market, at_ns),
+        research=research_views(state, at_ns, research))
 
 
 def decimals(step: Decimal) -> int:
@@ -210,7 +213,7 @@ def fill_view(state: State, settled: SettledFill) -> FillView:
         purpose=settled.purpose, at_ns=fill.at_ns, source=fill.source)
 
 
-def proposal_views(state: State, at_ns: Nanoseconds) -> tuple[ProposalView, ...]:
+def proposal_views(state: State, market: MarketView, at_ns: Nanoseconds) -> tuple[ProposalView, ...]:
     """Pending ones first, the newest first; then the settled ones."""
     views = []
     for proposal in state.proposals.values():
@@ -220,7 +223,8 @@ def proposal_views(state: State, at_ns: Nanoseconds) -> tuple[ProposalView, ...]
             rationale=proposal.want.rationale, raised_at_ns=proposal.raised_at_ns, expires_at_ns=proposal.expires_at_ns,
             seconds_left=max(0.0, (proposal.expires_at_ns - at_ns) / NS_PER_SECOND),
             band_low=instrument.price(proposal.band_low_ticks), band_high=instrument.price(proposal.band_high_ticks),
-            status=proposal.status, status_reason=proposal.status_reason))
+            status=proposal.status, status_reason=proposal.status_reason, decision=decision_of(state, proposal),
+            blocked=blocked_text(state, market, at_ns, proposal)))
     views.sort(key=lambda view: (view.status is not ProposalStatus.PENDING, -view.raised_at_ns))
     return tuple(views)
 

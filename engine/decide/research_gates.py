@@ -4,9 +4,7 @@ monitor_only scores, suggest_only proposes; auto_execute sends only while every 
 and says which one does not."""
 
 from decimal import ROUND_DOWN, Decimal
-from typing import NamedTuple
 
-from engine.arming import automation_in_force
 from engine.decide import commands, entries
 from engine.effects import Answer
 from engine.inputs import AutomationLevel, ClosePosition, PlaceOrder
@@ -15,38 +13,18 @@ from engine.orders import Side
 from engine.research.decided import Decided, ResearchCause
 from engine.research.opinions import Stance
 from engine.research.recalibration import CellMap, map_for
-from engine.research_approval import data_age_seconds, drift_text
+from engine.research_approval import acting, data_age_seconds, drift_text
 from engine.research_events import DecisionGated
 from engine.research_state import ORIGIN, ResearchRun, cell_of
 from engine.research_words import ConditionView, DecisionStatus
 from engine.service import AlertLevel, ProposalStatus, Refusal
-from engine.state import State
 from engine.turn import Turn
-from engine.units import Nanoseconds
 from engine.want import assess
 
 BPS = Decimal(10_000)
 CENT = Decimal("0.01")
 MICRO_USD = 1_000_000
-LOWER = {AutomationLevel.AUTO_EXECUTE: AutomationLevel.SUGGEST_ONLY, AutomationLevel.SUGGEST_ONLY: AutomationLevel.MONITOR_ONLY,
-         AutomationLevel.MONITOR_ONLY: AutomationLevel.MONITOR_ONLY}
 
-
-class Acting(NamedTuple):
-    """The level at which research acts now, and why that is not the configuration's."""
-
-    level: AutomationLevel
-    fallback: str
-
-
-def acting(state: State, portfolio: str, at_ns: Nanoseconds) -> Acting:
-    """The level in force: real money that is not armed is only watched, a degradation alarm counts one level lower."""
-    configured = state.portfolios[portfolio].settings.automation
-    level = automation_in_force(state, portfolio, at_ns)
-    if level is not configured:
-        return Acting(level, "the account with real money is not armed")
-    alarm = state.research.of(portfolio).alarm
-    return Acting(LOWER[level], f"degradation alarm: {alarm}") if alarm else Acting(level, "")
 
 
 def pass_on(turn: Turn, run: ResearchRun, one: Decided, instrument: Instrument) -> None:
