@@ -34,15 +34,15 @@ def resident_mib(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1_024
 
 
-def first_paint(home: Path, *, idle: bool) -> tuple[float, float]:
+def first_paint(home: Path, *arguments: str, idle: bool, painted: bytes = b"HALT") -> tuple[float, float]:
     """Seconds to the first painted screen, and MiB once idle."""
     began = time.monotonic()
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "tui.cli"], environment(home))  # noqa: S606 - the program itself
+        os.execve(sys.executable, [sys.executable, "-m", "tui.cli", *arguments], environment(home))  # noqa: S606 - the program itself
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 35, 120, 0, 0))
     seen = b""
-    while b"HALT" not in seen and time.monotonic() - began < PATIENCE_SECONDS:
+    while painted not in seen and time.monotonic() - began < PATIENCE_SECONDS:
         if select.select([terminal], [], [], 0.05)[0]:
             seen += os.read(terminal, 65_536)
     seconds = time.monotonic() - began
