@@ -337,7 +337,7 @@ def range_is_known(draft: OpinionDraft) -> Fault | None:
 
 def stop_is_outside_noise(draft: OpinionDraft) -> Fault | None:
     """A stop inside the noise inflates every size that is made from risk."""
-    if draft.is_opening and draft.numbers["stop"] < LEAST_STOP_ATR * _atr_bps(draft):
+    if draft.is_opening and draft.numbers["stop"] < LEAST_STOP_ATR * _atr_bps(draft) - 1e-6:
         return reject("STOP_TOO_TIGHT", f"the stop is closer than {LEAST_STOP_ATR} average true ranges")
     return None
 

@@ -19,7 +19,7 @@ ITEMS_PER_CALL = 12
 ITEMS_PER_SOURCE = 6
 DELIMITER_HEX = 32  # 128 bits
 
-_LINKS = re.compile(r"(?i)\b(?:[a-z][a-z0-9+.-]{1,20}:/{1,3}|www\.)[^\s<>\"')\]]+"
+_LINKS = re.compile(r"(?i)(?:[a-z][a-z0-9+.-]{1,20}:/{1,3}|\bwww\.)[^\s<>\"')\]]+"
                     r"|\b(?:javascript|data|file|vbscript):[^\s\"')\]]+")
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
