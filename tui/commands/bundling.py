@@ -5,15 +5,17 @@ import time
 from pathlib import Path
 
 from engine.errors import HomeUnusable, UsageError
-from tui.commands.link import existing_home
 from tui.printing import print_facts, print_json
 
 
 def support_bundle(path: Path, target: Path | None, *, amounts: bool, as_json: bool) -> int:
     """Write the bundle to a new file."""
+    from store.home import Home
     from tui.support_bundle import bundle, contents
 
-    home = existing_home(path)
+    home = Home(Path(os.path.abspath(path)))
+    if not home.path.is_dir():
+        raise HomeUnusable(f"{home.path}: no such home; run `quarterdeck init`, or set QUARTERDECK_HOME")
     file = target or Path(f"quarterdeck-support-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.zip")
     if not as_json:
         print("the bundle holds:")
