@@ -16,6 +16,7 @@ import typer
 from engine.errors import QuarterdeckError
 from tui.commands import (
     history_words,
+    live_words,
     looking,
     operating,
     ordering,
@@ -33,7 +34,8 @@ HOME_OPTION = "--home"
 
 COMMANDS: dict[str, Callable[..., None]] = {
     **operating.COMMANDS, **looking.COMMANDS, **report_words.COMMANDS, **risk_words.COMMANDS, **ordering.COMMANDS,
-    **target_words.COMMANDS, **history_words.COMMANDS, **search_words.COMMANDS, **tending.COMMANDS}
+    **target_words.COMMANDS, **history_words.COMMANDS, **search_words.COMMANDS, **tending.COMMANDS,
+    **live_words.COMMANDS}
 
 
 def run(arguments: list[str]) -> int:

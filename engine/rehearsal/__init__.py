@@ -1,0 +1,1 @@
+"""Incidents played on the paper venue, and how they are scored."""
