@@ -71,11 +71,19 @@ class Evidence(NamedTuple):
         return self.best > 0 and self.after > self.before and self.low > 0
 
 
-def applied(parameters: Parameters, change: ChangeProposed) -> Parameters | None:
-    """The parameters after a change; None where there is no such parameter or value."""
-    kind, _, key = change.parameter.partition(".")
+def parameters_of(applied: Mapping[str, str], aggressiveness: int) -> Parameters:
+    """The parameters with the changes that were applied, as values by name; what is none of ours changes nothing."""
+    found = Parameters(aggressiveness=aggressiveness)
+    for name, value in applied.items():
+        found = changed(found, name, value) or found
+    return found
+
+
+def changed(parameters: Parameters, name: str, text: str) -> Parameters | None:
+    """The parameters with another value of one of them; None where there is no such parameter or value."""
+    kind, _, key = name.partition(".")
     try:
-        value = float(change.after)
+        value = float(text)
     except ValueError:
         return None
     if kind == WEIGHT and key and value >= 0:

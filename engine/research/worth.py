@@ -1,5 +1,6 @@
 """What a decision is worth and how large it may be: expected value, thresholds, and a size that every limit can only shrink."""
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import NamedTuple
 
@@ -122,7 +123,7 @@ def _bound_against(p_cal: float, n: int, stance: Stance) -> float:
     return 1 - low_bound(1 - p_cal, n) if stance is Stance.SHORT else low_bound(p_cal, n)
 
 
-def why_not(worth: Worth, found: Aggregate, aggressiveness: int) -> str:
+def why_not(worth: Worth, found: Aggregate, aggressiveness: int, thresholds_percent: Sequence[float] = THRESHOLDS_PERCENT) -> str:
     """Why nothing may be proposed, "" where it may: consensus, the threshold of the aggressiveness, the expected value at the
     lower bound, and a size. Leaving a position needs consensus alone: it only reduces risk."""
     if not found.consensus:
@@ -131,7 +132,7 @@ def why_not(worth: Worth, found: Aggregate, aggressiveness: int) -> str:
         return ""
     if found.stance is Stance.FLAT or worth.p_win is None:
         return "flat"
-    asked = THRESHOLDS_PERCENT[min(max(aggressiveness, 0), len(THRESHOLDS_PERCENT) - 1)]
+    asked = thresholds_percent[min(max(aggressiveness, 0), len(thresholds_percent) - 1)]
     conviction = 100 * conviction_of(worth, found.stance)
     if conviction < asked:
         return f"conviction {conviction:.1f} % under the threshold of {asked:g} % (aggressiveness {aggressiveness})"
