@@ -79,7 +79,7 @@ def on_bar(context):
     fast += (close - fast) * FAST
     slow += (close - slow) * SLOW
     before = context.closes[place - 1]
-    reach += (max(high - low, abs(high - before), abs(low - before)) - reach) * WILDER
+    reach += ((high if high > before else before) - (low if low < before else before) - reach) * WILDER
     above = 1 if fast > slow else 0
     context.memory = Memory(fast, slow, reach, above)
     if above <= was_above or context.seen <= 100 or context.held.lots or context.held.waiting:
