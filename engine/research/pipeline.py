@@ -6,8 +6,11 @@ It waits for models, never raises for what one does, and places nothing: its end
 import msgspec
 
 from engine.research.decided import Decided
-from engine.research.deciding import decide_by_rule, digest_of
+from engine.research.deciding import as_benchmark, decide_by_rule, digest_of
+from engine.research.modelled import decide_by_models
 from engine.research.task import PipelineTask
+
+RULES_ACT = frozenset({"NO_KEY", "BREAKER"})
 
 
 async def run_pipeline(task: PipelineTask) -> tuple[Decided, ...]:
@@ -21,5 +24,8 @@ async def run_pipeline(task: PipelineTask) -> tuple[Decided, ...]:
     task.store.keep_asked(asked.run_id, asked.instrument_id, msgspec.json.encode(asked))
     rule = decide_by_rule(asked)
     decided: tuple[Decided, ...] = (rule,)
+    if asked.settings.lines:
+        modelled = await decide_by_models(task)
+        decided = (modelled, rule if modelled.code in RULES_ACT else as_benchmark(rule))
     task.store.keep_decided(asked.run_id, asked.instrument_id, digest_of(decided))
     return decided
