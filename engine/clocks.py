@@ -7,14 +7,14 @@ from engine.units import Nanoseconds
 
 
 class SystemClock:
-    """Wall time that never runs backwards within a run: it follows the monotonic clock from where it started, and takes a
-    forward correction (a laptop that slept) but not a backward one."""
+    """Wall time that never runs backwards, within a run and, given the journal's newest time, over runs: it follows the monotonic
+    clock from where it started, and takes a forward correction (a laptop that slept) but not a backward one."""
 
     def __init__(self, wall: Callable[[], Nanoseconds] = time.time_ns,
-                 steady: Callable[[], Nanoseconds] = time.monotonic_ns) -> None:
+                 steady: Callable[[], Nanoseconds] = time.monotonic_ns, not_before_ns: Nanoseconds = 0) -> None:
         self._wall = wall
         self._steady = steady
-        self._last_ns, self._steady_ns = wall(), steady()
+        self._last_ns, self._steady_ns = max(wall(), not_before_ns), steady()
 
     def now_ns(self) -> Nanoseconds:
         """The later of the wall clock and our own count: after a step back deadlines must go on, not wait it out."""
@@ -22,6 +22,10 @@ class SystemClock:
         self._last_ns = max(self._wall(), self._last_ns + steady_ns - self._steady_ns)
         self._steady_ns = steady_ns
         return self._last_ns
+
+    def ahead_ns(self) -> Nanoseconds:
+        """How far our own count is ahead of a wall clock that was set back; 0 where it was not."""
+        return max(0, self.now_ns() - self._wall())
 
 
 class VirtualClock:

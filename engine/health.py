@@ -13,11 +13,12 @@ SILENT_SECONDS = 15
 SLOW_JOURNAL_MS = 1_000
 LONG_QUEUE = 5_000
 OLD_QUOTE_SECONDS = 60
+CLOCK_AHEAD = "clock ahead seconds"  # a count that is there only while the wall clock is behind the engine's own time
 
 
 def health_lines(snapshot: Snapshot, now_ns: Nanoseconds) -> tuple[HealthLine, ...]:
     """Every finding, in a fixed order; `now_ns` is the looker's own clock, by which an engine that hangs is found out."""
-    lines = [*_engine(snapshot, now_ns), *_journal(snapshot), *_workers(snapshot), *_queues(snapshot)]
+    lines = [*_engine(snapshot, now_ns), *_clock(snapshot), *_journal(snapshot), *_workers(snapshot), *_queues(snapshot)]
     for account in snapshot.accounts:
         lines.extend(_account(snapshot, account))
     return (*lines, *_protection(snapshot), *_orders(snapshot), *_alerts(snapshot), *_jobs(snapshot), *_notices(snapshot))
@@ -46,6 +47,13 @@ def _engine(snapshot: Snapshot, now_ns: Nanoseconds) -> Iterator[HealthLine]:
     if health.defects:
         yield HealthLine(Verdict.FAIL, "defects", f"{health.defects} inputs could not be decided on",
                          "the log has each one; please report it")
+
+
+def _clock(snapshot: Snapshot) -> Iterator[HealthLine]:
+    ahead_seconds = snapshot.health.counts.get(CLOCK_AHEAD, 0)
+    if ahead_seconds:
+        yield HealthLine(Verdict.WARN, "clock", f"was set back: the engine's time is {ahead_seconds} s ahead of it, and goes on",
+                         "check the time service; the two meet again when the clock has caught up")
 
 
 def _journal(snapshot: Snapshot) -> Iterator[HealthLine]:

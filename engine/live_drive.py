@@ -1,8 +1,11 @@
 """The live drive: the system's clock, a feed, and effects performed side by side."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 
+from engine.clocks import SystemClock
+from engine.health import CLOCK_AHEAD
 from engine.inputs import ConnectionChanged, EngineStopping, FeedChanged, Input, MarketItem, TimeAdvanced
 from engine.ports import MarketFeed
 from engine.shell import WARM_BARS, Shell, log_failure
@@ -14,6 +17,8 @@ BATCH = 256
 LAST_CALLS_SECONDS = 3.0
 LONGEST_FEED_WAIT_SECONDS = 60.0
 SLEEP_NS = 10 * NS_PER_SECOND
+TOLD_AHEAD_SECONDS = 2
+_log = logging.getLogger("quarterdeck.engine")
 
 
 class LiveDrive:
@@ -104,8 +109,20 @@ class LiveDrive:
     async def _before_beat(self) -> None:
         self._shell.obey_halt()
         self._shell.retry_journal_aside()
+        self._look_at_clock()
         for observer in self._shell.observers:
             observer.advance(self._shell.parts.clock.now_ns())
+
+    def _look_at_clock(self) -> None:
+        """A wall clock that was set back is no reason to stand still, but one to be told: health shows it, the log says it once."""
+        clock, counts = self._shell.parts.clock, self._shell.pulses.counts
+        ahead_seconds = clock.ahead_ns() // NS_PER_SECOND if isinstance(clock, SystemClock) else 0
+        if ahead_seconds < TOLD_AHEAD_SECONDS:
+            counts.pop(CLOCK_AHEAD, None)
+            return
+        if CLOCK_AHEAD not in counts:
+            _log.warning("the clock was set back: the engine's time is %d s ahead of it and goes on by its own count", ahead_seconds)
+        counts[CLOCK_AHEAD] = ahead_seconds
 
     async def _drain(self) -> None:
         """Everything that waits, commands before the venue's words, the venue's before prices, in batches."""

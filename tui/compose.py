@@ -134,7 +134,7 @@ class WarmingFeed(SimulatedFeed):
 def engine_parts(home: Home, config: Config, real: RealVenues, journal: SqliteJournal | MemoryJournal, state: State,
                  warm_bars: int) -> EngineParts:
     """An engine on the home's paper venue, on real ones, or on both, with the market data of all of them."""
-    market, clock = simulated_market(config), SystemClock()
+    market, clock = simulated_market(config), SystemClock(not_before_ns=state.at_ns)
     papers = paper_brokers(home, config, market)
     for broker in papers:
         catch_up(broker, config, clock.now_ns())

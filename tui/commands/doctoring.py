@@ -19,6 +19,7 @@ LOW_SPACE_BYTES = 500 << 20
 MIN_COLUMNS, MIN_LINES = 80, 24
 EARLIEST_YEAR = 2026
 CLOCK_STEP_SECONDS = 0.25
+CLOCK_AHEAD_SECONDS = 5
 
 type Verdict = Literal["ok", "warn", "fail"]
 
@@ -150,6 +151,10 @@ def _journal(home: "Home") -> Iterator[Finding]:
         return
     rows = list(tail(home.journal, 1_000))
     newest = rows[-1].seq if rows else 0
+    ahead_seconds = (rows[-1].at_ns - time.time_ns()) // 1_000_000_000 if rows else 0
+    if ahead_seconds > CLOCK_AHEAD_SECONDS:
+        yield Finding("warn", "clock", f"is {ahead_seconds} s behind the newest row of the journal: it was set back",
+                      "check the time service; an engine goes on from the journal's time")
     yield Finding("ok", "journal", f"{newest} rows; the newest {len(rows)} are as they were written "
                                    "(`quarterdeck journal verify` reads them all)")
 
