@@ -71,7 +71,7 @@ def totp_step(secret: str, code: str, at_seconds: int) -> int:
     code = code.replace(" ", "")
     found = 0
     now = at_seconds // STEP_SECONDS
-    for step in range(now - STEPS_ASIDE, now + STEPS_ASIDE + 1):
+    for step in range(max(1, now - STEPS_ASIDE), now + STEPS_ASIDE + 1):
         expected = pyotp.TOTP(secret).at(step * STEP_SECONDS)
         if hmac.compare_digest(expected.encode(), code.encode(errors="replace")):
             found = step

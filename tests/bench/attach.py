@@ -200,7 +200,7 @@ def streams(folder: Path) -> None:
     path = folder / "stream.sock"
     size = len(snapshot_line(full_snapshot(1)))
     least = bytes_cpu_fraction(size)
-    print(f"one snapshot of 50 positions        {size / 1_024:6.1f} KiB, {size / SNAPSHOT_SECONDS / 1_024:.0f} KiB/s for a client; "
+    print(f"one snapshot of 50 positions        {size / 1_024:6.1f} KiB, {size / SNAPSHOT_SECONDS / 1_024:.0f} KiB/s a client; "
           f"moving the bytes alone takes {100 * least:.2f} % of a core")
     server = begun("serve", path)
     clients: list[subprocess.Popen[bytes]] = []

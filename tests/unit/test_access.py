@@ -11,8 +11,12 @@ import msgspec
 import pyotp
 import pytest
 
+from brokers.notifiers.desk import NotifyDesk, SentNotice
+from brokers.notifiers.outbox import Outbox, Terms
+from brokers.notifiers.routes import Route
 from engine.access import TryCode
 from engine.config import check_config
+from engine.effects import Notify
 from engine.errors import EngineUnreachable, QuarterdeckError
 from engine.inputs import (
     AcceptDrift,
@@ -29,7 +33,7 @@ from engine.inputs import (
     TradingState,
 )
 from engine.orders import Side
-from engine.service import Receipt, Snapshot
+from engine.service import AlertLevel, Receipt, Snapshot
 from store.home import Home, open_home
 from store.keys import Key, KeyringStore
 from tests.unit.venue_homes import memory_keyring
@@ -37,6 +41,7 @@ from tui.access import Gatekeeper, GuardedService, Session
 from tui.access_codes import APPROVALS, PIN, TOTP, AccessSecrets, hashed_pin
 from tui.access_rules import asks_for_code
 from tui.compose import open_engine
+from tui.compose_notify import how_to_approve
 from tui.control_client import ControlClient
 from tui.running_engine import RunningEngine
 
@@ -222,6 +227,30 @@ def test_an_authenticators_code_that_was_used_approves_nothing(guarded: Callable
     assert client.unlock_now(totp).accepted
     shown = next(one for one in engine.running.gate.service.latest().proposals if one.proposal_id == proposal_id)
     assert "used before" in refusal(client.approve_by_code_now(proposal_id, engine.running.gate.approval_code(shown), totp))
+
+
+def test_a_notice_tells_how_to_approve_and_the_code_is_written_down_nowhere(guarded: Callable[..., Guarded]) -> None:
+    engine = guarded()
+    gate, proposal_id = engine.running.gate, engine.proposal()
+    notice = Notify(AlertLevel.INFO, f"pending {proposal_id}", "waits for an answer", f"pending:{proposal_id}")
+    shown = next(one for one in gate.service.latest().proposals if one.proposal_id == proposal_id)
+    code = gate.approval_code(shown)
+    assert how_to_approve(gate, notice) == f"\nquarterdeck approve {proposal_id} --code {code} --totp ......"
+    assert how_to_approve(gate, notice._replace(alert_id="halted:everything")) == ""
+    assert how_to_approve(Gatekeeper(gate.service), notice) == "", "nothing is set up there"
+    heard: list[str] = []
+    records: list[SentNotice] = []
+
+    def sending(address: str, level: AlertLevel, title: str, text: str) -> str:
+        heard.append(text)
+        return ""
+
+    desk = NotifyDesk(Outbox([Route("phone")], Terms()), {"phone": "json://x"}, "PAPER", records.append, sending, lambda: None)
+    desk.start(tuple, lambda _: None, lambda one: how_to_approve(gate, one))
+    desk.notify(notice)
+    until(lambda: records)
+    desk.close(5)
+    assert code in heard[0] and code not in "".join(map(str, records[0]))
 
 
 def test_without_a_code_set_up_nothing_is_unlocked_and_panic_works(guarded: Callable[..., Guarded]) -> None:
