@@ -65,7 +65,7 @@ _ADDRESSED = (
      r"urgent)s?:? "
      rf"(?:\w+ )?(?:to|for) (?:{_MODELS}|llm|ai)(?: (?:reading|processing|analy[sz]ing|summari[sz]ing)\b| ?[:,;.!-]|$)"),
     rf"\b(?:attention|dear|hello|hey|hi|listen|important|notice|note|alert),? {_MODELS} ?[:,;!-]",
-    rf"^\W*{_MODELS} ?[:,;-] ?{_DO}\b",
+    rf"^\W{{0,12}}{_MODELS} ?[:,;-] ?{_DO}\b",
     rf"\b{_MODELS} (?:reading|processing|analy[sz]ing|parsing|summari[sz]ing|evaluating) (?:this|these|the)\b",
     (rf"\b(?:all |any |every )?(?:{_MODELS}|models?|agents?|analysts and models) (?:must|should|shall|need to|have to|"
      r"are (?:required|instructed|ordered|told|advised) to) (?:now |always |only )?(?:output|answer|treat|set|respond|"
@@ -78,7 +78,7 @@ _ADDRESSED = (
     r"\b(?:do not|don'?t|never) (?:mention|tell|reveal|report|disclose|flag|show) (?:this|the user|anyone|it|that)\b",
 )
 _ROLES = (
-    (r"(?:^|[\n\r.!?]\s*|\\n)\W*(?:system|assistant|user|human|developer|operator|ai|tool|admin(?:istrator)?)(?: "
+    (r"(?:^|[\n\r.!?]|\\n)\W{0,12}(?:system|assistant|user|human|developer|operator|ai|tool|admin(?:istrator)?)(?: "
      r"(?:message|note|prompt|notice|"
      rf"update|override|instruction))?\s*[:>\]]+\s*(?:{_DO}\b|i\b|i'?(?:m|ve|ll)\b|the (?:correct|user|right|final|new)|"
      r"risk (?:limits?|checks?)|"
@@ -155,7 +155,8 @@ _ELSEWHERE = (
     (r"(?:ignorier|missacht|vergiss|vergesst|vergessen sie|übergeh|beachte nicht|befolge nicht).{0,50}(?:anweisung|"
      r"instruktion|befehl|prompt|(?:vorherig|bisherig|obig|vorig)\w* (?:regel|vorgabe))"),
     (r"(?:ignor|oubli|ne (?:tiens|tenez) (?:pas|aucun) compte|fais abstraction|faites "
-     r"abstraction).{0,40}(?:instruction|consigne|(?:directive|règle|ordre)s? (?:précédent|antérieur|ci-dessus))"),
+     r"abstraction).{0,40}(?:(?:les|ces|vos|tes|des|aux) (?:\w+ )?(?:instructions|consignes)|"
+     r"(?:directive|règle|ordre)s? (?:précédent|antérieur|ci-dessus))"),
     (r"(?:ignor|olvid|omit|haz caso omiso|desatiend|no sigas).{0,40}(?:instruccion|"
      r"indicacion|(?:órdenes|ordenes|reglas|directrices) (?:anterior|previa))"),
     r"(?:ignor|dimentica|trascura|non seguire|scorda).{0,40}(?:istruzion|(?:regole|direttive|ordini) precedent)",
@@ -180,7 +181,7 @@ _MARKUP = (
     r"\]\]>|<!\[cdata",
     (r"\[/[a-z#@ ]{0,30}\]|\[@click|\[link\b|\[(?:bold|italic|underline|strike|blink|reverse|dim|not|on|red|green|blue|"
      r"yellow|white|black|cyan|magenta)\b[a-z0-9 #_]*\]"),
-    r"\{\{.*?\}\}|\$\{[^}]+\}|\{[a-z_]{3,30}\}|\{%.*?%\}",
+    r"\{\{.{0,80}?\}\}|\$\{[^}]{1,80}\}|\{[a-z_]{3,30}\}|\{%.{0,80}?%\}",
     r"(?:^|\s)(?:-{3,}|={3,}|\*{3,}|~{3,})\s*(?:end|begin|system|new|stop|user|instructions?)\b",
     r"<<<|>>>|%%%",
 )
@@ -188,8 +189,8 @@ _ADDRESSES = (
     r"\b(?:https?|ftp|file|wss?|ssh|mailto|ipfs|hxxps?)\s*:\s*/?/?\S",
     r"\bwww\.\S+\.\S",
     r"\b(?:javascript|data|vbscript)\s*:\s*\S+[(/;,]",
-    r"\b[a-z0-9-]{2,}(?:\.[a-z0-9-]{2,})*\.(?:invalid|example|test|onion|xyz|top|click)\b",
-    r"\b[a-z0-9.-]+\.[a-z]{2,6}/\S*[?&=%]",
+    r"\b[a-z0-9-]{2,40}\.(?:invalid|example|test|onion|xyz|top|click)\b",
+    r"\b[a-z0-9-]{1,40}\.[a-z]{2,6}/\S{0,200}[?&=%]",
 )
 
 Matcher = Callable[[str], bool]

@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
 
 from engine.research.canonical import canonical, decimal_text, digest, utc_text
 from engine.research.untrusted import (
-    ITEM_CHARACTERS,
     ITEMS_PER_CALL,
     ITEMS_PER_SOURCE,
     Untrusted,
@@ -26,6 +26,7 @@ from engine.research.untrusted import (
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 SNAPSHOT_VERSION = 1
+LINE_CHARACTERS = 1_000
 OWN_TEXT_CHARACTERS = 6_000  # the digest of a thread: about 1,500 tokens
 NAME_CHARACTERS = 80
 NS_PER_DAY = 86_400 * NS_PER_SECOND
@@ -55,6 +56,9 @@ class RowKind(StrEnum):
     IMPACT = "impact"
     MEMORY = "memory"
     THREAD = "thread"
+
+
+FROM_NEWS = frozenset({RowKind.EVENT_NOTE, RowKind.NEWS, RowKind.IMPACT})
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     texts: tuple[Untrusted, ...] = ()
     flags: tuple[str, ...] = ()
     left_out: int = 0
+    is_masked: bool = False
 
     def facts(self, evidence_id: str) -> Mapping[str, Fact]:
         """The facts of one row; empty where there is no such evidence."""
@@ -111,17 +116,31 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @property
     def trusted_body(self) -> bytes:
-        """The body without the words of news: what every role but the news role is shown."""
-        return canonical(_told(self.portfolio, self.symbol, self.as_of_ns, self.mark,
-                               tuple(_without_words(row) for row in self.rows)))
+        """The body without the words of news, but with what was typed from them: what judges are shown."""
+        return self._body_of(_without_words(row) for row in self.rows)
+
+    @property
+    def blind_body(self) -> bytes:
+        """The body without anything that came from news: what those are shown whose word tells how far news moved it."""
+        return self._body_of(row for row in self.rows if row.kind not in FROM_NEWS)
+
+    @property
+    def news_sources(self) -> tuple[str, ...]:
+        """Who stands behind what was typed from unmarked news, each once."""
+        return tuple(sorted({row.source for row in self.rows if row.kind is RowKind.EVENT_NOTE and not row.flags}))
+
+    def _body_of(self, rows: Iterable[Row]) -> bytes:
+        return canonical(_told(self.portfolio, self.symbol, self.as_of_ns, self.mark, tuple(rows),
+                               _moments(self.as_of_ns, is_masked=self.is_masked)))
 
 
 def build(portfolio: str, symbol: str, as_of_ns: Nanoseconds, mark: Mark, rows: Iterable[Row],
           detector: Detector = flags_of) -> Snapshot:
     """The snapshot of one instrument for one portfolio at a moment.
 
-    The mark is the first evidence. Rows with an `event_time` and `known_at <= as_of` are taken, each once, in the order of their kinds and newest first; at most twelve news, six from one source, and six memories. Raises `ValueError` where the mark
-    is from later than the snapshot.
+    The mark is the first evidence. Rows with an `event_time` and `known_at <= as_of` are taken, each once, by kind and newest
+    first; at most twelve news, six from one source, and six memories. Raises `ValueError` where the mark is from later than the
+    snapshot.
     """
     if mark.at_ns > as_of_ns:
         raise ValueError(f"the mark of {symbol} is later than the snapshot that it is for")
@@ -146,23 +165,26 @@ def anonymised(snapshot: Snapshot, names: Sequence[str] = (), stand_in: str = "A
     """The same with the ticker, the given names and all dates masked, for measuring what a model remembers: moments become days
     before the snapshot, words that name the instrument the stand-in. Evidence ids and facts stay."""
     masked = _masking((snapshot.symbol, *names), stand_in)
-    day_ns = snapshot.as_of_ns
     rows = tuple(msgspec.structs.replace(
         row, source=masked(row.source), vendor_revision="", text=masked(row.text),
         facts={masked(name): masked(fact) if isinstance(fact, str) else fact for name, fact in row.facts.items()})
         for row in snapshot.rows)
     mark = snapshot.mark._replace(source=masked(snapshot.mark.source))
-    return _composed(masked(snapshot.portfolio), stand_in, snapshot.as_of_ns, mark, rows, snapshot.left_out,
-                     lambda at_ns: f"day {math.floor((at_ns - day_ns) / NS_PER_DAY)}")
+    return _composed(masked(snapshot.portfolio), stand_in, snapshot.as_of_ns, mark, rows, snapshot.left_out, is_masked=True)
 
 
-def _composed(portfolio: str, symbol: str, as_of_ns: int, mark: Mark, rows: tuple[Row, ...], left_out: int,
-              moment: Callable[[int], str] = utc_text) -> Snapshot:
-    body = canonical(_told(portfolio, symbol, as_of_ns, mark, rows, moment))
+def _composed(portfolio: str, symbol: str, as_of_ns: int, mark: Mark, rows: tuple[Row, ...], left_out: int, *,
+              is_masked: bool = False) -> Snapshot:
+    body = canonical(_told(portfolio, symbol, as_of_ns, mark, rows, _moments(as_of_ns, is_masked=is_masked)))
     texts = tuple(Untrusted(row.evidence_id, row.source, row.text) for row in rows
                   if row.kind is RowKind.NEWS and row.text and not row.flags)
     flags = tuple(f"{row.evidence_id}: {flag}" for row in rows for flag in row.flags)
-    return Snapshot(portfolio, symbol, as_of_ns, mark, rows, body, digest(body), texts, flags, left_out)
+    return Snapshot(portfolio, symbol, as_of_ns, mark, rows, body, digest(body), texts, flags, left_out, is_masked)
+
+
+def _moments(as_of_ns: int, *, is_masked: bool) -> Callable[[int], str]:
+    """How moments are written: in UTC, or masked as whole days from the snapshot's."""
+    return (lambda at_ns: f"day {(at_ns - as_of_ns) // NS_PER_DAY}") if is_masked else utc_text
 
 
 def _is_known(row: Row, as_of_ns: int) -> bool:
@@ -186,8 +208,15 @@ def _settled(row: Row, detector: Detector) -> Row:
             told[clean(name, NAME_CHARACTERS)] = float(fact)
     return msgspec.structs.replace(
         row, facts=dict(sorted(told.items())), flags=flags, evidence_id="",
-        text="" if flags else clean(row.text, ITEM_CHARACTERS if is_outside else OWN_TEXT_CHARACTERS),
+        text="" if flags else clean(row.text) if is_outside else _own_lines(row.text),
         source="" if detector(source) else source, vendor_revision="" if detector(revision) else revision)
+
+
+def _own_lines(text: str) -> str:
+    """A text made by code, line by line: whole lines, as many as there is room for."""
+    lines = [clean(line, LINE_CHARACTERS) for line in text.split("\n")]
+    room = list(accumulate(len(line) + 1 for line in lines))
+    return "\n".join(line for line, end in zip(lines, room, strict=True) if end <= OWN_TEXT_CHARACTERS)
 
 
 def _place(row: Row) -> tuple[int, int]:
