@@ -9,6 +9,7 @@ from typing import Any
 
 from alpaca.common.exceptions import APIError  # noqa: TID253 - see above
 from alpaca.data.enums import CryptoFeed, DataFeed  # noqa: TID253
+from alpaca.data.historical.news import NewsClient  # noqa: TID253
 from alpaca.data.historical.stock import StockHistoricalDataClient  # noqa: TID253
 from alpaca.data.live.crypto import CryptoDataStream  # noqa: TID253
 from alpaca.data.live.stock import StockDataStream  # noqa: TID253
@@ -19,8 +20,8 @@ from requests.exceptions import HTTPError
 
 from brokers.alpaca.endpoints import AlpacaEndpoints
 
-__all__ = ["APIError", "DataStream", "OnceMarketClient", "OnceTradingClient", "TradingStream", "market_client",
-           "market_stream", "trading_client", "trading_stream"]
+__all__ = ["APIError", "DataStream", "OnceMarketClient", "OnceNewsClient", "OnceTradingClient", "TradingStream", "market_client",
+           "market_stream", "news_client", "trading_client", "trading_stream"]
 
 CONNECT_SECONDS = 3.0
 PING_SECONDS = 10
@@ -47,6 +48,17 @@ class OnceTradingClient(_Once, TradingClient):  # type: ignore[misc] # bytes whe
 
 class OnceMarketClient(_Once, StockHistoricalDataClient):  # type: ignore[misc] # the same
     """alpaca-py's client of the market data API, without its second attempts."""
+
+
+class OnceNewsClient(_Once, NewsClient):  # type: ignore[misc] # the same
+    """alpaca-py's client of the news API, without its second attempts."""
+
+
+def news_client(key: tuple[str, str], endpoints: AlpacaEndpoints) -> OnceNewsClient:
+    """A client of the news API."""
+    client = OnceNewsClient(key[0], key[1], url_override=endpoints.data_url)
+    client.timeouts = (CONNECT_SECONDS, endpoints.answer_seconds)
+    return client
 
 
 def trading_client(key: tuple[str, str], endpoints: AlpacaEndpoints, *, paper: bool) -> OnceTradingClient:

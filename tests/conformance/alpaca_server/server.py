@@ -40,6 +40,7 @@ class AlpacaServer:
         self.requests: list[tuple[str, str, str]] = []
         self.faults: list[PlannedFault] = []
         self.bars: dict[str, list[dict[str, Any]]] = {}
+        self.articles: list[dict[str, Any]] = []
         self.frames_sent = 0
         self.repeat_events = False
         self.hold_events = False
@@ -68,6 +69,7 @@ class AlpacaServer:
             web.get("/v2/orders:by_client_order_id", self._by_client_id), web.get("/v2/orders/{order_id}", self._order),
             web.delete("/v2/orders/{order_id}", self._cancel), web.get("/stream", self._stream),
             web.get("/v2/stocks/bars", self._bars), web.get("/v1beta3/crypto/us/bars", self._bars),
+            web.get("/v1beta1/news", self._news),
             web.get("/v2/iex", self._market_stream), web.get("/v1beta3/crypto/us", self._market_stream)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -282,6 +284,13 @@ class AlpacaServer:
         symbol = request.query["symbols"]
         found = list(reversed(self.bars.get(symbol, [])))[:int(request.query["limit"])]
         return _json((200, {"bars": {symbol: found} if found else {}, "next_page_token": None}))
+
+
+    async def _news(self, request: web.Request) -> web.Response:
+        """The newest articles that name one of the symbols asked for."""
+        asked = set(filter(None, request.query.get("symbols", "").split(",")))
+        found = [one for one in self.articles if not asked or asked & set(one["symbols"])]
+        return _json((200, {"news": found[:int(request.query["limit"])], "next_page_token": None}))
 
 
 def _json(answer: tuple[int, Any]) -> web.Response:
