@@ -20,7 +20,7 @@ async def server() -> AsyncIterator[AlpacaServer]:
     found = AlpacaServer([], time.time_ns())
     await found.open()
     found.articles = [
-        {"id": 2, "headline": " Apple beats ", "created_at": "2026-11-20T15:00:00.5Z", "summary": "Sales", 
+        {"id": 2, "headline": " Apple beats ", "created_at": "2026-11-20T15:00:00.5Z", "summary": "Sales",
          "symbols": ["AAPL", "BTCUSD"],
          "author": "x", "url": "https://example.com", "images": [], "content": "", "source": "benzinga", "updated_at": "x"},
         {"id": 1, "headline": "From the future", "created_at": "2026-11-20T17:00:00Z", "symbols": ["AAPL"]},
