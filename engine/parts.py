@@ -9,6 +9,7 @@ from engine.inputs import Command, Settings
 from engine.market import NS_PER_DAY
 from engine.ports import Broker, Clock, History, Journal, MarketFeed, Notifier, ResearchRecord, Tape
 from engine.pulses import Pulses
+from engine.research_desk import ResearchParts
 from engine.schedule_words import Job, JobKind
 from engine.service import Mode
 from engine.state import State
@@ -47,6 +48,7 @@ class EngineParts(NamedTuple):
     checkpoint: Callable[[State], None] | None = None
     history: History | None = None
     research_record: ResearchRecord | None = None
+    research: ResearchParts | None = None
     halted_elsewhere: Callable[[], str] | None = None
     user_strategies: Mapping[str, Strategy] = {}
     runs_strategies: bool = True

@@ -22,7 +22,8 @@ from engine.inputs import (
 from engine.instruments import Instrument
 from engine.orders import OrderIntent
 from engine.performance_words import PerformanceQuery
-from engine.research_words import ResearchPage, ResearchQuery
+from engine.research.decided import Forecast
+from engine.research_words import RateOfCode, ResearchPage, ResearchQuery
 from engine.units import Nanoseconds
 
 type VenueMessage = OrderReport | FillReported | ConnectionChanged | InstrumentsListed
@@ -153,6 +154,20 @@ class ResearchRecord(Protocol):
     def page(self, query: ResearchQuery) -> ResearchPage:
         """The answer; raises `UsageError` for a decision or a portfolio that is not known."""
         ...
+
+
+class ForecastsKnown(NamedTuple):
+    """The forecasts that were sealed up to a journal row, and how answers of models were coded lately."""
+
+    through_seq: int
+    forecasts: Sequence[Forecast]
+    codes: tuple[RateOfCode, ...] = ()
+
+
+class LearningRecord(Protocol):
+    """What the learning looks at; called in any thread, and may take its time."""
+
+    def forecasts(self) -> ForecastsKnown: ...
 
 
 class Notifier(Protocol):

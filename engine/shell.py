@@ -11,10 +11,20 @@ from typing import Any
 import msgspec
 
 from engine.desk import Desk
-from engine.effects import Answer, Effect, PerformJob, SubmitOrders
+from engine.effects import Answer, Effect, PerformJob, PerformResearch, SubmitOrders
 from engine.errors import EngineUnreachable, JournalUnwritable
 from engine.gateway import Gateway
-from engine.inputs import Command, ConnectionChanged, EngineStarted, Input, MarketItem, Quote, SetTradingState, TradingState
+from engine.inputs import (
+    Command,
+    ConnectionChanged,
+    EngineStarted,
+    Input,
+    MarketItem,
+    Quote,
+    ResearchEnded,
+    SetTradingState,
+    TradingState,
+)
 from engine.job_runner import JobRunner
 from engine.loop import Loop
 from engine.market import MarketView
@@ -22,7 +32,10 @@ from engine.parts import EngineParts
 from engine.ports import MarketObserver, VenueMessage
 from engine.publisher import Publisher
 from engine.pulses import Pulses
+from engine.research_desk import RESEARCH_EFFECTS, ResearchDesk, ResearchEffect, Surroundings
+from engine.research_look import Look, look_at
 from engine.service import HealthView, Receipt, Snapshot
+from engine.state import State
 from engine.units import Nanoseconds
 from engine.views import snapshot
 
@@ -61,6 +74,7 @@ class Shell:
         self.pulses = parts.pulses or Pulses()
         self._gateway = Gateway({broker.account: broker for broker in parts.brokers}, parts.clock, self.deliver, parts.notifier)
         self._jobs = JobRunner(parts.job_runners, self.deliver)
+        self._research = ResearchDesk(parts.research, Surroundings(self._look, self._state, parts.clock.now_ns, self.deliver))
         self._waiting: dict[str, list[asyncio.Future[Receipt]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: set[asyncio.Task[None]] = set()
@@ -139,6 +153,7 @@ class Shell:
 
     async def close(self) -> None:
         """End every call that is under way, let the venues go, save the state, and tell whoever still waits."""
+        self._research.close()
         for task in list(self._tasks):
             task.cancel()
         for broker in self.parts.brokers:
@@ -177,6 +192,8 @@ class Shell:
                 self._answer(effect.receipt)
             elif isinstance(effect, PerformJob):
                 self._perform_job(effect)
+            elif isinstance(effect, RESEARCH_EFFECTS):
+                await self._do_research(effect)
             elif isinstance(effect, SubmitOrders) and self.unwritable and not effect.reduces:
                 self._gateway.withhold(effect, UNWRITABLE)
             elif self.parts.tape is not None:
@@ -205,6 +222,22 @@ class Shell:
             self._jobs.withhold(effect, UNWRITABLE)
         else:
             self.spawn(self._jobs.perform(effect))
+
+    async def _do_research(self, effect: ResearchEffect) -> None:
+        """Hand it to the desk; only a tape, whose time stands still, waits until it is done."""
+        if isinstance(effect, PerformResearch) and self.unwritable:
+            self.deliver(ResearchEnded(effect.run.run_id, UNWRITABLE))
+            return
+        done = self._research.begin(effect)
+        if self.parts.tape is not None:
+            await done
+
+    async def _look(self, portfolio: str, instrument_id: str) -> Look | None:
+        state = self.loop.state
+        return look_at(state, self.loop.market, self.parts.clock.now_ns(), portfolio, state.instruments[instrument_id])
+
+    async def _state(self) -> State:
+        return self.loop.state
 
     def _has_new_rows(self) -> bool:
         return self.loop.state.seq != self._committed_seq
@@ -273,7 +306,7 @@ class Shell:
         if now - since >= 1:
             self._rate = (now, self.loop.inputs_taken, (self.loop.inputs_taken - taken) / (now - since))
         return snapshot(self.loop.state, self.loop.market, self.parts.clock.now_ns(), version=version, mode=self.parts.mode,
-                        health=self._health())
+                        health=self._health(), research=self._research.live())
 
     def _health(self) -> HealthView:
         speed = self.parts.speed

@@ -1,0 +1,282 @@
+"""Where research is done: in a thread and an event loop of its own, on frozen looks at state and market. The engine hands over a
+run and never waits for it; what a run comes to goes back as inputs. On a tape, whose time stands still meanwhile, it is awaited.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from engine.effects import EndResearch, PerformLearning, PerformResearch, RecallDays
+from engine.errors import QuarterdeckError
+from engine.inputs import DaysRecalled, Input, LearningEnded, ResearchDecided, ResearchEnded
+from engine.instruments import Instrument
+from engine.ports import DailyBars, LearningRecord
+from engine.research.calling import Caller, LiveCaller
+from engine.research.decided import Decided
+from engine.research.models import CallStore
+from engine.research.pipeline import run_pipeline
+from engine.research.snapshot import build
+from engine.research.task import Asked, PipelineTask
+from engine.research.threads import thread_id_of
+from engine.research_look import Look, asked_instruments, watched
+from engine.research_state import ResearchRun
+from engine.research_views import MICRO_USD, NOBODY, Live
+from engine.research_words import RoleProgress, RunView
+from engine.research_world import ResearchWorld, WorldAsk
+from engine.state import State
+from engine.units import NS_PER_SECOND, Nanoseconds
+from engine.want import listed_in
+
+SLACK_SECONDS = 30.0
+CLOSE_SECONDS = 5.0
+RECALLED_DAYS = 60
+RECALL_SPACING_NS = 600 * NS_PER_SECOND
+_log = logging.getLogger("quarterdeck.research")
+
+type ResearchEffect = PerformResearch | EndResearch | PerformLearning | RecallDays
+RESEARCH_EFFECTS = (PerformResearch, EndResearch, PerformLearning, RecallDays)
+
+
+class ResearchParts(NamedTuple):
+    """What research is done with; the composition root puts it together. `caller` is where calls to models go, `replayed` gives
+    the one of a recording; `badge` and `host` tell who answers. With `by_chance` false a run's salt follows from its id, so that
+    a tape gives the same calls again."""
+
+    world: ResearchWorld
+    caller: Caller
+    store: CallStore
+    record: LearningRecord
+    bars: DailyBars | None = None
+    replayed: Callable[[str], Caller] | None = None
+    badge: str = ""
+    host: str = ""
+    by_chance: bool = True
+
+
+class Surroundings(NamedTuple):
+    """How the desk reaches the engine: `look` and `state` run in the engine's event loop, which `deliver` is called from any
+    thread for."""
+
+    look: Callable[[str, str], Coroutine[Any, Any, Look | None]]
+    state: Callable[[], Coroutine[Any, Any, State]]
+    now_ns: Callable[[], Nanoseconds]
+    deliver: Callable[[Input], None]
+
+
+class ResearchDesk:
+    """Performs the effects of research; one for an engine."""
+
+    def __init__(self, parts: ResearchParts | None, around: Surroundings) -> None:
+        self._parts = parts
+        self._around = around
+        self._engine_loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, RunView] = {}
+        self._recalled_ns: dict[str, Nanoseconds] = {}
+
+    # ---- the engine's side -----------------------------------------------------------------------------------------------
+
+    def begin(self, effect: ResearchEffect) -> "asyncio.Future[None]":
+        """Hand an effect over, from the engine's event loop; what comes of it is delivered. The future is done when it is."""
+        self._engine_loop = asyncio.get_running_loop()
+        if self._parts is None:
+            self._decline(effect)
+            return _done(self._engine_loop)
+        if isinstance(effect, EndResearch):
+            self._in_desk(lambda: self._cancel(effect.run_id))
+            return _done(self._engine_loop)
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._perform(effect, self._parts), self._started()))
+
+    def live(self) -> Live:
+        """What is shown of the desk beside the state."""
+        parts = self._parts
+        if parts is None:
+            return NOBODY
+        breaker = parts.caller.breaker.open_until_ns if isinstance(parts.caller, LiveCaller) else 0
+        return Live(parts.badge, parts.host, breaker, dict(self._runs))
+
+    def close(self) -> None:
+        """Leave everything that is under way; its end is told at the next start."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None or not thread.is_alive():
+            return
+        self._in_desk(lambda: self._stop(loop))
+        thread.join(CLOSE_SECONDS)
+
+    def _decline(self, effect: ResearchEffect) -> None:
+        if isinstance(effect, PerformResearch):
+            self._around.deliver(ResearchEnded(effect.run.run_id, "this engine cannot do research"))
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        """The desk's own event loop, begun with its first work."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="research", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    def _in_desk(self, act: Callable[[], None]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(act)
+
+    def _cancel(self, run_id: str) -> None:
+        task = self._tasks.get(run_id)
+        if task is not None:
+            task.cancel()
+
+    def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.call_later(0.1, loop.stop)
+
+    # ---- the desk's side -------------------------------------------------------------------------------------------------
+
+    async def _perform(self, effect: PerformResearch | PerformLearning | RecallDays, parts: ResearchParts) -> None:
+        """Do one thing to its end; whatever goes wrong is an end as well."""
+        match effect:
+            case PerformResearch(run):
+                task = self._tasks[run.run_id] = asyncio.ensure_future(self._run(run, parts))
+                try:
+                    await asyncio.wait([task])
+                finally:
+                    task.cancel()
+                    self._tasks.pop(run.run_id, None)
+            case PerformLearning(run_id):
+                await self._learn(run_id, parts)
+            case RecallDays(instrument_ids):
+                await self._recall(instrument_ids, parts)
+
+    async def _run(self, run: ResearchRun, parts: ResearchParts) -> None:
+        cost, failure, done = 0, "", 0
+        state = await self._engine(self._around.state())
+        chosen = asked_instruments(state, run) or self._scanned(state, run.portfolio)
+        seconds = SLACK_SECONDS + len(chosen) * state.settings.research.deadlines.cycle_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                for number, instrument in enumerate(chosen, start=1):
+                    self._show(run, chosen, done, instrument, (), cost)
+                    decided = await self._decide(run, number, instrument, chosen, cost, parts)
+                    cost += sum(one.cost_micro_usd for one in decided)
+                    done += 1
+                    self._deliver(ResearchDecided(run.run_id, decided))
+        except TimeoutError:
+            failure = f"not done within {seconds:g} s: {done} of {len(chosen)} looked at"
+        except QuarterdeckError as error:
+            failure = str(error)
+        except Exception as error:  # noqa: BLE001 - research that fails must not take the engine with it
+            _log.error("a research run failed", exc_info=error)
+            failure = f"{type(error).__name__}: {error}"
+        finally:
+            self._runs.pop(run.portfolio, None)
+        self._deliver(ResearchEnded(run.run_id, failure, f"{done} of {len(chosen)} looked at", cost))
+
+    async def _decide(self, run: ResearchRun, number: int, instrument: Instrument, chosen: Sequence[Instrument], cost: int,
+                      parts: ResearchParts) -> tuple[Decided, ...]:
+        """The decisions on one instrument; none where it has no price."""
+        look = await self._engine(self._around.look(run.portfolio, instrument.instrument_id))
+        if look is None:
+            return ()
+        asked = await asyncio.to_thread(self._ask, run, number, look, parts)
+        roles: dict[str, RoleProgress] = {}
+
+        def told(progress: RoleProgress) -> None:
+            roles[progress.role] = progress
+            self._show(run, chosen, number - 1, instrument, tuple(roles.values()), cost)
+
+        caller = parts.replayed(run.replay) if run.replay and parts.replayed is not None else parts.caller
+        self._begin_day(caller, look)
+        decided = await run_pipeline(PipelineTask(asked, caller, parts.store, told))
+        return tuple(msgspec.structs.replace(one, atr_bps=one.atr_bps or asked.atr_bps) for one in decided)
+
+    def _begin_day(self, caller: Caller, look: Look) -> None:
+        """Tell the purse what the journal knows to be spent today, by all portfolios."""
+        if isinstance(caller, LiveCaller):
+            state = look.state
+            spent = sum(known.spent_micro_usd for known in state.research.portfolios.values() if known.day == state.day)
+            caller.purse.begin_day(str(state.day), spent)
+
+    def _ask(self, run: ResearchRun, number: int, look: Look, parts: ResearchParts) -> Asked:
+        """Everything that the result depends on. Blocks: files and feeds are asked."""
+        state, instrument, portfolio = look.state, look.instrument, run.portfolio
+        chosen = state.portfolios[portfolio].settings.research
+        gathered = parts.world.gather_rows(WorldAsk(
+            state, portfolio, instrument.instrument_id, look.at_ns,
+            tuple(one.instrument_id for one in watched(state, portfolio)), tuple(state.research.decisions.values()),
+            state.settings.sectors))
+        salt = secrets.token_hex(16) if parts.by_chance else hashlib.sha256(f"{run.run_id} {number}".encode()).hexdigest()[:32]
+        snapshot = build(portfolio, instrument.symbol, look.at_ns, look.mark, (*look.rows, *gathered.rows))
+        return Asked(
+            run.run_id, number, run.cause, thread_id_of(portfolio), instrument.instrument_id, instrument.asset_class.value,
+            snapshot, tuple(one.symbol for one in listed_in(state, portfolio)), gathered.daily, run.horizon_days or chosen.horizon_days,
+            chosen.aggressiveness, look.cost_bps, salt, look.held, instrument.shortable, gathered.atr_bps, look.room,
+            state.research.maps, gathered.regime, state.settings.research)
+
+    def _scanned(self, state: State, portfolio: str) -> tuple[Instrument, ...]:
+        """What a run without named symbols looks into: those first that were looked into longest ago."""
+        last_ns: dict[str, int] = {}
+        for sealed in state.research.decisions.values():
+            if sealed.decided.portfolio == portfolio:
+                last_ns[sealed.decided.instrument_id] = sealed.decided.as_of_ns
+        ranked = sorted(watched(state, portfolio), key=lambda one: last_ns.get(one.instrument_id, 0))
+        return tuple(ranked[:state.settings.research.symbols_per_scan])
+
+    def _show(self, run: ResearchRun, chosen: Sequence[Instrument], done: int, instrument: Instrument,
+              roles: tuple[RoleProgress, ...], cost: int) -> None:
+        symbols = tuple(one.symbol for one in chosen)
+        self._runs[run.portfolio] = RunView(run.run_id, run.cause.value, instrument.symbol, symbols, done, run.begun_at_ns, 0,
+                                            roles, Decimal(cost) / MICRO_USD, run.note)
+
+    async def _learn(self, run_id: str, parts: ResearchParts) -> None:
+        from engine.research.learning import learn
+
+        state = await self._engine(self._around.state())
+        try:
+            found = await asyncio.to_thread(parts.record.forecasts)
+            learned = await asyncio.to_thread(
+                learn, found.forecasts, state.research.maps, self._around.now_ns(), codes=found.codes)
+        except Exception as error:  # noqa: BLE001 - what is in use stays in use
+            _log.error("learning failed", exc_info=error)
+            failure = f"{type(error).__name__}: {error}"
+            self._deliver(LearningEnded(run_id, 0, state.research.learned, state.research.maps, failure))
+            return
+        self._deliver(LearningEnded(run_id, found.through_seq, learned.view, learned.maps))
+
+    async def _recall(self, instrument_ids: Sequence[str], parts: ResearchParts) -> None:
+        """Daily bars of each, but of none more often than every ten minutes."""
+        now_ns = self._around.now_ns()
+        for instrument_id in instrument_ids:
+            if now_ns - self._recalled_ns.get(instrument_id, -RECALL_SPACING_NS) < RECALL_SPACING_NS:
+                continue
+            self._recalled_ns[instrument_id] = now_ns
+            bars: Sequence[Any] = ()
+            if parts.bars is not None:
+                try:
+                    bars = await asyncio.to_thread(parts.bars.daily_bars, instrument_id, RECALLED_DAYS)
+                except Exception as error:  # noqa: BLE001 - it is asked again
+                    _log.warning("research: no daily bars of %s (%s)", instrument_id, type(error).__name__)
+            self._deliver(DaysRecalled(instrument_id, tuple(bars)))
+
+    async def _engine[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Have something looked up in the engine's event loop."""
+        assert self._engine_loop is not None
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._engine_loop))
+
+    def _deliver(self, told: Input) -> None:
+        assert self._engine_loop is not None
+        if not self._engine_loop.is_closed():
+            self._engine_loop.call_soon_threadsafe(self._around.deliver, told)
+
+
+def _done(loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
+    future: asyncio.Future[None] = loop.create_future()
+    future.set_result(None)
+    return future
