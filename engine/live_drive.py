@@ -114,14 +114,14 @@ class LiveDrive:
             observer.advance(self._shell.parts.clock.now_ns())
 
     def _look_at_clock(self) -> None:
-        """A wall clock that was set back is no reason to stand still, but one to be told: health shows it, the log says it once."""
+        """A wall clock that was set back is no reason to stand still, but one to tell: health shows it, the log says it once."""
         clock, counts = self._shell.parts.clock, self._shell.pulses.counts
         ahead_seconds = clock.ahead_ns() // NS_PER_SECOND if isinstance(clock, SystemClock) else 0
         if ahead_seconds < TOLD_AHEAD_SECONDS:
             counts.pop(CLOCK_AHEAD, None)
             return
         if CLOCK_AHEAD not in counts:
-            _log.warning("the clock was set back: the engine's time is %d s ahead of it and goes on by its own count", ahead_seconds)
+            _log.warning("the clock was set back: the engine's time is %d s ahead of it and goes on", ahead_seconds)
         counts[CLOCK_AHEAD] = ahead_seconds
 
     async def _drain(self) -> None:
