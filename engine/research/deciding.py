@@ -40,7 +40,7 @@ class Voiced(NamedTuple):
 def decide_by_rule(asked: Asked) -> Decided:
     """The decision of the analyst without a model."""
     daily = asked.daily
-    opinion = rule_opinion(asked.symbol, daily, asked.horizon_days, Situation(asked.side, asked.shortable, asked.cost_bps),
+    opinion = rule_opinion(asked.symbol, daily, asked.horizon_days, Situation(asked.side, asked.shortable, asked.round_trip_bps),
                            evidence=("E1",))
     answer = RoleAnswer("rule", RULE_ANALYST, "", opinion.p_up, opinion.stance)
     return weighed(asked, Voiced(RULE_ANALYST, RULE_PROMPT_VERSION, agreed([opinion]), opinion, (answer,)), suffix="r")
@@ -50,8 +50,8 @@ def weighed(asked: Asked, voiced: Voiced, suffix: str = "") -> Decided:
     """The decision that an analyst's voices come to: calibrated, valued, sized and gated by code alone."""
     found = voiced.agreed
     cell = Cell(voiced.analyst, voiced.prompt_version, horizon_bucket(found.horizon_days), asked.asset_class)
-    worth = worth_of(found, map_for(cell, asked.maps), asked.cost_bps, asked.room)
-    reason = voiced.veto or why_not(worth, found.aggregate, asked.aggressiveness)
+    worth = worth_of(found, map_for(cell, asked.maps), asked.round_trip_bps, asked.room)
+    reason = voiced.veto or why_not(worth, found.aggregate, asked.aggressiveness, asked.parameters)
     if not reason and asked.cause is ResearchCause.DRILL:
         reason = DRILL
     words = voiced.words

@@ -31,7 +31,7 @@ from engine.research.roles import (
     role_ask,
 )
 from engine.research.task import Asked, PipelineTask
-from engine.research.worth import OPENING, THRESHOLDS_PERCENT, no_edge_p
+from engine.research.worth import OPENING, no_edge_p
 from engine.research_words import RoleProgress
 
 DISSENT_LOGIT = 0.4
@@ -111,14 +111,14 @@ async def _cross_examination(asked: Asked, hearing: Hearing, said: Mapping[str, 
 
 
 async def _judges(asked: Asked, hearing: Hearing, heeded: Heeded) -> list[tuple[str, Part[Opinion]]]:
-    """So many samples of each line, each with the line's name."""
+    """So many samples of each line, each with the name of who judged."""
     samples = asked.settings.judge_samples
     seats = [(line, place * samples + number) for place, line in enumerate(asked.settings.lines)
              for number in range(1, samples + 1)]
     parts = await asyncio.gather(*(
         hearing.put(line.name, judge_ask(asked, line, number, heeded.opinions, heeded.revisions, heeded.notes),
                     lambda answer: read_opinion(asked, answer)) for line, number in seats))
-    return [(line.name, part) for (line, _), part in zip(seats, parts, strict=True)]
+    return [(f"llm/{line.model_of('judge')}", part) for (line, _), part in zip(seats, parts, strict=True)]
 
 
 # ---- adding up -----------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def _voiced(asked: Asked, analyst: str, heeded: Heeded, judges: Sequence[tuple[s
             answers: tuple[RoleAnswer, ...]) -> Voiced:
     """The judges as one voice, bounded by what news may move and by the risk role, which can only take away."""
     opinions = [opinion for _, opinion in judges]
-    found = agreed(opinions, line_weights([line for line, _ in judges]))
+    found = agreed(opinions, line_weights([line for line, _ in judges], asked.parameters.weights))
     sources = {item.source for item in asked.snapshot.texts if any(note.item == item.evidence_id for note in heeded.notes)}
     capped, clamps = _bounded_by_news(asked, heeded, found, len(sources))
     held, veto, taken = _bounded_by_risk(heeded.opinions["risk"], capped)
@@ -143,7 +143,7 @@ def _bounded_by_news(asked: Asked, heeded: Heeded, found: Agreed, sources: int) 
     """The judges' probabilities, no further from those of the roles that read no news than the items may move them."""
     if not heeded.notes:
         return found, ()
-    threshold = THRESHOLDS_PERCENT[asked.aggressiveness] / 100
+    threshold = asked.parameters.threshold_percent(asked.aggressiveness) / 100
     stance = found.aggregate.stance
 
     def capped(p_with: float, p_without: float) -> float:

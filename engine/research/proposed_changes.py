@@ -6,37 +6,26 @@ span of time the choice is made by what was known before it, and judged by what 
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from math import floor, log
 from typing import NamedTuple
 
-import msgspec
-
-from engine.research.aggregation import WEIGHTS_FROM_N, mean_in_log_odds
+from engine.research.aggregation import WEIGHTS_FROM_N, line_weights, mean_in_log_odds
 from engine.research.block_bootstrap import Dated, quantile, resampled
 from engine.research.decided import Cell, Forecast
+from engine.research.parameters import SLIPPAGE, THRESHOLD, WEIGHT, Parameters
 from engine.research.scores import mean
-from engine.research.worth import THRESHOLDS_PERCENT
 from engine.research_words import ChangeProposed
 from engine.trading_hours import NS_PER_DAY
 from engine.units import Nanoseconds
 
-THRESHOLD, WEIGHT, SLIPPAGE = "threshold", "weight", "slippage_bps"
 THRESHOLDS_TRIED = (50.0, 52.0, 55.0, 58.0, 60.0, 65.0)
 WEIGHTS_TRIED = (0.0, 0.5, 2.0)
 SLIPPAGE_TRIED_BPS = (0.0, -10.0, -5.0, -2.0, -1.0, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 LEAST_COSTS = 50
 SPANS = 8
+GROWTH = 1.25
 BLOCK_DAYS = 5
 SURE = 0.05
-
-
-class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a person may change: thresholds in percent by aggressiveness, weights of voices (1 where none), and bps of slippage
-    that are expected on top of the configured cost. `aggressiveness` is the level in use."""
-
-    thresholds_percent: tuple[float, ...] = THRESHOLDS_PERCENT
-    weights: dict[str, float] = {}
-    slippage_bps: float = 0.0
-    aggressiveness: int = 1
 
 
 class CostSeen(NamedTuple):
@@ -71,37 +60,11 @@ class Evidence(NamedTuple):
         return self.best > 0 and self.after > self.before and self.low > 0
 
 
-def parameters_of(applied: Mapping[str, str], aggressiveness: int) -> Parameters:
-    """The parameters with the changes that were applied, as values by name; what is none of ours changes nothing."""
-    found = Parameters(aggressiveness=aggressiveness)
-    for name, value in applied.items():
-        found = changed(found, name, value) or found
-    return found
-
-
-def changed(parameters: Parameters, name: str, text: str) -> Parameters | None:
-    """The parameters with another value of one of them; None where there is no such parameter or value."""
-    kind, _, key = name.partition(".")
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    if kind == WEIGHT and key and value >= 0:
-        return msgspec.structs.replace(parameters, weights={**parameters.weights, key: value})
-    if kind == SLIPPAGE and not key:
-        return msgspec.structs.replace(parameters, slippage_bps=value)
-    levels = {str(level): level for level in range(len(parameters.thresholds_percent))}
-    if kind == THRESHOLD and key in levels and 50 <= value <= 100:
-        thresholds = tuple(value if level == levels[key] else own for level, own in enumerate(parameters.thresholds_percent))
-        return msgspec.structs.replace(parameters, thresholds_percent=thresholds)
-    return None
-
-
-def changes_of(forecasts: Sequence[Forecast], parameters: Parameters, costs: Sequence[CostSeen],
+def changes_of(forecasts: Sequence[Forecast], parameters: Parameters, aggressiveness: int, costs: Sequence[CostSeen],
                at_ns: Nanoseconds) -> tuple[ChangeProposed, ...]:
-    """All changes that the evidence speaks for."""
+    """All changes that the evidence speaks for; `aggressiveness` is the level in use."""
     resolved = sorted((one for one in forecasts if one.up is not None), key=lambda one: (one.at_ns, one.decision_id))
-    found = (_threshold(resolved, parameters, at_ns), *_weights(resolved, parameters, at_ns), _slippage(costs, parameters, at_ns))
+    found = (_threshold(resolved, parameters, aggressiveness, at_ns), *_weights(resolved, parameters, at_ns), _slippage(costs, parameters, at_ns))
     return tuple(one for one in found if one is not None)
 
 
@@ -131,15 +94,14 @@ def _proposed(parameter: str, before: float, after: float, evidence: Evidence, m
               at_ns: Nanoseconds) -> ChangeProposed:
     words = (f"{measure} {evidence.before:.4f} -> {evidence.after:.4f} on {evidence.n} forward-chained cases, "
              f"better by at least {evidence.low:.4f} (95 %)")
-    told = f"{parameter}={after:g}<{before:g}"
-    change_id = f"{parameter}-{sha256(f'{told} {words}'.encode()).hexdigest()[:8]}"
+    told = f"{parameter} {before:g} {after:g} {floor(log(evidence.n, GROWTH))}"  # the same until a quarter more cases are there
+    change_id = f"{parameter}-{sha256(told.encode()).hexdigest()[:8]}".replace(" ", "-")
     return ChangeProposed(change_id, parameter, f"{before:g}", f"{after:g}", words, at_ns, "proposed")
 
 
-def _threshold(resolved: Sequence[Forecast], parameters: Parameters, at_ns: Nanoseconds) -> ChangeProposed | None:
+def _threshold(resolved: Sequence[Forecast], parameters: Parameters, level: int, at_ns: Nanoseconds) -> ChangeProposed | None:
     """Another threshold for the level in use, by the mean net result of what passes it, per forecast, held to the horizon."""
-    level = parameters.aggressiveness
-    now = parameters.thresholds_percent[level]
+    now = parameters.threshold_percent(level)
     tried = (now, *(one for one in THRESHOLDS_TRIED if one != now))
     sided = [one for one in resolved if one.side and one.return_bps is not None]
     if len(sided) < WEIGHTS_FROM_N:
@@ -160,7 +122,7 @@ def _weights(resolved: Sequence[Forecast], parameters: Parameters, at_ns: Nanose
     found: list[ChangeProposed] = []
     groups: dict[tuple[str, str], list[Forecast]] = {}
     for one in resolved:
-        if len(one.said) > 1:
+        if len({voice for voice, _ in one.said}) > 1:
             groups.setdefault(_speakers(one.cell), []).append(one)
     for _, own in sorted(groups.items()):
         voices = sorted({voice for one in own for voice, _ in one.said})
@@ -187,7 +149,9 @@ def _weight_of(voice: str, own: Sequence[Forecast], parameters: Parameters, at_n
 
 
 def _said(one: Forecast, weights: Mapping[str, float]) -> float:
-    return mean_in_log_odds([p for _, p in one.said], [weights.get(voice, 1.0) for voice, _ in one.said])
+    """What the voices come to together: every voice counts by its weight, however many samples it gave."""
+    parts = line_weights([voice for voice, _ in one.said], weights)
+    return mean_in_log_odds([p for _, p in one.said], parts)
 
 
 def _slippage(costs: Sequence[CostSeen], parameters: Parameters, at_ns: Nanoseconds) -> ChangeProposed | None:

@@ -8,6 +8,7 @@ import msgspec
 from engine.research.calling import Caller
 from engine.research.decided import ResearchCause
 from engine.research.models import CallStore
+from engine.research.parameters import Parameters
 from engine.research.recalibration import CellMap
 from engine.research.rule_analyst import Daily
 from engine.research.settings import ResearchSettings
@@ -45,6 +46,12 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     maps: tuple[CellMap, ...] = ()
     regime: str = ""
     settings: ResearchSettings = ResearchSettings()
+    parameters: Parameters = Parameters()
+
+    @property
+    def round_trip_bps(self) -> float:
+        """What a round trip is expected to cost, with what was learned of slippage."""
+        return self.cost_bps + self.parameters.slippage_bps
 
     @property
     def symbol(self) -> str:

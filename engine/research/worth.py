@@ -1,21 +1,21 @@
 """What a decision is worth and how large it may be: expected value, thresholds, and a size that every limit can only shrink."""
 
-from collections.abc import Sequence
 from math import sqrt
 from typing import NamedTuple
 
 from engine.research.aggregation import Aggregate, Agreed
 from engine.research.decided import Worth
 from engine.research.opinions import Stance
+from engine.research.parameters import Parameters
 from engine.research.recalibration import PRIOR_N, CellMap, calibrated, version_of
 
 BPS = 10_000
-THRESHOLDS_PERCENT = (60.0, 55.0, 52.0, 50.0)
 KELLY_PART = 0.25
 PER_TRADE_RISK_BPS = 50.0
 PROBATION_RISK_BPS = 10.0
 PROBATION_UNDER_N = 200
 Z_80 = 0.8416212335729143
+NOTHING_CHANGED = Parameters()
 OPENING = (Stance.LONG, Stance.SHORT)
 
 
@@ -123,7 +123,7 @@ def _bound_against(p_cal: float, n: int, stance: Stance) -> float:
     return 1 - low_bound(1 - p_cal, n) if stance is Stance.SHORT else low_bound(p_cal, n)
 
 
-def why_not(worth: Worth, found: Aggregate, aggressiveness: int, thresholds_percent: Sequence[float] = THRESHOLDS_PERCENT) -> str:
+def why_not(worth: Worth, found: Aggregate, aggressiveness: int, parameters: Parameters = NOTHING_CHANGED) -> str:
     """Why nothing may be proposed, "" where it may: consensus, the threshold of the aggressiveness, the expected value at the
     lower bound, and a size. Leaving a position needs consensus alone: it only reduces risk."""
     if not found.consensus:
@@ -132,7 +132,7 @@ def why_not(worth: Worth, found: Aggregate, aggressiveness: int, thresholds_perc
         return ""
     if found.stance is Stance.FLAT or worth.p_win is None:
         return "flat"
-    asked = thresholds_percent[min(max(aggressiveness, 0), len(thresholds_percent) - 1)]
+    asked = parameters.threshold_percent(aggressiveness)
     conviction = 100 * conviction_of(worth, found.stance)
     if conviction < asked:
         return f"conviction {conviction:.1f} % under the threshold of {asked:g} % (aggressiveness {aggressiveness})"

@@ -10,7 +10,8 @@ from engine.research.adoption import FIRST_FIT_N, first_unseen, forward_chained,
 from engine.research.alarms import agreeing, alarm_of, degraded
 from engine.research.decided import Cell, Forecast
 from engine.research.learning import Learned, learn
-from engine.research.proposed_changes import CostSeen, Parameters, changed, parameters_of
+from engine.research.parameters import Parameters, changed, parameters_of
+from engine.research.proposed_changes import CostSeen
 from engine.research.recalibration import CellMap, Curve, Series, calibrated, fitted
 from engine.research.scores import Scored
 from engine.research_words import CellView
@@ -225,18 +226,18 @@ def sided(seed: int, count: int, edge_bps: float) -> list[Forecast]:
 
 
 def test_a_better_threshold_is_proposed_with_its_evidence() -> None:
-    [change] = learn(sided(18, 600, 40), (), 5, Parameters(aggressiveness=1)).view.changes
+    [change] = learn(sided(18, 600, 40), (), 5).view.changes
     assert (change.parameter, change.before, change.status, change.at_ns) == ("threshold.1", "55", "proposed", 5)
     assert float(change.after) > 55
     assert "forward-chained" in change.evidence
-    after = changed(Parameters(aggressiveness=1), change.parameter, change.after)
+    after = changed(Parameters(), change.parameter, change.after)
     assert after is not None
     assert after.thresholds_percent == (60.0, float(change.after), 52.0, 50.0)
     assert learn(sided(18, 600, 40), (), 5, after).view.changes == ()
 
 
 def test_chance_proposes_no_threshold() -> None:
-    proposed = sum(bool(learn(sided(seed, 300, 0), (), 5, Parameters(aggressiveness=0)).view.changes) for seed in range(30))
+    proposed = sum(bool(learn(sided(seed, 300, 0), (), 5, aggressiveness=0).view.changes) for seed in range(30))
     assert proposed <= 3
     assert learn(sided(18, 150, 400), (), 5).view.changes == ()  # under 200 nothing is proposed
 
@@ -253,12 +254,12 @@ def test_a_voice_that_knows_nothing_loses_weight() -> None:
 def test_slippage_that_is_always_more_is_proposed() -> None:
     chance = Random(20)
     costs = [CostSeen(day * NS_PER_DAY, 10, 15 + chance.gauss(0, 2)) for day in range(120)]
-    [change] = learn((), (), 5, Parameters(slippage_bps=1), costs).view.changes
+    [change] = learn((), (), 5, Parameters(slippage_bps=1), costs=costs).view.changes
     assert (change.parameter, change.before, change.after) == ("slippage_bps", "1", "6")
-    assert learn((), (), 5, Parameters(), costs[:49]).view.changes == ()
+    assert learn((), (), 5, costs=costs[:49]).view.changes == ()
 
 
 def test_applied_changes_are_values_by_name() -> None:
     found = parameters_of({"threshold.2": "55", "weight.line b": "0.5", "slippage_bps": "6", "nonsense": "1", "threshold.9": "55",
-                           "weight.": "2", "threshold.1": "many", "threshold.0": "30"}, 2)
-    assert found == Parameters((60.0, 55.0, 55.0, 50.0), {"line b": 0.5}, 6.0, 2)
+                           "weight.": "2", "threshold.1": "many", "threshold.0": "30"})
+    assert found == Parameters((60.0, 55.0, 55.0, 50.0), {"line b": 0.5}, 6.0)
