@@ -55,8 +55,8 @@ class CellForecasts(NamedTuple):
 
 def learn(forecasts: Sequence[Forecast], maps: Sequence[CellMap], at_ns: Nanoseconds, parameters: Parameters = NOTHING_CHANGED,
           aggressiveness: int = 1, costs: Sequence[CostSeen] = (), codes: tuple[RateOfCode, ...] = ()) -> Learned:
-    """Score every cell, look for better maps, and propose changes. `parameters` and `aggressiveness` are those in use, `codes` are
-    shown as they are handed in."""
+    """Score every cell, look for better maps, and propose changes. `parameters` and `aggressiveness` are those in use, `codes`
+    are shown as they are handed in."""
     rules = {_question(one): one for one in forecasts if one.cell.analyst == RULE_ANALYST and one.up is not None}
     shown: list[CellView] = []
     kept: list[CellMap] = []

@@ -9,8 +9,8 @@ THRESHOLD, WEIGHT, SLIPPAGE = "threshold", "weight", "slippage_bps"
 
 
 class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Thresholds in percent by aggressiveness, weights of voices such as llm/MODEL (1 where none), and the bps that a round trip is
-    expected to cost on top of what is configured."""
+    """Thresholds in percent by aggressiveness, weights of voices such as llm/MODEL (1 where none), and the bps that a round trip
+    is expected to cost on top of what is configured."""
 
     thresholds_percent: tuple[float, ...] = THRESHOLDS_PERCENT
     weights: dict[str, float] = {}

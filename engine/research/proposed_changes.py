@@ -64,7 +64,8 @@ def changes_of(forecasts: Sequence[Forecast], parameters: Parameters, aggressive
                at_ns: Nanoseconds) -> tuple[ChangeProposed, ...]:
     """All changes that the evidence speaks for; `aggressiveness` is the level in use."""
     resolved = sorted((one for one in forecasts if one.up is not None), key=lambda one: (one.at_ns, one.decision_id))
-    found = (_threshold(resolved, parameters, aggressiveness, at_ns), *_weights(resolved, parameters, at_ns), _slippage(costs, parameters, at_ns))
+    found = (_threshold(resolved, parameters, aggressiveness, at_ns), *_weights(resolved, parameters, at_ns),
+             _slippage(costs, parameters, at_ns))
     return tuple(one for one in found if one is not None)
 
 

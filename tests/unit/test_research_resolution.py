@@ -43,8 +43,7 @@ def window(side: int = 1, horizon_days: int = 2, **changes: object) -> Window:
     """A forecast made at midnight of day 0 at 10,000 ticks: target 300 bps, stop 200 bps."""
     forecast = Forecast("d1", "main", CELL, at_ns=0, p_raw=0.6, p_cal=0.6, p_win=0.5 if side else None, side=side,
                         horizon_days=horizon_days, cost_bps=10)
-    made = window_of(msgspec.structs.replace(forecast, **changes), "AAA", ALWAYS_OPEN, 10_000, 300, 200, only_always_open)
-    return made
+    return window_of(msgspec.structs.replace(forecast, **changes), "AAA", ALWAYS_OPEN, 10_000, 300, 200, only_always_open)
 
 
 def bar(hour: int, close: int, high: int = 0, low: int = 0, hours: int = 24) -> Bar:
