@@ -203,7 +203,8 @@ def _window(turn: Turn, one: Decided, instrument: Instrument) -> Window:
         one.decision_id, one.portfolio, cell_of(one), one.as_of_ns, worth.p_agg, worth.p_cal, worth.p_win_agg,
         snapshot_id=one.snapshot_id, horizon_days=one.horizon_days, side=side, cost_bps=worth.cost_bps,
         breakeven_p=worth.breakeven_p if side else None,
-        said=tuple((answer.role, answer.p_up) for answer in one.answers if answer.p_up is not None))
+        said=tuple((answer.analyst, answer.p_up) for answer in one.answers
+                   if answer.role.startswith("judge") and answer.p_up is not None))
     return window_of(forecast, one.instrument_id, instrument.session, float(one.ref_mark / instrument.tick_size),
                      one.target_bps, one.stop_bps, turn.market.session_bounds)
 
