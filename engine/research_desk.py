@@ -21,6 +21,7 @@ from engine.ports import DailyBars, LearningRecord
 from engine.research.calling import Caller, LiveCaller
 from engine.research.decided import Decided
 from engine.research.models import CallStore
+from engine.research.parameters import parameters_of
 from engine.research.pipeline import run_pipeline
 from engine.research.snapshot import build
 from engine.research.task import Asked, PipelineTask
@@ -218,7 +219,7 @@ class ResearchDesk:
             run.run_id, number, run.cause, thread_id_of(portfolio), instrument.instrument_id, instrument.asset_class.value,
             snapshot, tuple(one.symbol for one in listed_in(state, portfolio)), gathered.daily, run.horizon_days or chosen.horizon_days,
             chosen.aggressiveness, look.cost_bps, salt, look.held, instrument.shortable, gathered.atr_bps, look.room,
-            state.research.maps, gathered.regime, state.settings.research)
+            state.research.maps, gathered.regime, state.settings.research, parameters_of(state.research.parameters))
 
     def _scanned(self, state: State, portfolio: str) -> tuple[Instrument, ...]:
         """What a run without named symbols looks into: those first that were looked into longest ago."""
@@ -241,8 +242,9 @@ class ResearchDesk:
         state = await self._engine(self._around.state())
         try:
             found = await asyncio.to_thread(parts.record.forecasts)
-            learned = await asyncio.to_thread(
-                learn, found.forecasts, state.research.maps, self._around.now_ns(), codes=found.codes)
+            level = max((one.settings.research.aggressiveness for one in state.portfolios.values()), default=0)
+            learned = await asyncio.to_thread(learn, found.forecasts, state.research.maps, self._around.now_ns(),
+                                              parameters_of(state.research.parameters), level, codes=found.codes)
         except Exception as error:  # noqa: BLE001 - what is in use stays in use
             _log.error("learning failed", exc_info=error)
             failure = f"{type(error).__name__}: {error}"
