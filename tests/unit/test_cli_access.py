@@ -70,6 +70,8 @@ def test_a_pin_is_kept_hashed_and_never_shown(
         home: Path, ring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["access", "status"]) == 1
     assert "no code is set up" in capsys.readouterr().err
+    assert run(["doctor"]) == 1
+    assert "has to unlock, and no code is set up" in capsys.readouterr().out
     assert set_pin(monkeypatch, "short") == 2
     assert set_pin(monkeypatch) == 0
     shown = capsys.readouterr()
@@ -78,6 +80,8 @@ def test_a_pin_is_kept_hashed_and_never_shown(
     assert run(["access", "status", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["unlock"], facts["pin"], facts["totp"]) == ("remote", True, False)
+    run(["doctor"])
+    assert "remote has to unlock, and a code is set up" in capsys.readouterr().out
     assert run(["keys", "list"]) == 0
     assert "access:" not in capsys.readouterr().out
     assert run(["access", "clear", "pin"]) == 2, "nobody is there to be asked"

@@ -59,6 +59,7 @@ def examine(path: Path) -> list[Finding]:
     findings += _guarded("configuration", lambda: _configuration(home))
     findings += _guarded("strategies", lambda: _strategies(home))
     findings += _guarded("keys", lambda: _keys(home))
+    findings += _guarded("access", lambda: _access(home))
     findings += [*_clock(), *_terminal()]
     return findings
 
@@ -246,6 +247,25 @@ def _keys(home: "Home") -> Iterator[Finding]:
         yield Finding("warn", "keys", f"none for {', '.join(missing)}", f"`quarterdeck keys set {missing[0]}`")
     else:
         yield Finding("ok", "keys", f"{len(real)} in {store.describe()}")
+
+
+def _access(home: "Home") -> Iterator[Finding]:
+    """Whether those who have to unlock can. The encrypted file is not opened: that would ask its passphrase."""
+    from engine.config import check_config
+    from tui.access_codes import PIN, TOTP
+    from tui.key_access import key_store
+
+    text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.exists() else ""
+    config = check_config(text, home.config.name).config
+    if config is None or config.access.unlock == "nobody":
+        return
+    who, store = config.access.unlock, key_store(home.path, config)
+    if config.keys.store == "file":
+        yield Finding("ok", "access", f"{who} has to unlock; `quarterdeck access status` opens {store.describe()}")
+    elif {PIN, TOTP} & set(store.accounts()):
+        yield Finding("ok", "access", f"{who} has to unlock, and a code is set up")
+    else:
+        yield Finding("fail", "access", f"{who} has to unlock, and no code is set up", "`quarterdeck access set-pin`")
 
 
 def _clock() -> Iterator[Finding]:

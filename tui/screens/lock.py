@@ -42,7 +42,7 @@ class UnlockDialog(Dialog):
     def lines(self, access: AccessView) -> list[Line]:
         """What stands above the field."""
         del access
-        return [[("This act needs a code. Halting, flattening, closing and cancelling never do.", "")], []]
+        return [[("This act needs a code.", "")], [("Halting, flattening, closing and cancelling never do.", "muted")], []]
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
