@@ -217,8 +217,8 @@ class ResearchDesk:
         snapshot = build(portfolio, instrument.symbol, look.at_ns, look.mark, (*look.rows, *gathered.rows))
         return Asked(
             run.run_id, number, run.cause, thread_id_of(portfolio), instrument.instrument_id, instrument.asset_class.value,
-            snapshot, tuple(one.symbol for one in listed_in(state, portfolio)), gathered.daily, run.horizon_days or chosen.horizon_days,
-            chosen.aggressiveness, look.cost_bps, salt, look.held, instrument.shortable, gathered.atr_bps, look.room,
+            snapshot, tuple(one.symbol for one in listed_in(state, portfolio)), gathered.daily,
+            run.horizon_days or chosen.horizon_days, chosen.aggressiveness, look.cost_bps, salt, look.held, instrument.shortable, gathered.atr_bps, look.room,
             state.research.maps, gathered.regime, state.settings.research, parameters_of(state.research.parameters))
 
     def _scanned(self, state: State, portfolio: str) -> tuple[Instrument, ...]:

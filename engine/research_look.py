@@ -85,10 +85,7 @@ def room_of(state: State, market: MarketView, portfolio: str) -> Room:
 
 def _cost_bps(state: State, instrument: Instrument, spread_bps: float) -> float:
     """The configured cost of a round trip, or what the spread and the fees alone come to, where that is more."""
-    told = state.research.parameters.get("slippage_bps", "0")
-    slippage = float(told) if told.replace(".", "", 1).removeprefix("-").isdecimal() else 0.0
-    return max(state.settings.research.cost_bps + slippage,
-               round_trip_cost_bps(spread_bps, instrument.taker_fee_ppm / PPM_PER_BP, 0.0))
+    return max(state.settings.research.cost_bps, round_trip_cost_bps(spread_bps, instrument.taker_fee_ppm / PPM_PER_BP, 0.0))
 
 
 def _rows(state: State, market: MarketView, at_ns: Nanoseconds, portfolio: str, instrument: Instrument,

@@ -51,17 +51,11 @@ def _view(state: State, at_ns: Nanoseconds, live: Live, portfolio: str) -> Resea
         run = run_view(known.run)
     return ResearchView(
         portfolio=portfolio, badge=live.badge or settings.badge, host=live.host, automation=chosen.automation.value,
-        acts_as=acts_as, fallback=fallback, aggressiveness=aggressiveness_of(state, portfolio), spent_usd=_usd(spent),
+        acts_as=acts_as, fallback=fallback, aggressiveness=chosen.research.aggressiveness, spent_usd=_usd(spent),
         day_budget_usd=_usd(settings.budgets.day_micro_usd),
         breaker=moment_text(live.breaker_until_ns) if live.breaker_until_ns > at_ns else "",
         open_forecasts=sum(one.window.forecast.portfolio == portfolio for one in state.research.open.values()), run=run,
         conditions=known.conditions)
-
-
-def aggressiveness_of(state: State, portfolio: str) -> int:
-    """How boldly a portfolio acts: the configuration's, or what a person took over from the learning since."""
-    changed = state.research.parameters.get(f"aggressiveness:{portfolio}", "")
-    return int(changed) if changed in ("0", "1", "2", "3") else state.portfolios[portfolio].settings.research.aggressiveness
 
 
 def run_view(run: ResearchRun) -> RunView:

@@ -14,13 +14,13 @@ from engine.errors import JournalDamaged
 from engine.events import VERSIONS, DayRolled, EquityMarked, Recorded, decode
 from engine.ports import JournalRow
 from engine.state import State
-from store import view_rows
+from store import research_rows, view_rows
 from store.database import open_reader, open_writer, unreadable
 from store.migrations import migrate
 from store.read import journal_rows
 from store.upcasters import Upcasters
 
-VIEWS_VERSION = 2
+VIEWS_VERSION = 3
 CHUNK_ROWS = 100  # fewer than the closed orders and fills that a state keeps, so that none is missed between two looks
 
 
@@ -120,7 +120,7 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("DROP TABLE IF EXISTS views")
     connection.execute("CREATE TABLE views(version INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT")
     connection.execute("INSERT INTO views VALUES(?, 0)", (VIEWS_VERSION,))
-    for table in view_rows.TABLES:
+    for table in (*view_rows.TABLES, *research_rows.TABLES):
         connection.execute(f"DROP TABLE IF EXISTS {table.name}")
         connection.execute(table.create_statement)
 
@@ -143,6 +143,7 @@ def _project(connection: sqlite3.Connection, before: State, rows: Sequence[Journ
         last = state
         event = decode(row.kind, row.payload)
         state = apply(last, Recorded(row.seq, row.at_ns, event))
+        research_rows.follow(connection, last, state, event)
         if isinstance(event, EquityMarked | DayRolled):
             view_rows.EQUITY.put(connection, view_rows.equity_rows(state, event))
         if state.recent_fills is not last.recent_fills:

@@ -1,0 +1,128 @@
+"""The record of research as it is asked: decisions, calibration, threads and events, out of the journal's views and the archive.
+Any thread may ask; the engine goes on writing meanwhile."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from engine.errors import UsageError
+from engine.ports import ForecastsKnown
+from engine.research.decided import RoleAnswer
+from engine.research.recalibration import CellMap
+from engine.research.threads import entries_of, thread_view
+from engine.research_state import SealedDecision
+from engine.research_views import MICRO_USD, decision_view
+from engine.research_words import (
+    AnswerView,
+    DecisionDetail,
+    EventsView,
+    RateOfCode,
+    ResearchPage,
+    ResearchQuery,
+    ResearchQueryKind,
+)
+from engine.state import State
+from store import research_rows
+from store.database import open_reader, unreadable
+from store.research_archive import ResearchArchive
+from store.views import FoldedViews, stands
+
+MOST_DECISIONS = 1_000
+THREAD_DECISIONS = 200
+CODED_CALLS = 100
+ALARM_SHARE = 0.05
+NO_EVENTS = EventsView("", (), (), (), ())
+
+
+class StoredResearch:
+    """Answers for screens and for the learning. `state` is asked for threads and maps, `events` for a day's events; `archive` may
+    be missing: then raw texts are."""
+
+    def __init__(self, journal: Path, state: Callable[[], State], archive: ResearchArchive | None = None,
+                 events: Callable[[str], EventsView] | None = None) -> None:
+        self._journal = journal
+        self._state = state
+        self._archive = archive
+        self._events = events
+        self._folded: FoldedViews | None = None
+        self._lock = threading.Lock()
+
+    def page(self, query: ResearchQuery) -> ResearchPage:
+        """The answer to one question; raises `UsageError` for a decision or a portfolio that is not known."""
+        state = self._state()
+        if query.portfolio and query.portfolio not in state.portfolios:
+            known = ", ".join(state.portfolios) or "none"
+            raise UsageError(f"--portfolio {query.portfolio}: no such portfolio; known are {known}")
+        with self._views() as connection:
+            match query.kind:
+                case ResearchQueryKind.DECISIONS:
+                    found = research_rows.decisions_of(connection, query.portfolio, max(1, min(query.limit, MOST_DECISIONS)))
+                    return ResearchPage(decisions=tuple(decision_view(one, state.research.maps) for one in found))
+                case ResearchQueryKind.DECISION:
+                    return ResearchPage(decision=self._detail(connection, query.key, state.research.maps))
+                case ResearchQueryKind.CALIBRATION:
+                    return ResearchPage(calibration=research_rows.calibration_of(connection))
+                case ResearchQueryKind.THREADS:
+                    return self._threads(connection, state, query)
+                case ResearchQueryKind.EVENTS:
+                    return ResearchPage(events=self._events(query.key) if self._events is not None else NO_EVENTS)
+
+    def forecasts(self) -> ForecastsKnown:
+        """Every forecast, for the learning."""
+        with self._views() as connection:
+            found = research_rows.forecasts_of(connection)
+        return ForecastsKnown(self._state().seq, found, self._codes())
+
+    def _codes(self) -> tuple[RateOfCode, ...]:
+        """How the newest calls ended; a code of more than 5 % of a hundred is an alarm."""
+        counts = self._archive.code_counts(CODED_CALLS) if self._archive is not None else ()
+        total = sum(one.calls for one in counts)
+        return tuple(RateOfCode(one.code, one.calls, total, total >= CODED_CALLS and one.calls / total > ALARM_SHARE)
+                     for one in counts if one.code)
+
+    def _detail(self, connection: sqlite3.Connection, decision_id: str, maps: tuple[CellMap, ...]) -> DecisionDetail:
+        sealed = research_rows.decision_of(connection, decision_id)
+        if sealed is None:
+            raise UsageError(f"{decision_id}: no such decision; `quarterdeck decisions` lists them")
+        answers = tuple(self._answer(sealed, one) for one in sealed.decided.answers)
+        body = self._archive.snapshot(sealed.decided.snapshot_id) if self._archive is not None else None
+        return DecisionDetail(decision_view(sealed, maps), answers, body.decode() if body else "")
+
+    def _answer(self, sealed: SealedDecision, one: RoleAnswer) -> AnswerView:
+        prompt = raw = ""
+        if self._archive is not None and one.call_hash:
+            calls = self._archive.calls(sealed.decided.run_id, one.call_hash)
+            if calls:
+                prompt, raw = calls[-1].request, calls[-1].raw
+        return AnswerView(one.role, one.analyst, one.p_up, one.stance.value if one.stance else "", one.code, one.repairs,
+                          one.tokens_in, one.tokens_out, Decimal(one.cost_micro_usd) / MICRO_USD, one.latency_ms, prompt, raw)
+
+    def _threads(self, connection: sqlite3.Connection, state: State, query: ResearchQuery) -> ResearchPage:
+        names = [query.portfolio] if query.portfolio else list(state.portfolios)
+        views = []
+        for name in names:
+            decisions = research_rows.decisions_of(connection, name, THREAD_DECISIONS)
+            views.append(thread_view(entries_of(state, name, decisions), name, state.at_ns, max(1, query.limit)))
+        return ResearchPage(threads=tuple(views))
+
+    @contextmanager
+    def _views(self) -> Iterator[sqlite3.Connection]:
+        """The journal's own views as of one moment; where it has none, the rows folded in memory."""
+        with self._lock:
+            connection = open_reader(self._journal)
+            try:
+                connection.execute("BEGIN")
+                yield connection if stands(connection) else self._fold()
+            except sqlite3.Error as error:
+                raise unreadable(self._journal, error) from error
+            finally:
+                connection.close()
+
+    def _fold(self) -> sqlite3.Connection:
+        if self._folded is None:
+            self._folded = FoldedViews()
+        self._folded.catch_up(self._journal)
+        return self._folded.connection
