@@ -27,6 +27,7 @@ from engine.config_accounts import (
 )
 from engine.config_backup import BackupConfig
 from engine.config_currency import CurrencyConfig, currency_contradictions, total_contradictions
+from engine.config_events import NEWS_EXAMPLE, EventsConfig, NewsConfig, news_errors
 from engine.config_golive import GoLiveConfig
 from engine.config_health import HealthConfig
 from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
@@ -219,6 +220,8 @@ class Config(Section):
     webhook_source: tuple[WebhookSourceConfig, ...] = Field(default=(), strict=False, examples=SOURCE_EXAMPLE)
     notify_route: tuple[NotifyRouteConfig, ...] = Field(default=(), strict=False, examples=ROUTE_EXAMPLE)
     currency: CurrencyConfig = Field(default=CurrencyConfig())
+    events: EventsConfig = Field(default=EventsConfig())
+    news: tuple[NewsConfig, ...] = Field(default=(), strict=False, examples=NEWS_EXAMPLE)
     sectors: dict[str, str] = Field(
         default={}, examples=['AAPL = "technology"'],
         description="The sector of each symbol, for the limits on sectors and for preferred_sectors.")
@@ -405,6 +408,7 @@ def _broken_references(config: Config) -> Iterator[str]:
     yield from source_errors(config.webhook_source, [portfolio.name for portfolio in config.portfolio])
     yield from route_errors(config.notify_route, [portfolio.name for portfolio in config.portfolio])
     yield from research_errors(config)
+    yield from news_errors(config.news, {account.name: account.kind for account in config.account})
     aimless = [portfolio.name for portfolio in config.portfolio if portfolio.targets.method is None]
     for index, job in enumerate(config.job):
         if job.kind is JobKind.REBALANCE and job.portfolio in aimless:

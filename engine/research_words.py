@@ -250,7 +250,8 @@ class EventView(msgspec.Struct, frozen=True):
 
 
 class ImpactView(msgspec.Struct, frozen=True):
-    """What an event means for a name, directly (`hops` 0) or along the graph; `impact_bps` None is "no history"."""
+    """What an event means for a name, directly (`hops` 0) or along the graph; `impact_bps` None is "no history". `realised_bps`
+    is the abnormal return to the next close, None until that is there."""
 
     note_id: str
     symbol: str
@@ -260,6 +261,7 @@ class ImpactView(msgspec.Struct, frozen=True):
     history_n: int
     held: bool
     conviction: float | None
+    realised_bps: float | None = None
 
 
 class EventsView(msgspec.Struct, frozen=True):
