@@ -170,7 +170,7 @@ def research_settings(config: ResearchConfig, models: Sequence[ResearchModelConf
     asked = {model for line in lines for model in line.models}
     return ResearchSettings(
         enabled=config.enabled, lines=lines, prices_as_of=config.prices_as_of if lines else "",
-        prices={model: ModelPrice(*row) for model, row in sorted(prices.items()) if model in asked},
+        prices={model: _price(row) for model, row in sorted(prices.items()) if model in asked},
         budgets=Budgets(round(config.cycle_usd * MICRO), round(config.day_usd * MICRO), config.cycle_tokens, config.day_tokens),
         deadlines=Deadlines(config.call_seconds, config.cycle_seconds, config.concurrent_calls),
         breaker=BreakerSettings(config.breaker_failures, config.breaker_window_seconds, config.breaker_rest_seconds),
@@ -178,6 +178,11 @@ def research_settings(config: ResearchConfig, models: Sequence[ResearchModelConf
         cost_bps=config.cost_bps, per_trade_risk_bps=config.per_trade_risk_bps, day_risk_bps=config.day_risk_bps,
         probation_risk_bps=config.probation_risk_bps,
         auto=AutoConditions(config.auto_min_resolved, config.auto_max_data_age_seconds))
+
+
+def _price(row: tuple[float, ...]) -> ModelPrice:
+    """A row of the table; tokens of the cache cost what others do where their price is not given."""
+    return ModelPrice(row[0], row[1], row[2] if len(row) > 2 else row[0], row[3] if len(row) > 3 else row[0])
 
 
 def research_errors(config: "Config") -> Iterator[str]:

@@ -62,6 +62,11 @@ class LiveCaller:
         """The calls of a new cycle, whose time begins now."""
         return _LiveCalls(self, run_id, self.purse.cycle())
 
+    async def close(self) -> None:
+        """Close what the models hold open; in the loop that asked."""
+        for model in self.models.values():
+            await model.close()
+
     def keep(self, heard: Heard, ask: Ask, run_id: str) -> Heard:
         """Write a call to the archive; raises `StoreError` where that fails: then nothing may rest on it."""
         self._store.keep_call(heard.call_hash, ask, heard.answer, self.now_ns(), run_id)

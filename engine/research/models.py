@@ -66,6 +66,10 @@ class Model(Protocol):
         """Put one request; `heard` is told the characters received so far, where the answer is streamed."""
         ...
 
+    async def close(self) -> None:
+        """Close what stayed open between requests; in the loop that asked."""
+        ...
+
 
 class Recording(Protocol):
     """The calls of one run as they once went: a run in the archive, or an exported file."""

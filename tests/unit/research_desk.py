@@ -115,3 +115,6 @@ class SpeakingModel:
         if heard is not None:
             heard(10)
         return self.say(ask)
+
+    async def close(self) -> None:
+        """Nothing is open."""
