@@ -19,7 +19,7 @@ def counted(state: State, trips: Sequence[RoundTrip]) -> Changes:
     if not count:
         return {}
     known = state.paper_record
-    new_day = state.day != known.last_day
+    new_day = not known.day_count or state.day != known.last_day
     return {"paper_record": msgspec.structs.replace(
         known, day_count=known.day_count + new_day, last_day=state.day, round_trips=known.round_trips + count)}
 

@@ -359,13 +359,16 @@ class TradingStateChanged(Event, frozen=True, omit_defaults=True):
 
 
 class Armed(Event, frozen=True, omit_defaults=True):
-    """An account with real money may open positions until `until_ns`, under exactly the limits of the digest."""
+    """An account with real money may open positions until `until_ns`, under exactly the limits of the digest; `despite` is why,
+    although the gates `unmet` were not met."""
 
     account: str
     until_ns: Nanoseconds
     by: str
     limits_digest: str
     command_id: str = ""
+    despite: str = ""
+    unmet: tuple[str, ...] = ()
 
 
 class Disarmed(Event, frozen=True, omit_defaults=True):

@@ -380,13 +380,17 @@ class Reconcile(msgspec.Struct, frozen=True, tag=True):
 
 
 class ArmAccount(msgspec.Struct, frozen=True, tag=True):
-    """Let an account with real money open positions for a time; `limits_digest` is that of the limits that were read."""
+    """Let an account with real money open positions for a time; `limits_digest` is that of the limits that were read.
+
+    `despite` is why, where gates are not met; `unmet` names those that were seen around the engine."""
 
     command_id: str
     account: str
     limits_digest: str
     hours: float = 12.0
     by: str = "user"
+    despite: str = ""
+    unmet: tuple[str, ...] = ()
 
 
 class DisarmAccount(msgspec.Struct, frozen=True, tag=True):

@@ -3,6 +3,7 @@
 from engine.arming import LONGEST_ARM_HOURS, limits_digest, live_settings
 from engine.decide.withdrawals import withdraw_entries
 from engine.events import Armed, CommandDone, Disarmed
+from engine.golive import gates
 from engine.inputs import ArmAccount, DisarmAccount
 from engine.service import AlertLevel, Refusal
 from engine.state import AccountState
@@ -17,8 +18,11 @@ def arm(turn: Turn, command: ArmAccount) -> None:
         turn.refuse(command.command_id, f"arm {command.account}", refusal)
         return
     until_ns = turn.at_ns + seconds_to_ns(command.hours * 3_600)
-    turn.emit(Armed(command.account, until_ns, command.by, command.limits_digest, command.command_id))
-    text = f"{command.account} is ARMED for {command.hours:g} h by {command.by}"
+    unmet = tuple(dict.fromkeys((*_unmet(turn, command.account), *command.unmet)))
+    turn.emit(Armed(command.account, until_ns, command.by, command.limits_digest, command.command_id,
+                    command.despite if unmet else "", unmet))
+    despite = f" despite {len(unmet)} unmet gates ({', '.join(unmet)}): {command.despite}" if unmet else ""
+    text = f"{command.account} is ARMED for {command.hours:g} h by {command.by}{despite}"
     turn.alert(AlertLevel.WARN, "armed", command.account, text)
     turn.accept(command.command_id, text)
 
@@ -38,7 +42,19 @@ def _unarmable(turn: Turn, command: ArmAccount) -> Refusal | None:
     if command.limits_digest != in_force:
         return Refusal("limits", in_force, command.limits_digest,
                        "those are not the limits in force; read them again and arm then")
+    unmet = (*_unmet(turn, command.account), *command.unmet)
+    if unmet and not command.despite.strip():
+        return Refusal("gates", "every gate met, or a reason", ", ".join(dict.fromkeys(unmet)),
+                       f"gates before real money are not met: {', '.join(dict.fromkeys(unmet))}; `quarterdeck golive` says what "
+                       "to do")
     return None
+
+
+def _unmet(turn: Turn, account: str) -> list[str]:
+    """The gates of an account's portfolio that the engine itself knows not to be met."""
+    settings = live_settings(turn.state, account)
+    found = gates(turn.state, turn.at_ns, settings.portfolio) if settings is not None else ()
+    return [gate.name for gate in found if not gate.met]
 
 
 def disarm(turn: Turn, command: DisarmAccount) -> None:

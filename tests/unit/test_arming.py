@@ -44,7 +44,7 @@ def live_desk(**more: Any) -> Desk:
 
 
 def arm(desk: Desk, hours: float = 12.0, limits: Limits = LIMITS, account: str = ACCOUNT, command_id: str = "arm") -> Receipt:
-    return desk.do(ArmAccount(command_id, account, limits_digest(limits), hours, by="ada"))
+    return desk.do(ArmAccount(command_id, account, limits_digest(limits), hours, by="ada", despite="a test"))
 
 
 def refused_by(receipt: Receipt) -> str:

@@ -64,7 +64,7 @@ def quoted(symbol: str, venue: str = "alpaca") -> Callable[[Snapshot], bool]:
 
 def armed(link: EngineLink, account: str) -> None:
     view = next(one for one in link.snapshot_now().accounts if one.account == account)
-    receipt = link.send_now(ArmAccount(command_id(), account, view.limits_digest, 1))
+    receipt = link.send_now(ArmAccount(command_id(), account, view.limits_digest, 1, despite="a test"))
     assert receipt.accepted, receipt
 
 
@@ -368,16 +368,23 @@ def test_arm_and_disarm_by_command(tmp_path: Path, alpaca: ServedAlpaca, capsys:
         assert "paper holds no real money" in answered(capsys, "arm", "paper", "--confirm-name", "paper")[2]
         assert "no portfolio trades an account" in answered(capsys, "arm", "x", "--confirm-name", "x")[2]
         status, out, err = answered(capsys, "arm", "alp", "--confirm-name", "alp", "--hours", "2")
-        assert (status, err) == (0, "")
+        assert (status, out, err.count("\n")) == (1, "", 1), "gates are not met, and nobody says why it should be all the same"
+        assert "gates are not met: rehearsal, paper days" in err
+        status, out, err = answered(capsys, "arm", "alp", "--confirm-name", "alp", "--hours", "2", "--despite-gates", "a trial")
+        assert (status, err.count("\n")) == (0, 1)
         assert "ARMED for 2 h" in out
+        assert out.rstrip().endswith(": a trial")
         until(running.link, lambda found: any(one.armed_until_ns for one in found.accounts))
         assert "real money ARMED until" in answered(capsys, "status")[1]
-        typed = iter(["alpp\n", "alp\n"])
+        typed = iter(["\n", "a trial\n", "alpp\n", "a trial\n", "alp\n"])
         monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
         monkeypatch.setattr(sys.stdin, "readline", lambda: next(typed), raising=False)
         status, _, err = answered(capsys, "arm", "alp")
         assert status == 1
-        assert "nothing was armed" in err
+        assert "no reason was given; nothing was armed" in err
+        status, _, err = answered(capsys, "arm", "alp")
+        assert status == 1
+        assert "is not the account's name; nothing was armed" in err
         status, _, err = answered(capsys, "arm", "alp")
         assert status == 0
         assert "REAL MONEY" in err

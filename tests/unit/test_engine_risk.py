@@ -63,7 +63,7 @@ def real_money(*, armed: bool) -> Desk:
     desk = Desk(settings=msgspec.structs.replace(
         settings, portfolios=(msgspec.structs.replace(settings.portfolios[0], live=True),)))
     if armed:
-        assert desk.do(ArmAccount("arm", "acct", limits_digest(settings.portfolios[0].limits))).accepted
+        assert desk.do(ArmAccount("arm", "acct", limits_digest(settings.portfolios[0].limits), despite="a test")).accepted
     return desk
 
 

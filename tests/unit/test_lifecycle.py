@@ -108,7 +108,7 @@ class Course:
         again.rows = [*self.desk.rows, *again.rows]
         self.desk = again
         if live:
-            assert again.do(ArmAccount(self.command_id(), ACCOUNT, limits_digest(ROOMY), 100.0, by="ada")).accepted
+            assert again.do(ArmAccount(self.command_id(), ACCOUNT, limits_digest(ROOMY), 100.0, by="ada", despite="a test")).accepted
 
     @property
     def stage(self) -> Stage:

@@ -24,4 +24,14 @@ def rehearse(context: typer.Context, incidents: Incidents = None,
     leave(rehearsing.rehearse(home_of(context), incidents or (), every=every, seed=seed, record=record, as_json=as_json))
 
 
-COMMANDS = {one.__name__: one for one in (rehearse,)}
+Portfolio = Annotated[str, typer.Argument(metavar="[PORTFOLIO]", help="Which; else the first with real money, else the first.")]
+
+
+def golive(context: typer.Context, portfolio: Portfolio = "", as_json: Json = False) -> None:
+    """The gates before real money, each met or not, with what was found and what to do; 1 while one is not met."""
+    from tui.commands import gates
+
+    leave(gates.golive(home_of(context), portfolio, as_json=as_json))
+
+
+COMMANDS = {one.__name__: one for one in (rehearse, golive)}

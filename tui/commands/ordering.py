@@ -269,11 +269,13 @@ def arm(context: typer.Context, account: VenueAccount,
         hours: Annotated[float, typer.Option("--hours", help="For how long.")] = 12.0,
         confirm_name: Annotated[str, typer.Option("--confirm-name", metavar="ACCOUNT",
                                                   help="The name once more, where there is no terminal to ask on.")] = "",
+        despite: Annotated[str, typer.Option("--despite-gates", metavar="REASON",
+                                             help="Why, although gates of `golive` are not met; it is kept.")] = "",
         as_json: Json = False) -> None:
-    """Let an account with real money open positions for a time; shows its limits and asks for its name."""
+    """Let an account with real money open positions for a time; shows its limits and unmet gates, asks for its name."""
     from tui.commands import arming
 
-    leave(arming.arm(home_of(context), account, hours, confirm_name, as_json=as_json))
+    leave(arming.arm(home_of(context), account, hours, confirm_name, despite, as_json=as_json))
 
 
 def disarm(context: typer.Context, account: VenueAccount, as_json: Json = False) -> None:
