@@ -7,12 +7,13 @@ where they are. Killed at any moment, each row is in one of the two, and the nex
 import hashlib
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.apply import apply
-from engine.errors import JournalDamaged, StoreError, UsageError
+from engine.errors import HomeUnusable, JournalDamaged, StoreError, UsageError
 from engine.events import VERSIONS, Recorded, decode
 from engine.ports import JournalRow
 from engine.state import SNAPSHOT_FORMAT, State, decode_state, encode_state
@@ -60,6 +61,8 @@ def archive(home: Home, before_ns: int) -> Archived:
     state that all rows give. No engine may run. Raises `UsageError` where there is nothing to move, `StoreError` where anything
     fails; then every row is where it was.
     """
+    if not home.journal.is_file():
+        raise HomeUnusable(f"{home.journal}: no journal yet; an engine writes one when it first runs")
     with home.lock():
         connection = open_writer(home.journal)
         try:
@@ -75,8 +78,9 @@ def archive(home: Home, before_ns: int) -> Archived:
             _require_next(connection, home.journal, record, state)
             _move(connection, record, blob)
             left = int(connection.execute("SELECT count(*) FROM journal").fetchone()[0])
-            connection.execute("VACUUM")  # the room that the rows took is given back
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            with suppress(sqlite3.Error):  # the room that the rows took is given back; where that needs too much, at another time
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{home.journal}: the archive failed: {cause_of(error)}; no row is lost, free some space and "
                              "try again") from error

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import HomeLocked, HomeUnusable, JournalDamaged, UsageError
+from engine.errors import HomeLocked, HomeUnusable, JournalDamaged, StoreError, UsageError
 from engine.state import encode_state
 from store.archive import archive, cut_after, state_at
 from store.archive_files import archives_of, base_state
 from store.backup import backup
 from store.chain import row_hash
-from store.home import Home
+from store.home import Home, open_home
 from store.read import chain_hash, chained_rows, journal_rows
 from store.restore import restore
 from store.verify import verify
@@ -117,6 +117,26 @@ def test_what_cannot_be_archived_is_refused_and_changes_nothing(home: Home) -> N
     assert list(journal_rows(home.journal)) == rows
     with sqlite3.connect(home.journal) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connection.execute("DELETE FROM journal")
+
+
+def test_an_archive_that_cannot_be_written_moves_nothing(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = list(journal_rows(home.journal))
+    (home.path / "archive").write_text("not a folder")
+    with pytest.raises(StoreError, match="cannot be written"):
+        archive(home, FIRST_NS + 3 * DAY_NS)
+    (home.path / "archive").unlink()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("store.archive_files.os.fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        archive(home, FIRST_NS + 3 * DAY_NS)
+    monkeypatch.undo()
+    assert list((home.path / "archive").iterdir()) == []
+    assert list(journal_rows(home.journal)) == rows and verify(home.journal).rows == 33
+    with pytest.raises(HomeUnusable, match="no journal yet"):
+        archive(open_home(tmp_path / "empty"), FIRST_NS)
 
 
 def test_archives_go_along_with_a_backup(home: Home, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ MIN_COLUMNS, MIN_LINES = 80, 24
 EARLIEST_YEAR = 2026
 CLOCK_STEP_SECONDS = 0.25
 CLOCK_AHEAD_SECONDS = 5
+OLD_BACKUP_DAYS = 3
 
 type Verdict = Literal["ok", "warn", "fail"]
 
@@ -54,6 +55,7 @@ def examine(path: Path) -> list[Finding]:
         findings += _guarded("free space", lambda: _space(home))
         findings += _guarded("engine", lambda: _engine(home))
         findings += _guarded("journal", lambda: _journal(home))
+        findings += _guarded("backups", lambda: _backups(home))
         findings += _guarded("notices", lambda: _notices(home))
         findings += _guarded("halt flag", lambda: _halt_flag(home))
     findings += _guarded("configuration", lambda: _configuration(home))
@@ -158,6 +160,24 @@ def _journal(home: "Home") -> Iterator[Finding]:
                       "check the time service; an engine goes on from the journal's time")
     yield Finding("ok", "journal", f"{newest} rows; the newest {len(rows)} are as they were written "
                                    "(`quarterdeck journal verify` reads them all)")
+
+
+def _backups(home: "Home") -> Iterator[Finding]:
+    """Whether the schedule's copies are still made; only their names are looked at."""
+    from store.retention import SCHEDULED, backups_in
+
+    if not home.journal.is_file():
+        return
+    found = backups_in(home.backups / SCHEDULED) or backups_in(home.backups)
+    if not found:
+        yield Finding("warn", "backups", "none yet", "`quarterdeck backup`, or leave an engine running: it makes one each night")
+        return
+    at, path = found[0]
+    days = max(0, int(time.time() - at.timestamp())) // 86_400
+    if days > OLD_BACKUP_DAYS:
+        yield Finding("warn", "backups", f"the newest, {path.name}, is {days} days old", "`quarterdeck backup`")
+    else:
+        yield Finding("ok", "backups", f"{len(found)}; the newest is {path.name} (`quarterdeck backup verify` reads it back)")
 
 
 def _notices(home: "Home") -> Iterator[Finding]:
