@@ -11,6 +11,7 @@ import io
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,7 +108,8 @@ def write_archive(target: Path, rows: Iterable[ChainedRow]) -> ArchiveRecord:
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error.strerror or error}; free some space") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return record
 
 
