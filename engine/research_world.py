@@ -111,7 +111,7 @@ class ResearchWorld:
         remembered: tuple[MemoryItem, ...] = self._tried("memories", lambda: chosen(self.memory.found(recall), recall), ())
         entries = entries_of(ask.state, ask.portfolio, ask.decisions)
         rows = (*rows_of_days(past), *rows_of_context(today, instrument.symbol), *rows_of_news(notes),
-                *rows_of_impacts(impacts, instrument.symbol, {note.note_id: note.known_at_ns for note in notes}),
+                *rows_of_impacts(impacts, instrument.symbol, {note.note_id: note.known_at_ns for note in notes if not note.flag}),
                 *rows_of_memory(remembered),
                 *rows_of_thread(digest_of(entries, ask.as_of_ns), entries, ask.as_of_ns))
         tick = float(instrument.tick_size)

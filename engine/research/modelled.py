@@ -4,17 +4,18 @@ A call without an answer that can be used ends it: the models abstain with its c
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from engine.research.aggregation import Agreed, agreed, line_weights, logit, mean_in_log_odds
-from engine.research.decided import Decided, RoleAnswer
+from engine.research.decided import Cell, Decided, RoleAnswer, horizon_bucket
 from engine.research.deciding import Voiced, abstained, weighed
 from engine.research.hearing import Hearing, Part
 from engine.research.news_weight import cap_of_items, cap_of_single_source
 from engine.research.opinions import Opinion, Stance
 from engine.research.prompts import PROMPT_VERSION
+from engine.research.recalibration import calibrated, map_for
 from engine.research.roles import (
     CROSSED,
     NEWS_ROLE,
@@ -31,7 +32,7 @@ from engine.research.roles import (
     role_ask,
 )
 from engine.research.task import Asked, PipelineTask
-from engine.research.worth import OPENING, no_edge_p
+from engine.research.worth import OPENING, PROBATION_UNDER_N, no_edge_p
 from engine.research_words import RoleProgress
 
 DISSENT_LOGIT = 0.4
@@ -129,34 +130,48 @@ def _voiced(asked: Asked, analyst: str, heeded: Heeded, judges: Sequence[tuple[s
     """The judges as one voice, bounded by what news may move and by the risk role, which can only take away."""
     opinions = [opinion for _, opinion in judges]
     found = agreed(opinions, line_weights([line for line, _ in judges], asked.parameters.weights))
-    sources = {item.source for item in asked.snapshot.texts if any(note.item == item.evidence_id for note in heeded.notes)}
-    capped, clamps = _bounded_by_news(asked, heeded, found, len(sources))
+    behind = asked.snapshot.news_behind({note.item for note in heeded.notes})
+    capped, clamps = _bounded_by_news(asked, heeded, found, behind, _reach(asked, analyst, found))
     held, veto, taken = _bounded_by_risk(heeded.opinions["risk"], capped)
     alike = [one for one in opinions if one.stance is held.aggregate.stance] or opinions
     words = min(alike, key=lambda one: abs(logit(one.p_up) - logit(held.aggregate.p_agg)))
     tags = dict.fromkeys(chain(chain.from_iterable(one.event_tags for one in alike), (note.kind.value for note in heeded.notes)))
     return Voiced(analyst, PROMPT_VERSION, held, words, answers, tuple(sorted(tags)), _dissent(heeded, held), veto,
-                  (*clamps, *taken), single_source=len(sources) == 1)
+                  (*clamps, *taken), single_source=_is_single(behind))
 
 
-def _bounded_by_news(asked: Asked, heeded: Heeded, found: Agreed, sources: int) -> tuple[Agreed, tuple[str, ...]]:
-    """The judges' probabilities, no further from those of the roles that read no news than the items may move them."""
-    if not heeded.notes:
+def _is_single(behind: Mapping[str, str]) -> bool:
+    return len(set(behind.values())) == 1
+
+
+def _reach(asked: Asked, analyst: str, found: Agreed) -> Callable[[float], float]:
+    """As what a probability of these judges is held against the threshold: as stated on probation, else calibrated."""
+    cell = Cell(analyst, PROMPT_VERSION, horizon_bucket(found.horizon_days), asked.asset_class)
+    series = map_for(cell, asked.maps).up
+    return (lambda p: p) if series.n < PROBATION_UNDER_N else lambda p: calibrated(p, series)
+
+
+def _bounded_by_news(asked: Asked, heeded: Heeded, found: Agreed, behind: Mapping[str, str],
+                     reach: Callable[[float], float]) -> tuple[Agreed, tuple[str, ...]]:
+    """The judges' probabilities, no further from those of the roles that read no news than the items may move them; `behind`
+    holds the source of each."""
+    if not behind:
         return found, ()
+    items = 1 if _is_single(behind) else len(behind)
     threshold = asked.parameters.threshold_percent(asked.aggressiveness) / 100
     stance = found.aggregate.stance
 
     def capped(p_with: float, p_without: float) -> float:
-        if sources == 1:
-            return cap_of_single_source(p_with, p_without, threshold)
-        return cap_of_items(p_with, p_without, len(heeded.notes))
+        if _is_single(behind):
+            return cap_of_single_source(p_with, p_without, threshold, reach)
+        return cap_of_items(p_with, p_without, items)
 
     p_agg = capped(found.aggregate.p_agg, mean_in_log_odds([heeded.p_up_of(role) for role in ROLES]))
     p_win = found.p_win
     if p_win is not None:
         alike = [one.p_win for one in heeded.opinions.values() if one.stance is stance and one.p_win is not None]
         without = mean_in_log_odds(alike) if alike else no_edge_p(found.target_bps, found.stop_bps)
-        p_win = min(p_win, cap_of_items(p_win, without, 1 if sources == 1 else len(heeded.notes)))
+        p_win = min(p_win, cap_of_items(p_win, without, items))
     told = "" if p_agg == found.aggregate.p_agg else f"news: p_up {found.aggregate.p_agg:.3f} -> {p_agg:.3f}"
     won = "" if p_win == found.p_win else f"news: p_win {found.p_win:.3f} -> {p_win:.3f}"
     return (found._replace(aggregate=found.aggregate._replace(p_agg=p_agg), p_win=p_win),

@@ -1,11 +1,11 @@
 """How far news may move a forecast, whatever it says and whoever believed it."""
 
 import math
+from collections.abc import Callable
 
 from engine.research.aggregation import logit, probability_of
 
 MOST_LOGIT_PER_ITEM = 0.40
-_SHORT_OF = 1e-6
 
 
 def cap_of_items(p_with: float, p_without: float, items: int) -> float:
@@ -17,12 +17,15 @@ def cap_of_items(p_with: float, p_without: float, items: int) -> float:
     return probability_of(logit(p_without) + math.copysign(furthest, moved))
 
 
-def cap_of_single_source(p_with: float, p_without: float, threshold: float) -> float:
-    """The probability with news of one source: at most 0.40 in log-odds from that without it, and never across `threshold`
-    (of a long, 0.5 to 1), nor across its mirror image (of a short), which it had not reached without."""
+def cap_of_single_source(p_with: float, p_without: float, threshold: float,
+                         weighed: Callable[[float], float] = lambda p: p) -> float:
+    """The probability with news of one source: at most 0.40 in log-odds from that without it; and where it would cross
+    `threshold` (of a long, 0.5 to 1) or its mirror image (of a short), which was not reached without, it moves nothing.
+
+    `weighed` is what a probability is held against the threshold as, the calibrated one say.
+    """
     capped = cap_of_items(p_with, p_without, 1)
-    if p_without < threshold <= capped:
-        return max(p_without, threshold - _SHORT_OF)
-    if p_without > 1 - threshold >= capped:
-        return min(p_without, 1 - threshold + _SHORT_OF)
-    return capped
+    before, after = weighed(p_without), weighed(capped)
+    makes_a_long = before < threshold <= after
+    makes_a_short = before > 1 - threshold >= after
+    return p_without if makes_a_long or makes_a_short else capped

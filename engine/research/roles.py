@@ -42,8 +42,10 @@ class Revision(NamedTuple):
 
 
 def role_ask(asked: Asked, line: ModelLine, role: str) -> Ask:
-    """The question to one of the blind roles: the snapshot, without a word from outside."""
-    return _ask(asked, line, role, (COMMON, OPINION, ROLE_TEXTS[role]), _question(asked), opinion_schema())
+    """The question to one of the blind roles: the snapshot without anything that came from news. So what they say tells how far
+    news moved the judges."""
+    return _ask(asked, line, role, (COMMON, OPINION, ROLE_TEXTS[role]), _question(asked, asked.snapshot.blind_body),
+                opinion_schema())
 
 
 def news_ask(asked: Asked, line: ModelLine) -> Ask:
@@ -57,19 +59,21 @@ def cross_ask(asked: Asked, line: ModelLine, role: str, opinions: Mapping[str, O
     """The question of the cross-examination: the own opinion beside those of the others."""
     others = {name: _told(one) for name, one in opinions.items() if name != role}
     told = canonical({"your_role": role, "your_opinion": _told(opinions[role]), "other_opinions": others}).decode()
-    return _ask(asked, line, f"cross:{role}", (COMMON, CROSS), f"{_question(asked)}\nOPINIONS\n{told}", cross_schema())
+    return _ask(asked, line, f"cross:{role}", (COMMON, CROSS), f"{_question(asked, asked.snapshot.blind_body)}\nOPINIONS\n{told}",
+                cross_schema())
 
 
 def judge_ask(asked: Asked, line: ModelLine, number: int, opinions: Mapping[str, Opinion], revisions: Mapping[str, Revision],
               notes: Sequence[NewsNote]) -> Ask:
-    """The question to a judge. `number` tells samples apart in the record; the text of all is the same."""
+    """The question to a judge: the snapshot with what was typed from news, none of its words. `number` tells samples apart in
+    the record; the text of all is the same."""
     told = {name: _told(one) | ({"revised_p_up": revisions[name].p_up, "reason": revisions[name].reason}
                                 if name in revisions else {}) for name, one in opinions.items()}
     noted = [{"evidence_id": note.item, "kind": note.kind, "symbols": note.symbols, "direction": note.direction}
              for note in notes]
     said = canonical({"opinions": told, "event_notes": noted}).decode()
-    return _ask(asked, line, f"judge:{number}", (COMMON, OPINION, ROLE_TEXTS["judge"]), f"{_question(asked)}\nOPINIONS\n{said}",
-                opinion_schema())
+    return _ask(asked, line, f"judge:{number}", (COMMON, OPINION, ROLE_TEXTS["judge"]),
+                f"{_question(asked, asked.snapshot.trusted_body)}\nOPINIONS\n{said}", opinion_schema())
 
 
 def _ask(asked: Asked, line: ModelLine, role: str, system: tuple[str, ...], user: str, schema: dict[str, Any]) -> Ask:
@@ -77,9 +81,8 @@ def _ask(asked: Asked, line: ModelLine, role: str, system: tuple[str, ...], user
                asked.settings.deadlines.call_seconds, line.effort)
 
 
-def _question(asked: Asked) -> str:
-    return (f"Asked: {asked.symbol}, over {asked.horizon_days} trading days.\nSNAPSHOT\n"
-            f"{asked.snapshot.trusted_body.decode()}")
+def _question(asked: Asked, body: bytes) -> str:
+    return f"Asked: {asked.symbol}, over {asked.horizon_days} trading days.\nSNAPSHOT\n{body.decode()}"
 
 
 def _told(opinion: Opinion) -> dict[str, object]:

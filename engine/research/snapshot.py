@@ -6,7 +6,7 @@ outside is cleaned; where it is marked, a stub stands in its place. Everything i
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from itertools import accumulate
@@ -122,12 +122,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     @property
     def blind_body(self) -> bytes:
         """The body without anything that came from news: what those are shown whose word tells how far news moved it."""
-        return self._body_of(row for row in self.rows if row.kind not in FROM_NEWS)
+        return self._body_of(_without_direction(row) for row in self.rows if row.kind not in FROM_NEWS)
 
-    @property
-    def news_sources(self) -> tuple[str, ...]:
-        """Who stands behind what was typed from unmarked news, each once."""
-        return tuple(sorted({row.source for row in self.rows if row.kind is RowKind.EVENT_NOTE and not row.flags}))
+    def news_behind(self, noted: Container[str]) -> dict[str, str]:
+        """The source of every unmarked item that judges were told of, by the note's name: those typed by rules, and the texts
+        that the news role `noted`, by their evidence ids."""
+        return {str(row.facts.get("note", row.evidence_id)): row.source for row in self.rows if not row.flags
+                and (row.kind is RowKind.EVENT_NOTE or (row.kind is RowKind.NEWS and row.evidence_id in noted))}
 
     def _body_of(self, rows: Iterable[Row]) -> bytes:
         return canonical(_told(self.portfolio, self.symbol, self.as_of_ns, self.mark, tuple(rows),
@@ -257,6 +258,13 @@ def _row_told(row: Row, moment: Callable[[int], str] = utc_text) -> dict[str, ob
         "known_at": moment(row.known_at_ns or 0), "source": row.source, "vendor_revision": row.vendor_revision,
         "facts": row.facts, "text": stub(row.evidence_id, row.flags) if row.flags else row.text,
     }
+
+
+def _without_direction(row: Row) -> Row:
+    """An entry of a calendar says what is to come and when; which way it points was read from somebody's words."""
+    if row.kind is not RowKind.CALENDAR:
+        return row
+    return msgspec.structs.replace(row, facts={name: fact for name, fact in row.facts.items() if name != "direction"})
 
 
 def _without_words(row: Row) -> Row:

@@ -159,7 +159,16 @@ def test_words_of_news_are_for_the_news_role_alone() -> None:
     assert b'"rating"' in snapshot.trusted_body
     assert b'"rating"' not in snapshot.blind_body
     assert b"reuters" not in snapshot.blind_body
-    assert snapshot.news_sources == ("reuters",)
+    assert list(snapshot.news_behind({}).values()) == ["reuters"]
+    assert sorted(snapshot.news_behind({snapshot.texts[0].evidence_id}).values()) == ["reuters", "reuters"]
+
+
+def test_which_way_a_coming_event_points_is_not_for_the_blind() -> None:
+    coming = row(RowKind.CALENDAR, kind="earnings", direction="down", names="AAPL")
+    snapshot = taken(coming)
+    assert b'"down"' in snapshot.trusted_body
+    assert b'"down"' not in snapshot.blind_body
+    assert b'"earnings"' in snapshot.blind_body
 
 
 def test_a_word_among_the_facts_of_news_is_a_word_of_news() -> None:

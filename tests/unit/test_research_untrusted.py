@@ -146,3 +146,8 @@ def test_what_had_crossed_alone_may_stay_and_may_fall() -> None:
     assert cap_of_single_source(0.62, 0.61, 0.60) == 0.62
     assert cap_of_single_source(0.56, 0.61, 0.60) == 0.56
     assert cap_of_single_source(0.59, 0.50, 0.60) == 0.59
+
+
+def test_the_threshold_is_that_of_what_is_held_against_it() -> None:
+    assert cap_of_single_source(0.58, 0.55, 0.60) == 0.58
+    assert cap_of_single_source(0.58, 0.55, 0.60, lambda p: p + 0.03) == 0.55
