@@ -14,14 +14,15 @@ class SystemClock:
                  steady: Callable[[], Nanoseconds] = time.monotonic_ns, not_before_ns: Nanoseconds = 0) -> None:
         self._wall = wall
         self._steady = steady
-        self._last_ns, self._steady_ns = max(wall(), not_before_ns), steady()
+        self._known = max(wall(), not_before_ns), steady()  # one pair, replaced whole: other threads read the clock too
 
     def now_ns(self) -> Nanoseconds:
         """The later of the wall clock and our own count: after a step back deadlines must go on, not wait it out."""
+        last_ns, known_ns = self._known
         steady_ns = self._steady()
-        self._last_ns = max(self._wall(), self._last_ns + steady_ns - self._steady_ns)
-        self._steady_ns = steady_ns
-        return self._last_ns
+        now_ns = max(self._wall(), last_ns + steady_ns - known_ns)
+        self._known = now_ns, steady_ns
+        return now_ns
 
     def ahead_ns(self) -> Nanoseconds:
         """How far our own count is ahead of a wall clock that was set back; 0 where it was not."""

@@ -116,7 +116,7 @@ class RunningEngine:
 
         if config.health.port:
             host = config.health.host
-            self._http = HttpServer("health", lambda: health_app(self.engine.latest, host), host, config.health.port,
+            self._http = HttpServer("health", lambda: health_app(self.engine.latest, host, self.engine.parts.clock.now_ns), host, config.health.port,
                                     self.engine.pulses)
             self._http.start()
 
