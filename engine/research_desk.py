@@ -218,8 +218,9 @@ class ResearchDesk:
         return Asked(
             run.run_id, number, run.cause, thread_id_of(portfolio), instrument.instrument_id, instrument.asset_class.value,
             snapshot, tuple(one.symbol for one in listed_in(state, portfolio)), gathered.daily,
-            run.horizon_days or chosen.horizon_days, chosen.aggressiveness, look.cost_bps, salt, look.held, instrument.shortable, gathered.atr_bps, look.room,
-            state.research.maps, gathered.regime, state.settings.research, parameters_of(state.research.parameters))
+            run.horizon_days or chosen.horizon_days, chosen.aggressiveness, look.cost_bps, salt, look.held,
+            instrument.shortable, gathered.atr_bps, look.room, state.research.maps, gathered.regime,
+            state.settings.research, parameters_of(state.research.parameters))
 
     def _scanned(self, state: State, portfolio: str) -> tuple[Instrument, ...]:
         """What a run without named symbols looks into: those first that were looked into longest ago."""

@@ -27,7 +27,7 @@ from engine.inputs import Bar, Connectivity, SetTradingState, TradingState, Unan
 from engine.instruments import Instrument
 from engine.market import NS_PER_DAY
 from engine.parts import EngineParts
-from engine.ports import Broker
+from engine.ports import Broker, DailyBars
 from engine.runner import Engine
 from engine.schedule_words import Job, JobKind
 from engine.state import State
@@ -42,6 +42,7 @@ from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
 from tui.compose_access import gatekeeper_of
 from tui.compose_notify import Notices, notices_of
+from tui.compose_research import HomeResearch, research_of
 from tui.compose_strategies import tried_strategies
 from tui.compose_venues import RealVenues, merged_feed, note_held, real_venues, require_same_money
 from tui.folding import restored_state
@@ -172,27 +173,43 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         lock.release()
         raise
     flag = read_halt(home)
+    research: HomeResearch | None = None
     halted = (SetTradingState(command_id(), TradingState.HALTED, "", flag.cause, flag.by),) if flag else ()
     checkpoints = Checkpoints(home)
     try:
         require_known_calendars(config.jobs())
         notices = notices_of(home, config, real.mode.value) if serve else Notices()
-        parts = engine_parts(home, config, real, journal, state, warm_bars)._replace(
+        parts = engine_parts(home, config, real, journal, state, warm_bars)
+        feed: object = parts.feed
+        research = research_of(home, config, lambda: running.engine.state, feed if isinstance(feed, DailyBars) else None,
+                               parts.clock.now_ns)
+        parts = parts._replace(
+            research=research.parts, research_record=research.record,
             settings=config.settings(own), user_strategies=own, runs_strategies=serve,
             keeps_schedule=serve, notifier=notices.desk, job_runners=job_runners(home, config),
             startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home),
             history=StoredHistory(home.journal))
-        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, real.release, notices)
+        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, released(real, research), notices)
         if serve:
             running.gate = gatekeeper_of(home, config, running.engine)
     except BaseException:
         checkpoints.close()
         journal.close()
-        real.release()
+        released(real, research)()
         lock.release()
         raise
     started(running, on_stop or running.engine.stop, serve=serve)
     return running
+
+
+def released(real: RealVenues, research: HomeResearch | None) -> Callable[[], None]:
+    """Gives back what an engine held beside its home."""
+    def release() -> None:
+        if research is not None:
+            research.close()
+        real.release()
+
+    return release
 
 
 def job_runners(home: Home, config: Config) -> dict[JobKind, Callable[[Job], str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from brokers.market.recorded import MergedTape, RecordedTape, open_tape
+from brokers.market.tape_days import TapeDays
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from brokers.sessions import session_bounds
@@ -26,6 +27,7 @@ from store.home import Home
 from store.journal import SqliteJournal
 from tui.commands.script import read_script
 from tui.compose import day_number_in, started
+from tui.compose_research import research_of
 from tui.folding import restored_state
 from tui.running_engine import Checkpoints, RunningEngine
 from tui.version import VERSION
@@ -105,13 +107,17 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
     try:
         settings = _settings(config, tapes, own)
         script = read_script(wish.script, min(one.report.first_ns for one in tapes)) if wish.script else ()
+        clock = VirtualClock()
+        bars = TapeDays(tape, clock.now_ns, session_bounds)
+        research = research_of(home, config, lambda: running.engine.state, bars, by_chance=False)
         parts = EngineParts(
-            clock=VirtualClock(), journal=journal, engine_id=journal.engine_id, version=VERSION, mode=Mode.REPLAY,
+            clock=clock, journal=journal, research=research.parts, research_record=research.record,
+            engine_id=journal.engine_id, version=VERSION, mode=Mode.REPLAY,
             settings=settings, brokers=(_broker(home, config, settings.portfolios[0], tape, wish.cash),), state=state,
             tape=tape, speed=wish.pace, script=tuple(one for one in script if one[0] >= state.at_ns),
             checkpoint=checkpoints, history=StoredHistory(home.journal), sessions=session_bounds,
             day_number=day_number_in(config.engine.new_day_zone), user_strategies=own or {})
-        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints)
+        running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, research.close)
     except BaseException:
         checkpoints.close()
         journal.close()
