@@ -115,9 +115,9 @@ class RunningEngine:
         from tui.metrics import health_app
 
         if config.health.port:
-            host = config.health.host
-            self._http = HttpServer("health", lambda: health_app(self.engine.latest, host, self.engine.parts.clock.now_ns), host, config.health.port,
-                                    self.engine.pulses)
+            host, clock = config.health.host, self.engine.parts.clock
+            self._http = HttpServer("health", lambda: health_app(self.engine.latest, host, clock.now_ns), host,
+                                    config.health.port, self.engine.pulses)
             self._http.start()
 
     def serve_webhook(self, config: Config) -> None:
