@@ -209,11 +209,45 @@ class ChangeProposed(msgspec.Struct, frozen=True):
     status: str
 
 
+class AttributionView(msgspec.Struct, frozen=True):
+    """Where the results of one kind of decision came from, in the currency of the portfolio; the parts add up to `net`."""
+
+    portfolio: str
+    stance: str
+    analyst: str
+    event_type: str
+    regime: str
+    approval: str
+    positions: int
+    net: Decimal
+    beta: Decimal
+    selection: Decimal
+    timing: Decimal
+    sizing: Decimal
+    exit: Decimal
+    cost: Decimal
+
+
+class HumanView(msgspec.Struct, frozen=True):
+    """What people added by saying no, in bps of equity on paper: losses avoided less gains missed; and what only expired."""
+
+    declined: int
+    avoided_bps: float
+    missed_bps: float
+    value_bps: float
+    expired: int
+    expired_bps: float
+
+
 class CalibrationView(msgspec.Struct, frozen=True):
+    """What the learning found; `human` is None where nothing was declined and nothing expired."""
+
     cells: tuple[CellView, ...]
     codes: tuple[RateOfCode, ...]
     changes: tuple[ChangeProposed, ...]
     computed_at_ns: int
+    attribution: tuple[AttributionView, ...] = ()
+    human: HumanView | None = None
 
 
 class ThreadEntry(msgspec.Struct, frozen=True):

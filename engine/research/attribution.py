@@ -19,9 +19,11 @@ import msgspec
 from engine.units import Minor
 
 
-class Kind(NamedTuple):
-    """What decisions are compared by. `event_type` and `regime` may be ""; `approval` is how it was let through: person, rule."""
+class Kind(msgspec.Struct, frozen=True, order=True):
+    """What decisions are compared by, within a portfolio. `event_type` and `regime` may be ""; `approval` is who let it through:
+    person or rule."""
 
+    portfolio: str
     stance: str
     analyst: str
     event_type: str = ""
@@ -72,26 +74,26 @@ class KindResult(msgspec.Struct, frozen=True):
 
 
 class NotTaken(NamedTuple):
-    """A proposal that was declined or expired: what it would have come to at paper fills, fees included, and whether a person had
-    said no (else it expired)."""
+    """A proposal that was declined or expired: what it would have come to on paper in bps of equity, costs included, and whether
+    a person had said no (else it expired)."""
 
-    net_minor: Minor
+    net_bps: float
     declined: bool
 
 
 class HumanValue(msgspec.Struct, frozen=True):
-    """What people added by saying no: the losses that were avoided less the gains that were missed. None of these is a result
-    that was booked."""
+    """What people added by saying no, in bps of equity: the losses that were avoided less the gains that were missed. None of
+    these is a result that was booked."""
 
     declined: int
-    avoided_minor: Minor
-    missed_minor: Minor
+    avoided_bps: float
+    missed_bps: float
     expired: int
-    expired_minor: Minor
+    expired_bps: float
 
     @property
-    def value_minor(self) -> Minor:
-        return self.avoided_minor - self.missed_minor
+    def value_bps(self) -> float:
+        return self.avoided_bps - self.missed_bps
 
 
 def parts_of(taken: Taken) -> Parts:
@@ -123,10 +125,21 @@ def total(parts: Sequence[Parts]) -> Parts:
 
 def human_value(not_taken: Sequence[NotTaken]) -> HumanValue:
     """What declining was worth, and beside it what only expired."""
-    declined = [one.net_minor for one in not_taken if one.declined]
-    expired = [one.net_minor for one in not_taken if not one.declined]
-    return HumanValue(len(declined), -sum(net for net in declined if net < 0), sum(net for net in declined if net > 0),
-                      len(expired), sum(expired))
+    declined = [one.net_bps for one in not_taken if one.declined]
+    expired = [one.net_bps for one in not_taken if not one.declined]
+    return HumanValue(len(declined), -fsum(net for net in declined if net < 0), fsum(net for net in declined if net > 0),
+                      len(expired), fsum(expired))
+
+
+def paper_bps(side: int, return_bps: float, won: int | None, target_bps: float, stop_bps: float, cost_bps: float) -> float:
+    """What a position that was never taken would have come to, in bps of its notional after costs: target and stop as they were
+    touched, else the close of the horizon."""
+    held = side * return_bps - cost_bps
+    if won == 0 and held > 0:
+        return -(stop_bps + cost_bps)
+    if won == 1 and held <= 0:
+        return target_bps - cost_bps
+    return min(target_bps - cost_bps, max(-(stop_bps + cost_bps), held))
 
 
 def beta_of(returns: Sequence[float], market_returns: Sequence[float]) -> float:

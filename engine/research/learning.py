@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.research.acted import Results, attribution_of, human_of
 from engine.research.adoption import Looked, look_is_due, sought
 from engine.research.alarms import alarm_of
 from engine.research.block_bootstrap import Dated, effective_n, interval_95, resampled
 from engine.research.decided import Cell, Forecast
 from engine.research.parameters import Parameters
-from engine.research.proposed_changes import CostSeen, changes_of
+from engine.research.proposed_changes import changes_of
 from engine.research.recalibration import PRIOR_N, CellMap, Curve, Series, fresh_map, parent_of, version_of
 from engine.research.reliability import bins
 from engine.research.rule_analyst import RULE_ANALYST
@@ -24,6 +25,7 @@ from engine.trading_hours import NS_PER_DAY
 from engine.units import Nanoseconds
 
 NOTHING_CHANGED = Parameters()
+NO_RESULTS = Results()
 BLOCK_DAYS = {"1": 1, "2-5": 5, "6-10": 10, "11-20": 20}
 
 
@@ -54,7 +56,7 @@ class CellForecasts(NamedTuple):
 
 
 def learn(forecasts: Sequence[Forecast], maps: Sequence[CellMap], at_ns: Nanoseconds, parameters: Parameters = NOTHING_CHANGED,
-          aggressiveness: int = 1, costs: Sequence[CostSeen] = (), codes: tuple[RateOfCode, ...] = ()) -> Learned:
+          aggressiveness: int = 1, results: Results = NO_RESULTS, codes: tuple[RateOfCode, ...] = ()) -> Learned:
     """Score every cell, look for better maps, and propose changes. `parameters` and `aggressiveness` are those in use, `codes`
     are shown as they are handed in."""
     rules = {_question(one): one for one in forecasts if one.cell.analyst == RULE_ANALYST and one.up is not None}
@@ -68,8 +70,9 @@ def learn(forecasts: Sequence[Forecast], maps: Sequence[CellMap], at_ns: Nanosec
         shown.append(_cell_view(own, found, rules))
     seen = {one.cell for one in kept}
     kept.extend(one for one in maps if one.cell not in seen)
-    changes = changes_of(forecasts, parameters, aggressiveness, costs, at_ns)
-    return Learned(CalibrationView(tuple(shown), codes, changes, at_ns), tuple(kept), tuple(adopted))
+    changes = changes_of(forecasts, parameters, aggressiveness, results.costs, at_ns)
+    view = CalibrationView(tuple(shown), codes, changes, at_ns, attribution_of(results), human_of(results))
+    return Learned(view, tuple(kept), tuple(adopted))
 
 
 def by_cell(forecasts: Sequence[Forecast]) -> tuple[CellForecasts, ...]:

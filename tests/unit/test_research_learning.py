@@ -6,6 +6,7 @@ from random import Random
 import msgspec
 import pytest
 
+from engine.research.acted import Results
 from engine.research.adoption import FIRST_FIT_N, first_unseen, forward_chained, look_is_due, sought
 from engine.research.alarms import agreeing, alarm_of, degraded
 from engine.research.decided import Cell, Forecast
@@ -254,9 +255,9 @@ def test_a_voice_that_knows_nothing_loses_weight() -> None:
 def test_slippage_that_is_always_more_is_proposed() -> None:
     chance = Random(20)
     costs = [CostSeen(day * NS_PER_DAY, 10, 15 + chance.gauss(0, 2)) for day in range(120)]
-    [change] = learn((), (), 5, Parameters(slippage_bps=1), costs=costs).view.changes
+    [change] = learn((), (), 5, Parameters(slippage_bps=1), results=Results(costs=tuple(costs))).view.changes
     assert (change.parameter, change.before, change.after) == ("slippage_bps", "1", "6")
-    assert learn((), (), 5, costs=costs[:49]).view.changes == ()
+    assert learn((), (), 5, results=Results(costs=tuple(costs[:49]))).view.changes == ()
 
 
 def test_applied_changes_are_values_by_name() -> None:
