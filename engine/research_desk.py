@@ -62,10 +62,10 @@ class ResearchParts(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """How the desk reaches the engine: `look` and `state` run in the engine's event loop, which `deliver` is called from any
-    thread for."""
+    """How the desk reaches the engine: everything but the time is asked and delivered in the engine's event loop."""
 
     look: Callable[[str, str], Coroutine[Any, Any, Look | None]]
+    candidates: Callable[[str], Coroutine[Any, Any, tuple[Instrument, ...]]]
     state: Callable[[], Coroutine[Any, Any, State]]
     now_ns: Callable[[], Nanoseconds]
     deliver: Callable[[Input], None]
@@ -159,7 +159,8 @@ class ResearchDesk:
     async def _run(self, run: ResearchRun, parts: ResearchParts) -> None:
         cost, failure, done = 0, "", 0
         state = await self._engine(self._around.state())
-        chosen = asked_instruments(state, run) or self._scanned(state, run.portfolio)
+        chosen = asked_instruments(state, run) or _longest_ago(
+            state, run.portfolio, await self._engine(self._around.candidates(run.portfolio)))
         seconds = SLACK_SECONDS + len(chosen) * state.settings.research.deadlines.cycle_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -167,7 +168,7 @@ class ResearchDesk:
                     self._show(run, chosen, done, instrument, (), cost)
                     decided = await self._decide(run, number, instrument, chosen, cost, parts)
                     cost += sum(one.cost_micro_usd for one in decided)
-                    done += 1
+                    done += bool(decided)
                     self._deliver(ResearchDecided(run.run_id, decided))
         except TimeoutError:
             failure = f"not done within {seconds:g} s: {done} of {len(chosen)} looked at"
@@ -222,15 +223,6 @@ class ResearchDesk:
             instrument.shortable, gathered.atr_bps, look.room, state.research.maps, gathered.regime,
             state.settings.research, parameters_of(state.research.parameters))
 
-    def _scanned(self, state: State, portfolio: str) -> tuple[Instrument, ...]:
-        """What a run without named symbols looks into: those first that were looked into longest ago."""
-        last_ns: dict[str, int] = {}
-        for sealed in state.research.decisions.values():
-            if sealed.decided.portfolio == portfolio:
-                last_ns[sealed.decided.instrument_id] = sealed.decided.as_of_ns
-        ranked = sorted(watched(state, portfolio), key=lambda one: last_ns.get(one.instrument_id, 0))
-        return tuple(ranked[:state.settings.research.symbols_per_scan])
-
     def _show(self, run: ResearchRun, chosen: Sequence[Instrument], done: int, instrument: Instrument,
               roles: tuple[RoleProgress, ...], cost: int) -> None:
         symbols = tuple(one.symbol for one in chosen)
@@ -245,7 +237,7 @@ class ResearchDesk:
             found = await asyncio.to_thread(parts.record.forecasts)
             level = max((one.settings.research.aggressiveness for one in state.portfolios.values()), default=0)
             learned = await asyncio.to_thread(learn, found.forecasts, state.research.maps, self._around.now_ns(),
-                                              parameters_of(state.research.parameters), level, codes=found.codes)
+                                              parameters_of(state.research.parameters), level, found.results, found.codes)
         except Exception as error:  # noqa: BLE001 - what is in use stays in use
             _log.error("learning failed", exc_info=error)
             failure = f"{type(error).__name__}: {error}"
@@ -283,3 +275,13 @@ def _done(loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
     future: asyncio.Future[None] = loop.create_future()
     future.set_result(None)
     return future
+
+
+def _longest_ago(state: State, portfolio: str, found: Sequence[Instrument]) -> tuple[Instrument, ...]:
+    """What a run without named symbols looks into: those first that were looked into longest ago."""
+    last_ns: dict[str, int] = {}
+    for sealed in state.research.decisions.values():
+        if sealed.decided.portfolio == portfolio:
+            last_ns[sealed.decided.instrument_id] = sealed.decided.as_of_ns
+    ranked = sorted(found, key=lambda one: last_ns.get(one.instrument_id, 0))
+    return tuple(ranked[:state.settings.research.symbols_per_scan])

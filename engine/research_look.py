@@ -52,6 +52,12 @@ def watched(state: State, portfolio: str) -> tuple[Instrument, ...]:
     return tuple(one for one in found if isinstance(one, Instrument) and one.tradable)
 
 
+def candidates(state: State, market: MarketView, at_ns: Nanoseconds, portfolio: str) -> tuple[Instrument, ...]:
+    """What a scan may choose from: what is watched, has a price, and trades now."""
+    return tuple(one for one in watched(state, portfolio)
+                 if one.instrument_id in market.marks and market.session_open(one.session, at_ns))
+
+
 def asked_instruments(state: State, run: ResearchRun) -> tuple[Instrument, ...]:
     """The instruments that a run names; none where a scan is to choose."""
     found = (resolve(state, symbol, run.portfolio) for symbol in run.symbols)

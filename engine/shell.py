@@ -25,6 +25,7 @@ from engine.inputs import (
     SetTradingState,
     TradingState,
 )
+from engine.instruments import Instrument
 from engine.job_runner import JobRunner
 from engine.loop import Loop
 from engine.market import MarketView
@@ -33,7 +34,7 @@ from engine.ports import MarketObserver, VenueMessage
 from engine.publisher import Publisher
 from engine.pulses import Pulses
 from engine.research_desk import RESEARCH_EFFECTS, ResearchDesk, ResearchEffect, Surroundings
-from engine.research_look import Look, look_at
+from engine.research_look import Look, candidates, look_at
 from engine.service import HealthView, Receipt, Snapshot
 from engine.state import State
 from engine.units import Nanoseconds
@@ -74,7 +75,8 @@ class Shell:
         self.pulses = parts.pulses or Pulses()
         self._gateway = Gateway({broker.account: broker for broker in parts.brokers}, parts.clock, self.deliver, parts.notifier)
         self._jobs = JobRunner(parts.job_runners, self.deliver)
-        self._research = ResearchDesk(parts.research, Surroundings(self._look, self._state, parts.clock.now_ns, self.deliver))
+        self._research = ResearchDesk(parts.research, Surroundings(
+            self._look, self._candidates, self._state, parts.clock.now_ns, self.deliver))
         self._waiting: dict[str, list[asyncio.Future[Receipt]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: set[asyncio.Task[None]] = set()
@@ -235,6 +237,9 @@ class Shell:
     async def _look(self, portfolio: str, instrument_id: str) -> Look | None:
         state = self.loop.state
         return look_at(state, self.loop.market, self.parts.clock.now_ns(), portfolio, state.instruments[instrument_id])
+
+    async def _candidates(self, portfolio: str) -> tuple[Instrument, ...]:
+        return candidates(self.loop.state, self.loop.market, self.parts.clock.now_ns(), portfolio)
 
     async def _state(self) -> State:
         return self.loop.state
