@@ -17,13 +17,15 @@ from engine.research_words import RoleProgress
 
 
 class Part[T](NamedTuple):
-    """What a role came to: a value, or the code why there is none, with an entry for each call behind it."""
+    """What a role came to: a value, or the code why there is none, with an entry for each call behind it. `unheard` where no
+    answer came, other than one that could not be used."""
 
     value: T | None
     answers: tuple[RoleAnswer, ...]
     code: str = ""
     message: str = ""
     rejected: bool = False
+    unheard: bool = False
 
 
 class Hearing(NamedTuple):
@@ -40,9 +42,9 @@ class Hearing(NamedTuple):
         if first.code and first.retry:
             again = replace(ask, user=f"{ask.user}\n\n{RETRY.format(message=first.message)}")
             second = await self._asked(line, again, read)
-            part = Part(second.value, (first.entry, second.entry), second.code, second.message, second.rejected)
+            part = Part(second.value, (first.entry, second.entry), second.code, second.message, second.rejected, second.unheard)
         else:
-            part = Part(first.value, (first.entry,), first.code, first.message, first.rejected)
+            part = Part(first.value, (first.entry,), first.code, first.message, first.rejected, first.unheard)
         state = "answered" if not part.code else "abstained" if part.rejected or first.retry else "failed"
         self.told(RoleProgress(ask.role, state, 0, part.answers[-1].p_up, part.code))
         return part
@@ -51,7 +53,8 @@ class Hearing(NamedTuple):
         heard = await self.calls.ask(line, ask, lambda characters: self.told(RoleProgress(ask.role, "asking", characters)))
         entry = self._entry(ask, heard)
         if isinstance(heard.answer, Unavailable):
-            return _Once(None, replace(entry, code=heard.answer.code), heard.answer.code, heard.answer.message)
+            return _Once(None, replace(entry, code=heard.answer.code), heard.answer.code, heard.answer.message,
+                         unheard=True)
         value, reading = read(heard.answer)
         entry = replace(entry, repairs=reading.repairs, code=reading.code)
         if value is None:
@@ -79,3 +82,4 @@ class _Once[T](NamedTuple):
     message: str = ""
     retry: bool = False
     rejected: bool = False
+    unheard: bool = False

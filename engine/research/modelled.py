@@ -1,12 +1,15 @@
 """What the models of a run come to: four roles blind to each other, one cross-examination, judges, and code that adds them up.
 
-A call without an answer that can be used ends it: the models abstain with its code. There is never a vote of those who were left.
+A call without an answer that can be used ends it: the models abstain with its code. There is never a vote of those who were left;
+only the news role, which has no vote, may be left unheeded.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from engine.research.aggregation import Agreed, agreed, line_weights, logit, mean_in_log_odds
 from engine.research.decided import Cell, Decided, RoleAnswer, horizon_bucket
@@ -68,7 +71,8 @@ async def decide_by_models(task: PipelineTask) -> Decided:
 
     for role in _all_roles(asked):
         task.told(RoleProgress(role, "waiting"))
-    opinions, notes = await _roles(asked, hearing)
+    opinions, read = await _roles(asked, hearing)
+    notes, flags = _without_nonsense(read)
     if (decided := failed((*opinions.values(), *notes))) is not None:
         return decided
     said = {role: part.value for role, part in opinions.items() if part.value is not None}
@@ -81,7 +85,20 @@ async def decide_by_models(task: PipelineTask) -> Decided:
     if (decided := failed(tuple(part for _, part in judges))) is not None:
         return decided
     found = [(line, part.value) for line, part in judges if part.value is not None]
-    return weighed(asked, _voiced(asked, analyst, heeded, found, tuple(answers)))
+    decided = weighed(asked, _voiced(asked, analyst, heeded, found, tuple(answers)))
+    return replace(decided, flags=(*decided.flags, *flags))
+
+
+type Notes = Part[tuple[NewsNote, ...]]
+
+
+def _without_nonsense(read: Sequence[Notes]) -> tuple[tuple[Notes, ...], tuple[str, ...]]:
+    """What the news role read, and a flag where it gave no answer that can be used. It has no vote, and the texts before it are
+    anybody's: one that makes it talk nonsense takes no decision away, but keeps a standing rule out."""
+    is_nonsense = [bool(part.code) and not part.unheard for part in read]
+    parts = tuple(part._replace(value=(), code="", rejected=False) if spoiled else part
+                  for part, spoiled in zip(read, is_nonsense, strict=True))
+    return parts, tuple(f"{NEWS_ROLE}: {part.code}" for part, spoiled in zip(read, is_nonsense, strict=True) if spoiled)
 
 
 def _all_roles(asked: Asked) -> tuple[str, ...]:

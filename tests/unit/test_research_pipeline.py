@@ -184,10 +184,18 @@ def test_one_source_of_news_moves_little_and_crosses_no_threshold() -> None:
     assert modelled.event_tags == ("earnings",)
 
 
-def test_a_note_about_an_item_that_was_not_shown_is_rejected() -> None:
+def test_a_note_about_an_item_that_was_not_shown_is_not_heeded_and_flagged() -> None:
     bench = Bench(saying(news=NEWS % "E99"))
     modelled, _ = bench.run(asked(shown=snapshot(rows=[news_row("Profits rise")])))
-    assert (modelled.code, modelled.rejected) == ("UNKNOWN_EVIDENCE", True)
+    assert (modelled.code, modelled.actionable) == ("", True)
+    assert modelled.flags == ("news: UNKNOWN_EVIDENCE",)
+    assert [one.code for one in modelled.answers if one.role == "news"] == ["UNKNOWN_EVIDENCE"]
+
+
+def test_a_news_role_that_cannot_be_heard_ends_the_vote_like_any_other() -> None:
+    bench = Bench(lambda ask: Unavailable("OVERLOADED", "busy") if ask.role == "news" else usual_answer(ask))
+    modelled, _ = bench.run(asked(shown=snapshot(rows=[news_row("Profits rise")])))
+    assert (modelled.code, modelled.worth, modelled.actionable) == ("OVERLOADED", None, False)
 
 
 def test_a_revision_without_a_citation_is_none() -> None:
