@@ -22,6 +22,7 @@ from engine.inputs import (
 from engine.instruments import Instrument
 from engine.orders import OrderIntent
 from engine.performance_words import PerformanceQuery
+from engine.research.acted import Results
 from engine.research.decided import Forecast
 from engine.research_words import RateOfCode, ResearchPage, ResearchQuery
 from engine.units import Nanoseconds
@@ -157,11 +158,12 @@ class ResearchRecord(Protocol):
 
 
 class ForecastsKnown(NamedTuple):
-    """The forecasts that were sealed up to a journal row, and how answers of models were coded lately."""
+    """The forecasts that were sealed up to a journal row, how answers of models were coded lately, and what came of decisions."""
 
     through_seq: int
     forecasts: Sequence[Forecast]
     codes: tuple[RateOfCode, ...] = ()
+    results: Results = Results()
 
 
 class LearningRecord(Protocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.errors import UsageError
 from engine.ports import ForecastsKnown
+from engine.research.acted import results_of
 from engine.research.decided import RoleAnswer
 from engine.research.recalibration import CellMap
 from engine.research.threads import entries_of, thread_view
@@ -28,6 +29,7 @@ from engine.state import State
 from store import research_rows
 from store.database import open_reader, unreadable
 from store.research_archive import ResearchArchive
+from store.research_results import acted_of
 from store.views import FoldedViews, stands
 
 MOST_DECISIONS = 1_000
@@ -38,11 +40,11 @@ NO_EVENTS = EventsView("", (), (), (), ())
 
 
 class StoredResearch:
-    """Answers for screens and for the learning. `state` is asked for threads and maps, `events` for a day's events; `archive` may
-    be missing: then raw texts are."""
+    """Answers for screens and for the learning. `state` is asked for threads and maps, `events` for the events of a day and a
+    portfolio; `archive` may be missing: then raw texts are."""
 
     def __init__(self, journal: Path, state: Callable[[], State], archive: ResearchArchive | None = None,
-                 events: Callable[[str], EventsView] | None = None) -> None:
+                 events: Callable[[str, str], EventsView] | None = None) -> None:
         self._journal = journal
         self._state = state
         self._archive = archive
@@ -56,6 +58,8 @@ class StoredResearch:
         if query.portfolio and query.portfolio not in state.portfolios:
             known = ", ".join(state.portfolios) or "none"
             raise UsageError(f"--portfolio {query.portfolio}: no such portfolio; known are {known}")
+        if query.kind is ResearchQueryKind.EVENTS:  # feeds are asked: nobody else waits for that
+            return ResearchPage(events=NO_EVENTS if self._events is None else self._events(query.key, query.portfolio))
         with self._views() as connection:
             match query.kind:
                 case ResearchQueryKind.DECISIONS:
@@ -67,14 +71,13 @@ class StoredResearch:
                     return ResearchPage(calibration=research_rows.calibration_of(connection))
                 case ResearchQueryKind.THREADS:
                     return self._threads(connection, state, query)
-                case ResearchQueryKind.EVENTS:
-                    return ResearchPage(events=self._events(query.key) if self._events is not None else NO_EVENTS)
 
     def forecasts(self) -> ForecastsKnown:
         """Every forecast, for the learning."""
         with self._views() as connection:
             found = research_rows.forecasts_of(connection)
-        return ForecastsKnown(self._state().seq, found, self._codes())
+            results = results_of(acted_of(connection))
+        return ForecastsKnown(self._state().seq, found, self._codes(), results)
 
     def _codes(self) -> tuple[RateOfCode, ...]:
         """How the newest calls ended; a code of more than 5 % of a hundred is an alarm."""

@@ -102,16 +102,17 @@ def decisions_of(connection: sqlite3.Connection, portfolio: str, limit: int) -> 
     named = "WHERE portfolio = ?" if portfolio else ""
     rows = connection.execute(f"SELECT {COLUMNS} FROM research_decisions {named} ORDER BY at_ns DESC, decision_id DESC LIMIT ?",
                               (portfolio, limit) if portfolio else (limit,))
-    return tuple(map(_sealed, rows))
+    return tuple(map(sealed_decision, rows))
 
 
 def decision_of(connection: sqlite3.Connection, decision_id: str) -> SealedDecision | None:
     """One decision with every call behind it."""
     row = connection.execute(f"SELECT {COLUMNS} FROM research_decisions WHERE decision_id = ?", (decision_id,)).fetchone()
-    return _sealed(row) if row else None
+    return sealed_decision(row) if row else None
 
 
-def _sealed(row: tuple[str, ...]) -> SealedDecision:
+def sealed_decision(row: tuple[str, ...]) -> SealedDecision:
+    """A decision from its `COLUMNS`."""
     decided, at_ns, status, reason, proposal_id, order_id, acts_as, conditions, outcome, filled = row
     return SealedDecision(_decided.decode(decided), int(at_ns), DecisionStatus(status), reason, proposal_id, order_id, acts_as,
                           _conditions.decode(conditions), _outcome.decode(outcome), bool(filled))
