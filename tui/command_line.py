@@ -21,6 +21,7 @@ from tui.commands import (
     operating,
     ordering,
     report_words,
+    research_group,
     risk_words,
     search_words,
     target_words,
@@ -33,7 +34,7 @@ INTERRUPTED_STATUS = 130
 HOME_OPTION = "--home"
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    **operating.COMMANDS, **looking.COMMANDS, **report_words.COMMANDS, **risk_words.COMMANDS, **ordering.COMMANDS,
+    **operating.COMMANDS, **looking.COMMANDS, **research_group.COMMANDS, **report_words.COMMANDS, **risk_words.COMMANDS, **ordering.COMMANDS,
     **target_words.COMMANDS, **history_words.COMMANDS, **search_words.COMMANDS, **tending.COMMANDS,
     **live_words.COMMANDS}
 

@@ -37,13 +37,6 @@ def fills(context: typer.Context, as_json: Json = False) -> None:
     queries.fills(home_of(context), as_json=as_json)
 
 
-def decisions(context: typer.Context, everything: Everything = False, as_json: Json = False) -> None:
-    """Trades that wait for a person."""
-    from tui.commands import queries
-
-    queries.decisions(home_of(context), everything=everything, as_json=as_json)
-
-
 def alerts(context: typer.Context, as_json: Json = False) -> None:
     """Alerts and messages."""
     from tui.commands import queries
@@ -58,4 +51,4 @@ def regimes(context: typer.Context, as_json: Json = False) -> None:
     strategies.regimes(home_of(context), as_json=as_json)
 
 
-COMMANDS = {one.__name__: one for one in (status, positions, orders, fills, decisions, alerts, regimes)}
+COMMANDS = {one.__name__: one for one in (status, positions, orders, fills, alerts, regimes)}

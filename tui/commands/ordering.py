@@ -225,6 +225,13 @@ def decline(context: typer.Context, decision: DecisionId,
     leave(trading.decline(home_of(context), decision, reason, as_json=as_json))
 
 
+def halve(context: typer.Context, decision: DecisionId, digest: Digest = "", as_json: Json = False) -> None:
+    """Put half of a pending trade in its place: a new card, to be approved anew."""
+    from tui.commands import trading
+
+    leave(trading.halve(home_of(context), decision, digest, as_json=as_json))
+
+
 def panic(context: typer.Context, portfolio: AnyPortfolio = "", yes: Yes = False, as_json: Json = False) -> None:
     """Halt at once, then close everything.
 
@@ -293,5 +300,5 @@ def ack(context: typer.Context, alert: Annotated[str, typer.Argument(metavar="ID
     leave(trading.acknowledge(home_of(context), alert, as_json=as_json))
 
 
-COMMANDS = {one.__name__: one for one in (buy, sell, close, cancel, settle, protect, approve, decline, panic, halt, reduce,
-                                          resume, ack, arm, disarm)}
+COMMANDS = {one.__name__: one for one in (buy, sell, close, cancel, settle, protect, approve, decline, halve, panic, halt,
+                                          reduce, resume, ack, arm, disarm)}

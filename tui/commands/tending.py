@@ -12,6 +12,7 @@ from tui.commands.candidate_group import candidates
 from tui.commands.copy_words import archive, backup, restore
 from tui.commands.notify_group import notify
 from tui.commands.options import Json, Yes, home_of, leave
+from tui.commands.research_group import research
 from tui.commands.schedule_group import schedule
 from tui.commands.service_group import service
 from tui.commands.strategy_group import strategies
@@ -173,4 +174,4 @@ COMMANDS = {one.__name__: one for one in (backup, restore, doctor, health, init,
     "support-bundle": support_bundle}
 GROUPS = {"access": access, "alert": alert, "audit": audit, "journal": journal, "config": config, "keys": keys, "themes": themes,
           "notify": notify, "webhook": webhook, "schedule": schedule, "service": service, "strategies": strategies,
-          "candidates": candidates}
+          "candidates": candidates, "research": research}

@@ -14,6 +14,7 @@ from engine.inputs import (
     ClosePosition,
     Command,
     Decline,
+    Halve,
     PlaceOrder,
     SetProtection,
     SettleOrder,
@@ -162,6 +163,13 @@ def _shown_proposal(link: Link, proposal_id: str) -> ProposalView:
 def decline(path: Path, proposal_id: str, reason: str, *, as_json: bool) -> int:
     """Decline a pending trade."""
     return _sent(path, Decline(command_id(), proposal_id, reason), as_json=as_json)
+
+
+def halve(path: Path, proposal_id: str, digest: str, *, as_json: bool) -> int:
+    """Put half of a pending trade in its place, and name the new one."""
+    with engine_link(path) as link:
+        shown = digest or _shown_proposal(link, proposal_id).digest
+        return _report(link, link.send_now(Halve(command_id(), proposal_id, shown)), as_json=as_json)
 
 
 def _sent(path: Path, command: Command, *, as_json: bool, portfolio: str = "") -> int:
