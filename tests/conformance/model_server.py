@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -126,3 +127,27 @@ async def serving(rule: Rule) -> AsyncIterator[ModelServer]:
         yield server
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def served_beside(rule: Rule) -> Iterator[ModelServer]:
+    """The same in a thread of its own, for what runs an event loop itself."""
+    loop = asyncio.new_event_loop()
+    ready, ended = threading.Event(), asyncio.Event()
+    made: list[ModelServer] = []
+
+    async def serve() -> None:
+        async with serving(rule) as server:
+            made.append(server)
+            ready.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="model server")
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield made[0]
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
+        loop.close()

@@ -1,4 +1,5 @@
-"""Venue keys on the command line: stored from a hidden prompt or from standard input, never from an argument, never shown."""
+"""Keys of venues and of models on the command line: stored from a hidden prompt or from standard input, never from an argument,
+never shown."""
 
 import json
 import sys
@@ -11,6 +12,7 @@ from tui.printing import print_error, print_json, print_note, print_table, words
 if TYPE_CHECKING:
     from engine.config import Config
     from engine.config_accounts import AccountConfig
+    from engine.config_research import ResearchModelConfig
     from store.keys import Key, KeyStore
 
 MAX_INPUT_BYTES = 64 << 10
@@ -18,18 +20,23 @@ MAX_INPUT_BYTES = 64 << 10
 
 def set_key(path: Path, account: str, *, from_stdin: bool) -> int:
     """Store the key of an account; raises `UsageError` where there is no terminal to ask on and no --stdin."""
-    config, chosen = _account(path, account)
-    key = _from_stdin() if from_stdin else _from_terminal(chosen)
+    config = _config(path)
+    line = _line(config, account)
+    if line is not None:
+        key, next_step = _model_key(line, from_stdin=from_stdin), "puts one short question to the model"
+    else:
+        chosen = _account(config, account)
+        key, next_step = _from_stdin() if from_stdin else _from_terminal(chosen), "asks the venue what it may do"
     store = _store(path, config)
     replaced = account in store.accounts()
     store.write(account, key)
     print(f"{account}: the key is {'replaced' if replaced else 'stored'} in {store.describe()}; "
-          f"`quarterdeck keys test {account}` asks the venue what it may do")
+          f"`quarterdeck keys test {account}` {next_step}")
     return 0
 
 
 def list_keys(path: Path, *, as_json: bool) -> int:
-    """Which account has a key; never a part of one."""
+    """Which account and which line of models has a key; never a part of one."""
     from tui.key_access import is_account
 
     config = _config(path)
@@ -37,14 +44,19 @@ def list_keys(path: Path, *, as_json: bool) -> int:
     stored = tuple(name for name in store.accounts() if is_account(name))
     rows = [{"account": one.name, "venue": one.venue, "live": one.live, "stored": one.name in stored, "configured": True}
             for one in config.account if one.kind != "paper"]
-    known = {one.name for one in config.account}
+    lines = {one.name: one for one in config.research_model}
+    known = {one.name for one in config.account} | set(lines)
+    models = [{"model": name, "endpoint": one.endpoint, "keyless": one.keyless, "stored": name in stored}
+              for name, one in lines.items()]
     rows += [{"account": name, "venue": "", "live": False, "stored": True, "configured": False}
              for name in stored if name not in known]
     if as_json:
-        print_json({"place": store.describe(), "accounts": rows})
+        print_json({"place": store.describe(), "accounts": rows, "models": models})
         return 0
     cells = [[str(row["account"]), str(row["venue"]) or "not in config.toml", "real money" if row["live"] else "practice",
               "yes" if row["stored"] else "no"] for row in rows]
+    cells += [[str(row["model"]), str(row["endpoint"]), "models",
+               "not needed" if row["keyless"] else "yes" if row["stored"] else "no"] for row in models]
     print_table(words("account", "venue", "money", "key stored"), cells, empty="no account at a real venue is configured")
     return 0
 
@@ -70,7 +82,11 @@ def test_key(path: Path, account: str, *, as_json: bool) -> int:
     from tui.compose_venues import key_rights
     from tui.key_access import required_key
 
-    config, chosen = _account(path, account)
+    config = _config(path)
+    line = _line(config, account)
+    if line is not None:
+        return _test_model(path, config, line, as_json=as_json)
+    chosen = _account(config, account)
     key = required_key(_store(path, config), account)
     rights = key_rights(chosen, key)
     if as_json:
@@ -103,12 +119,50 @@ def _config(path: Path) -> "Config":
     return load_config(existing_home(path).config)
 
 
-def _account(path: Path, account: str) -> "tuple[Config, AccountConfig]":
-    config = _config(path)
+def _account(config: "Config", account: str) -> "AccountConfig":
     chosen = config.account_named(account)
     if chosen.kind == "paper":
         raise ConfigError(f'account "{account}": the paper venue needs no key')
-    return config, chosen
+    return chosen
+
+
+def _line(config: "Config", name: str) -> "ResearchModelConfig | None":
+    """The line of models of that name."""
+    return next((one for one in config.research_model if one.name == name), None)
+
+
+def _test_model(path: Path, config: "Config", line: "ResearchModelConfig", *, as_json: bool) -> int:
+    """Put one short question to a line's model; 1 where no answer comes."""
+    from engine.research.models import Unavailable
+    from tui.key_access import required_key
+    from tui.model_trial import asked_once
+
+    secret = "" if line.keyless else required_key(_store(path, config), line.name).secret
+    found = asked_once(line.line(), secret)
+    failed = found if isinstance(found, Unavailable) else None
+    if as_json:
+        print_json({"model": line.model, "endpoint": line.endpoint, "answers": failed is None,
+                    "code": failed.code if failed else "", "latency_ms": found.latency_ms})
+    elif failed is None:
+        print(f"{line.name}: {line.model} at {line.endpoint} answers, after {found.latency_ms} ms")
+    else:
+        print_error(f"{line.name}: {line.model} at {line.endpoint} does not answer: {failed.code}: {failed.message}")
+    return int(failed is not None)
+
+
+def _model_key(line: "ResearchModelConfig", *, from_stdin: bool) -> "Key":
+    """The one secret of a line of models."""
+    from store.keys import Key
+    from tui.key_access import hidden
+
+    if line.keyless:
+        raise ConfigError(f'research_model "{line.name}": keyless = true says that it needs no key')
+    if not from_stdin and not sys.stdin.isatty():
+        raise UsageError("keys set: there is no terminal to ask on; give the key on standard input with --stdin")
+    secret = sys.stdin.read(MAX_INPUT_BYTES).strip() if from_stdin else hidden(f"key of {line.name} ({line.endpoint}): ").strip()
+    if not secret or not secret.isprintable() or " " in secret:
+        raise UsageError("keys set: the key of a line of models is one word; nothing was stored")
+    return Key(line.name, secret)
 
 
 def _store(path: Path, config: "Config") -> "KeyStore":
