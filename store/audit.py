@@ -141,11 +141,8 @@ def _who(event: Any) -> str:
 
 
 def _subject(event: Any) -> str:
-    for source in (event, getattr(event, "intent", None), getattr(event, "proposal", None), getattr(event, "fill", None)):
-        for name in _SUBJECTS:
-            if found := getattr(source, name, ""):
-                return str(found)
-    return ""
+    sources = (event, *(getattr(event, name, None) for name in ("intent", "proposal", "fill", "rule")))
+    return next((str(found) for name in _SUBJECTS for source in sources if (found := getattr(source, name, ""))), "")
 
 
 def _detail(event: Any, instruments: Mapping[str, Instrument]) -> str:

@@ -68,6 +68,7 @@ def test_the_trail_says_who_did_what(home: Home, tmp_path: Path, capsys: pytest.
     assert (order["time"], order["who"]) == ("2026-01-01T12:00:00.000+00:00", "manual")
     assert order["detail"].startswith("main entry BUY 0.0010 BTC/USD@paper")
     fill = next(row for row in found if row["kind"] == "OrderFilled")
+    assert (fill["who"], fill["subject"]) == ("venue", "o0-entry")
     assert fill["detail"] == "main BUY 0.0010 BTC/USD@paper at 50000.00, trade t0"
     assert all(row["kind"] != "AlertRaised" for row in found)
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o600
