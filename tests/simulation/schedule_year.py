@@ -140,7 +140,7 @@ class Year:
     """One seed: a year in which the engine beats near every time that is due, unless something is in the way."""
 
     def __init__(self, seed: int) -> None:
-        self.seed, self.random = seed, Random(seed)
+        self.seed, self.random, self.clock_random = seed, Random(seed), Random(seed * 7_919 + 1)
         self.disk, self.faults = Disk(), Counter[str]()
         self.violations: list[str] = []
         self.attended: dict[str, set[int]] = {job.job_id: set() for job in JOBS}
@@ -179,9 +179,18 @@ class Year:
             for job_id in free:
                 self.attended[job_id].add(due_ns)
         self._perform(now_ns, effects)
+        if self.clock_random.random() < 0.02:
+            self._set_back(now_ns)
         if self.random.random() < 0.004:
             self._switch(now_ns)
         return now_ns
+
+    def _set_back(self, now_ns: int) -> None:
+        """The wall clock goes back by up to a day, and beats come from there until it is set right."""
+        self.faults["clock set back"] += 1
+        for hours in (self.clock_random.choice((1, 2, 24)), 1):
+            self._perform(now_ns, self.loop.take(now_ns - hours * 3_600 * NS_PER_SECOND, TimeAdvanced()))
+        self.disk.commit()
 
     def _come_up(self, at_ns: int) -> Loop:
         state = State()
