@@ -182,7 +182,8 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         parts = engine_parts(home, config, real, journal, state, warm_bars)
         feed: object = parts.feed
         research = research_of(home, config, lambda: running.engine.state, feed if isinstance(feed, DailyBars) else None,
-                               parts.clock.now_ns)
+                               parts.clock.now_ns,
+                               send=lambda command: running.link.send_now(command))  # noqa: PLW0108 - there is none yet
         parts = parts._replace(
             research=research.parts, research_record=research.record,
             settings=config.settings(own), user_strategies=own, runs_strategies=serve,
@@ -199,6 +200,8 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         lock.release()
         raise
     started(running, on_stop or running.engine.stop, serve=serve)
+    if serve and research.news is not None:
+        research.news.desk.start()
     return running
 
 

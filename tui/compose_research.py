@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 from engine.config import Config
 from engine.errors import KeysUnavailable, StoreError
+from engine.inputs import RunResearch
 from engine.ports import DailyBars
 from engine.research.breaker import Breaker
-from engine.research.builtin_graph import builtin_edges
 from engine.research.calling import Caller, LiveCaller, RecordedCaller
-from engine.research.event_graph import EventGraph
 from engine.research.models import Model
 from engine.research.rule_analyst import BADGE
 from engine.research.settings import ModelLine, ResearchSettings
@@ -26,6 +25,7 @@ from store.research_archive import ARCHIVE_FILE, ResearchArchive
 from store.research_memory import ResearchMemory
 from store.research_record import StoredResearch
 from store.research_recording import RunRecording, read_file, recording_of
+from tui.compose_news import Around, HomeNews, graph_of, news_of
 from tui.key_access import key_store
 
 _log = logging.getLogger("quarterdeck.research")
@@ -36,11 +36,13 @@ class HomeResearch(NamedTuple):
 
     record: StoredResearch
     parts: ResearchParts | None = None
+    news: HomeNews | None = None
     close: Callable[[], None] = lambda: None
 
 
 def research_of(home: Home, config: Config, state: Callable[[], State], bars: DailyBars | None,
-                now_ns: Callable[[], int] = time.time_ns, *, by_chance: bool = True) -> HomeResearch:
+                now_ns: Callable[[], int] = time.time_ns, *, by_chance: bool = True,
+                send: Callable[[RunResearch], object] = lambda _: None) -> HomeResearch:
     """Research of a home. A file that cannot be opened costs research, told in the log, not the engine."""
     settings = config.settings().research
     if not settings.enabled:
@@ -51,20 +53,23 @@ def research_of(home: Home, config: Config, state: Callable[[], State], bars: Da
     except StoreError as error:
         _log.error("research is left out: %s", error)
         return HomeResearch(StoredResearch(home.journal, state))
-    record = StoredResearch(home.journal, state, archive)
+    world = ResearchWorld(memory, bars, graph_of(home, config))
+    news = news_of(home, config, world, Around(state, now_ns if by_chance else lambda: state().at_ns, send))
+    record = StoredResearch(home.journal, state, archive, news.view)
     models = models_of(home, config, settings)
     caller = LiveCaller(models, archive, Purse(settings.budgets, settings.prices), Breaker(settings.breaker), settings.deadlines,
                         now_ns)
     parts = ResearchParts(
-        ResearchWorld(memory, bars, EventGraph(builtin_edges())), caller, archive, record, bars,
+        world, caller, archive, record, bars,
         lambda name: recorded_caller(archive, name), settings.badge if models else BADGE,
         ", ".join(dict.fromkeys(model.host for model in models.values())), by_chance)
 
     def close() -> None:
+        news.desk.close()
         memory.close()
         archive.close()
 
-    return HomeResearch(record, parts, close)
+    return HomeResearch(record, parts, news, close)
 
 
 def models_of(home: Home, config: Config, settings: ResearchSettings) -> dict[str, Model]:

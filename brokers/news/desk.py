@@ -21,7 +21,7 @@ KEPT_NAMES = 5_000
 _log = logging.getLogger("quarterdeck.news")
 
 type SourceKind = Literal["rss", "ics", "csv", "alpaca"]
-type Take = Callable[[Sequence[NewsItem]], None]
+type Take = Callable[[Sequence[NewsItem]], object]
 
 
 class Source(NamedTuple):
