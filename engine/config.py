@@ -44,7 +44,7 @@ from engine.config_research import (
     research_errors,
     research_settings,
 )
-from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors
+from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors, jobs_of
 from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
 from engine.config_versions import CURRENT_VERSION, FIRST_VERSION, translate, version_of
@@ -261,7 +261,7 @@ class Config(Section):
         """The schedule, a job for each portfolio where it is about one."""
         names = [portfolio.name for portfolio in self.portfolio]
         aimed = [portfolio.name for portfolio in self.portfolio if portfolio.targets.method is not None]
-        return tuple(job for one in self.job for job in one.jobs(aimed if one.kind is JobKind.REBALANCE else names))
+        return jobs_of(self.job, names, aimed, with_models=self.research.enabled and bool(self.research_model))
 
     def _portfolio_settings(self, portfolio: PortfolioConfig) -> PortfolioSettings:
         account = self.account_named(portfolio.account)

@@ -12,7 +12,8 @@ from engine.instruments import ALWAYS_OPEN
 from engine.schedule import problem_of
 from engine.schedule_words import Job, JobHours, JobKind, MissedRule
 
-OF_A_PORTFOLIO = (JobKind.RISK_MONITOR, JobKind.REBALANCE)
+OF_A_PORTFOLIO = (JobKind.RISK_MONITOR, JobKind.REBALANCE, JobKind.AUTONOMOUS, JobKind.DAILY_ANALYSIS, JobKind.WEEKLY_ANALYSIS,
+                  JobKind.END_OF_DAY_ANALYSIS)
 
 
 def _one_of[E: (JobKind, JobHours, MissedRule)](kind: type[E]) -> BeforeValidator:
@@ -27,13 +28,16 @@ def _one_of[E: (JobKind, JobHours, MissedRule)](kind: type[E]) -> BeforeValidato
 
 class JobConfig(Section):
     """One job of the schedule. Without any of these sections there are a look at every portfolio's risk each quarter of an hour,
-    a rebalancing of every portfolio with targets each Monday, and a backup each night; `job = []` at the top of the file
-    means none at all."""
+    a rebalancing of every portfolio with targets each Monday, a backup and a look at what forecasts were worth each night; with
+    a [[research_model]] also the autonomous loop every 5 minutes of New York's session, and the analyses at 09:45 there, after
+    the close and on Fridays. `job = []` at the top of the file means none at all."""
 
     name: str = Field(pattern=NAME_PATTERN, description="How commands and the journal name the job.")
     kind: Annotated[JobKind, _one_of(JobKind)] = Field(
         description="risk_monitor: looks at heat, protection, prices and venue, and says what is wrong; "
-        "rebalance: brings a portfolio with targets back to them; backup: a verified copy.")
+        "rebalance: brings a portfolio with targets back to them; backup: a verified copy; autonomous: asks the venue, looks at "
+        "the alert rules and begins a research run; daily_analysis, weekly_analysis, end_of_day_analysis: a research run as far "
+        "ahead as configured, two weeks, or one day; learning: scores forecasts and looks for better calibration.")
     portfolio: str = Field(
         default="", description="The portfolio that it is for; empty: one job for each, where the kind is about a portfolio.")
     at: str = Field(
@@ -70,7 +74,27 @@ DEFAULT_JOBS = (
     JobConfig(name="risk-monitor", kind=JobKind.RISK_MONITOR, at="*/15 * * * *", missed=MissedRule.SKIP),
     JobConfig(name="rebalance", kind=JobKind.REBALANCE, at="0 15 * * 1"),
     JobConfig(name="backup", kind=JobKind.BACKUP, at="10 0 * * *", missed=MissedRule.ONCE),
+    JobConfig(name="learning", kind=JobKind.LEARNING, at="40 0 * * *", missed=MissedRule.ONCE),
 )
+NEW_YORK, XNYS, SKIP = "America/New_York", "XNYS", MissedRule.SKIP
+# What costs money runs by itself only where models are configured, and the schedule is still the usual one.
+MODEL_JOBS = (
+    JobConfig(name="autonomous", kind=JobKind.AUTONOMOUS, at="*/5 * * * *", zone=NEW_YORK, calendar=XNYS, hours=JobHours.SESSION,
+              missed=SKIP),
+    JobConfig(name="daily-analysis", kind=JobKind.DAILY_ANALYSIS, at="45 9 * * *", zone=NEW_YORK, calendar=XNYS,
+              hours=JobHours.TRADING_DAYS, missed=SKIP),
+    JobConfig(name="end-of-day-analysis", kind=JobKind.END_OF_DAY_ANALYSIS, at="close+15m", calendar=XNYS, missed=SKIP),
+    JobConfig(name="weekly-analysis", kind=JobKind.WEEKLY_ANALYSIS, at="30 15 * * 5", zone=NEW_YORK, calendar=XNYS,
+              hours=JobHours.TRADING_DAYS, missed=SKIP),
+)
+
+
+def jobs_of(chosen: Sequence[JobConfig], portfolios: Sequence[str], aimed: Sequence[str], *,
+            with_models: bool) -> tuple[Job, ...]:
+    """The schedule, a job for each portfolio where it is about one; rebalancings only of those with targets (`aimed`)."""
+    by_models = MODEL_JOBS if with_models and tuple(chosen) == DEFAULT_JOBS else ()
+    return tuple(job for one in (*chosen, *by_models)
+                 for job in one.jobs(aimed if one.kind is JobKind.REBALANCE else portfolios))
 
 
 def job_errors(jobs: Sequence[JobConfig], portfolios: Sequence[str]) -> Iterator[str]:

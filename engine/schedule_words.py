@@ -15,6 +15,11 @@ class JobKind(StrEnum):
     RISK_MONITOR = "risk_monitor"
     REBALANCE = "rebalance"
     BACKUP = "backup"
+    AUTONOMOUS = "autonomous"
+    DAILY_ANALYSIS = "daily_analysis"
+    WEEKLY_ANALYSIS = "weekly_analysis"
+    END_OF_DAY_ANALYSIS = "end_of_day_analysis"
+    LEARNING = "learning"
 
 
 class JobHours(StrEnum):

@@ -7,7 +7,7 @@ runner in the composition root. A runner's job must be safe to begin anew: one t
 from collections.abc import Callable
 
 from engine import risk_monitor
-from engine.decide import rebalance
+from engine.decide import rebalance, research_jobs
 from engine.effects import PerformJob
 from engine.schedule import JobState, judge, next_due_ns
 from engine.schedule_events import JobDropped, JobFinished, JobMissed, JobPaused, JobPlanned, JobStarted
@@ -17,7 +17,10 @@ from engine.turn import Turn
 
 type Done = tuple[JobOutcome, str]
 IN_CORE: dict[JobKind, Callable[[Turn, Job], Done]] = {
-    JobKind.RISK_MONITOR: risk_monitor.look, JobKind.REBALANCE: rebalance.as_job}
+    JobKind.RISK_MONITOR: risk_monitor.look, JobKind.REBALANCE: rebalance.as_job,
+    JobKind.AUTONOMOUS: research_jobs.autonomous, JobKind.DAILY_ANALYSIS: research_jobs.analysis,
+    JobKind.WEEKLY_ANALYSIS: research_jobs.analysis, JobKind.END_OF_DAY_ANALYSIS: research_jobs.analysis,
+    JobKind.LEARNING: research_jobs.learning}
 
 NS_PER_MS = 1_000_000
 

@@ -53,7 +53,7 @@ def test_a_job_of_the_core_says_what_it_saw(home: Path, capsys: pytest.CaptureFi
 def test_what_is_refused_or_fails_ends_with_1_and_one_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = said(capsys, "schedule", "run", "nothing")
     assert (status, out) == (1, "") and err.count("\n") == 1
-    assert "there is no job 'nothing'; there is: risk-monitor:main, backup" in err
+    assert "there is no job 'nothing'; there is: risk-monitor:main, backup, learning" in err
     (home / "backups" / "scheduled").write_text("not a folder")
     status, out, err = said(capsys, "schedule", "run", "backup")
     assert (status, out) == (1, "") and err.count("\n") == 1
@@ -76,7 +76,8 @@ def test_only_the_newest_scheduled_backups_are_kept(home: Path, capsys: pytest.C
 
 def test_without_a_word_there_is_a_look_at_risk_and_a_backup() -> None:
     assert [(one.job_id, one.kind, one.missed) for one in Config().jobs()] == [
-        ("risk-monitor:main", JobKind.RISK_MONITOR, MissedRule.SKIP), ("backup", JobKind.BACKUP, MissedRule.ONCE)]
+        ("risk-monitor:main", JobKind.RISK_MONITOR, MissedRule.SKIP), ("backup", JobKind.BACKUP, MissedRule.ONCE),
+        ("learning", JobKind.LEARNING, MissedRule.ONCE)]
     assert parse_config("job = []", "c").jobs() == ()
     assert [one.job_id for one in parse_config(SECTION, "c").jobs()] == ["one"]
 
