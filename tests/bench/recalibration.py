@@ -1,7 +1,7 @@
 """`python -m tests.bench.recalibration`: how well the calibration gate tells who needs a map from who does not.
 
 Forecasters whose truth is known: calibrated ones, and ones that are three times too sure in log-odds, of a market
-(Beta(50, 50)) and of clear cases (Beta(2, 2)). Printed are the share of seeds for which a map is adopted, with one look and with a
+(Beta(50, 50)) and of clear cases (Beta(2, 2)). Printed are the share of seeds for which a map is adopted, with one look and a
 look each time that there are a quarter more forecasts, and by how much the Brier score of other forecasts of the same forecaster
 falls. Aimed at: at most 5 % of the calibrated at 200 forecasts, at least 95 % of the others at 1,000, and a fall of at least
 0.004. Beside it what a night's learning costs for each forecast.
