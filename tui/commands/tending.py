@@ -27,16 +27,17 @@ themes = typer.Typer(help="Colours of the screen.", rich_markup_mode=None)
 NewFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A new file; else standard output.")]
 Bundle = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new .zip file.")]
 Amounts = Annotated[bool, typer.Option("--amounts", help="Leave quantities, balances and other numbers in.")]
+OldRows = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A file of archived or cut rows; else the journal.")]
 Write = Annotated[bool, typer.Option("--write", help="Write it; the old file is kept.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file; a copy of it is kept.")]
 
 
 @journal.command()
-def verify(context: typer.Context, as_json: Json = False) -> None:
+def verify(context: typer.Context, file: OldRows = None, as_json: Json = False) -> None:
     """Prove every row against its hash; names the row where one is damaged."""
     from tui.commands import upkeep
 
-    leave(upkeep.journal_verify(home_of(context), as_json=as_json))
+    leave(upkeep.archive_verify(file, as_json=as_json) if file else upkeep.journal_verify(home_of(context), as_json=as_json))
 
 
 @journal.command()
