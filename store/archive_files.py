@@ -146,9 +146,10 @@ def proved_rows(path: Path, record: ArchiveRecord | None = None) -> Iterator[Cha
     """
     expected, good = record.prev_hash if record else None, record.first_seq - 1 if record else 0
     for row in _read(path):
+        expected = row.prev_hash if expected is None else expected
         if row_hash(row.prev_hash, row.seq, row.at_ns, row.kind.encode(), row.version, row.payload) != row.hash:
             raise JournalDamaged(f"{path}: row {row.seq} does not match its hash; take the archive from a backup")
-        if expected is not None and row.prev_hash != expected:
+        if row.prev_hash != expected:
             raise JournalDamaged(f"{path}: row {row.seq} does not follow the row before it; take the archive from a backup")
         expected, good = row.hash, row.seq
         yield row

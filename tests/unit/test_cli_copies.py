@@ -1,5 +1,6 @@
 """Copies by command: made, sealed, listed, proved, put back; old rows archived; an older configuration brought up to date."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -100,6 +101,11 @@ def test_old_rows_are_archived_and_read_as_before(
     assert Path(str(done["copy"])).read_bytes() == Path(str(done["path"])).read_bytes()
     assert said(capsys, "journal", "export", "--csv")[1] == before
     assert "15 rows, 19 to 33 and 18 archived ones" in said(capsys, "journal", "verify")[1]
+    assert said(capsys, "journal", "verify", str(done["path"]))[1].startswith("sound: 18 rows, 1 to 18, last hash ")
+    text = gzip.decompress(Path(str(done["copy"])).read_bytes())
+    Path(str(done["copy"])).write_bytes(gzip.compress(text.replace(b"deposit", b"deposed")))
+    status, _, err = said(capsys, "journal", "verify", str(done["copy"]))
+    assert (status, err.count("\n")) == (1, 1) and "row 3 does not match its hash" in err
     assert len(said(capsys, "journal", "tail", "-n", "20")[1].splitlines()) == 21
     status, _, err = said(capsys, "journal", "archive", "--before", "2026-01-05", "--encrypt", "--yes")
     assert status == 2 and "--copy" in err
