@@ -29,6 +29,7 @@ from engine.alert_rules import (
     NotifyAction,
     OrderAction,
     ReduceAction,
+    ResearchAction,
     Term,
     TightenAction,
     Unit,
@@ -48,6 +49,7 @@ _FIRST_WORDS = frozenset(measure.value.split()[0] for measure in Measure)
 _MEASURES = ", ".join(measure.value for measure in Measure)
 _RESERVED = _FIRST_WORDS | {"and", "or", "over", "crosses", "above", "below", "is", "ema", "to", "entry", "risk", "everything",
                             "limit", "stop", "target", "trail", "bps", "not"}
+_SECOND_WORDS = {"quote": ("age",), "day": ("pnl",), "calibration": ("skill", "brier", "n")}
 _SUFFIXES = {"": Unit.NUMBER, "%": Unit.PERCENT, "bps": Unit.BPS, "R": Unit.R}
 _UNIT_EXAMPLES = {Unit.NUMBER: "70000", Unit.EMA: "ema(50)", Unit.PERCENT: "3%", Unit.BPS: "5bps", Unit.R: "2R",
                   Unit.SECONDS: "90s or 2h"}
@@ -186,9 +188,8 @@ class _Reader:
 
     def measure(self) -> Measure:
         first = self.take()
-        if first in ("quote", "day"):
-            return Measure(f"{first} {self.need('age' if first == 'quote' else 'pnl')}")
-        return Measure(first)
+        seconds = _SECOND_WORDS.get(first)
+        return Measure(f"{first} {self.need(*seconds)}" if seconds else first)
 
     def bars(self) -> int:
         """The bars of an indicator, in parentheses."""
@@ -254,7 +255,7 @@ class _Reader:
 
     def action(self) -> Action:
         start = self.at
-        verb = self.need("notify", "buy", "sell", "close", "tighten", "halt", "reduce")
+        verb = self.need("notify", "buy", "sell", "close", "tighten", "halt", "reduce", "research")
         match verb:
             case "notify":
                 return NotifyAction()
@@ -264,6 +265,8 @@ class _Reader:
                 return HaltAction(everything=bool(self.take_if("everything")))
             case "reduce":
                 return ReduceAction()
+            case "research":
+                return ResearchAction(self.a_symbol("the symbol to look into") if self.peek() not in ("", ";") else "")
             case "tighten":
                 made: Action = self.tightening()
             case _:

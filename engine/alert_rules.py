@@ -39,6 +39,9 @@ class Measure(StrEnum):
     DRAWDOWN = "drawdown"
     DAY_PNL = "day pnl"
     CONNECTION = "connection"
+    CALIBRATION_SKILL = "calibration skill"
+    CALIBRATION_BRIER = "calibration brier"
+    CALIBRATION_N = "calibration n"
 
 
 class Comparison(StrEnum):
@@ -99,6 +102,9 @@ SHAPES: dict[Measure, Shape] = {
     Measure.HEAT: Shape(AlertScope.PORTFOLIO, (Unit.PERCENT,)),
     Measure.DRAWDOWN: Shape(AlertScope.PORTFOLIO, (Unit.PERCENT,)),
     Measure.DAY_PNL: Shape(AlertScope.PORTFOLIO, (Unit.NUMBER, Unit.PERCENT), negative=True),
+    Measure.CALIBRATION_SKILL: Shape(AlertScope.PORTFOLIO, (Unit.PERCENT,), negative=True),
+    Measure.CALIBRATION_BRIER: Shape(AlertScope.PORTFOLIO, (Unit.NUMBER,)),
+    Measure.CALIBRATION_N: Shape(AlertScope.PORTFOLIO, (Unit.NUMBER,)),
     Measure.CONNECTION: Shape(AlertScope.ACCOUNT, (Unit.WORD,), comparisons=frozenset({Comparison.IS})),
 }
 
@@ -206,7 +212,13 @@ class ReduceAction(msgspec.Struct, frozen=True, tag=True):
     """Let the rule's portfolio only reduce."""
 
 
-type Action = NotifyAction | OrderAction | CloseAction | TightenAction | HaltAction | ReduceAction
+class ResearchAction(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Have research look into a symbol, or, without one, into what a scan of the rule's portfolio chooses."""
+
+    symbol: str = ""
+
+
+type Action = NotifyAction | OrderAction | CloseAction | TightenAction | HaltAction | ReduceAction | ResearchAction
 
 
 # ---- rules ---------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from engine.alert_rules import (
     NotifyAction,
     OrderAction,
     ReduceAction,
+    ResearchAction,
     Term,
     TightenAction,
     Unit,
@@ -95,6 +96,8 @@ def action_text(action: Action) -> str:
             return "halt everything" if action.everything else "halt"
         case ReduceAction():
             return "reduce"
+        case ResearchAction():
+            return f"research {action.symbol}".rstrip()
         case TightenAction():
             if action.entry:
                 return f"tighten {action.symbol} to entry"

@@ -19,12 +19,15 @@ from engine.instruments import Instrument
 from engine.kernel.indicators import ema_step, latest_atr, rsi_grow, rsi_value
 from engine.market import Mark, MarketView
 from engine.positions import Position, position_key
+from engine.research.decided import Cell
+from engine.research_state import cell_of
 from engine.state import State
 from engine.units import NS_PER_SECOND, Minor, Nanoseconds, Ticks, seconds_to_ns
 from engine.valuation import equity_minor, heat_minor, market_value_minor
 
 MEMORY_OF_MEAN = 10  # after so many spans of an exponential mean its first value no longer counts
-MONEY_MEASURES = frozenset({Measure.HEAT, Measure.DRAWDOWN, Measure.DAY_PNL})
+CALIBRATION_MEASURES = frozenset({Measure.CALIBRATION_SKILL, Measure.CALIBRATION_BRIER, Measure.CALIBRATION_N})
+MONEY_MEASURES = frozenset({Measure.HEAT, Measure.DRAWDOWN, Measure.DAY_PNL}) | CALIBRATION_MEASURES
 
 
 class Facts(NamedTuple):
@@ -120,7 +123,24 @@ def _money_value(facts: Facts, portfolio: str, term: Term) -> float | None:
     return facts.money[key]
 
 
+def _calibration(facts: Facts, portfolio: str, measure: Measure) -> float | None:
+    """Of the cells that the portfolio's decisions are scored in: the least skill, the largest Brier score, the most forecasts."""
+    research = facts.state.research
+    own = {cell_of(sealed.decided) for sealed in research.decisions.values() if sealed.decided.portfolio == portfolio}
+    cells = [view for view in research.learned.cells
+             if view.n and Cell(view.analyst, view.prompt_version, view.horizon, view.asset_class) in own]
+    match measure:
+        case Measure.CALIBRATION_SKILL:
+            return min((view.skill_percent for view in cells if view.skill_percent is not None), default=None)
+        case Measure.CALIBRATION_BRIER:
+            return max((view.brier for view in cells if view.brier is not None), default=None)
+        case _:
+            return float(max((view.n for view in cells), default=0))
+
+
 def _found_money(facts: Facts, portfolio: str, term: Term) -> float | None:
+    if term.measure in CALIBRATION_MEASURES:
+        return _calibration(facts, portfolio, term.measure)
     state, market = facts.state, facts.market
     known = state.portfolios.get(portfolio)
     if known is None or not state.account_of(portfolio).funded or not is_quoted(facts, portfolio):

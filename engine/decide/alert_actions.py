@@ -14,16 +14,18 @@ from engine.alert_rules import (
     NotifyAction,
     OrderAction,
     ReduceAction,
+    ResearchAction,
     TightenAction,
 )
 from engine.alert_text import action_text
-from engine.decide import commands, entries, trading_state
+from engine.decide import commands, entries, research, trading_state
 from engine.effects import Answer
-from engine.inputs import ClosePosition, PlaceOrder, SetProtection, SetTradingState, TradingState, TrailSpec
+from engine.inputs import ClosePosition, PlaceOrder, RunResearch, SetProtection, SetTradingState, TradingState, TrailSpec
 from engine.instruments import Instrument
 from engine.market import Mark
 from engine.orders import OrderKind
 from engine.positions import Position, entry_ticks
+from engine.research.decided import ResearchCause
 from engine.service import AlertLevel, Receipt
 from engine.state import STRICTNESS
 from engine.turn import Turn
@@ -50,6 +52,10 @@ def perform(turn: Turn, rule: AlertRule, action: Action) -> None:
             _restrict(turn, rule, "" if action.everything else rule.portfolio, TradingState.HALTED, command_id)
         case ReduceAction():
             _restrict(turn, rule, rule.portfolio, TradingState.REDUCING, command_id)
+        case ResearchAction():
+            symbols = (action.symbol,) if action.symbol else ()
+            research.run(turn, RunResearch(command_id, rule.portfolio, symbols, ResearchCause.ALERT, note=f"alert {rule.rule_id}",
+                                           by=_by(rule)))
     for receipt in _taken_answers(turn, before):
         if receipt.refusal is not None:
             turn.alert(AlertLevel.ERROR, "alert-action", rule.rule_id, f"{action_text(action)}: {receipt.refusal.message}")
