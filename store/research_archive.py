@@ -79,6 +79,16 @@ class KeptAsked(msgspec.Struct, frozen=True, tag=True):
     digest: str
 
 
+class _Named(msgspec.Struct, frozen=True):
+    snapshot_id: str = ""
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    """Of what was asked, the name of the snapshot."""
+
+    snapshot: _Named = _Named()
+
+
 type Kept = KeptCall | KeptSnapshot | KeptAsked
 
 
@@ -168,7 +178,7 @@ class ResearchArchive:
 
     def snapshots_of(self, run_id: str) -> tuple[KeptSnapshot, ...]:
         """What the models of a run were shown."""
-        names = {str(msgspec.json.decode(one.body).get("snapshot_id", "")) for one in self.asked(run_id)}
+        names = {msgspec.json.decode(one.body, type=_Shown).snapshot.snapshot_id for one in self.asked(run_id)}
         rows = [row for name in sorted(names) for row in self._rows("SELECT * FROM snapshots WHERE snapshot_id = ?", (name,))]
         return tuple(KeptSnapshot(name, portfolio, symbol, as_of_ns, bytes(body).decode())
                      for name, portfolio, symbol, as_of_ns, body in rows)
