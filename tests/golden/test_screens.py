@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from engine.inputs import Connectivity, TradingState
-from engine.service import FlattenLine, FlattenView, Mode, Snapshot, StopHome
+from engine.service import AccessView, FlattenLine, FlattenView, Mode, Snapshot, StopHome
 from tests.tui.driving import Driver, driving
 from tests.tui.risk_book import crowded_book, with_used_limits
+from tests.tui.test_access import LOCKING, ScriptedGate
 from tests.tui.test_candidates import WITH_CANDIDATES
 from tests.tui.test_schedule import WITH_JOBS
 from tests.tui.test_strategies import WITH_STRATEGIES
@@ -64,6 +65,8 @@ EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quo
     ("performance-trips-80x24", (80, 24), ("P", "n", "n", "n"), None, {}),
     ("performance-160x45", (160, 45), ("P",), None, {}),
     ("performance-trip-160x45", (160, 45), ("P", "enter"), None, {}),
+    ("read-only-80x24", (80, 24), ("b",), None, {"gate": ScriptedGate(AccessView(read_only=True))}),
+    ("locked-80x24", (80, 24), ("L",), None, {"gate": ScriptedGate(LOCKING)}),
     ("too-small", (50, 12), (), None, {}),
 ])
 async def test_screen(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,

@@ -194,8 +194,8 @@ def test_an_authenticators_code_opens_once_over_a_restart(guarded: Callable[...,
     assert engine.client().unlock_now(code).accepted
     assert "used before" in refusal(engine.client().unlock_now(code))
     engine.close()
-    again = guarded()
-    until(lambda: "used before" in refusal(again.client().unlock_now(code)))
+    again = guarded().client()
+    until(lambda: "used before" in refusal(again.unlock_now(code)))
 
 
 def test_a_try_is_no_command(guarded: Callable[..., Guarded]) -> None:
@@ -327,3 +327,19 @@ def test_the_screen_of_the_engine_itself_asks_where_everybody_has_to() -> None:
             assert asyncio.run(own.send(resume())).accepted
             asyncio.run(own.lock())
             assert not asyncio.run(own.send(resume())).accepted
+
+
+@pytest.mark.parametrize(("unlock", "guarded_screen"), [("nobody", False), ("remote", False), ("everybody", True)])
+def test_the_workstation_stands_behind_the_gate_where_everybody_unlocks(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlock: str, guarded_screen: bool) -> None:
+    from tui.commands import running
+
+    shown: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(running, "require_terminal", lambda instead: None)
+    monkeypatch.setattr(running, "show_screen", lambda service, *_, gate=None, **__: shown.append((service, gate)))
+    (tmp_path / "h").mkdir(mode=0o700)
+    (tmp_path / "h" / "config.toml").write_text(CONFIG.format(unlock=unlock, seconds=60))
+    with memory_keyring():
+        assert running.workstation(tmp_path / "h") == 0
+    ((service, gate),) = shown
+    assert isinstance(service, GuardedService) is guarded_screen and (gate is service) is guarded_screen

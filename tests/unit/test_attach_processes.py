@@ -1,5 +1,6 @@
 """Attached screens as real processes on a real headless engine: they come, go, are dropped, and the engine goes on."""
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from engine.inputs import TradingState
@@ -54,6 +56,7 @@ class Screen:
                                         close_fds=True, preexec_fn=begin)  # noqa: PLW1509 - one thread, before exec
         os.close(slave)
         self.seen = b""
+        self.columns = size[0]
         self.open = True
 
     def read(self) -> str:
@@ -67,6 +70,16 @@ class Screen:
 
     def sees(self, *words: str) -> None:
         until(lambda: all(word in self.read() for word in words), f"{words} in:\n{self.read()[-3_000:]}")
+
+    def drawn_anew(self) -> str:
+        """The whole screen as it is now: another width has all of it painted."""
+        self.seen, self.columns = b"", 241 - self.columns
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 35, self.columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
+        deadline = time.monotonic() + 2
+        while "Positions" not in self.read() and time.monotonic() < deadline:
+            continue
+        return self.read()
 
     def press(self, keys: bytes) -> None:
         os.write(self.master, keys)
@@ -101,9 +114,12 @@ class Headless:
 
     def begin(self) -> None:
         environment = os.environ | {"QUARTERDECK_HOME": str(self.path), "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen([*PROGRAM, "run", "--headless"], env=environment, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        until(self.answers, "the engine did not answer")
+        self.said = self.path.with_suffix(".log")
+        with self.said.open("ab") as file:
+            self.process = subprocess.Popen([*PROGRAM, "run", "--headless"], env=environment, stdout=file, stderr=file,
+                                            stdin=subprocess.DEVNULL)
+        until(lambda: self.process.poll() is not None or self.answers(), "the engine did not answer")
+        assert self.process.poll() is None, self.said.read_text()[-2_000:]
 
     def answers(self) -> bool:
         with contextlib.suppress(Exception):
@@ -181,10 +197,59 @@ def test_screens_come_and_go_and_are_dropped_and_the_engine_goes_on(
     engine.end()
     onlooker.sees("the engine cannot be reached")
     engine.begin()
-    onlooker.seen = b""
-    onlooker.sees("journal")
+    until(lambda: "● venue" in (text := onlooker.drawn_anew()) and "cannot be reached" not in text, "it was not found again")
     onlooker.press(b"q")
     assert onlooker.ended() == 0
+
+
+class Serving:
+    """`quarterdeck serve` as its own process."""
+
+    def __init__(self, home: Path) -> None:
+        environment = os.environ | {"QUARTERDECK_HOME": str(home), "PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen([*PROGRAM, "serve", "--port", "0"], env=environment, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True)
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip()
+
+    def windows(self) -> list[int]:
+        """The processes that show a window."""
+        listed = Path(f"/proc/{self.process.pid}/task")
+        return [int(child) for task in listed.glob("*") for child in (task / "children").read_text().split()]
+
+
+async def shown(address: str) -> aiohttp.ClientSession:
+    """A browser with one window that shows the engine."""
+    browser = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))  # unsafe: it keeps cookies of an address
+    async with browser.get(address) as page:
+        assert page.status == 200
+    root = address.partition("?")[0]
+    wire = await browser.ws_connect(f"{root}ws?width=100&height=30", headers={"Origin": root.rstrip("/")})
+    seen = b""
+    while b"Positions" not in seen:
+        seen += (await asyncio.wait_for(wire.receive(), PATIENCE_SECONDS)).data
+    return browser
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_serving_ends_with_its_windows_and_without_the_engine(engine: Headless, number: signal.Signals) -> None:
+    serving = Serving(engine.path)
+
+    async def watched() -> list[int]:
+        browser = await shown(serving.address)
+        windows = serving.windows()
+        serving.process.send_signal(number)
+        status = await asyncio.to_thread(serving.process.wait, PATIENCE_SECONDS)
+        assert status == (-number if number is signal.SIGKILL else 0)
+        await browser.close()
+        return windows
+
+    windows = asyncio.run(watched())
+    assert len(windows) == 1
+    until(lambda: not any(Path(f"/proc/{one}").exists() for one in windows), "a window outlives the server")
+    before = engine.snapshot().version
+    until(lambda: engine.snapshot().version > before, "the engine stands still")
 
 
 def test_without_an_engine_there_is_one_line_and_a_status(tmp_path: Path, screens: Callable[..., Screen]) -> None:

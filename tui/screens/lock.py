@@ -113,7 +113,8 @@ def watched_lines(snapshot: Snapshot | None, silent_seconds: float, app: "Quarte
     else:
         bare = sum(view.unprotected_now for view in snapshot.positions)
         watched = f"{plural(len(snapshot.positions), 'position')} watched" if snapshot.positions else "no position is open"
-        facts = [[(watched, "strong"), (f", {bare} WITHOUT A STOP" if bare else "", "crit")],
+        stops = f", {bare} WITHOUT A STOP" if bare else ", none without a stop" if snapshot.positions else ""
+        facts = [[(watched, "strong"), (stops, "crit" if bare else "good")],
                  [(f"the engine last spoke {int(silent_seconds)} s ago, at {clock(snapshot.at_ns, app.zone)}",
                    "crit" if app.lost_because or silent_seconds > LONG_SILENCE_SECONDS else "muted")]]
     return [*facts, [(f"{halt} halts and {flatten} flattens from here too.", "muted")], []]
