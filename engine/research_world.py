@@ -3,6 +3,7 @@ it works in a thread of its own and never in the engine's."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ NEWS_DAYS = 3
 CALENDAR_DAYS = 30
 MOST_NEWS_ROWS = 24
 MOST_WATCHED = 60
+PEERS_SECONDS = 15.0
 _log = logging.getLogger("quarterdeck.research")
 _days = msgspec.json.Decoder(MarketDay)
 
@@ -103,7 +105,7 @@ class ResearchWorld:
         self._tried("memories", lambda: self.memory.keep_memories(memories_of(ask.decisions)), None)
         self.resolve_events(ask, pasts)
         notes = self.notes_about(instrument.symbol, ask.as_of_ns)
-        impacts = self.impacts(notes, ask, pasts)
+        impacts = self.impacts((note for note in notes if not note.flag), ask, pasts)
         today = self.today(ask, tuple(pasts.values()), notes)
         regime = regime_of(past).words if past.bars else ""
         recall = Recall(ask.portfolio, instrument.symbol, tuple(dict.fromkeys(note.kind.value for note in notes)), regime,
@@ -121,10 +123,17 @@ class ResearchWorld:
         return Gathered(rows, daily, regime, atr / past.bars[-1].close_ticks * 10_000 if atr else 0.0)
 
     def pasts(self, ask: WorldAsk) -> dict[str, Past]:
-        """The days of what is asked about and of what is watched, by symbol."""
+        """The days of what is asked about and, as far as they come in time, of what is watched; by symbol."""
         names = dict.fromkeys((ask.instrument_id, *ask.watched))
         listed = [ask.state.instruments[name] for name in list(names)[:MOST_WATCHED] if name in ask.state.instruments]
-        return {one.symbol: self.past(one, ask.as_of_ns) for one in listed}
+        found: dict[str, Past] = {}
+        deadline = time.monotonic() + PEERS_SECONDS
+        for one in listed:
+            if found and time.monotonic() > deadline:
+                _log.warning("research: daily bars of %d instruments were not waited for", len(listed) - len(found))
+                break
+            found[one.symbol] = self.past(one, ask.as_of_ns)
+        return found
 
     def notes_about(self, symbol: str, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
         """Notes of the last three days that name the symbol, its neighbours along the graph, or whole markets, and what a

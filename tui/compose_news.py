@@ -12,8 +12,8 @@ from engine.config_events import NewsConfig
 from engine.errors import ConfigError, KeysUnavailable, UsageError
 from engine.event_desk import EventDesk, events_of_day
 from engine.inputs import RunResearch
-from engine.research.builtin_graph import NAMES, builtin_edges
-from engine.research.event_graph import EventGraph, edges_of_csv
+from engine.research.builtin_graph import BUILT_IN, NAMES, builtin_edges
+from engine.research.event_graph import EventGraph, edges_of_csv, unknown_names
 from engine.research.events import NewsItem
 from engine.research_words import EventsView
 from engine.research_world import ResearchWorld
@@ -67,7 +67,9 @@ def news_of(home: Home, config: Config, world: ResearchWorld, around: Around) ->
 
     def view(day: str, portfolio: str) -> EventsView:
         try:
-            return events_of_day(world, around.state(), around.now_ns(), day, portfolio, source_words(desk.standings()))
+            state = around.state()
+            told = (*source_words(desk.standings()), *graph_words(world.graph, state))
+            return events_of_day(world, state, around.now_ns(), day, portfolio, told)
         except ValueError as error:
             raise UsageError(f"--day {day}: is no date such as 2026-01-31") from error
 
@@ -101,6 +103,14 @@ def source_words(standings: Sequence[Standing]) -> tuple[str, ...]:
     """The last word of each source as a line."""
     return tuple(f"{one.name}: {one.failure or f'{one.items} items, {one.fresh} new'} ({_minute(one.at_ns)})"
                  for one in standings)
+
+
+def graph_words(graph: EventGraph, state: State) -> tuple[str, ...]:
+    """The names of one's own ties that nothing lists, which are mistakes as a rule (ALBM for ALB)."""
+    listed = {one.symbol for one in state.instruments.values()}
+    own = [edge for edge in graph.edges if edge.source != BUILT_IN]
+    unknown = unknown_names(own, listed.union(*((edge.origin, edge.reached) for edge in graph.edges if edge.source == BUILT_IN)))
+    return (f"graph: listed nowhere, is that meant? {', '.join(unknown[:20])}",) if unknown else ()
 
 
 def _minute(at_ns: Nanoseconds) -> str:

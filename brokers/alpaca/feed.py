@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from threading import Lock
 from typing import Any, NamedTuple
 
 import msgspec
@@ -64,6 +65,7 @@ class AlpacaFeed:
         self._keepers: list[StreamKeeper] = []
         self._closed = asyncio.Event()
         self._client: Any = None
+        self._past_lock = Lock()  # one session, and charts and research ask for the past in threads of their own
 
     async def run(self, sink: Callable[[MarketItem], None]) -> None:
         """Hand items to `sink` until `close`; a stream that breaks is opened again."""
@@ -139,7 +141,8 @@ class AlpacaFeed:
         if instrument is None or limit < 1:
             return []
         try:
-            rows = self._rows(instrument, length, min(limit, MOST_BARS))
+            with self._past_lock:
+                rows = self._rows(instrument, length, min(limit, MOST_BARS))
             bars = sorted(_bars_of(rows, instrument, length), key=lambda bar: bar.open_ns)
         except Exception as error:  # noqa: BLE001 - a chart without a past is no reason to stop; the log says why
             log.warning("alpaca: no past bars of %s: %s", instrument.symbol, fault_of(error).cause)

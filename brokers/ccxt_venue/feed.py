@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 from brokers.ccxt_venue.answers import cause_of
@@ -58,6 +59,7 @@ class CcxtFeed:
         self._closed = asyncio.Event()
         self._sink: Callable[[MarketItem], None] = lambda _: None
         self._past: Any = None
+        self._past_lock = Lock()  # one client, and charts and research ask for the past in threads of their own
 
     async def run(self, sink: Callable[[MarketItem], None]) -> None:
         """Hand items to `sink` until `close`. Raises `VenueUnreachable` and `ConfigError` where it cannot begin; what breaks
@@ -191,7 +193,8 @@ class CcxtFeed:
         if instrument is None or limit < 1:
             return []
         try:
-            rows = self._rows(instrument.symbol, timeframe, length_ns // NS_PER_MS, limit)
+            with self._past_lock:
+                rows = self._rows(instrument.symbol, timeframe, length_ns // NS_PER_MS, limit)
         except Exception as error:  # noqa: BLE001 - a chart without a past is no reason to stop; the log says why
             log.warning("%s: no past bars of %s: %s", self.exchange_id, instrument.symbol, cause_of(error))
             return []

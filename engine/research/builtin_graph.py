@@ -5,6 +5,7 @@ The weights are round guesses of ours, not measurements. Tickers are those of th
 
 from engine.research.event_graph import Edge, edges_of_csv
 
+BUILT_IN = "built in"
 NAMES = {
     "apple": "AAPL", "microsoft": "MSFT", "nvidia": "NVDA", "amazon": "AMZN", "tesla": "TSLA", "alphabet": "GOOGL",
     "google": "GOOGL", "meta platforms": "META", "taiwan semiconductor": "TSM", "tsmc": "TSM", "albemarle": "ALB",

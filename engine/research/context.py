@@ -55,13 +55,15 @@ class SectorRank(msgspec.Struct, frozen=True):
 
 
 class MarketDay(msgspec.Struct, frozen=True):
-    """The market of one day as it was first seen on it: regimes and volatility of each name, and how sectors stood."""
+    """The market of one day as it was first seen on it: regime and indicators of each name (their vintage is the regime's), how
+    sectors stood, and the notes that were known."""
 
     day: int
     known_at_ns: Nanoseconds
     regimes: dict[str, Regime] = {}
     sectors: tuple[SectorRank, ...] = ()
     events: tuple[str, ...] = ()
+    indicators: dict[str, dict[str, float]] = {}
 
 
 class Past(NamedTuple):
@@ -227,6 +229,6 @@ def _next_return(bars: Sequence[Bar], since_ns: Nanoseconds) -> tuple[float, Nan
 def market_day(day: int, known_at_ns: Nanoseconds, pasts: Sequence[Past], sectors: Mapping[str, str],
                events: Sequence[str] = ()) -> MarketDay:
     """The market of a day out of what was closed by `known_at_ns`."""
-    known = [past.until(known_at_ns) for past in pasts]
-    return MarketDay(day, known_at_ns, {past.instrument.symbol: regime_of(past) for past in known if past.bars},
-                     rotation([past for past in known if past.bars], sectors), tuple(events))
+    known = [past for one in pasts if (past := one.until(known_at_ns)).bars]
+    return MarketDay(day, known_at_ns, {past.instrument.symbol: regime_of(past) for past in known}, rotation(known, sectors),
+                     tuple(events), {past.instrument.symbol: indicators_of(past) for past in known})

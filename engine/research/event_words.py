@@ -35,7 +35,8 @@ WHOLE_MARKET = frozenset({EventKind.RATES, EventKind.INFLATION, EventKind.JOBS, 
 
 
 class Direction(StrEnum):
-    """What an event says of those that it names: good, bad, or nothing that can be told."""
+    """What an event says of those that it names: good, bad, or nothing that can be told. Of a number it is
+    whether more or less came than was expected."""
 
     UP = "up"
     DOWN = "down"

@@ -104,10 +104,16 @@ def note_of(item: NewsItem, names: Names) -> EventNote | None:
     if not symbols and kind not in WHOLE_MARKET:
         return None
     surprise = surprise_of(item)
-    direction = direction_of(quote) if surprise is None else (
-        Direction.UP if surprise > 0 else Direction.DOWN if surprise < 0 else Direction.UNCLEAR)
+    direction = _direction(kind, quote, surprise)
     return EventNote(note_id_of(item), kind, symbols, direction, quote, item.source, item.event_time_ns,
                      item.known_at_ns, surprise, ",".join(flags_of(raw)))
+
+
+def _direction(kind: EventKind, quote: str, surprise: float | None) -> Direction:
+    """That of the number where there is one. Words alone tell nothing of whole markets: a cut of rates is no cut of guidance."""
+    if surprise is not None:
+        return Direction.UP if surprise > 0 else Direction.DOWN if surprise < 0 else Direction.UNCLEAR
+    return Direction.UNCLEAR if kind in WHOLE_MARKET else direction_of(quote)
 
 
 def note_id_of(item: NewsItem) -> str:

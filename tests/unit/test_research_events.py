@@ -19,7 +19,7 @@ ITEM = NewsItem("wire", "1", "", 1_000, 2_000)
     ("$MSFT sued over antitrust", EventKind.LEGAL, ("MSFT",), Direction.DOWN),
     ("Apple did not miss estimates", EventKind.OTHER, ("AAPL",), Direction.UNCLEAR),
     ("Apple gains as Microsoft (MSFT) falls", EventKind.OTHER, ("AAPL", "MSFT"), Direction.UNCLEAR),
-    ("Fed leaves interest rates unchanged", EventKind.RATES, (), Direction.UNCLEAR),
+    ("Fed cuts interest rates", EventKind.RATES, (), Direction.UNCLEAR),
 ])
 def test_rules_tell_kind_names_and_direction(title: str, kind: EventKind, symbols: tuple[str, ...], direction: Direction) -> None:
     note = note_of(replace(ITEM, title=title), NAMES)
