@@ -8,10 +8,11 @@ import typer
 from tui.commands.options import AnyPortfolio, Json, Portfolio, home_of, leave
 
 research = typer.Typer(
-    help="Research: run, drill, stop, status, changes, release.", rich_markup_mode=None)
+    help="Research: run, drill, export, stop, status, changes, release.", rich_markup_mode=None)
 
 Symbols = Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="What to look into; else a scan chooses.")]
-Recording = Annotated[str, typer.Option("--replay", metavar="RUN|FILE", help="Answer calls from a recording; asks no model.")]
+Recording = Annotated[str, typer.Option("--replay", metavar="RUN|FILE",
+                                        help="Do a recorded run again; asks no model, and has to come to the same.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Begin it and leave; a running engine does it.")]
 Most = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At most so many, the newest.")]
 ChangeId = Annotated[str, typer.Argument(metavar="CHANGE", help="As `research changes` names it.", show_default=False)]
@@ -22,20 +23,31 @@ Why = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 def run(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = "main", replay: Recording = "",
         no_wait: NoWait = False, as_json: Json = False) -> None:
     """Look into a portfolio's market now: every decision is scored, and put before a person where the portfolio allows it."""
-    from tui.commands import researching
+    from tui.commands import research_replaying, researching
 
-    leave(researching.run(home_of(context), researching.Asked(tuple(symbols or ()), portfolio, replay, drill=False),
+    if replay:
+        leave(research_replaying.replay(home_of(context), replay, tuple(symbols or ()), as_json=as_json))
+    leave(researching.run(home_of(context), researching.Asked(tuple(symbols or ()), portfolio, drill=False),
                           waits=not no_wait, as_json=as_json))
 
 
 @research.command("drill")
-def drill(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = "main", replay: Recording = "",
-          no_wait: NoWait = False, as_json: Json = False) -> None:
+def drill(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = "main", no_wait: NoWait = False,
+          as_json: Json = False) -> None:
     """The same as a rehearsal: scored, never proposed."""
     from tui.commands import researching
 
-    leave(researching.run(home_of(context), researching.Asked(tuple(symbols or ()), portfolio, replay, drill=True),
+    leave(researching.run(home_of(context), researching.Asked(tuple(symbols or ()), portfolio, drill=True),
                           waits=not no_wait, as_json=as_json))
+
+
+@research.command("export")
+def export(context: typer.Context, run_id: Annotated[str, typer.Argument(metavar="RUN", help="As `decisions` names it.")],
+           target: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, such as run.jsonl.gz.")]) -> None:
+    """Write a run with all that a replay needs into one file; no key is in it."""
+    from tui.commands import research_replaying
+
+    leave(research_replaying.export_run(home_of(context), run_id, target))
 
 
 @research.command("stop")

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import UsageError
 from tui.printing import numbers, print_error, print_json, print_table, words
 
 if TYPE_CHECKING:
@@ -12,10 +13,16 @@ if TYPE_CHECKING:
     from store.research_recording import RunRecording
 
 
-def replay(path: Path, named: str, *, as_json: bool) -> int:
-    """Replay a run of the archive, or of a file; 1 where anything came out otherwise than it was recorded."""
+def replay(path: Path, named: str, symbols: tuple[str, ...], *, as_json: bool) -> int:
+    """Replay a run of the archive, or of a file, or those symbols of it; 1 where anything came out otherwise than it was
+    recorded."""
     recording = _recording(path, named)
     found = asyncio.run(_replayed(recording))
+    if symbols:
+        wanted = {symbol.upper() for symbol in symbols}
+        found = [one for one in found if one.symbol.upper() in wanted]
+        if not found:
+            raise UsageError(f'run {recording.run_id} did not look at {", ".join(symbols)}')
     same = all(one.is_same for one in found)
     if as_json:
         print_json({"run_id": recording.run_id, "identical": same, "instruments": [_facts(one) for one in found]})

@@ -32,7 +32,6 @@ class Asked(NamedTuple):
 
     symbols: tuple[str, ...]
     portfolio: str
-    replay: str
     drill: bool
 
 
@@ -40,7 +39,7 @@ def run(path: Path, asked: Asked, *, waits: bool, as_json: bool) -> int:
     """Begin a run and tell its progress to its end; 1 where it was refused or failed."""
     cause = ResearchCause.DRILL if asked.drill else ResearchCause.PERSON
     with engine_link(path, asked.portfolio) as link:
-        receipt = link.send_now(RunResearch(command_id(), asked.portfolio, asked.symbols, cause, asked.replay))
+        receipt = link.send_now(RunResearch(command_id(), asked.portfolio, asked.symbols, cause))
         if not receipt.accepted or not waits:
             return told(receipt, as_json=as_json)
         ended = _followed(link, asked.portfolio, receipt, shows=not as_json)
