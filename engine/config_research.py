@@ -1,6 +1,7 @@
 """Research in the configuration file: whether it runs, the models that are asked, what they cost, and what they may cost."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from engine.research.settings import (
     PortfolioResearch,
     ResearchSettings,
 )
+from engine.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from engine.config import Config
@@ -30,7 +32,7 @@ _PORTFOLIO = PortfolioResearch()
 MODEL_EXAMPLE = [
     "A line of models that research asks; without one the rules answer. Its key: `quarterdeck keys set anthropic`",
     "[[research_model]]", 'name = "anthropic"', 'kind = "anthropic"', 'model = "claude-sonnet-5-5"',
-    'news_model = "claude-haiku-5-5"',
+    'news_model = "claude-haiku-5-5"', 'trained_until = "2026-06-30"',
 ]
 PRICES_AS_OF = "2026-10-24"
 # input, output, read from the cache, written to it; where no list price of the cache is known, the dearer guess
@@ -105,6 +107,9 @@ class ResearchConfig(Section):
     auto_max_data_age_seconds: float = Field(
         default=_USUAL.auto.max_data_age_seconds, gt=0, le=86_400,
         description="auto_execute needs prices no older than this when the decision is there.")
+    masked: bool = Field(
+        default=False, description="Hide ticker and dates from the models, to see in a replay what they only remember; such "
+                                   "forecasts are scored apart.")
     prices_as_of: str = Field(
         default=PRICES_AS_OF, pattern=r"^\d{4}-\d{2}-\d{2}$",
         description="When [research_prices] was last compared with the lists of the providers.")
@@ -125,6 +130,16 @@ class ResearchModelConfig(Section):
     effort: Literal["", "low", "medium", "high", "xhigh", "max"] = Field(
         default="", description="How hard the models think, where the provider knows such a setting.")
     keyless: bool = Field(default=False, description="The endpoint asks for no key, such as a server of your own.")
+    trained_until: str = Field(
+        default=PRICES_AS_OF, pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="When the training of these models ended, as their provider tells. In a replay of earlier days they may "
+                    "remember what came next: such forecasts are called contaminated and scored apart.")
+
+    @field_validator("trained_until")
+    @classmethod
+    def _real_day(cls, day: str) -> str:
+        date.fromisoformat(day)
+        return day
 
     @field_validator("endpoint")
     @classmethod
@@ -142,8 +157,9 @@ class ResearchModelConfig(Section):
 
     def line(self) -> ModelLine:
         """What the engine needs of it."""
+        ended = datetime.combine(date.fromisoformat(self.trained_until), time(), UTC) + timedelta(days=1)
         return ModelLine(self.name, self.kind, self.endpoint, self.model, self.news_model, self.judge_model, self.effort,
-                         self.keyless)
+                         self.keyless, int(ended.timestamp()) * NS_PER_SECOND)
 
 
 class PortfolioResearchConfig(Section):
@@ -177,7 +193,7 @@ def research_settings(config: ResearchConfig, models: Sequence[ResearchModelConf
         judge_samples=config.judge_samples, symbols_per_scan=config.symbols_per_scan, answer_tokens=config.answer_tokens,
         cost_bps=config.cost_bps, per_trade_risk_bps=config.per_trade_risk_bps, day_risk_bps=config.day_risk_bps,
         probation_risk_bps=config.probation_risk_bps,
-        auto=AutoConditions(config.auto_min_resolved, config.auto_max_data_age_seconds))
+        auto=AutoConditions(config.auto_min_resolved, config.auto_max_data_age_seconds), masked=config.masked)
 
 
 def _price(row: tuple[float, ...]) -> ModelPrice:

@@ -8,6 +8,9 @@ import msgspec
 from engine.research.opinions import Stance
 from engine.units import Nanoseconds
 
+CONTAMINATED = " (contaminated)"
+MASKED = " (masked)"
+
 
 class ResearchCause(StrEnum):
     """Why a run was begun."""
@@ -74,10 +77,11 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     """The end of a run for one instrument. Sealed by its journal row before its window opens: `ref_mark` is the price that the
     forecast is measured against, at `as_of_ns`.
 
-    `analyst` is `llm/MODEL`, several joined by "+", or `rule/1`; with `code` the analyst abstained or was rejected, and where
-    nothing at all was said `worth` is None: then there is no forecast; `rejected` tells an answer that could not be meant from an
-    analyst that abstained. `actionable` is what passed the thresholds; why not, else, stands in `reason`. `flags` are marks on
-    untrusted texts inside the snapshot; one of them keeps a standing rule out.
+    `analyst` is `llm/MODEL`, several joined by "+", or `rule/1`; it ends in CONTAMINATED where the models may remember what came
+    after `as_of`, in MASKED where ticker and dates were hidden from them: such forecasts are scored apart. With `code` the
+    analyst abstained or was rejected, and where nothing at all was said `worth` is None: then there is no forecast; `rejected`
+    tells an answer that could not be meant from an analyst that abstained. `actionable` is what passed the thresholds; why not,
+    else, stands in `reason`. `flags` are marks on untrusted texts inside the snapshot; one of them keeps a standing rule out.
     """
 
     decision_id: str

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from engine.research.aggregation import Agreed, agreed, line_weights, logit, mean_in_log_odds
-from engine.research.decided import Cell, Decided, RoleAnswer, horizon_bucket
+from engine.research.decided import CONTAMINATED, MASKED, Cell, Decided, RoleAnswer, horizon_bucket
 from engine.research.deciding import Voiced, abstained, weighed
 from engine.research.hearing import Hearing, Part
 from engine.research.news_weight import cap_of_items, cap_of_single_source
@@ -34,6 +34,7 @@ from engine.research.roles import (
     read_revision,
     role_ask,
 )
+from engine.research.snapshot import STAND_IN, anonymised, is_contaminated
 from engine.research.task import Asked, PipelineTask
 from engine.research.worth import OPENING, PROBATION_UNDER_N, no_edge_p
 from engine.research_words import RoleProgress
@@ -55,10 +56,27 @@ class Heeded(NamedTuple):
 
 
 async def decide_by_models(task: PipelineTask) -> Decided:
-    """The decision of the models. Roles are asked of the first line, judges of every line."""
-    asked = task.asked
+    """The decision of the models. Roles are asked of the first line, judges of every line; where the settings say so, without
+    ticker and dates."""
+    if not task.asked.settings.masked:
+        return await _decide(task, task.asked)
+    asked = replace(task.asked, snapshot=anonymised(task.asked.snapshot), symbols=(STAND_IN,))
+    shown = asked.snapshot
+    task.store.keep_snapshot(shown.snapshot_id, shown.portfolio, shown.symbol, shown.as_of_ns, shown.body)
+    return replace(await _decide(task, asked), symbol=task.asked.symbol, portfolio=task.asked.snapshot.portfolio)
+
+
+def analyst_of(asked: Asked) -> str:
+    """Who judges, and what keeps the forecast apart from others of the same models."""
+    lines = asked.settings.lines
+    names = "+".join(dict.fromkeys(f"llm/{line.model_of('judge')}" for line in lines))
+    is_late = any(is_contaminated(asked.snapshot.as_of_ns, line.trained_until_ns) for line in lines)
+    return names + (CONTAMINATED if is_late else "") + (MASKED if asked.settings.masked else "")
+
+
+async def _decide(task: PipelineTask, asked: Asked) -> Decided:
     hearing = Hearing(task.caller.cycle(asked.run_id), asked.settings.prices, task.told)
-    analyst = "+".join(dict.fromkeys(f"llm/{line.model_of('judge')}" for line in asked.settings.lines))
+    analyst = analyst_of(asked)
     answers: list[RoleAnswer] = []
 
     def failed(parts: Sequence[Part[Any]]) -> Decided | None:

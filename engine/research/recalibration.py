@@ -134,8 +134,9 @@ def parent_of(cell: Cell, maps: Sequence[CellMap]) -> CellMap | None:
     return max(same or near, key=lambda one: one.last_at_ns, default=None)
 
 
-def _family(cell: Cell) -> str:
-    return cell.analyst.partition("/")[0]
+def _family(cell: Cell) -> tuple[str, str]:
+    """Models or rules; and what keeps a forecast apart, which makes no prior for the others."""
+    return cell.analyst.partition("/")[0], cell.analyst.partition(" (")[2]
 
 
 def fit_platt(ps: Sequence[float], ys: Sequence[int], penalty: float = 1.0) -> Line:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from engine.units import Nanoseconds
+
 
 class ModelPrice(msgspec.Struct, frozen=True):
     """What a provider asks, in US dollars for a million tokens; prices of long prompts are not told apart."""
@@ -13,7 +15,8 @@ class ModelPrice(msgspec.Struct, frozen=True):
 
 
 class ModelLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A provider with a model for each kind of call. `kind` is anthropic or chat; every line samples its own judges."""
+    """A provider with a model for each kind of call. `kind` is anthropic or chat; every line samples its own judges.
+    `trained_until_ns` is when the training of its newest model ended."""
 
     name: str
     kind: str = "anthropic"
@@ -23,6 +26,7 @@ class ModelLine(msgspec.Struct, frozen=True, omit_defaults=True):
     judge_model: str = ""
     effort: str = ""
     keyless: bool = False
+    trained_until_ns: Nanoseconds = 0
 
     def model_of(self, role: str) -> str:
         """The model that is asked in a role; a role's name may end in a colon and a number."""
@@ -98,6 +102,7 @@ class ResearchSettings(msgspec.Struct, frozen=True):
     day_risk_bps: float = 200.0
     probation_risk_bps: float = 10.0
     auto: AutoConditions = AutoConditions()
+    masked: bool = False
 
     @property
     def badge(self) -> str:

@@ -32,6 +32,7 @@ NAME_CHARACTERS = 80
 NS_PER_DAY = 86_400 * NS_PER_SECOND
 OURS = frozenset({"flooding", "answer", "state", "encoded"})  # our own digests earn these: they tell of stances, states, ids
 MEMORY_ITEMS = 6
+STAND_IN = "ASSET"
 
 type Fact = float | str
 type Detector = Callable[[str], tuple[str, ...]]
@@ -156,13 +157,13 @@ def build(portfolio: str, symbol: str, as_of_ns: Nanoseconds, mark: Mark, rows: 
     return _composed(portfolio, symbol, as_of_ns, mark, numbered, sum(not _is_known(row, as_of_ns) for row in given))
 
 
-def contaminated(as_of_ns: Nanoseconds, training_cutoff_ns: Nanoseconds | None) -> bool:
-    """Whether a model may remember what came after `as_of`: it lies before the end of its training, or that is not known. Scores
-    from such a snapshot are labelled "contaminated" and tell nothing of skill."""
-    return training_cutoff_ns is None or as_of_ns < training_cutoff_ns
+def is_contaminated(as_of_ns: Nanoseconds, trained_until_ns: Nanoseconds) -> bool:
+    """Whether a model may remember what came after `as_of`: it lies before the end of its training. Scores of such forecasts tell
+    nothing of skill."""
+    return as_of_ns < trained_until_ns
 
 
-def anonymised(snapshot: Snapshot, names: Sequence[str] = (), stand_in: str = "ASSET") -> Snapshot:
+def anonymised(snapshot: Snapshot, names: Sequence[str] = (), stand_in: str = STAND_IN) -> Snapshot:
     """The same with the ticker, the given names and all dates masked, for measuring what a model remembers: moments become days
     before the snapshot, words that name the instrument the stand-in. Evidence ids and facts stay."""
     masked = _masking((snapshot.symbol, *names), stand_in)

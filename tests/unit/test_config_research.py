@@ -6,6 +6,7 @@ from engine.config import check_config, parse_config
 from engine.errors import ConfigError
 from engine.research.settings import ModelLine, ModelPrice, ResearchSettings
 
+TRAINED_UNTIL_NS = 1_792_886_400 * 1_000_000_000  # the end of 2026-10-24
 LINE = '[[research_model]]\nname = "one"\nmodel = "claude-sonnet-5-5"\n'
 
 
@@ -24,7 +25,7 @@ def test_without_a_line_the_rules_answer() -> None:
 def test_a_line_brings_its_models_and_their_prices() -> None:
     text = LINE + 'news_model = "claude-haiku-5-5"\n[research]\ncycle_usd = 0.25\nday_usd = 2\n'
     found = parse_config(text, "config.toml").settings().research
-    assert found.lines == (ModelLine("one", news_model="claude-haiku-5-5"),)
+    assert found.lines == (ModelLine("one", news_model="claude-haiku-5-5", trained_until_ns=TRAINED_UNTIL_NS),)
     assert found.prices == {"claude-haiku-5-5": ModelPrice(0.5, 2.5, 0.5, 0.625),
                             "claude-sonnet-5-5": ModelPrice(2.0, 10.0, 0.1, 2.5)}
     assert (found.budgets.cycle_micro_usd, found.budgets.day_micro_usd) == (250_000, 2_000_000)
@@ -47,6 +48,8 @@ def test_a_portfolio_says_what_it_looks_at_and_how_boldly() -> None:
     (LINE + 'endpoint = "nonsense"\n', "must be an address"),
     (LINE + 'kind = "chat"\n', 'kind "chat" needs the address of a provider'),
     (LINE + 'kind = "oracle"\n', "kind = 'oracle'"),
+    (LINE + 'trained_until = "2026-02-30"\n', "day is out of range for month"),
+    (LINE + 'trained_until = "June"\n', "trained_until"),
     (LINE + 'api_key = "x"\n', "secrets never live in the configuration"),
     ("[research_prices]\nm = [1.0]\n", "at least 2"),
     ("[research_prices]\nm = [1.0, -1.0]\n", "greater than or equal to 0"),

@@ -9,16 +9,18 @@ from msgspec.structs import replace
 
 from engine.research.breaker import Breaker
 from engine.research.calling import LiveCaller, RecordedCaller
-from engine.research.decided import Decided
+from engine.research.decided import Cell, Decided
 from engine.research.deciding import digest_of
 from engine.research.models import Answered, Ask, Unavailable
 from engine.research.opinions import Stance
 from engine.research.pipeline import run_pipeline
+from engine.research.recalibration import CellMap, Series, parent_of
 from engine.research.settings import BreakerSettings, Budgets, Deadlines, ModelLine
 from engine.research.spending import Purse
 from engine.research.task import Asked, PipelineTask
 from engine.research_words import RoleProgress
 from tests.unit.research_desk import (
+    AS_OF_NS,
     MODELS_ON,
     PRICES,
     SpeakingModel,
@@ -333,3 +335,37 @@ def test_a_call_that_was_not_recorded_is_an_error_and_never_made() -> None:
     other = replace(again, horizon_days=6)
     modelled, _ = asyncio.run(run_pipeline(PipelineTask(other, RecordedCaller(bench.store), StoreInMemory())))
     assert (modelled.code, modelled.actionable) == ("NOT_RECORDED", False)
+
+
+# ---- what keeps forecasts apart --------------------------------------------------------------------------------------------
+
+
+def test_a_forecast_from_before_the_end_of_training_is_called_contaminated() -> None:
+    late = replace(MODELS_ON.lines[0], trained_until_ns=AS_OF_NS + 1)
+    modelled, rule = Bench(lines=(late,)).run()
+    assert modelled.analyst == "llm/model-a (contaminated)"
+    assert rule.analyst == "rule/1"
+    assert Bench(lines=(replace(late, trained_until_ns=AS_OF_NS),)).run()[0].analyst == "llm/model-a"
+
+
+def test_scores_that_are_kept_apart_are_no_prior_for_others() -> None:
+    def learned(analyst: str) -> CellMap:
+        return CellMap(Cell(analyst, "p1", "2-5", "equity"), up=Series(n=300, base_rate=0.9), last_at_ns=1)
+
+    cell = Cell("llm/model-b", "p1", "2-5", "equity")
+    assert parent_of(cell, [learned("llm/model-a (contaminated)"), learned("rule/1")]) is None
+    assert parent_of(cell, [learned("llm/model-a")]) is not None
+
+
+def test_masked_models_see_neither_ticker_nor_date_and_decide_on_the_same_instrument() -> None:
+    bench = Bench(lambda ask: answer(opinion_text(symbol="ASSET")) if ask.role.partition(":")[0] in {
+        "market", "strategy", "risk", "judge"} else usual_answer(ask))
+    bench.settings = replace(bench.settings, masked=True)
+    modelled, rule = bench.run(asked(shown=snapshot(rows=[news_row("AAPL rises on 2024-10-03")])))
+    for ask in bench.store.asks:
+        assert "AAPL" not in ask.user
+        assert "2024" not in ask.user
+    assert (modelled.analyst, modelled.symbol, modelled.portfolio) == ("llm/model-a (masked)", "AAPL", "main")
+    assert modelled.actionable, modelled.reason
+    assert bench.store.snapshots.keys() == {modelled.snapshot_id, rule.snapshot_id}
+    assert modelled.snapshot_id != rule.snapshot_id

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.research.canonical import canonical, decimal_text, digest, utc_text
-from engine.research.snapshot import Mark, Row, RowKind, Snapshot, anonymised, build, contaminated
+from engine.research.snapshot import Mark, Row, RowKind, Snapshot, anonymised, build, is_contaminated
 from engine.units import NS_PER_SECOND
 
 AS_OF = 1_763_650_800 * NS_PER_SECOND  # 2025-11-20T15:00:00Z
@@ -76,9 +76,8 @@ def test_a_mark_from_later_is_refused() -> None:
 
 
 def test_a_snapshot_is_contaminated_before_the_end_of_training() -> None:
-    assert contaminated(AS_OF, AS_OF + 1)
-    assert contaminated(AS_OF, None)
-    assert not contaminated(AS_OF, AS_OF)
+    assert is_contaminated(AS_OF, AS_OF + 1)
+    assert not is_contaminated(AS_OF, AS_OF)
 
 
 # ---- one text, one hash ----------------------------------------------------------------------------------------------
