@@ -5,8 +5,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from engine.inputs import Side
-from engine.orders import Fill, Purpose
+from engine.orders import Fill, Purpose, Side
 from engine.positions import RoundTrip
 from engine.research.decided import Decided
 from engine.research.opinions import Stance
@@ -32,7 +31,8 @@ def trip(portfolio: str) -> RoundTrip:
 
 def sealed(number: int, portfolio: str, **terms: object) -> SealedDecision:
     decided = Decided(f"d{number}", "r1", portfolio, f"t-{portfolio}", BTC, "BTC/USD", "s", AT - number * 10 ** 9,
-                      Decimal(95_000), "quote", "rule/1", "1", Stance.LONG, 5, 200, 200, None, actionable=False, reason=f"marker of {portfolio}")
+                      Decimal(95_000), "quote", "rule/1", "1", Stance.LONG, 5, 200, 200, None, actionable=False,
+                      reason=f"marker of {portfolio}")
     return SealedDecision(decided, AT, status=DecisionStatus.DECLINED, **terms)  # type: ignore[arg-type] # a table of cases
 
 
