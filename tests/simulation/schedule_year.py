@@ -270,23 +270,8 @@ class Year:
 
     def _check_job(self, job: Job, next_due_ns: int) -> None:
         """Every time that was due before the next one is accounted for once."""
-        wrong = self.violations
-        wanted = [at_ns for at_ns in expected()[job.job_id]
-                  if at_ns < next_due_ns and not self._paused(job, at_ns)]
-        starts = [(row.at_ns, event) for row in self.disk.durable if row.kind == "JobStarted"
-                  for event in [decode(row.kind, row.payload)] if isinstance(event, JobStarted) and event.job_id == job.job_id]
-        ran = [event.due_ns for _, event in starts]
-        left_out = sum(event.count for event in self._events(JobMissed) if event.job_id == job.job_id)
-        left_out += sum(event.missed for _, event in starts)
-        if len(set(ran)) != len(ran):
-            wrong.append(f"{job.job_id}: ran twice for one time")
-        if not set(ran) <= set(wanted):
-            wrong.append(f"{job.job_id}: ran for times that it has not: {sorted(set(ran) - set(wanted))[:3]}")
-        if len(ran) + left_out != len(wanted):
-            wrong.append(f"{job.job_id}: {len(wanted)} times, {len(ran)} runs and {left_out} left out")
-        if not self.attended[job.job_id] <= set(ran):
-            wrong.append(f"{job.job_id}: lost {sorted(self.attended[job.job_id] - set(ran))[:3]} though the engine was there")
-        self._check_rule(job, starts, wanted)
+        wanted = [at_ns for at_ns in expected()[job.job_id] if at_ns < next_due_ns and not self._paused(job, at_ns)]
+        self.violations += unaccounted(job, self.disk.durable, wanted, self.attended[job.job_id], self.down)
 
     def _paused(self, job: Job, at_ns: int) -> bool:
         """Whether a time passed while its job was paused. One that waits for the open was planned before, unless the job lost its
@@ -295,22 +280,46 @@ class Year:
         return any(first < at_ns <= last or (replanned and first < passed_ns <= last)
                    for first, last, replanned in self.pauses[job.job_id])
 
-    def _check_rule(self, job: Job, starts: list[tuple[int, JobStarted]], wanted: list[int]) -> None:
-        wrong = self.violations
-        if job.missed is MissedRule.SKIP:
-            wrong += [f"{job.job_id}: made up for {start.due_ns}" for at_ns, start in starts
-                      if at_ns - start.due_ns > 90 * NS_PER_SECOND]
-        if job.missed is MissedRule.ONCE:
-            before = 0
-            for _, start in starts:
-                between = bisect.bisect_left(wanted, start.due_ns) - bisect.bisect_right(wanted, before)
-                if start.missed != between:
-                    wrong.append(f"{job.job_id}: says that it stands for {start.missed} times, it is {between}")
-                before = start.due_ns
-        if job.missed is MissedRule.ALL:
-            ran = {start.due_ns for _, start in starts}
-            wrong += [f"{job.job_id}: lost {at_ns}, when no engine ran" for at_ns in wanted
-                      if at_ns not in ran and any(first < at_ns < last for first, last in self.down)]
+
+def unaccounted(job: Job, rows: Sequence[JournalRow], wanted: Sequence[int], attended: set[int],
+                down: Sequence[tuple[int, int]]) -> list[str]:
+    """What a journal says of a job, held against the times that were due: each is a run for that very time or one that was left
+    out, none is both or twice, and none at which an engine was there is lost."""
+    events = [(row.at_ns, decode(row.kind, row.payload)) for row in rows if row.kind in ("JobStarted", "JobMissed")]
+    starts = [(at_ns, event) for at_ns, event in events if isinstance(event, JobStarted) and event.job_id == job.job_id]
+    ran = [event.due_ns for _, event in starts]
+    left_out = sum(event.count for _, event in events if isinstance(event, JobMissed) and event.job_id == job.job_id)
+    left_out += sum(event.missed for _, event in starts)
+    wrong: list[str] = []
+    if len(set(ran)) != len(ran):
+        wrong.append(f"{job.job_id}: ran twice for one time")
+    if not set(ran) <= set(wanted):
+        wrong.append(f"{job.job_id}: ran for times that it has not: {sorted(set(ran) - set(wanted))[:3]}")
+    if len(ran) + left_out != len(wanted):
+        wrong.append(f"{job.job_id}: {len(wanted)} times, {len(ran)} runs and {left_out} left out")
+    if not attended <= set(ran):
+        wrong.append(f"{job.job_id}: lost {sorted(attended - set(ran))[:3]} though the engine was there")
+    return wrong + _against_rule(job, starts, wanted, down)
+
+
+def _against_rule(job: Job, starts: Sequence[tuple[int, JobStarted]], wanted: Sequence[int],
+                  down: Sequence[tuple[int, int]]) -> list[str]:
+    wrong: list[str] = []
+    if job.missed is MissedRule.SKIP:
+        wrong += [f"{job.job_id}: made up for {start.due_ns}" for at_ns, start in starts
+                  if at_ns - start.due_ns > 90 * NS_PER_SECOND]
+    if job.missed is MissedRule.ONCE:
+        before = 0
+        for _, start in starts:
+            between = bisect.bisect_left(wanted, start.due_ns) - bisect.bisect_right(wanted, before)
+            if start.missed != between:
+                wrong.append(f"{job.job_id}: says that it stands for {start.missed} times, it is {between}")
+            before = start.due_ns
+    if job.missed is MissedRule.ALL:
+        ran = {start.due_ns for _, start in starts}
+        wrong += [f"{job.job_id}: lost {at_ns}, when no engine ran" for at_ns in wanted
+                  if at_ns not in ran and any(first < at_ns < last for first, last in down)]
+    return wrong
 
 
 def simulate(seed: int) -> Outcome:
