@@ -1,4 +1,5 @@
-"""`python -m tests.crash --kills 200`: replay a tape, kill the process at random moments, start it again, compare the ends.
+"""`python -m tests.crash --attached 30`: signals to an engine under attached clients (tests.crash.attached).
+`python -m tests.crash --kills 200`: replay a tape, kill the process at random moments, start it again, compare the ends.
 
 The tape is made here (a seeded walk of five-minute bars) unless one is given; the orders are brackets, limits, stops and
 trails whose exits fire all along it. Compared are cash, equity, positions with their protection, and every fill with its
@@ -154,10 +155,25 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=60)
     parser.add_argument("--tape", type=Path, help="a recorded tape instead of the made one; needs --script")
     parser.add_argument("--script", type=Path)
+    parser.add_argument("--attached", type=int, default=0, help="so many signals to an engine with clients, instead")
     options = parser.parse_args()
     choose = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="quarterdeck-crash-") as folder:
+        if options.attached:
+            return _signals(Path(folder), options.attached, options.seed)
         return _run(Path(folder), options, choose)
+
+
+def _signals(folder: Path, count: int, seed: int) -> int:
+    from tests.crash.attached import run_attached
+
+    began = time.monotonic()
+    run = run_attached(folder, count, seed, lambda line: print(line, flush=True))
+    print(f"{dict(run.done)} in {time.monotonic() - began:.0f} s: {run.acknowledged} commands acknowledged, "
+          f"{run.snapshots_seen} snapshots seen, {len(run.problems)} problems")
+    for line in run.problems:
+        print(f"PROBLEM {line}")
+    return 1 if run.problems else 0
 
 
 def _run(folder: Path, options: argparse.Namespace, choose: random.Random) -> int:
