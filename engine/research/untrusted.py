@@ -8,6 +8,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -61,6 +62,7 @@ def without_links(text: str) -> str:
     return _LINKS.sub("(link)", text)
 
 
+@lru_cache(maxsize=2_048)  # names and headlines come again with every symbol
 def flags_of(text: str) -> tuple[str, ...]:
     """The names of the marks that a text, as it came, earns; () for ordinary news. Advice: see the module."""
     return tuple(name for name, has_mark in MARKS if has_mark(text))
