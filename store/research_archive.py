@@ -37,6 +37,13 @@ CREATE TABLE IF NOT EXISTS asked (
 """
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """Of a request, its texts."""
+
+    system: tuple[str, ...] = ()
+    user: str = ""
+
+
 class KeptCall(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """One call as it lies in the archive; one of `answered` and `unavailable` is set."""
 
@@ -51,6 +58,12 @@ class KeptCall(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     @property
     def answer(self) -> Answered | Unavailable:
         return self.answered or self.unavailable or Unavailable("NOT_RECORDED", "the archive's row is empty")
+
+    @property
+    def prompt(self) -> str:
+        """What was asked, as text to be read: the stable parts, then what was new. The schema stands in `request`."""
+        told = msgspec.json.decode(self.request, type=_Asked)
+        return "\n\n".join((*told.system, told.user))
 
     @property
     def raw(self) -> str:

@@ -99,7 +99,7 @@ class StoredResearch:
         if self._archive is not None and one.call_hash:
             calls = self._archive.calls(sealed.decided.run_id, one.call_hash)
             if calls:
-                prompt, raw = calls[-1].request, calls[-1].raw
+                prompt, raw = calls[-1].prompt, calls[-1].raw
         return AnswerView(one.role, one.analyst, one.p_up, one.stance.value if one.stance else "", one.code, one.repairs,
                           one.tokens_in, one.tokens_out, Decimal(one.cost_micro_usd) / MICRO_USD, one.latency_ms, prompt, raw)
 

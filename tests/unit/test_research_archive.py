@@ -31,6 +31,7 @@ from tests.unit.research_desk import (
     snapshot,
     usual_answer,
 )
+from tui.cli import run as command
 
 
 @pytest.fixture
@@ -55,6 +56,7 @@ def test_every_call_of_a_decision_is_found_with_prompt_and_raw_text(archive: Res
         (kept,) = archive.calls("R7", one.call_hash)
         assert f'"role":"{one.role}"' in kept.request
         assert kept.raw
+        assert "one JSON object" in kept.prompt
     assert archive.snapshot(modelled.snapshot_id) == snapshot(rows=[news_row("Profits rise")]).body
     assert archive.runs() == ("R7",)
 
@@ -151,3 +153,19 @@ def test_a_reader_looks_on_while_it_is_written(archive: ResearchArchive) -> None
     run(archive, SpeakingModel())
     assert all(isinstance(one.answer, Answered) for one in reader.calls("R7"))
     assert len(reader.calls("R7")) == 9
+
+
+def test_the_command_replays_exports_and_runs_nothing(archive: ResearchArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    run(archive, SpeakingModel())
+    monkeypatch.setenv("QUARTERDECK_HOME", str(tmp_path))
+    assert command(["research", "run", "--replay", "R7"]) == 0
+    assert "identical, no model was asked" in capsys.readouterr().out
+    assert command(["research", "export", "R7", str(tmp_path / "run.gz")]) == 0
+    archive._database.execute("UPDATE asked SET digest = 'other'")
+    assert command(["research", "run", "--replay", "R7", "--json"]) == 1
+    assert command(["research", "run", "--replay", str(tmp_path / "run.gz"), "aapl"]) == 0
+    assert command(["research", "run", "--replay", "R7", "msft"]) == 2
+    assert command(["research", "run", "--replay", "R99"]) == 2
+    assert archive.runs() == ("R7",)
+    assert not (tmp_path / "journal.db").exists()

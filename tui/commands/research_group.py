@@ -25,10 +25,9 @@ def run(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = 
     """Look into a portfolio's market now: every decision is scored, and put before a person where the portfolio allows it."""
     from tui.commands import research_replaying, researching
 
-    if replay:
-        leave(research_replaying.replay(home_of(context), replay, tuple(symbols or ()), as_json=as_json))
-    leave(researching.run(home_of(context), researching.Asked(tuple(symbols or ()), portfolio, drill=False),
-                          waits=not no_wait, as_json=as_json))
+    home, named = home_of(context), tuple(symbols or ())
+    leave(research_replaying.replay(home, replay, named, as_json=as_json) if replay
+          else researching.run(home, researching.Asked(named, portfolio, drill=False), waits=not no_wait, as_json=as_json))
 
 
 @research.command("drill")
