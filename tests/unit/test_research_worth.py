@@ -4,10 +4,12 @@ from itertools import pairwise
 from math import log
 
 import pytest
+from msgspec.structs import replace
 
 from engine.research.aggregation import Aggregate, Agreed, aggregate, agreed, line_weights, mean_in_log_odds
 from engine.research.decided import Cell
 from engine.research.opinions import Opinion, Stance
+from engine.research.parameters import Parameters
 from engine.research.recalibration import CellMap, Curve, Series, calibrated, fresh_map, map_for, version_of
 from engine.research.worth import (
     Room,
@@ -200,6 +202,22 @@ def test_what_opens_nothing_is_scored_and_never_sized() -> None:
     assert why_not(worth_of(leave, SEASONED, 10, Room()), leave.aggregate, 0) == ""
     apart = agreement(0.65, 0.65, consensus=False)
     assert "no consensus" in why_not(worth_of(apart, SEASONED, 10, Room()), apart.aggregate, 3)
+
+
+def test_the_bounds_themselves() -> None:
+    """At the threshold it passes; at an expected value of 0 it does not."""
+    found = agreement(0.6, 0.6)
+    worth = replace(worth_of(found, SEASONED, 10, Room()), p_cal=0.6)
+    assert why_not(worth, found.aggregate, 0) == ""
+    assert "lower bound" in why_not(replace(worth, ev_low_bps=0.0), found.aggregate, 0)
+    assert why_not(worth, found.aggregate, 0, Parameters(thresholds_percent=(61.0, 55.0, 52.0, 50.0)))
+    assert why_not(worth, found.aggregate, 9) == ""  # beyond the last level that of the last counts
+
+
+def test_without_an_edge_the_nearer_level_is_reached_first() -> None:
+    assert no_edge_p(300, 200) == pytest.approx(0.4)
+    assert edge_of(no_edge_p(300, 200), 300, 200, 0).ev_bps == pytest.approx(0)
+    assert no_edge_p(0, 0) == 0.5
 
 
 def test_no_room_left_is_told_with_the_limit() -> None:
