@@ -8,6 +8,7 @@ import msgspec
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 LONGEST_WAIT_SECONDS = 900
+A_WAIT = "a wait after a wrong code"  # what a refusal says is allowed, while nothing is compared
 
 
 class AccessState(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,12 +5,13 @@ first of all; for the rest it needs a PIN or an authenticator's code, which is c
 """
 
 import asyncio
+import math
 import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from engine.access import TryCode
+from engine.access import A_WAIT, TryCode, wait_ns
 from engine.inputs import Approve, Bar, Command, PlaceOrder
 from engine.service import (
     AccessView,
@@ -35,6 +36,7 @@ READ_ONLY = "this connection is READ ONLY: it can look, not act"
 SET_UP = "`quarterdeck access set-pin` or `set-totp` sets one up"
 ACTS = "acts"
 COMPARED_AT_ONCE = 4
+RELOAD_SECONDS = 0.2
 
 
 class Gatekeeper:
@@ -53,10 +55,16 @@ class Gatekeeper:
         self._secrets = read_secrets()
         self._one = threading.Lock()
         self._comparing = 0
+        self._wrong = 0
+        self._next_seconds = 0.0
+        self._reloading = threading.Lock()
 
     def reload(self) -> None:
-        """Ask the key store again: a PIN was set or forgotten."""
-        self._secrets = self._read_secrets()
+        """Ask the key store again: a PIN was set or forgotten. One after the other and not too fast, whoever wishes it; for a
+        thread that may wait."""
+        with self._reloading:
+            self._secrets = self._read_secrets()
+            time.sleep(RELOAD_SECONDS)
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -93,6 +101,9 @@ class Gatekeeper:
         return await self._try(both, f"approve {proposal.proposal_id}", by)
 
     async def _try(self, compare: Callable[[], Compared], what: str, by: str) -> Receipt:
+        left = self._next_seconds - self.now_seconds()
+        if left > 0:  # the engine would refuse it; comparing costs a tenth of a second of a core, and is left out as well
+            return self.refused(A_WAIT, f"{math.ceil(left)} s", f"the last code was wrong: try again in {math.ceil(left)} s")
         if self._comparing >= COMPARED_AT_ONCE:
             return self.refused("one at a time", "too many tries", "too many codes are being tried; try again in a moment")
         self._comparing += 1
@@ -100,7 +111,18 @@ class Gatekeeper:
             found = await asyncio.to_thread(self._alone, compare)
         finally:
             self._comparing -= 1
-        return await self.service.send(TryCode(f"code-{os.urandom(8).hex()}", found.way, found.matched, found.step, what, by))
+        receipt = await self.service.send(
+            TryCode(f"code-{os.urandom(8).hex()}", found.way, found.matched, found.step, what, by))
+        self._count(receipt)
+        return receipt
+
+    def _count(self, receipt: Receipt) -> None:
+        """Keep the engine's wait here too, as far as this process saw it begin."""
+        if receipt.accepted:
+            self._wrong, self._next_seconds = 0, 0.0
+        elif receipt.refusal is not None and receipt.refusal.limit != A_WAIT:
+            self._wrong += 1
+            self._next_seconds = self.now_seconds() + wait_ns(self._wrong) / NS_PER_SECOND
 
     def _alone(self, compare: Callable[[], Compared]) -> Compared:
         with self._one:  # each takes memory and a tenth of a second of a core

@@ -1,7 +1,7 @@
 """A code was tried: it opens something once, unless too many were wrong a moment ago. The clock is the engine's, and a restart
 changes nothing of it."""
 
-from engine.access import LONGEST_WAIT_SECONDS, TryCode, wait_ns
+from engine.access import A_WAIT, LONGEST_WAIT_SECONDS, TryCode, wait_ns
 from engine.access_events import AccessDenied, AccessGranted
 from engine.effects import Answer
 from engine.service import AlertLevel, Receipt, Refusal
@@ -19,7 +19,7 @@ def try_code(turn: Turn, command: TryCode) -> None:
     if turn.at_ns < known.retry_at_ns:
         seconds = -(-(known.retry_at_ns - turn.at_ns) // NS_PER_SECOND)
         turn.effects.append(Answer(Receipt(command.command_id, accepted=False, seq=turn.state.seq, refusal=Refusal(
-            CHECK, "a wait after a wrong code", f"{seconds} s", f"the last code was wrong: try again in {seconds} s"))))
+            CHECK, A_WAIT, f"{seconds} s", f"the last code was wrong: try again in {seconds} s"))))
         return
     used = command.matched and 0 < command.step <= known.used_step
     if command.matched and not used:
