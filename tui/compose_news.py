@@ -71,7 +71,7 @@ def news_of(home: Home, config: Config, world: ResearchWorld, around: Around) ->
             told = (*source_words(desk.standings()), *graph_words(world.graph, state))
             return events_of_day(world, state, around.now_ns(), day, portfolio, told)
         except ValueError as error:
-            raise UsageError(f"--day {day}: is no date such as 2026-01-31") from error
+            raise UsageError(f"{day}: is no date such as 2026-01-31") from error
 
     return HomeNews(desk, events, view)
 
