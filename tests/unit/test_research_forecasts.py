@@ -1,0 +1,240 @@
+"""Open forecasts against closed bars: live, after a restart, over a split, and what the learning and its alarms make of them."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.alert_language import parse_actions, parse_condition
+from engine.alert_rules import AlertRule
+from engine.alert_text import actions_text, condition_text
+from engine.effects import PerformLearning, PerformResearch, RecallDays
+from engine.errors import UsageError
+from engine.inputs import (
+    ApplyResearchChange,
+    AutomationLevel,
+    Bar,
+    DaysRecalled,
+    EngineStarted,
+    LearningEnded,
+    RejectResearchChange,
+    ReleaseResearchAlarm,
+    RunJob,
+    SetAlertRule,
+)
+from engine.research.decided import ResearchCause
+from engine.research.parameters import parameters_of
+from engine.research_events import CalibrationLearned, ForecastAdjusted, ForecastResolved, ForecastTouched
+from engine.research_words import CalibrationView, CellView, ChangeProposed, DecisionStatus
+from engine.schedule_words import Job, JobKind
+from tests.unit.engine_desk import COIN_ID, Desk, fold, rows_of, settings_of
+from tests.unit.research_runs import DAY_NS, LIMITS, PROVEN, begun, day_bar, decided_on, desk_of, tell
+
+OTHER_ID = "OTHER@paper"
+
+
+def open_one(desk: Desk, **more: Any) -> str:
+    """An open forecast of COIN over two days after the one it was made in; its id."""
+    (sealed,) = tell(desk, decided_on(desk, begun(desk), **more))
+    key = sealed.decided.decision_id
+    assert desk.state.research.open[key].window.ends_ns == (desk.at_ns // DAY_NS + 3) * DAY_NS
+    return key
+
+
+def show(desk: Desk, *bars: Bar) -> None:
+    """Bars close, each at its time."""
+    for bar in bars:
+        desk.at_ns = max(desk.at_ns, bar.close_ns)
+        desk.take(bar)
+
+
+@pytest.mark.parametrize(("closes", "up", "won", "bps"), [
+    ((10_050, 10_100, 10_120), 1, 1, 120.0), ((9_990, 9_985, 9_980), 0, 0, -20.0), ((10_000, 10_000, 10_000), 0, 0, 0.0)])
+def test_a_forecast_is_told_by_the_close_of_its_last_day(closes: tuple[int, ...], up: int, won: int, bps: float) -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    bars = [day_bar(desk, day, close) for day, close in enumerate(closes)]
+    show(desk, *bars[:2])
+    assert key in desk.state.research.open
+    show(desk, bars[2])
+    kept = desk.state.research.decisions[key]
+    assert kept.outcome is not None and kept.status is DecisionStatus.RESOLVED
+    assert (kept.outcome.up, kept.outcome.won) == (up, won)
+    assert kept.outcome.return_bps == pytest.approx(bps)
+    assert (desk.state.research.open, desk.state.research.index) == ({}, {})
+    assert fold(rows_of(desk)) == desk.state
+
+
+def test_the_first_touch_counts_and_a_bar_that_reached_both_is_the_stop() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    days = [day_bar(desk, 0, 10_000, high=11_000, low=9_000), day_bar(desk, 1, 10_000, high=10_300),
+            day_bar(desk, 2, 9_500, low=9_400)]
+    show(desk, *days)
+    assert [event.won for event in desk.of(ForecastTouched)] == [1], "the bar that began before the forecast says nothing"
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and (outcome.up, outcome.won) == (0, 1)
+    both = desk_of(AutomationLevel.MONITOR_ONLY)
+    open_one(both)
+    show(both, day_bar(both, 1, 10_000, high=10_400, low=9_700))
+    assert [event.won for event in both.of(ForecastTouched)] == [0]
+
+
+def test_a_bar_of_another_instrument_costs_nothing() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    open_one(desk)
+    before = desk.state
+    show(desk, day_bar(desk, 1, 10_000, instrument_id=OTHER_ID))
+    assert desk.state is before
+
+
+def test_days_that_passed_without_an_engine_are_recalled() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    days = (day_bar(desk, 0, 10_000, low=9_990), day_bar(desk, 1, 10_050, low=9_790), day_bar(desk, 2, 10_200))
+    again = Desk(settings=desk.settings, state=desk.state, live=False)
+    again.at_ns = days[-1].close_ns + 3_600 * 10**9
+    started = again.take(EngineStarted("e", "test", desk.settings, desk.instruments, {"acct": desk.can}))
+    assert RecallDays((COIN_ID,)) in started.effects
+    again.take(DaysRecalled(COIN_ID, days))
+    outcome = again.state.research.decisions[key].outcome
+    assert outcome is not None and (outcome.up, outcome.won) == (1, 0), "the stop was reached on the second day"
+
+
+def test_without_a_bar_the_past_is_asked_and_given_up_after_three_days() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    assert RecallDays((COIN_ID,)) not in desk.beat(2 * 86_400).effects
+    assert RecallDays((COIN_ID,)) in desk.beat(86_400).effects
+    desk.take(DaysRecalled(COIN_ID, ()))
+    assert key in desk.state.research.open
+    desk.beat(3 * 86_400)
+    desk.take(DaysRecalled(COIN_ID, ()))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and outcome.void and outcome.up is None
+
+
+def test_a_live_bar_after_a_gap_does_not_void_what_the_past_can_tell() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    days = tuple(day_bar(desk, day, 10_100) for day in range(3))
+    show(desk, day_bar(desk, 3, 10_500))
+    assert key in desk.state.research.open
+    desk.take(DaysRecalled(COIN_ID, days))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and outcome.return_bps == pytest.approx(100.0)
+
+
+def test_a_split_moves_what_a_forecast_is_measured_by() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    turn = desk.turn()
+    turn.at_ns = (desk.at_ns // DAY_NS + 1) * DAY_NS
+    turn.emit(ForecastAdjusted(key, 2.0))
+    desk.rows += turn.events
+    desk.state = turn.state
+    show(desk, day_bar(desk, 1, 5_050), day_bar(desk, 2, 5_060))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and (outcome.up, outcome.won) == (1, 1)
+    assert outcome.return_bps == pytest.approx(120.0)
+
+
+# ---- learning ------------------------------------------------------------------------------------------------------------
+
+
+def learned(desk: Desk, *, alarm: str = "", changes: tuple[ChangeProposed, ...] = (), skill: float = 1.0,
+            brier: float = 0.24) -> None:
+    view = CellView("rule/1", "rule/1", "2-5", "crypto", 240, 120.0, 1, 0, brier, 0.69, 0.0, 0.01, 0.25, 0.5, 0.5, skill, 0.2,
+                    1.9, None, 3.0, "shrink", "", alarm, ())
+    desk.take(LearningEnded("l", desk.state.seq, CalibrationView((view,), (), changes, 0),
+                            (msgspec.structs.replace(PROVEN, alarm=alarm),)))
+
+
+def test_what_was_learned_is_journaled_and_an_alarm_lowers_the_level_once() -> None:
+    desk = desk_of(AutomationLevel.AUTO_EXECUTE)
+    open_one(desk)
+    learned(desk, alarm="acquiescence")
+    assert desk.of(CalibrationLearned) and desk.state.research.maps[0].skill_low_percent == 0.2
+    assert "acquiescence" in desk.state.research.of("main").alarm
+    assert any(alert.code == "degraded" for alert in desk.state.alerts.values())
+    assert desk.do(ReleaseResearchAlarm("release")).accepted
+    learned(desk, alarm="acquiescence")
+    assert desk.state.research.of("main").alarm == "", "what a person let go is not raised again by the same news"
+    learned(desk, alarm="skill below its band")
+    assert "skill below" in desk.state.research.of("main").alarm
+    assert fold(rows_of(desk)) == desk.state
+
+
+def test_a_person_applies_or_rejects_a_change() -> None:
+    desk = desk_of()
+    first, second = (ChangeProposed(name, name.partition("-")[0], "52", "58", "evidence", 1, "proposed")
+                     for name in ("threshold.2-a", "threshold.1-b"))
+    learned(desk, changes=(first, second))
+    assert desk.do(ApplyResearchChange("a", first.change_id)).accepted
+    assert desk.do(RejectResearchChange("b", second.change_id, "not yet")).accepted
+    assert parameters_of(desk.state.research.parameters).thresholds_percent[1:3] == (55.0, 58.0)
+    again = desk.do(ApplyResearchChange("c", second.change_id))
+    assert again.refusal is not None and again.refusal.check == "change"
+    learned(desk, changes=(first, second))
+    assert [one.status for one in desk.state.research.learned.changes] == ["applied", "rejected"]
+
+
+# ---- schedule and alerts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "horizon", "note"), [
+    (JobKind.AUTONOMOUS, 0, "autonomous loop"), (JobKind.DAILY_ANALYSIS, 0, "daily analysis"),
+    (JobKind.WEEKLY_ANALYSIS, 10, "weekly analysis"), (JobKind.END_OF_DAY_ANALYSIS, 1, "analysis at the end of the day")])
+def test_jobs_begin_runs_and_do_not_double_them(kind: JobKind, horizon: int, note: str) -> None:
+    job = Job("j", kind, "0 * * * *", "main")
+    desk = Desk(settings=settings_of("main", limits=LIMITS, jobs=(job,)))
+    assert desk.do(RunJob("now", "j")).accepted
+    (effect,) = [one for one in desk.effects if isinstance(one, PerformResearch)]
+    assert (effect.run.cause, effect.run.horizon_days, effect.run.note) == (ResearchCause.SCHEDULE, horizon, note)
+    assert desk.do(RunJob("again", "j")).accepted
+    assert "still under way" in desk.state.jobs["j"].text
+    assert sum(isinstance(one, PerformResearch) for one in desk.effects) == 1
+
+
+def test_the_nightly_learning_is_the_desks() -> None:
+    desk = Desk(settings=settings_of("main", limits=LIMITS, jobs=(Job("learning", JobKind.LEARNING, "0 1 * * *"),)))
+    desk.do(RunJob("now", "learning"))
+    assert [type(one) for one in desk.effects if isinstance(one, PerformLearning)] == [PerformLearning]
+
+
+def test_a_rule_begins_research_and_watches_the_calibration() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    open_one(desk)
+    desk.changed(research=msgspec.structs.replace(
+        desk.state.research, portfolios={"main": msgspec.structs.replace(desk.state.research.of("main"), run=None)}))
+    condition = parse_condition("calibration skill < -2% and calibration brier > 0.25 and calibration n >= 200")
+    actions = parse_actions("research coin; notify")
+    assert desk.do(SetAlertRule("s", AlertRule("watch", condition, actions=actions))).accepted
+    desk.beat()
+    assert desk.state.alert_rules["watch"].fired_count == 0
+    learned(desk, skill=-2.5, brier=0.26)
+    desk.forget()
+    desk.beat()
+    assert desk.state.alert_rules["watch"].fired_count == 1
+    (effect,) = [one for one in desk.effects if isinstance(one, PerformResearch)]
+    assert (effect.run.cause, effect.run.symbols) == (ResearchCause.ALERT, ("COIN",))
+
+
+@pytest.mark.parametrize("text", ["research AAPL; notify", "research", "research; halt"])
+def test_actions_of_research_read_back(text: str) -> None:
+    assert actions_text(parse_actions(text)) == text
+
+
+def test_conditions_of_calibration_read_back_and_are_strict() -> None:
+    text = "calibration skill < -1.5% or calibration brier > 0.25 or calibration n >= 200"
+    assert condition_text(parse_condition(text)) == text
+    for wrong in ("calibration > 3", "calibration skill < 2", "AAPL calibration n > 3", "calibration brier > 3%"):
+        with pytest.raises(UsageError, match="column"):
+            parse_condition(wrong)
+
+
+def test_resolved_rows_name_their_decision() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    show(desk, *(day_bar(desk, day, 10_100) for day in range(3)))
+    assert [event.decision_id for event in desk.of(ForecastResolved)] == [key]
