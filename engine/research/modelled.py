@@ -60,7 +60,8 @@ async def decide_by_models(task: PipelineTask) -> Decided:
     ticker and dates."""
     if not task.asked.settings.masked:
         return await _decide(task, task.asked)
-    asked = replace(task.asked, snapshot=anonymised(task.asked.snapshot), symbols=(STAND_IN,))
+    named = (task.asked.instrument_id, task.asked.symbol.partition("/")[0])
+    asked = replace(task.asked, snapshot=anonymised(task.asked.snapshot, named), symbols=(STAND_IN,))
     shown = asked.snapshot
     task.store.keep_snapshot(shown.snapshot_id, shown.portfolio, shown.symbol, shown.as_of_ns, shown.body)
     return replace(await _decide(task, asked), symbol=task.asked.symbol, portfolio=task.asked.snapshot.portfolio)
