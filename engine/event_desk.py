@@ -123,7 +123,7 @@ def _impacts_then(world: ResearchWorld, notes: Iterable[EventNote], pasts: Mappi
     """What each note meant by what was known when it was: later outcomes and later bars are left out."""
     table = world.memory.outcomes(now_ns)
     impacts: list[Impact] = []
-    for note in (one for one in notes if not one.flag):
+    for note in (one for one in notes if not one.flag and one.event_time_ns <= now_ns):
         moves = {symbol: found for symbol, past in pasts.items() if (found := volatility_of(past.until(note.known_at_ns)))}
         found_then = impacts_of(note, world.graph, strengths(table, note.known_at_ns), sectors, moves)
         impacts += [one for one in found_then if one.symbol in pasts or not one.path.hops]

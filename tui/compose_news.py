@@ -1,13 +1,17 @@
 """The news of a home, put together: its sources, what is done with what they tell, and the graph along which events are felt."""
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from brokers.market.simulated import SimulatedFeed, SimulatedMarket
 from brokers.news.desk import NewsDesk, Source, Standing
 from brokers.news.fetching import SourceFailed
 from engine.config import Config
+from engine.config_accounts import SIMULATED
 from engine.config_events import NewsConfig
 from engine.errors import ConfigError, KeysUnavailable, UsageError
 from engine.event_desk import EventDesk, events_of_day
@@ -20,6 +24,8 @@ from engine.research_world import ResearchWorld
 from engine.state import State
 from engine.units import NS_PER_SECOND, Nanoseconds
 from store.home import Home
+from store.research_archive import ARCHIVE_FILE
+from store.research_memory import ResearchMemory
 from tui.compose_venues import alpaca_endpoints
 from tui.key_access import key_store, required_key
 
@@ -74,6 +80,24 @@ def news_of(home: Home, config: Config, world: ResearchWorld, around: Around) ->
             raise UsageError(f"{day}: is no date such as 2026-01-31") from error
 
     return HomeNews(desk, events, view)
+
+
+@contextmanager
+def recorded_events(home: Home, config: Config, state: State) -> Iterator[Callable[[str, str], EventsView] | None]:
+    """The events that a home remembers, where no engine runs: real venues are not asked what came of them. None where it has
+    remembered nothing yet."""
+    path = home.path / ARCHIVE_FILE
+    if not path.is_file():
+        yield None
+        return
+    memory = ResearchMemory(path)
+    simulated = config.market.source == SIMULATED
+    bars = SimulatedFeed(SimulatedMarket(config.market.seed, always_open=config.market.always_open), time.time_ns)
+    world = ResearchWorld(memory, bars if simulated else None, graph_of(home, config))
+    try:
+        yield news_of(home, config, world, Around(lambda: state, time.time_ns, lambda _: None)).view
+    finally:
+        memory.close()
 
 
 def source_of(home: Home, config: Config, news: NewsConfig) -> Source:
