@@ -34,8 +34,8 @@ INTERRUPTED_STATUS = 130
 HOME_OPTION = "--home"
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    **operating.COMMANDS, **looking.COMMANDS, **research_group.COMMANDS, **report_words.COMMANDS, **risk_words.COMMANDS, **ordering.COMMANDS,
-    **target_words.COMMANDS, **history_words.COMMANDS, **search_words.COMMANDS, **tending.COMMANDS,
+    **operating.COMMANDS, **looking.COMMANDS, **research_group.COMMANDS, **report_words.COMMANDS, **risk_words.COMMANDS,
+    **ordering.COMMANDS, **target_words.COMMANDS, **history_words.COMMANDS, **search_words.COMMANDS, **tending.COMMANDS,
     **live_words.COMMANDS}
 
 

@@ -82,6 +82,8 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("schedule", "S", "schedule", "schedule", "main", "The schedule: what is due when, what the last runs did.", 0),
     KeyEntry("candidates", "C", "candidates", "candidates", "main", "Candidates: the way of strategies to real money.", 0),
     KeyEntry("performance", "P", "performance", "results", "main", "Performance: equity, drawdown, figures, round trips.", 0),
+    KeyEntry("research", "K", "research", "research", "main", "Research: what it decided, how good its forecasts were, threads, "
+             "events.", 0),
     KeyEntry("strategies", "A", "strategies", "strategies", "main", "Strategies (automatic trading): what each holds and wants, "
              "on or off.", 0),
     KeyEntry("health", "H", "health", "health", "main", "Health: who works, what waits, what is not well.", 0),
@@ -117,6 +119,19 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("performance_portfolio", "p", "next_portfolio", "portfolio", "performance", "Show the next portfolio.", 21),
     KeyEntry("performance_scroll", "space", "scroll_on", "scroll", "performance", "A page down; at the end to the top.", 0),
     KeyEntry("performance_back", "P", "back", "back", "performance", "Back to the workstation.", 0),
+    KeyEntry("research_run", "f5", "run_now", "run now", "research", "Look into the portfolio's market now.", 20),
+    KeyEntry("research_part", "n", "next_part", "next part", "research", "The next part: now, decisions, calibration, threads, "
+             "events.", 21),
+    KeyEntry("research_portfolio", "p", "next_portfolio", "portfolio", "research", "Show the next portfolio.", 22),
+    KeyEntry("research_stop", "x", "stop_run", "stop", "research", "End the run that is under way.", 0),
+    KeyEntry("research_apply", "y", "apply_change", "apply", "research", "Apply the first proposed change; asks once.", 0),
+    KeyEntry("research_reject", "d", "reject_change", "reject", "research", "Leave that parameter as it is.", 0),
+    KeyEntry("research_scroll", "space", "scroll_on", "scroll", "research", "A page down; at the end to the top.", 0),
+    KeyEntry("research_back", "K", "back", "back", "research", "Back to the workstation.", 0),
+    KeyEntry("decision_up", "up,k", "scroll_by(-1)", "up", "decision", "One line up.", 0),
+    KeyEntry("decision_down", "down,j", "scroll_by(1)", "down", "decision", "One line down.", 0),
+    KeyEntry("decision_page_up", "pageup", "scroll_by(-10)", "page up", "decision", "Ten lines up.", 0),
+    KeyEntry("decision_page_down", "pagedown,space", "scroll_by(10)", "page down", "decision", "Ten lines down.", 0),
     KeyEntry("card_approve", "a", "approve", "approve", "card", "Approve exactly what is shown.", 20),
     KeyEntry("card_decline", "d", "decline", "decline", "card", "Decline it.", 21),
     KeyEntry("card_seen", "enter", "seen", "seen", "card", "Say that a changed card has been read again.", 22),
@@ -124,8 +139,8 @@ KEYMAP: tuple[KeyEntry, ...] = (
 
 ACTING = frozenset({
     "panic", "flatten", "buy", "sell", "protect", "close", "cancel", "settle", "decline", "acknowledge", "reconcile", "send",
-    "set_rule", "rebalance", "strategy_switch", "job_run", "job_pause", "candidate_promote", "candidate_demote", "card_approve",
-    "card_decline"})
+    "set_rule", "rebalance", "research_run", "research_stop", "research_apply", "research_reject", "strategy_switch",
+    "job_run", "job_pause", "candidate_promote", "candidate_demote", "card_approve", "card_decline"})
 """What changes something: who only looks on is told why these keys do nothing."""
 
 
@@ -138,12 +153,14 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
 SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
                 "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules", "risk": "Risk",
                 "targets": "Targets", "schedule": "Schedule", "health": "Health",
-                "candidates": "Candidates", "performance": "Performance", "strategies": "Strategies"}
+                "candidates": "Candidates", "performance": "Performance", "strategies": "Strategies",
+                "research": "Research", "golive": "Go live", "decision": "A decision of research"}
 _VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"), ("app", "dialog", "risk"),
                      ("app", "dialog", "grid", "alert-rules"), ("app", "dialog", "grid", "schedule"),
                      ("app", "dialog", "grid", "targets"), ("app", "dialog", "grid", "candidates"),
-                     ("app", "dialog", "grid", "performance"),
-                     ("app", "dialog", "grid", "strategies"))
+                     ("app", "dialog", "grid", "performance"), ("app", "dialog", "grid", "research"),
+                     ("app", "dialog", "decision"),
+                     ("app", "dialog", "grid", "strategies"), ("app", "dialog", "grid", "golive"))
 _SHOWN = {"question_mark": "?", "colon": ":", "slash": "/", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
           "enter": "⏎", "up": "↑", "down": "↓"}
 

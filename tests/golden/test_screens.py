@@ -13,9 +13,11 @@ import pytest
 from engine.inputs import Connectivity, TradingState
 from engine.service import AccessView, FlattenLine, FlattenView, Mode, Snapshot, StopHome
 from tests.tui.driving import Driver, driving
+from tests.tui.research_views import PAGE
 from tests.tui.risk_book import crowded_book, with_used_limits
 from tests.tui.test_access import LOCKING, ScriptedGate
 from tests.tui.test_candidates import WITH_CANDIDATES
+from tests.tui.test_research import WITH_RESEARCH
 from tests.tui.test_schedule import WITH_JOBS
 from tests.tui.test_strategies import WITH_STRATEGIES
 from tests.tui.views import NOW_NS, account, position, snapshot
@@ -65,6 +67,12 @@ EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quo
     ("performance-trips-80x24", (80, 24), ("P", "n", "n", "n"), None, {}),
     ("performance-160x45", (160, 45), ("P",), None, {}),
     ("performance-trip-160x45", (160, 45), ("P", "enter"), None, {}),
+    ("research-80x24", (80, 24), ("K",), WITH_RESEARCH, {}),
+    ("research-160x45", (160, 45), ("K",), WITH_RESEARCH, {}),
+    ("research-decisions-80x24", (80, 24), ("K", "n"), WITH_RESEARCH, {}),
+    ("research-calibration-80x24", (80, 24), ("K", "n", "n"), WITH_RESEARCH, {}),
+    ("research-calibration-160x45", (160, 45), ("K", "n", "n"), WITH_RESEARCH, {}),
+    ("research-events-160x45", (160, 45), ("K", "n", "n", "n", "n"), WITH_RESEARCH, {}),
     ("read-only-80x24", (80, 24), ("b",), None, {"gate": ScriptedGate(AccessView(read_only=True))}),
     ("locked-80x24", (80, 24), ("L",), None, {"gate": ScriptedGate(LOCKING)}),
     ("too-small", (50, 12), (), None, {}),
@@ -88,6 +96,7 @@ async def drawn(driver: Driver, name: str) -> str:
 async def compare(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,
                   options: dict[str, Any]) -> None:
     async with driving(first, size=size, **options) as driver:
+        driver.service.research_page = PAGE
         await driver.press(*keys[:1])
         if keys[:1] == ("P",):
             await driver.until(lambda: getattr(driver.app.screen, "view", None) is not None)

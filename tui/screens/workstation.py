@@ -382,6 +382,11 @@ class Workstation(Screen[None]):
 
         self.app.push_screen(PerformanceScreen(self.portfolio or "main"))
 
+    def action_research(self) -> None:
+        from tui.screens.research import ResearchScreen
+
+        self.app.push_screen(ResearchScreen(self.portfolio or "main"))
+
     def action_filter(self) -> None:
         from tui.screens.filter import FilterDialog
 
