@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import HomeLocked, HomeUnusable, JournalDamaged, StoreError, UsageError
-from engine.state import encode_state
+from engine.state import SNAPSHOT_FORMAT, encode_state
 from store.archive import archive, cut_after, state_at
 from store.archive_files import archives_of, base_state
 from store.backup import backup
@@ -164,3 +164,14 @@ def test_killed_at_any_moment_no_row_is_lost(home: Home) -> None:
                           text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.split()[0]) > 15, done.stdout
+
+
+def test_a_program_whose_states_are_of_another_form_reads_the_archives_instead(
+        home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = encode_state(restored_state(home))
+    archive(home, FIRST_NS + 3 * DAY_NS)
+    monkeypatch.setattr("store.archive.SNAPSHOT_FORMAT", SNAPSHOT_FORMAT + 1)
+    assert encode_state(restored_state(home)) == state
+    shutil.rmtree(home.path / "archive")
+    with pytest.raises(HomeUnusable, match=r"journal-1-18\.csv\.gz: .* put it back"):
+        restored_state(home)
