@@ -81,7 +81,9 @@ def decision_view(sealed: SealedDecision, maps: tuple[CellMap, ...]) -> Decision
         clamps=worth.clamps if worth else (), reason=sealed.reason, proposal_id=sealed.proposal_id,
         up=outcome.up if outcome else None, won=outcome.won if outcome else None, void=outcome.void if outcome else "",
         return_bps=outcome.return_bps if outcome else None, cost_usd=_usd(one.cost_micro_usd), latency_ms=one.latency_ms,
-        snapshot_id=one.snapshot_id)
+        snapshot_id=one.snapshot_id, p_stated=worth.p_agg if worth else None,
+        p_win=(worth.p_win_agg if worth.probation else worth.p_win) if worth else None,
+        probation=worth.probation if worth else False)
 
 
 def decision_of(state: State, proposal: Proposal) -> DecisionView | None:

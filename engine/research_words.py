@@ -74,8 +74,13 @@ class DecisionStatus(StrEnum):
 
 
 class DecisionView(msgspec.Struct, frozen=True):
-    """One decision as a line or a card. `skill_percent` is that of its cell against the base rate with its 95 % interval; None
-    where there is no data. `proposal_id` is "" where nothing was put before anybody."""
+    """One decision as a line or a card.
+
+    `p_cal` is the probability of a close above the mark, `p_stated` the same before calibration (what counts while the cell is on
+    `probation`); `p_win` that of the target before the stop, which `breakeven_p` is held against, on probation as it was stated.
+    `skill_percent` is that of its cell against the base rate with its 95 % interval; None where there is no data. `proposal_id`
+    is "" where nothing was put before anybody.
+    """
 
     decision_id: str
     run_id: str
@@ -114,6 +119,9 @@ class DecisionView(msgspec.Struct, frozen=True):
     cost_usd: Decimal
     latency_ms: int
     snapshot_id: str
+    p_stated: float | None = None
+    p_win: float | None = None
+    probation: bool = False
 
 
 class AnswerView(msgspec.Struct, frozen=True):

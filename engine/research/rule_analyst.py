@@ -17,6 +17,7 @@ BADGE = "RULES, NO MODEL"
 LOOK_BACK_DAYS = 20
 LEAST_DAYS = 60
 LEAST_LEAN = 0.03
+FEW_APART = 20
 BPS = 10_000
 TERCILES = ("lower", "middle", "upper")
 BANDS = ("calm", "usual", "wild")
@@ -153,4 +154,6 @@ def _thesis(alike: Alike, horizon_days: int) -> str:
 
 def _against(alike: Alike, horizon_days: int) -> str:
     apart = max(1, alike.days // horizon_days)
+    if apart < FEW_APART:
+        return f"Only {alike.days} such days, which overlap and count for about {apart}: this can well be chance."
     return f"Days overlap: they count for about {apart}. Nothing but prices was looked at, and the past may not go on."

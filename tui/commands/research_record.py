@@ -27,8 +27,10 @@ MOST_DECISIONS = 1_000
 
 def page(path: Path, query: ResearchQuery) -> ResearchPage:
     """Ask the running engine, or the home's own record where none runs. Raises `UsageError`."""
+    from engine.config import load_config
     from store.research_archive import ARCHIVE_FILE, ResearchArchive
     from store.research_record import StoredResearch
+    from tui.compose_news import recorded_events
     from tui.folding import restored_state
 
     home = existing_home(path)
@@ -44,7 +46,8 @@ def page(path: Path, query: ResearchQuery) -> ResearchPage:
     state, file = restored_state(home), home.path / ARCHIVE_FILE
     archive = ResearchArchive(file) if file.is_file() else None
     try:
-        return StoredResearch(home.journal, lambda: state, archive).page(query)
+        with recorded_events(home, load_config(home.config), state) as events:
+            return StoredResearch(home.journal, lambda: state, archive, events).page(query)
     finally:
         if archive is not None:
             archive.close()
@@ -70,9 +73,10 @@ def decisions_of_run(path: Path, run_id: str) -> list[DecisionView]:
 
 def print_decisions(found: Sequence[DecisionView], *, empty: str) -> None:
     columns = (*words("id", "time (UTC)", "portfolio", "symbol", "analyst", "stance"),
-               *numbers("p up", "break-even", "ev low", "ev", "days"), *words("status", "outcome", "why"))
+               *numbers("p up", "stated", "p win", "break-even", "ev low", "ev", "days"), *words("status", "outcome", "why"))
     rows = [[one.decision_id, moment(one.at_ns), one.portfolio, one.symbol, plain(one.analyst), one.stance,
-             _probability(one.p_cal), _probability(one.breakeven_p), plain_float(one.ev_low_bps, 1, signed=True),
+             _probability(one.p_cal), _probability(one.p_stated), _probability(one.p_win),
+             _probability(one.breakeven_p if one.p_win is not None else None), plain_float(one.ev_low_bps, 1, signed=True),
              plain_float(one.ev_bps, 1, signed=True), str(one.horizon_days), one.status.value, outcome_words(one),
              plain(one.reason)] for one in found]
     print_table(columns, rows, empty=empty)
@@ -123,13 +127,17 @@ def _decision_facts(found: DecisionDetail) -> list[tuple[str, str]]:
     skill = NO_DATA if one.skill_percent is None else (
         f"{plain_float(one.skill_percent, 1, signed=True)} % [{plain_float(one.skill_low_percent, 1, signed=True)}, "
         f"{plain_float(one.skill_high_percent, 1, signed=True)}]")
-    worth = (f"EV {plain_float(one.ev_low_bps, 1, signed=True)} to {plain_float(one.ev_bps, 1, signed=True)} bps, break-even "
-             f"{_probability(one.breakeven_p)}, risk {plain_float(one.risk_bps, 1)} bps of equity")
+    worth = (f"p win {_probability(one.p_win)}, break-even {_probability(one.breakeven_p)}, EV "
+             f"{plain_float(one.ev_low_bps, 1, signed=True)} to {plain_float(one.ev_bps, 1, signed=True)} bps, risk "
+             f"{plain_float(one.risk_bps, 1)} bps of equity")
+    said = f"{_probability(one.p_cal)} calibrated, {_probability(one.p_stated)} stated, n={one.cell_n}, skill {skill}"
+    if one.probation:
+        said += "; on probation: what was stated counts"
     return [
         ("decision", f"{one.decision_id} of run {one.run_id}, {moment(one.at_ns)} UTC"),
         ("portfolio", f"{one.portfolio}, thread {one.thread_id}"), ("analyst", plain(one.analyst)),
         ("stance", f"{one.stance} {one.symbol} for {one.horizon_days} trading days, from {number(one.ref_mark)}"),
-        ("p up", f"{_probability(one.p_cal)} calibrated, n={one.cell_n}, skill {skill}"),
+        ("p up", said),
         ("worth", worth),
         ("exits", f"target {one.target_bps} bps, stop {one.stop_bps} bps"),
         ("thesis", plain(one.thesis) or "-"), ("against", plain(one.against) or "-"), ("dissent", plain(one.dissent) or "-"),
@@ -235,10 +243,12 @@ def events(path: Path, day: str, portfolio: str, *, as_json: bool) -> None:
     print_table((*words("known (UTC)", "kind", "names", "direction"), *numbers("surprise"), *words("source", "text")), rows,
                 empty=f"no event is known{f' of {found.day}' if found.day else ''}")
     impacts = [[one.symbol, "held" if one.held else "watched", plain(one.path), str(one.hops),
-                "no history" if one.impact_bps is None else plain_float(one.impact_bps, 0, signed=True), str(one.history_n),
-                _probability(one.conviction)] for one in found.impacts]
+                "no history" if one.impact_bps is None else plain_float(one.impact_bps, 0, signed=True),
+                plain_float(one.realised_bps, 0, signed=True), str(one.history_n), _probability(one.conviction)]
+               for one in found.impacts]
     if impacts:
         print()
-        print_table((*words("name", "is", "by way of"), *numbers("hops", "impact bps", "n", "conviction")), impacts, empty="")
+        print_table((*words("name", "is", "by way of"), *numbers("hops", "impact bps", "came bps", "n", "conviction")), impacts,
+                    empty="")
     for line in (*found.clusters, *found.sources):
         print(plain(line))
