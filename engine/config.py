@@ -407,7 +407,7 @@ def _broken_references(config: Config) -> Iterator[str]:
     yield from job_errors(config.job, [portfolio.name for portfolio in config.portfolio])
     yield from source_errors(config.webhook_source, [portfolio.name for portfolio in config.portfolio])
     yield from route_errors(config.notify_route, [portfolio.name for portfolio in config.portfolio])
-    yield from research_errors(config)
+    yield from research_errors(config.research_model, config.research_prices, names)
     yield from news_errors(config.news, {account.name: account.kind for account in config.account})
     aimless = [portfolio.name for portfolio in config.portfolio if portfolio.targets.method is None]
     for index, job in enumerate(config.job):
@@ -460,7 +460,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from total_contradictions(config.currency, [portfolio.resolved_limits() for portfolio in config.portfolio])
     yield from lifecycle_contradictions(config.lifecycle)
     yield from route_contradictions(config.notify_route)
-    yield from research_contradictions(config)
+    yield from research_contradictions(config.research, config.research_model)
     for portfolio in config.portfolio:
         yield from _portfolio_contradictions(config, portfolio)
 

@@ -1,9 +1,9 @@
 """Research in the configuration file: whether it runs, the models that are asked, what they cost, and what they may cost."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -21,12 +21,10 @@ from engine.research.settings import (
 )
 from engine.units import NS_PER_SECOND
 
-if TYPE_CHECKING:
-    from engine.config import Config
-
 MICRO = 1_000_000
 ANTHROPIC_ENDPOINT = "https://api.anthropic.com"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_ADDRESS = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[^\s?#]*)?")
 _USUAL = ResearchSettings()
 _PORTFOLIO = PortfolioResearch()
 MODEL_EXAMPLE = [
@@ -144,14 +142,10 @@ class ResearchModelConfig(Section):
     @field_validator("endpoint")
     @classmethod
     def _safe_address(cls, address: str) -> str:
-        try:
-            found = urlsplit(address)
-            host = found.hostname
-        except ValueError:
-            host, found = None, urlsplit("")
-        if found.username or found.password:
+        found = _ADDRESS.fullmatch(address)
+        if "@" in address.partition("://")[2].partition("/")[0]:
             raise ValueError("must not hold a name or a password; `quarterdeck keys set` keeps the key")
-        if not host or (found.scheme != "https" and not (found.scheme == "http" and host in LOOPBACK)):
+        if found is None or (found["scheme"] == "http" and found["host"] not in LOOPBACK):
             raise ValueError('must be an address such as "https://api.example.com/v1"; http only on this machine')
         return address.rstrip("/")
 
@@ -201,10 +195,11 @@ def _price(row: tuple[float, ...]) -> ModelPrice:
     return ModelPrice(row[0], row[1], row[2] if len(row) > 2 else row[0], row[3] if len(row) > 3 else row[0])
 
 
-def research_errors(config: "Config") -> Iterator[str]:
+def research_errors(models: Sequence[ResearchModelConfig], prices: Mapping[str, tuple[float, ...]],
+                    accounts: Sequence[str]) -> Iterator[str]:
     """What is wrong with the lines of models, one line each."""
-    taken = {account.name: "an account's" for account in config.account}
-    for index, one in enumerate(config.research_model):
+    taken = dict.fromkeys(accounts, "an account's")
+    for index, one in enumerate(models):
         where = f"research_model[{index}]"
         if one.name in taken:
             yield f'{where}.name = "{one.name}": is {taken[one.name]} name already; names must differ'
@@ -212,18 +207,17 @@ def research_errors(config: "Config") -> Iterator[str]:
         if one.kind == "chat" and one.endpoint == ANTHROPIC_ENDPOINT:
             yield f'{where}.endpoint: kind "chat" needs the address of a provider, such as "https://api.example.com/v1"'
         for model in one.line().models:
-            if model not in config.research_prices:
+            if model not in prices:
                 yield (f'{where}: no price of "{model}"; write it into [research_prices], '
                        f'"{model}" = [input, output], so that budgets hold')
 
 
-def research_contradictions(config: "Config") -> Iterator[str]:
+def research_contradictions(research: ResearchConfig, models: Sequence[ResearchModelConfig]) -> Iterator[str]:
     """Settings of research that do not go together, one line each."""
-    research = config.research
     if research.call_seconds > research.cycle_seconds:
         yield (f"research.call_seconds ({research.call_seconds:g}) is above cycle_seconds ({research.cycle_seconds:g}): "
                "it never binds")
     if research.cycle_usd > research.day_usd:
         yield f"research.cycle_usd ({research.cycle_usd:g}) is above day_usd ({research.day_usd:g}): it never binds"
-    if config.research_model and not research.enabled:
+    if models and not research.enabled:
         yield "research.enabled is false, so the models of [[research_model]] are never asked"

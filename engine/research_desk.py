@@ -27,6 +27,7 @@ from engine.research.snapshot import build
 from engine.research.task import Asked, PipelineTask
 from engine.research.threads import thread_id_of
 from engine.research_look import Look, asked_instruments, watched
+from engine.research_scanning import most_of, scan
 from engine.research_state import ResearchRun
 from engine.research_views import MICRO_USD, NOBODY, Live
 from engine.research_words import RoleProgress, RunView
@@ -82,6 +83,7 @@ class ResearchDesk:
         self._thread: threading.Thread | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, RunView] = {}
+        self._reasons: dict[str, str] = {}
         self._recalled_ns: dict[str, Nanoseconds] = {}
 
     # ---- the engine's side -----------------------------------------------------------------------------------------------
@@ -159,10 +161,11 @@ class ResearchDesk:
     async def _run(self, run: ResearchRun, parts: ResearchParts) -> None:
         cost, failure, done = 0, "", 0
         state = await self._engine(self._around.state())
-        chosen = asked_instruments(state, run) or _longest_ago(
-            state, run.portfolio, await self._engine(self._around.candidates(run.portfolio)))
-        seconds = SLACK_SECONDS + len(chosen) * state.settings.research.deadlines.cycle_seconds
+        chosen = asked_instruments(state, run)
+        seconds = 0.0
         try:
+            chosen = chosen or await self._scanned(run, state, parts)
+            seconds = SLACK_SECONDS + len(chosen) * state.settings.research.deadlines.cycle_seconds
             async with asyncio.timeout(seconds):
                 for number, instrument in enumerate(chosen, start=1):
                     self._show(run, chosen, done, instrument, (), cost)
@@ -180,6 +183,18 @@ class ResearchDesk:
         finally:
             self._runs.pop(run.portfolio, None)
         self._deliver(ResearchEnded(run.run_id, failure, f"{done} of {len(chosen)} looked at", cost))
+
+    async def _scanned(self, run: ResearchRun, state: State, parts: ResearchParts) -> tuple[Instrument, ...]:
+        """What a run without named symbols looks into, by a scan in code; the reasons are shown while it runs."""
+        looks: list[Look] = []
+        for instrument in await self._engine(self._around.candidates(run.portfolio)):
+            look = await self._engine(self._around.look(run.portfolio, instrument.instrument_id))
+            if look is not None:
+                looks.append(look)
+        found = await asyncio.to_thread(scan, looks, run.portfolio, parts.world)
+        best = found[:most_of(state, parts.caller)]
+        self._reasons = {instrument.instrument_id: "; ".join(ranked.reasons) for instrument, ranked in best}
+        return tuple(instrument for instrument, _ in best)
 
     async def _decide(self, run: ResearchRun, number: int, instrument: Instrument, chosen: Sequence[Instrument], cost: int,
                       parts: ResearchParts) -> tuple[Decided, ...]:
@@ -227,7 +242,8 @@ class ResearchDesk:
               roles: tuple[RoleProgress, ...], cost: int) -> None:
         symbols = tuple(one.symbol for one in chosen)
         self._runs[run.portfolio] = RunView(run.run_id, run.cause.value, instrument.symbol, symbols, done, run.begun_at_ns, 0,
-                                            roles, Decimal(cost) / MICRO_USD, run.note)
+                                            roles, Decimal(cost) / MICRO_USD,
+                                            run.note or self._reasons.get(instrument.instrument_id, ""))
 
     async def _learn(self, run_id: str, parts: ResearchParts) -> None:
         from engine.research.learning import learn
@@ -275,13 +291,3 @@ def _done(loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
     future: asyncio.Future[None] = loop.create_future()
     future.set_result(None)
     return future
-
-
-def _longest_ago(state: State, portfolio: str, found: Sequence[Instrument]) -> tuple[Instrument, ...]:
-    """What a run without named symbols looks into: those first that were looked into longest ago."""
-    last_ns: dict[str, int] = {}
-    for sealed in state.research.decisions.values():
-        if sealed.decided.portfolio == portfolio:
-            last_ns[sealed.decided.instrument_id] = sealed.decided.as_of_ns
-    ranked = sorted(found, key=lambda one: last_ns.get(one.instrument_id, 0))
-    return tuple(ranked[:state.settings.research.symbols_per_scan])

@@ -1,0 +1,71 @@
+"""The market scan with what the engine knows: prices now, closed days, events, positions, and when each was last looked into."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from engine.instruments import Instrument
+from engine.research.calling import Caller, LiveCaller
+from engine.research.context import Past, regime_of
+from engine.research.rule_analyst import Daily
+from engine.research.scan import Candidate, Ranked, affordable, ranked
+from engine.research_look import Look
+from engine.research_world import ResearchWorld, WorldAsk
+from engine.state import State
+
+
+class LastLook(NamedTuple):
+    """The newest decision on an instrument."""
+
+    as_of_ns: int
+    regime: str
+
+
+def scan(looks: Sequence[Look], portfolio: str, world: ResearchWorld) -> tuple[tuple[Instrument, Ranked], ...]:
+    """The instruments with their scores and reasons, those first that deserve a run most. Blocks: feeds and files are asked."""
+    if not looks:
+        return ()
+    state, at_ns = looks[0].state, max(look.at_ns for look in looks)
+    named = tuple(look.instrument.instrument_id for look in looks)
+    pasts = world.pasts(WorldAsk(state, portfolio, named[0], at_ns, named))
+    last = last_looks(state, portfolio)
+    candidates = [_candidate(look, portfolio, pasts.get(look.instrument.symbol), world, last) for look in looks]
+    instruments = {look.instrument.symbol: look.instrument for look in looks}
+    horizon_days = state.portfolios[portfolio].settings.research.horizon_days
+    return tuple((instruments[one.symbol], one) for one in ranked(candidates, at_ns, horizon_days))
+
+
+def most_of(state: State, caller: Caller) -> int:
+    """How many instruments a scan may choose: as many as the day's money pays for where models are asked, at least one, so that
+    an exhausted budget is told by an abstention."""
+    settings = state.settings.research
+    if not isinstance(caller, LiveCaller) or not caller.models:
+        return settings.symbols_per_scan
+    spent = sum(known.spent_micro_usd for known in state.research.portfolios.values() if known.day == state.day)
+    left = settings.budgets.day_micro_usd - spent
+    return max(1, affordable(settings.budgets.cycle_micro_usd, left, settings.symbols_per_scan))
+
+
+def last_looks(state: State, portfolio: str) -> dict[str, LastLook]:
+    """The newest decision of a portfolio on each instrument, as far as the state keeps them."""
+    found: dict[str, LastLook] = {}
+    for sealed in state.research.decisions.values():
+        decided = sealed.decided
+        known = found.get(decided.instrument_id)
+        if decided.portfolio == portfolio and (known is None or known.as_of_ns <= decided.as_of_ns):
+            found[decided.instrument_id] = LastLook(decided.as_of_ns, decided.regime)
+    return found
+
+
+def _candidate(look: Look, portfolio: str, past: Past | None, world: ResearchWorld, last: Mapping[str, LastLook]) -> Candidate:
+    instrument = look.instrument
+    bars = past.bars if past is not None else ()
+    tick = float(instrument.tick_size)
+    position = look.state.position(portfolio, instrument.instrument_id)
+    looked = last.get(instrument.instrument_id)
+    return Candidate(
+        instrument.symbol, Daily([bar.close_ticks * tick for bar in bars]), float(look.mark.price),
+        volumes=[float(bar.volume_lots) for bar in bars], regime=regime_of(past).words if past is not None and bars else "",
+        last_regime=looked.regime if looked is not None else "",
+        events=sum(instrument.symbol in note.symbols for note in world.notes_about(instrument.symbol, look.at_ns)),
+        held_since_ns=position.opened_at_ns if position is not None and position.lots else 0,
+        looked_ns=looked.as_of_ns if looked is not None else 0)
