@@ -128,6 +128,13 @@ def test_a_split_and_a_dividend_change_no_outcome() -> None:
     assert told(outcome_of(adjusted(window(), 24 * HOUR_NS, 10_100 / 10_000), paid))[0] == 1
 
 
+def test_what_changes_after_the_last_price_changes_nothing() -> None:
+    found = outcome_of(adjusted(window(), 47 * HOUR_NS, 4), [bar(0, 10_100), bar(24, 10_080)])
+    assert told(found) == (1, 1, "")
+    assert found is not None
+    assert found.return_bps == pytest.approx(80)
+
+
 def test_a_resolved_forecast_carries_its_outcome() -> None:
     mine = window()
     found = outcome_of(mine, [bar(0, 10_100), bar(24, 10_050)])
