@@ -53,6 +53,7 @@ class ActProvider(Provider):
 
 
 def _levers(app: "QuarterdeckApp") -> Iterator[Act]:
+    from tui.screens.golive import GoLiveScreen
     from tui.screens.resume import ReduceDialog, ResumeDialog
 
     keys = app.key_names
@@ -60,6 +61,8 @@ def _levers(app: "QuarterdeckApp") -> Iterator[Act]:
     yield Act(f"Flatten everything…  ({keys['flatten']})", "Asks once more", app.action_flatten)
     yield Act("Resume trading…", "Asks for the word RESUME", lambda: app.push_screen(ResumeDialog()))
     yield Act("Reduce only…", "No new entries", lambda: app.push_screen(ReduceDialog()))
+    yield Act("Go live: gates before real money", "Each gate met or not, and what to do",
+              lambda: app.push_screen(GoLiveScreen(app.workstation.portfolio or "main")))
     for account in app.snapshot.accounts if app.snapshot else ():
         for drift in account.drift:
             instrument_id = drift.partition(": ours")[0]
