@@ -24,7 +24,8 @@ type Line = list[tuple[str, str]]
 
 LABEL = 16
 NO_DATA = "no data"
-PLOT_ROWS, PLOT_CELLS = 11, 41
+PLOT_ROWS, PLOT_CELLS, AXIS = 11, 41, 6
+LEAST_BESIDE = 105
 ROLE_MARKS = {"waiting": "·", "asking": "…", "answered": "✓", "abstained": "○", "failed": "✗"}
 REFERENCES = "for comparison: 0.2500 is a coin, 0.2000 is close to out of reach for directions; what counts is the skill"
 
@@ -184,11 +185,11 @@ def cell_lines(cell: CellView, width: int) -> list[Line]:
         ("map", plain(cell.map_text) or "none", ""), *([("ALARM", plain(cell.alarm), "crit")] if cell.alarm else [])]
     head: Line = [(f"{plain(cell.analyst)}, {cell.horizon} days, {cell.asset_class}", "head"),
                   (f"  prompts {plain(cell.prompt_version)}", "muted")]
-    beside = [[(f"{label:{LABEL}}", "muted"), (shortened(text, width - LABEL), tone)] for label, text, tone in facts]
-    plot = plot_lines(cell.bins)
-    if width < PLOT_CELLS + 60:
+    plot = plot_lines(cell.bins) if cell.n else []
+    left = width - PLOT_CELLS - AXIS if plot and width >= LEAST_BESIDE else width
+    beside = [[(f"{label:{LABEL}}", "muted"), (shortened(text, left - LABEL).rstrip(), tone)] for label, text, tone in facts]
+    if left == width:
         return [head, *beside, *plot]
-    left = width - PLOT_CELLS - 10
     rows: list[Line] = [head]
     for place in range(max(len(beside), len(plot))):
         line: Line = list(beside[place]) if place < len(beside) else []
