@@ -12,6 +12,7 @@ from typing import NamedTuple
 from engine.units import NS_PER_SECOND
 
 PIN, TOTP, APPROVALS = "access:pin", "access:totp", "access:approvals"
+ISSUER = "Quarterdeck"
 SHORTEST_PIN = 6
 LONGEST_CODE = 128
 STEP_SECONDS = 30
@@ -62,6 +63,14 @@ def pin_matches(kept: str, pin: str) -> bool:
         return kind == "scrypt" and hmac.compare_digest(found, base64.b64decode(expected))
     except ValueError:
         return False
+
+
+def new_totp(name: str) -> tuple[str, str]:
+    """A new secret for an authenticator app, and the address by which an app takes it in."""
+    import pyotp
+
+    secret = pyotp.random_base32()
+    return secret, pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)
 
 
 def totp_step(secret: str, code: str, at_seconds: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineUnreachable, QuarterdeckError, UsageError
-from tui.access_codes import APPROVALS, LONGEST_CODE, PIN, SHORTEST_PIN, TOTP, hashed_pin, totp_step
+from tui.access_codes import APPROVALS, LONGEST_CODE, PIN, SHORTEST_PIN, TOTP, hashed_pin, new_totp, totp_step
 from tui.printing import print_error, print_facts, print_json, print_note
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 PARTS = {"pin": (PIN,), "totp": (TOTP, APPROVALS), "all": (PIN, TOTP, APPROVALS)}
 APPROVALS_BYTES = 32
-ISSUER = "Quarterdeck"
 COUNTED = "socket refused: "
 
 
@@ -38,15 +37,13 @@ def set_totp(path: Path, *, from_stdin: bool, yes: bool) -> int:
     """Make an authenticator's secret, show it once, and keep it after a first right code."""
     import secrets
 
-    import pyotp
-
     from store.keys import Key
 
     home, config, store = _home(path)
     if TOTP in store.accounts() and not yes:
         _confirm("replace the authenticator that is set up")
-    secret = pyotp.random_base32()
-    print(pyotp.TOTP(secret).provisioning_uri(name=str(home.path.name), issuer_name=ISSUER))
+    secret, address = new_totp(home.path.name)
+    print(address)
     print(f"secret: {secret}", flush=True)
     print_note("this is shown once; take it into the authenticator app now")
     code = _line() if from_stdin else _asked("the code that the app shows: ")
