@@ -1,6 +1,8 @@
 """Which backups stay: the newest of each of so many days, weeks and months; and the schedule's own backups, kept so."""
 
+import re
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,8 @@ from store.home import Home
 from store.sealing import Seal
 
 SCHEDULED = "scheduled"
+LEFTOVER = re.compile(r"(quarterdeck-\d{8}T\d{6}Z(\.tar\.gz\.age)?\.part(\..*)?|\.(opened|rewound)-.*)")
+LEFTOVER_SECONDS = 86_400
 
 
 class Keep(NamedTuple):
@@ -72,10 +76,26 @@ def prune(folder: Path, keep: Keep, just_made: Path | None = None) -> tuple[str,
     return tuple(removed)
 
 
+def sweep(home: Home, now_seconds: float) -> tuple[str, ...]:
+    """Remove what backups and restores that were killed left behind, once it is a day old: it may hold what was to be sealed."""
+    removed: list[str] = []
+    for folder in (home.backups, home.backups / SCHEDULED):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if not LEFTOVER.fullmatch(path.name) or now_seconds - path.lstat().st_mtime < LEFTOVER_SECONDS:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return tuple(removed)
+
+
 def scheduled_backup(home: Home, keep: Keep, at_ns: int, recipient: str = "") -> str:
     """A backup in the folder of the schedule's own, where older ones then leave; what was done, in one line."""
     folder = home.backups / SCHEDULED
     report = backup(home, folder, at_ns, seal=Seal(recipient=recipient) if recipient else None)
     removed = prune(folder, keep, report.path)
+    sweep(home, time.time())
     told = f", {len(removed)} older removed" if removed else ""
     return f"{report.path.name}: {report.journal.rows} journal rows verified{told}"

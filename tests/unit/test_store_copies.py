@@ -21,7 +21,7 @@ from store.home import Home
 from store.journal import SqliteJournal
 from store.read import engine_id, journal_rows
 from store.restore import opened_backup, restore
-from store.retention import Keep, prune, scheduled_backup, surplus
+from store.retention import Keep, prune, scheduled_backup, surplus, sweep
 from store.rewind import Point, planned, restore_to
 from store.sealing import Seal, Unseal
 from store.verify import verify
@@ -136,6 +136,26 @@ def test_only_what_bears_a_backups_name_is_ever_removed(home: Home) -> None:
     assert told == "quarterdeck-20260203T000000Z: 33 journal rows verified, 2 older removed"
     assert sorted(path.name for path in folder.iterdir()) == [
         "notes", "quarterdeck-20260101T000000Z.txt", "quarterdeck-20260203T000000Z", "quarterdeck-99999999T999999Z"]
+
+
+def test_what_a_killed_backup_left_is_swept_once_it_is_a_day_old(home: Home) -> None:
+    folder = home.backups / "scheduled"
+    folder.mkdir()
+    left = [folder / "quarterdeck-20260101T000000Z.part", home.backups / "quarterdeck-20260101T000000Z.part",
+            home.backups / ".opened-abc", home.backups / ".rewound-abc"]
+    files = [home.backups / "quarterdeck-20260101T000000Z.part.tar.gz", home.backups / ".opened-abc.tar.gz",
+             folder / f"quarterdeck-20260101T000000Z{SEALED}.part"]
+    kept = [home.backups / "mine.part", home.backups / "replaced-1", home.backups / "quarterdeck-20260101T000000Z"]
+    for path in (*left, *kept):
+        path.mkdir()
+    for path in files:
+        path.write_text("plain")
+    now_seconds = max(path.stat().st_mtime for path in (*left, *files))
+    assert sweep(home, now_seconds + 3_600) == ()
+    assert len(sweep(home, now_seconds + 86_401)) == len([*left, *files])
+    assert sorted(path.name for path in home.backups.iterdir()) == [
+        "mine.part", "quarterdeck-20260101T000000Z", "replaced-1", "scheduled"]
+    assert list(folder.iterdir()) == []
 
 
 def test_after_a_step_back_of_the_clock_the_one_made_last_stays(home: Home) -> None:
