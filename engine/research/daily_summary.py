@@ -15,6 +15,7 @@ from engine.units import NS_PER_SECOND, Nanoseconds
 MOST_NOTES = 100
 MOST_IMPACTS = 300
 LEAST_CLUSTER = 2
+MOST_CLUSTERS = 12
 
 
 class Known(NamedTuple):
@@ -69,16 +70,16 @@ def clusters(notes: Sequence[EventNote], impacts: Sequence[Impact], sectors: Map
     by_kind: dict[tuple[EventKind, str], dict[str, None]] = {}
     events: dict[tuple[EventKind, str], int] = {}
     for note in notes:
-        for sector in dict.fromkeys(sectors.get(symbol, "no sector") for symbol in note.symbols):
+        for sector in dict.fromkeys(sectors.get(symbol, "") for symbol in note.symbols):
             key = (note.kind, sector)
             events[key] = events.get(key, 0) + 1
             by_kind.setdefault(key, {}).update(dict.fromkeys(
-                symbol for symbol in note.symbols if sectors.get(symbol, "no sector") == sector))
-    found = [(count, f"{count} events of {kind.value} in {sector}: {', '.join(sorted(by_kind[kind, sector]))}")
-             for (kind, sector), count in events.items() if count >= LEAST_CLUSTER]
+                symbol for symbol in note.symbols if sectors.get(symbol, "") == sector))
+    found = [(count, f"{count} events of {kind.value}{f' in {sector}' if sector else ''}: "
+                     f"{', '.join(sorted(by_kind[kind, sector]))}") for (kind, sector), count in events.items() if count >= LEAST_CLUSTER]
     reached: dict[str, dict[str, None]] = {}
     for impact in impacts:
         reached.setdefault(impact.symbol, {})[impact.note_id] = None
     found += [(len(ids), f"{symbol} is reached by {len(ids)} events") for symbol, ids in reached.items()
               if len(ids) >= LEAST_CLUSTER]
-    return tuple(text for _, text in sorted(found, key=lambda one: (-one[0], one[1])))
+    return tuple(text for _, text in sorted(found, key=lambda one: (-one[0], one[1]))[:MOST_CLUSTERS])
