@@ -206,6 +206,11 @@ class ResearchArchive:
                           "ORDER BY code", (newest,))
         return tuple(CodeCount(code, count) for code, count in rows)
 
+    def problem(self) -> str:
+        """What SQLite finds wrong with the file, "" where nothing is."""
+        found = [str(row[0]) for row in self._rows("PRAGMA quick_check(1)", ())]
+        return "" if found == ["ok"] else found[0]
+
     def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._reached("read"):
             return self._database.execute(query, values).fetchall()

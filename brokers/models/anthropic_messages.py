@@ -6,6 +6,7 @@ address are passed explicitly, so that nothing in the environment decides where 
 
 import asyncio
 import importlib
+import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,7 @@ class AnthropicMessages:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             self._loop = loop
+            logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every request says nothing that the archive lacks
             self._client = anthropic.AsyncAnthropic(
                 api_key=self._key or NO_KEY, base_url=self._endpoint, max_retries=0,
                 default_headers={"Authorization": f"Bearer {self._key or NO_KEY}"},  # before any from the environment

@@ -170,3 +170,20 @@ def test_the_command_replays_exports_and_runs_nothing(archive: ResearchArchive, 
     assert command(["research", "run", "--replay", "R99"]) == 2
     assert archive.runs() == ("R7",)
     assert not (tmp_path / "journal.db").exists()
+
+
+def test_doctor_says_who_answers_and_finds_a_damaged_archive(archive: ResearchArchive, tmp_path: Path) -> None:
+    from tui.commands.doctoring import examine
+
+    def looked() -> list[tuple[str, str]]:
+        return [(one.verdict, one.found) for one in examine(tmp_path) if one.subject == "research"]
+
+    run(archive, SpeakingModel())
+    assert looked() == [("ok", "the rules answer, no model is configured")]
+    (tmp_path / "config.toml").write_text('[[research_model]]\nname = "claude"\nkeyless = true\n')
+    assert looked() == [("ok", "asks claude (claude-sonnet-5-5 at https://api.anthropic.com); prices as of 2026-10-24")]
+    archive.close()
+    content = bytearray(archive.path.read_bytes())
+    content[4_096:] = b"x" * (len(content) - 4_096)
+    archive.path.write_bytes(content)
+    assert looked()[0][0] == "fail"

@@ -61,6 +61,7 @@ def examine(path: Path) -> list[Finding]:
     findings += _guarded("configuration", lambda: _configuration(home))
     findings += _guarded("strategies", lambda: _strategies(home))
     findings += _guarded("keys", lambda: _keys(home))
+    findings += _guarded("research", lambda: _research(home))
     findings += _guarded("access", lambda: _access(home))
     findings += [*_clock(), *_terminal()]
     return findings
@@ -243,13 +244,15 @@ def _strategies(home: "Home") -> Iterator[Finding]:
 
 
 def _keys(home: "Home") -> Iterator[Finding]:
-    """Whether each account at a real venue has its key. The encrypted file is not opened: that would ask its passphrase."""
+    """Whether each account at a real venue and each line of models has its key. The encrypted file is not opened: that would ask
+    its passphrase."""
     from engine.config import check_config
     from tui.key_access import KEYS_FILE, key_store
 
     text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.exists() else ""
     config = check_config(text, home.config.name).config
     real = [account.name for account in config.account if account.kind != "paper"] if config is not None else []
+    real += [one.name for one in config.research_model if not one.keyless] if config is not None else []
     if config is None or not real:
         return
     store = key_store(home.path, config)
@@ -267,6 +270,29 @@ def _keys(home: "Home") -> Iterator[Finding]:
         yield Finding("warn", "keys", f"none for {', '.join(missing)}", f"`quarterdeck keys set {missing[0]}`")
     else:
         yield Finding("ok", "keys", f"{len(real)} in {store.describe()}")
+
+
+def _research(home: "Home") -> Iterator[Finding]:
+    """Who answers research, and whether its archive can be read."""
+    from engine.config import check_config
+    from store.research_archive import ARCHIVE_FILE, ResearchArchive
+
+    text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.exists() else ""
+    config = check_config(text, home.config.name).config
+    path = home.path / ARCHIVE_FILE
+    if config is None or (not config.research_model and not path.exists()):
+        return
+    if path.exists():
+        archive = ResearchArchive(path, read_only=True)
+        problem = archive.problem()
+        archive.close()
+        if problem:
+            yield Finding("fail", "research", f"{path}: {problem}", "restore it from a backup, or move it away: prompts and raw "
+                          "answers are lost then, decisions and scores are not")
+            return
+    lines = ", ".join(f"{one.name} ({one.model} at {one.endpoint})" for one in config.research_model)
+    yield Finding("ok", "research", f"asks {lines}; prices as of {config.research.prices_as_of}" if lines
+                  else "the rules answer, no model is configured")
 
 
 def _access(home: "Home") -> Iterator[Finding]:
