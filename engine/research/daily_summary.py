@@ -75,8 +75,11 @@ def clusters(notes: Sequence[EventNote], impacts: Sequence[Impact], sectors: Map
             events[key] = events.get(key, 0) + 1
             by_kind.setdefault(key, {}).update(dict.fromkeys(
                 symbol for symbol in note.symbols if sectors.get(symbol, "") == sector))
-    found = [(count, f"{count} events of {kind.value}{f' in {sector}' if sector else ''}: "
-                     f"{', '.join(sorted(by_kind[kind, sector]))}") for (kind, sector), count in events.items() if count >= LEAST_CLUSTER]
+    found: list[tuple[int, str]] = []
+    for (kind, sector), count in events.items():
+        if count >= LEAST_CLUSTER:
+            names = ", ".join(sorted(by_kind[kind, sector]))
+            found.append((count, f"{count} events of {kind.value}{f' in {sector}' if sector else ''}: {names}"))
     reached: dict[str, dict[str, None]] = {}
     for impact in impacts:
         reached.setdefault(impact.symbol, {})[impact.note_id] = None
