@@ -41,6 +41,7 @@ LOCKING = AccessView(guarded=True, ways=("pin", "totp"), idle_seconds=600)
 async def test_one_that_looks_on_says_so_beside_the_kind_of_money(size: tuple[int, int]) -> None:
     async with driving(size=size, gate=ScriptedGate(AccessView(read_only=True))) as driver:
         top = driver.text.splitlines()[0]
+        assert "F9 ■ HALT" not in driver.text and "look only" in top
         assert " PAPER   READ ONLY  " in top
         for key in ("b", "s", "t", "x", "R", "n", "f9", "ctrl+x", "c", "d"):
             driver.app.workstation.tell("")

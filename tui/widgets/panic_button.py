@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class PanicButton(Widget):
-    """HALT and FLATTEN with their keys, on two lines or, in a dialog, on one; a click does the same as the key."""
+    """HALT and FLATTEN with their keys, on two lines or, in a dialog, on one; a click does the same as the key. Where a screen
+    only looks on there is nothing to press."""
 
     DEFAULT_CSS = """
     PanicButton { width: 16; height: 2; }
@@ -27,6 +28,8 @@ class PanicButton(Widget):
         halt: str = self.app.halt_words  # type: ignore[attr-defined]
         keys: dict[str, str] = self.app.key_names  # type: ignore[attr-defined]
         width = self.size.width
+        if self.app.gate.access().read_only:  # type: ignore[attr-defined]
+            return Strip([Segment("look only".rjust(width) if y == 0 else " " * width, self.rich_style + tones["muted"])])
         if self.size.height == 1:
             return Strip([Segment(f"[{keys['panic']} ■ {halt}]".center(16)[:16], tones["panic"]),
                           Segment(f"{keys['flatten']} FLATTEN…".rjust(13), self.rich_style + tones["crit"])])
