@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from engine.candidates import NEW, EvidenceKind, digest_of, stage_in_force
 from engine.golive_words import GoLiveGate, GoLiveView, Incident
+from engine.settings import AutomationLevel
 from engine.state import State
 from engine.strategy_state import StrategySettings
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -24,7 +25,7 @@ def gates(state: State, at_ns: Nanoseconds, portfolio: str) -> tuple[GoLiveGate,
     """What real money asks for in a portfolio, as far as it was recorded."""
     strategies = [one for one in state.settings.strategies if one.portfolio == portfolio]
     return (_rehearsal(state, at_ns), *_paper(state), _stages(state, strategies), _parity(state, strategies),
-            _calibration(state, strategies))
+            _calibration(state, strategies, portfolio))
 
 
 def _rehearsal(state: State, at_ns: Nanoseconds) -> GoLiveGate:
@@ -78,14 +79,34 @@ def _parity(state: State, strategies: list[StrategySettings]) -> GoLiveGate:
                       "`quarterdeck parity` with --record")
 
 
-def _calibration(state: State, strategies: list[StrategySettings]) -> GoLiveGate:
-    """Where a model has a say its forecasts must have been settled, and good enough."""
+def _calibration(state: State, strategies: list[StrategySettings], portfolio: str) -> GoLiveGate:
+    """Where a model or research has a say its forecasts must have been settled, and good enough."""
     asked = state.settings.lifecycle
     models = [one for one in strategies if one.uses_model]
     found = [(one.name, state.candidates.get(one.name, NEW).found(EvidenceKind.CALIBRATION, digest_of(one))) for one in models]
     lacking = [f"{name} {f'{known.forecasts} forecasts, Brier {known.brier:.3f}' if known else 'none recorded'}"
                for name, known in found
                if known is None or known.forecasts < asked.calibration_min_forecasts or known.brier > asked.calibration_max_brier]
-    told = "; ".join(lacking) or (f"{len(found)} of {len(found)}" if found else "no model has a say here")
-    return GoLiveGate("calibration", not lacking, f"{asked.calibration_min_forecasts} settled forecasts, Brier score at most "
-                      f"{asked.calibration_max_brier:g}", told, "`quarterdeck candidates show` says what is recorded")
+    proven, research = _research(state, portfolio)
+    if not proven:
+        lacking.append(research)
+    told = "; ".join(lacking) or f"{f'{len(found)} of {len(found)} models' if found else 'no model has a say here'}; {research}"
+    needed = (f"{asked.calibration_min_forecasts} settled forecasts of each model, Brier score at most "
+              f"{asked.calibration_max_brier:g}; research that acts alone with proven skill")
+    return GoLiveGate("calibration", not lacking, needed, told,
+                      "`quarterdeck candidates show` and `quarterdeck calibration` say what is recorded")
+
+
+def _research(state: State, portfolio: str) -> tuple[bool, str]:
+    """Whether research may be let act here, and in words why; one that only proposes leaves it to a person."""
+    asked, known = state.settings.research, state.research.of(portfolio)
+    settings = next(one for one in state.settings.portfolios if one.portfolio == portfolio)
+    if not asked.enabled or known.run is None:
+        return True, "research is not at work here" if asked.enabled else "research is switched off"
+    if settings.automation is not AutomationLevel.AUTO_EXECUTE:
+        return True, "research only proposes"
+    if known.alarm:
+        return False, f"research: {known.alarm}"
+    proven = [one.up.n for one in state.research.maps if one.skill_low_percent is not None and one.skill_low_percent > 0]
+    count, least = max(proven, default=0), asked.auto.min_resolved
+    return count >= least, f"research: {count} of {least} resolved forecasts with proven skill"

@@ -15,7 +15,10 @@ from engine.events import AlertRaised, Armed
 from engine.golive import gates
 from engine.golive_events import RehearsalRecorded
 from engine.golive_words import GoLiveSettings, Incident, Measure, RecordRehearsal, Rehearsed
-from engine.inputs import ArmAccount, RecordEvidence, Settings
+from engine.inputs import ArmAccount, AutomationLevel, RecordEvidence, Settings
+from engine.research.decided import Cell, ResearchCause
+from engine.research.recalibration import CellMap, Series
+from engine.research_state import PortfolioResearchState, ResearchRun, ResearchState
 from engine.service import GoLiveGate, Receipt
 from engine.state import decode_state, encode_state
 from engine.strategy_state import StrategySettings
@@ -31,6 +34,8 @@ KEPT = Measure("flat", "1 s", "5 s", met=True)
 MISSED = Measure("flat", "9 s", "5 s", met=False)
 RULE = StrategySettings("cross", "ema_cross", "main", ("COIN",), params={"fast": 5, "slow": 20})
 MODEL = msgspec.structs.replace(RULE, uses_model=True)
+RUN = ResearchRun("r1", "main", ResearchCause.PERSON, ended_at_ns=1)
+CELL = Cell("rules", "v1", "days", "crypto")
 RUNNING_VERSION = "test"  # of the desk's engine
 
 
@@ -129,7 +134,7 @@ def test_round_trips_with_real_money_are_no_paper() -> None:
 def test_strategies_parity_and_calibration_are_asked_for_where_there_is_something_to_ask() -> None:
     none = desk_with()
     assert all(gate(none, name).met for name in ("strategies", "parity", "calibration"))
-    assert gate(none, "calibration").found == "no model has a say here"
+    assert gate(none, "calibration").found == "no model has a say here; research is not at work here"
     desk = desk_with(strategies=(MODEL,))
     assert not any(gate(desk, name).met for name in ("strategies", "parity", "calibration"))
     assert gate(desk, "strategies").found == "cross in research"
@@ -140,6 +145,26 @@ def test_strategies_parity_and_calibration_are_asked_for_where_there_is_somethin
     assert gate(desk, "calibration").found == "cross 200 forecasts, Brier 0.300"
     desk.do(RecordEvidence("d", "cross", Evidence(EvidenceKind.CALIBRATION, digest, forecasts=200, brier=0.2)))
     assert gate(desk, "calibration").met
+
+
+def researching(automation: AutomationLevel, run: ResearchRun | None = RUN, alarm: str = "",
+                maps: tuple[CellMap, ...] = ()) -> GoLiveGate:
+    desk = desk_with(automation=automation)
+    known = ResearchState(portfolios={"main": PortfolioResearchState(run=run, alarm=alarm)}, maps=maps)
+    desk.changed(research=known)
+    return gate(desk, "calibration")
+
+
+def test_research_that_acts_alone_needs_proven_skill() -> None:
+    alone = AutomationLevel.AUTO_EXECUTE
+    assert researching(AutomationLevel.SUGGEST_ONLY).found.endswith("research only proposes")
+    assert researching(alone, run=None).met
+    assert researching(alone).found == "research: 0 of 200 resolved forecasts with proven skill"
+    good = CellMap(CELL, Series(n=250), Series(), skill_low_percent=1.5)
+    assert researching(alone, maps=(good,)).met
+    for bad in (msgspec.structs.replace(good, skill_low_percent=-0.5), msgspec.structs.replace(good, up=Series(n=199))):
+        assert not researching(alone, maps=(bad,)).met
+    assert not researching(alone, maps=(good,), alarm="its forecasts got worse").met
 
 
 # ---- arming --------------------------------------------------------------------------------------------------------------------
