@@ -110,10 +110,13 @@ def skill_words(view: DecisionView) -> str:
 
 def decision_lines(view: DecisionView, width: int) -> list[Line]:
     """A decision in short: what was said, what it is worth, what became of it."""
+    stated = f", {probability(view.p_stated)} stated" if view.p_stated is not None else ""
+    probation = [pair("", "on probation: what was stated counts, at the smallest risk", "warn")] if view.probation else []
+    won = f"p win {probability(view.p_win)}, " if view.p_win is not None else ""
     lines = [
-        pair("p up", f"{probability(view.p_cal)} calibrated, {skill_words(view)}"),
-        pair("worth", f"EV {plain_float(view.ev_low_bps, 1, signed=True)} to {plain_float(view.ev_bps, 1, signed=True)} bps, "
-                      f"break-even {probability(view.breakeven_p)}"),
+        pair("p up", f"{probability(view.p_cal)} calibrated{stated}; {skill_words(view)}"), *probation,
+        pair("worth", f"{won}break-even {probability(view.breakeven_p)}, EV {plain_float(view.ev_low_bps, 1, signed=True)} to "
+                      f"{plain_float(view.ev_bps, 1, signed=True)} bps"),
         pair("exits", f"from {number(view.ref_mark)}, target {view.target_bps} bps, stop {view.stop_bps} bps, "
                       f"{view.horizon_days} trading days"),
         pair("status", f"{view.status.value}, forecast {outcome_words(view)}", "strong")]
@@ -251,7 +254,7 @@ def event_lines(view: EventsView, width: int) -> list[Line]:
     """What happened, whom it concerns, what may follow, and how the sources are."""
     lines: list[Line] = [[(f"Events of {plain(view.day) or 'today'}", "head")]]
     if not view.notes:
-        lines.append([("Nothing is known. [[news]] and [[calendar]] sections of the configuration name sources.", "")])
+        lines.append([("Nothing is known. [[news]] sections of the configuration name sources: feeds, calendars.", "")])
     for note in view.notes:
         names = plain(", ".join(note.symbols)) or "-"
         surprise = f" surprise {plain_float(note.surprise, 1, signed=True)}" if note.surprise is not None else ""
@@ -265,6 +268,7 @@ def event_lines(view: EventsView, width: int) -> list[Line]:
         for one in view.impacts:
             impact = "no history" if one.impact_bps is None else f"{plain_float(one.impact_bps, 0, signed=True)} bps"
             lines.append([(f"  {'●' if one.held else '○'} {plain(one.symbol):<12}", "strong"), (f"{impact:>12}", ""),
+                          ("" if one.realised_bps is None else f"  came {plain_float(one.realised_bps, 0, signed=True)}", ""),
                           (f"  n={one.history_n:<4} {plain(one.path)}", "muted")])
         lines.append([("  ● held  ○ watched", "muted")])
     for head, texts in (("To watch", view.clusters), ("Sources", view.sources)):
