@@ -148,8 +148,8 @@ def test_bytes_by_chance_and_requests_with_flipped_bits(target: Target) -> None:
 
 def test_half_lines_and_silence_end_their_own_connection(
         target: Target, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(tui.control_connection, "FIRST_SECONDS", 0.3)
-    monkeypatch.setattr(tui.control_connection, "LINE_SECONDS", 0.3)
+    monkeypatch.setattr(tui.control_connection, "FIRST_SECONDS", 1.0)
+    monkeypatch.setattr(tui.control_connection, "LINE_SECONDS", 1.0)
     calm = target.wire()
     calm.sendall(request_line(1, "ping", {}))
     assert calm.recv(1_000)
@@ -173,7 +173,7 @@ def test_half_lines_and_silence_end_their_own_connection(
 
 def test_one_that_does_not_read_costs_a_bounded_number_of_bytes_and_then_its_connection(
         target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tui.control_connection, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(tui.control_connection, "STALL_SECONDS", 1.0)
     deaf = target.wire()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     deaf.settimeout(5)

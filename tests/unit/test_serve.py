@@ -179,7 +179,7 @@ def test_garbage_on_the_wire_ends_its_own_connection_alone(
 
 def test_connections_that_ask_nothing_are_hung_up_on_and_their_number_is_bounded(
         served: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tui.http_server, "FIRST_SECONDS", 0.5)
+    monkeypatch.setattr(tui.http_server, "FIRST_SECONDS", 1.0)
     monkeypatch.setattr(tui.http_server, "MAX_CONNECTIONS", 5)
     one = served()
     held = [socket.create_connection(("127.0.0.1", one.server.port), timeout=PATIENCE_SECONDS) for _ in range(12)]
