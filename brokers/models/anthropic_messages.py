@@ -35,9 +35,13 @@ class AnthropicMessages:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: AsyncAnthropic | None = None
 
+    async def open(self) -> None:
+        """Import the SDK, which takes two seconds, once."""
+        await asyncio.to_thread(importlib.import_module, "anthropic")
+
     async def ask(self, ask: Ask, heard: Heard | None = None) -> Answered | Unavailable:
         """Put one request, streamed where progress is listened to. Ends by the ask's deadline and never raises."""
-        await asyncio.to_thread(importlib.import_module, "anthropic")  # two seconds, once, that are none of the provider's
+        await self.open()
         return await by_deadline(lambda left_seconds: self._once(ask, left_seconds, heard), ask.deadline_seconds)
 
     async def close(self) -> None:

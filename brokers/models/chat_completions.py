@@ -26,6 +26,9 @@ class ChatCompletions:
         self._address = f"{endpoint}/chat/completions"
         self._key = key
 
+    async def open(self) -> None:
+        """Nothing has to be loaded that is not quick."""
+
     async def ask(self, ask: Ask, heard: Callable[[int], None] | None = None) -> Answered | Unavailable:
         """Put one request; `heard` is told once, when the answer is there. Ends by the ask's deadline and never raises."""
         outcome = await by_deadline(lambda left_seconds: self._once(ask, left_seconds), ask.deadline_seconds)

@@ -59,8 +59,13 @@ class LiveCaller:
         self._places = asyncio.Semaphore(deadlines.concurrent_calls)
 
     def cycle(self, run_id: str) -> Calls:
-        """The calls of a new cycle, whose time begins now."""
+        """The calls of a new cycle, whose time begins with the first of them."""
         return _LiveCalls(self, run_id, self.purse.cycle())
+
+    async def open(self) -> None:
+        """Load what the models need; quick once it is there."""
+        for model in self.models.values():
+            await model.open()
 
     async def close(self) -> None:
         """Close what the models hold open; in the loop that asked."""
@@ -85,9 +90,12 @@ class _LiveCalls:
         self._caller = caller
         self._run_id = run_id
         self._cycle = cycle
-        self._ends_ns = caller.now_ns() + round(caller.deadlines.cycle_seconds * NS_PER_SECOND)
+        self._ends_ns = 0
 
     async def ask(self, line: str, ask: Ask, told: Told) -> Heard:
+        await self._caller.open()
+        if not self._ends_ns:
+            self._ends_ns = self._caller.now_ns() + round(self._caller.deadlines.cycle_seconds * NS_PER_SECOND)
         async with self._caller.places():
             answer = await self._answer(line, ask, told)
         return self._caller.keep(Heard(call_hash(ask), answer), ask, self._run_id)

@@ -62,6 +62,10 @@ class Model(Protocol):
     name: str
     host: str
 
+    async def open(self) -> None:
+        """Load what the first request needs: time that is not the provider's. A second call does nothing."""
+        ...
+
     async def ask(self, ask: Ask, heard: Callable[[int], None] | None = None) -> Answered | Unavailable:
         """Put one request; `heard` is told the characters received so far, where the answer is streamed."""
         ...

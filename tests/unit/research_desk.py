@@ -116,5 +116,8 @@ class SpeakingModel:
             heard(10)
         return self.say(ask)
 
+    async def open(self) -> None:
+        """Nothing is to be loaded."""
+
     async def close(self) -> None:
         """Nothing is open."""
