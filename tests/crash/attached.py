@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from engine.errors import EngineUnreachable, QuarterdeckError
-from engine.inputs import ClosePosition, PlaceOrder
+from engine.inputs import ClosePosition, PlaceOrder, SetTradingState, TradingState
 from engine.orders import Side
 from engine.service import Snapshot, StopHome
 from store.home import Home, open_home
@@ -101,6 +101,7 @@ class Trader(threading.Thread):
         self.ending, self.working = threading.Event(), threading.Event()
         self.idle = threading.Event()
         self.acknowledged: list[str] = []
+        self.refused: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._number = 0
 
@@ -125,28 +126,30 @@ class Trader(threading.Thread):
         try:
             while self.working.is_set() and not self.ending.is_set():
                 command = self._command(client.snapshot_now())
-                if command is not None and client.send_now(command).accepted:
-                    self.acknowledged.append(command.command_id)
+                receipt = client.send_now(command) if command is not None else None
+                if receipt is not None and receipt.refusal is not None:
+                    self.refused[receipt.refusal.check] += 1
+                elif receipt is not None:
+                    self.acknowledged.append(receipt.command_id)
                 self.ending.wait(self._choose.uniform(0.0, 0.05))
         finally:
             client.close()
 
-    def _command(self, snapshot: Snapshot) -> PlaceOrder | ClosePosition | None:
-        """An entry with a stop, of a size of its own; now and then a close."""
+    def _command(self, snapshot: Snapshot) -> PlaceOrder | ClosePosition | SetTradingState | None:
+        """An entry with a stop, of a size of its own; now and then a close; and a brake that latched is let go."""
         self._number += 1
         symbol, name = self._choose.choice(SYMBOLS), f"crash-{self._number}"
+        if snapshot.accounts[0].trading_state is not TradingState.ACTIVE:
+            return SetTradingState(name, TradingState.ACTIVE)
         if len(snapshot.positions) > 1 and self._choose.random() < 0.3:
             return ClosePosition(name, self._choose.choice(snapshot.positions).symbol)
-        quote = next((one for one in snapshot.quotes if one.symbol == symbol and one.bid is not None), None)
-        if quote is None or quote.bid is None or quote.ask is None:
+        quote = next((one for one in snapshot.quotes if one.symbol == symbol), None)
+        if quote is None or quote.ask is None:
             return None
-        held = next((one.side for one in snapshot.positions if one.symbol == symbol), "")
-        side = Side.SELL if held == "SHORT" else Side.BUY if held else self._choose.choice((Side.BUY, Side.SELL))
-        price = quote.ask if side is Side.BUY else quote.bid
-        away = Decimal(str(self._choose.uniform(0.002, 0.03)))
-        lots = round(Decimal(self._choose.randint(200, 900)) / price / quote.quantity_step)
-        stop = (price * (1 - side.sign * away) / quote.tick_size).to_integral_value() * quote.tick_size
-        return PlaceOrder(name, symbol, side, quantity=max(1, lots) * quote.quantity_step, stop=stop)
+        away = Decimal(str(self._choose.uniform(0.0005, 0.02)))
+        lots = round(Decimal(self._choose.randint(100, 400)) / quote.ask / quote.quantity_step)
+        stop = (quote.ask * (1 - away) / quote.tick_size).to_integral_value() * quote.tick_size
+        return PlaceOrder(name, symbol, Side.BUY, quantity=max(1, lots) * quote.quantity_step, stop=stop)
 
 
 class Attached:
@@ -216,7 +219,8 @@ class Attached:
         self.done[what] += 1
         found = self._found()
         self.problems += [f"signal {place}, {what}: {line}" for line in found]
-        self._say(f"{place}: {what}; {self.acknowledged} acknowledged, {'; '.join(found) or 'all there'}")
+        self._say(f"{place}: {what}; {self.acknowledged} acknowledged, refused {dict(self._trader.refused)}, "
+                  f"{'; '.join(found) or 'all there'}")
 
     def _stop_and_continue(self) -> None:
         os.kill(self._process.pid, signal.SIGSTOP)
@@ -248,11 +252,13 @@ class Attached:
         report = verify(self._home.journal)
         if not report.sound:
             found.append(f"the journal is damaged: {report.damaged[0]}")
+        return found + self.lost(self._trader.acknowledged) + doubled_orders(self._home.journal)
+
+    def lost(self, acknowledged: list[str]) -> list[str]:
+        """Commands that the journal does not know, in words."""
         known = restored_state(self._home).commands
-        lost = [name for name in self._trader.acknowledged if name not in known]
-        if lost:
-            found.append(f"acknowledged and not in the journal: {lost[:3]}")
-        return found + doubled_orders(self._home.journal)
+        unknown = [name for name in acknowledged if name not in known]
+        return [f"acknowledged and not in the journal: {unknown[:3]}"] if unknown else []
 
     def _unsettled(self) -> list[str]:
         client = ControlClient(self._home.socket, VERSION)
