@@ -95,7 +95,8 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
 
     Raises `UsageError` for tapes in several currencies or a bad script, `HomeLocked` where it runs already.
     """
-    tape = PlayedTape(MergedTape(tapes))
+    merged = MergedTape(tapes)
+    tape = PlayedTape(merged)
     lock = home.lock()
     try:
         state = restored_state(home)
@@ -108,7 +109,7 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
         settings = _settings(config, tapes, own)
         script = read_script(wish.script, min(one.report.first_ns for one in tapes)) if wish.script else ()
         clock = VirtualClock()
-        bars = TapeDays(tape, clock.now_ns, session_bounds)
+        bars = TapeDays(merged, clock.now_ns, session_bounds)  # its own reading is not the play
         research = research_of(home, config, lambda: running.engine.state, bars, by_chance=False)
         parts = EngineParts(
             clock=clock, journal=journal, research=research.parts, research_record=research.record,
