@@ -83,6 +83,7 @@ class ResearchDesk:
         self._thread: threading.Thread | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, RunView] = {}
+        self._closing: asyncio.Task[None] | None = None
         self._reasons: dict[str, str] = {}
         self._recalled_ns: dict[str, Nanoseconds] = {}
 
@@ -139,6 +140,8 @@ class ResearchDesk:
     def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
         for task in asyncio.all_tasks(loop):
             task.cancel()
+        if self._parts is not None and isinstance(self._parts.caller, LiveCaller):
+            self._closing = loop.create_task(self._parts.caller.close())
         loop.call_later(0.1, loop.stop)
 
     # ---- the desk's side -------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def _view(state: State, at_ns: Nanoseconds, live: Live, portfolio: str) -> Resea
         portfolio=portfolio, badge=live.badge or settings.badge, host=live.host, automation=chosen.automation.value,
         acts_as=acts_as, fallback=fallback, aggressiveness=chosen.research.aggressiveness, spent_usd=_usd(spent),
         day_budget_usd=_usd(settings.budgets.day_micro_usd),
-        breaker=moment_text(live.breaker_until_ns) if live.breaker_until_ns > at_ns else "",
+        breaker=moment_text(live.breaker_until_ns).removesuffix(" UTC") if live.breaker_until_ns > at_ns else "",
         open_forecasts=sum(one.window.forecast.portfolio == portfolio for one in state.research.open.values()), run=run,
         conditions=known.conditions)
 
