@@ -28,6 +28,7 @@ from tests.simulation.alerts import fired_too_often
 from tests.simulation.faults import FaultyBroker
 from tests.simulation.limit_checks import beyond_limits
 from tests.simulation.over_time import overdone
+from tests.simulation.research import ScriptedDesk, broken_research
 from tests.simulation.row_checks import RowChecks, WatchedJournal
 from tests.simulation.targets import aimed, budget_violations, by_hand, done_twice
 from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, Silence, WorldTape, instruments, script, settings, silences
@@ -75,6 +76,7 @@ class Simulation:
         self.silences = silences(more) if rate else ()
         self.settings = aimed(settings(self.random), Random(seed * 31_337 + 3))
         self.tape = WorldTape(seed)
+        self.research = ScriptedDesk(seed)
         self.engine: Engine | None = None
         self.journal = WatchedJournal()
         self.violations: list[str] = []
@@ -111,8 +113,9 @@ class Simulation:
                                       lose_last=self.random.random() < 0.5)
         parts = EngineParts(clock=VirtualClock(), journal=self.journal, engine_id="sim", version="test", mode=Mode.REPLAY,
                             settings=self.settings, brokers=(self.broker,), state=state, script=script(self.seed),
-                            tape=_Calming(self.tape, self.broker, self.silences))
+                            tape=_Calming(self.tape, self.broker, self.silences, self.research))
         self.engine = Engine(parts)
+        self.research.attach(self.engine)
         self.journal.watcher = RowChecks(state, self.engine.market, self.violations)
         await self.engine.run()
 
@@ -129,7 +132,7 @@ class Simulation:
                 if state.effective_state("main") is not TradingState.ACTIVE:
                     self.violations.append(f"entry {intent.client_order_id} while {state.effective_state('main')}")
                 asks = self.settings.portfolios[0].automation is not AutomationLevel.AUTO_EXECUTE
-                if asks and intent.strategy != "manual" and not by_hand(state, intent):
+                if asks and intent.strategy != "manual" and not intent.approved_by and not by_hand(state, intent):
                     self.violations.append(f"{intent.client_order_id} of {intent.strategy} went out without an approval")
 
     def _check_cancel(self, client_order_id: str) -> None:
@@ -155,6 +158,7 @@ class Simulation:
         self.violations += fired_too_often(self.journal.durable)
         self.violations += done_twice(self.journal.durable)
         self.violations += overdone(self.journal.durable)
+        self.violations += broken_research(self.journal.durable, self.settings.portfolios[0].automation)
         totals = self.broker.venue.venue.report(0, ())
         theirs = {position.instrument_id: position.lots for position in totals.positions if position.lots}
         ours = {position.instrument_id: position.lots for position in state.positions.values()}
@@ -231,10 +235,12 @@ class Simulation:
 class _Calming:
     """The tape, which hides some of the market from the engine, and ends all new faults when its quiet part begins."""
 
-    def __init__(self, tape: WorldTape, broker: FaultyBroker, silent: Sequence[Silence]) -> None:
+    def __init__(self, tape: WorldTape, broker: FaultyBroker, silent: Sequence[Silence],
+                 research: ScriptedDesk) -> None:
         self._tape = tape
         self._broker = broker
         self._silent = silent
+        self._research = research
         self.instruments = tape.instruments
         self.history = tape.history
 
@@ -242,6 +248,7 @@ class _Calming:
         quiet_from = START_NS + ITEMS * STEP_NS
         for place, item in enumerate(self._tape.items()):
             at_ns = item.close_ns if isinstance(item, Bar) else item.at_ns
+            self._research.pump(at_ns)
             if at_ns >= quiet_from:
                 self._broker.quiet = True
             if any(one.instrument_id == item.instrument_id and one.from_ns <= at_ns < one.to_ns for one in self._silent):

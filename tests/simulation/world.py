@@ -35,6 +35,7 @@ from engine.orders import OrderKind, Side
 from engine.units import NS_PER_SECOND
 from tests.simulation.alerts import NAMES, alert_command
 from tests.simulation.over_time import over_time
+from tests.simulation.research import LEARNING, researching
 from tests.simulation.targets import rebalancings
 
 ACCOUNT = "sim"
@@ -92,7 +93,8 @@ def settings(random: Random) -> Settings:
                     gap_allowance_bps=random.choice((0, 50)), cancel_on_disconnect_seconds=6.0,
                     sectors={"BTC/USD": "majors", "ETH/USD": "majors", "XRP/USD": "minors"},
                     buckets={"XRP/USD": "coins", "ETH/USD": "coins"},
-                    query_after_seconds=4.0, reconcile_seconds=60.0, proposal_seconds=30.0, flatten_deadline_seconds=90.0)
+                    query_after_seconds=4.0, reconcile_seconds=60.0, proposal_seconds=30.0, flatten_deadline_seconds=90.0,
+                    jobs=(LEARNING,))
 
 
 class Silence(NamedTuple):
@@ -171,6 +173,7 @@ def script(seed: int) -> tuple[tuple[int, Command], ...]:
     commands += rebalancings(Random(seed * 15_485_863 + 7), seed, START_NS + 20 * STEP_NS, (ITEMS - 40) * STEP_NS)
     commands += over_time(Random(seed * 179_424_673 + 11), seed, [one.symbol for one in instruments()], START_NS + 20 * STEP_NS,
                           (ITEMS - 120) * STEP_NS)
+    commands += researching(Random(seed * 49_979_687 + 13), seed, START_NS + 10 * STEP_NS, (ITEMS - 60) * STEP_NS)
     commands.append((START_NS + (ITEMS - 10) * STEP_NS, SetTradingState(f"c{seed}-resume", TradingState.ACTIVE)))
     return tuple(sorted(commands, key=lambda entry: entry[0]))
 
