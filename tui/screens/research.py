@@ -20,6 +20,7 @@ from engine.service import (
 )
 from tui.formats import moment, plain, plain_float
 from tui.keymap import bindings_for
+from tui.panes.research_line import outcome_words
 from tui.screens.dialog import ConfirmDialog, Dialog, button
 from tui.screens.research_lines import (
     Line,
@@ -28,7 +29,6 @@ from tui.screens.research_lines import (
     detail_lines,
     event_lines,
     now_lines,
-    outcome_words,
     thread_lines,
 )
 from tui.widgets.background import start

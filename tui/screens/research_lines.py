@@ -17,6 +17,7 @@ from engine.service import (
     ThreadView,
 )
 from tui.formats import moment, number, plain, plain_float
+from tui.panes.research_line import ROLE_MARKS, outcome_words
 from tui.widgets.columns import shortened
 from tui.widgets.fact_list import wrapped
 
@@ -26,7 +27,6 @@ LABEL = 16
 NO_DATA = "no data"
 PLOT_ROWS, PLOT_CELLS, AXIS = 11, 41, 6
 LEAST_BESIDE = 105
-ROLE_MARKS = {"waiting": "·", "asking": "…", "answered": "✓", "abstained": "○", "failed": "✗"}
 REFERENCES = "for comparison: 0.2500 is a coin, 0.2000 is close to out of reach for directions; what counts is the skill"
 
 
@@ -84,16 +84,6 @@ def _role_line(one: RoleProgress) -> Line:
 
 
 # ---- decisions -----------------------------------------------------------------------------------------------------
-
-
-def outcome_words(view: DecisionView) -> str:
-    """What became of a forecast."""
-    if view.void:
-        return f"void: {plain(view.void)}"
-    if view.up is None:
-        return "open" if view.p_cal is not None else "-"
-    won = "" if view.won is None else ", target first" if view.won else ", target missed"
-    return f"{'up' if view.up else 'not up'} {plain_float(view.return_bps, 0, signed=True)} bps{won}"
 
 
 def probability(value: float | None) -> str:

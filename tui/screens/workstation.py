@@ -178,8 +178,9 @@ class Workstation(Screen[None]):
         for pane_id in PANES:
             self.query_one(f"#{pane_id}").display = pane_id in fronts
         for place in places:
-            self.query_one(f"#{place.front}").border_subtitle = " · ".join(
-                f"{PANES.index(pane_id) + 1} {pane_id.capitalize()}" for pane_id in place.others)
+            if place.front != "decisions":  # its lower edge tells what research does
+                self.query_one(f"#{place.front}").border_subtitle = " · ".join(
+                    f"{PANES.index(pane_id) + 1} {pane_id.capitalize()}" for pane_id in place.others)
         self.query_one("#detail").display = not self._zoomed and (self.arrangement != "narrow" or fronts[0] != "chart")
         snapshot = self.app.snapshot
         for pane in self.panes():
