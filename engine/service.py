@@ -42,6 +42,7 @@ from engine.performance_words import PerformanceView as PerformanceView  # noqa:
 from engine.performance_words import PeriodView as PeriodView  # noqa: PLC0414
 from engine.performance_words import TripView as TripView  # noqa: PLC0414
 from engine.research_words import AnswerView as AnswerView  # noqa: PLC0414
+from engine.research_words import AttributionView as AttributionView  # noqa: PLC0414
 from engine.research_words import BinView as BinView  # noqa: PLC0414
 from engine.research_words import CalibrationView as CalibrationView  # noqa: PLC0414
 from engine.research_words import CellView as CellView  # noqa: PLC0414
@@ -52,6 +53,7 @@ from engine.research_words import DecisionStatus as DecisionStatus  # noqa: PLC0
 from engine.research_words import DecisionView as DecisionView  # noqa: PLC0414
 from engine.research_words import EventsView as EventsView  # noqa: PLC0414
 from engine.research_words import EventView as EventView  # noqa: PLC0414
+from engine.research_words import HumanView as HumanView  # noqa: PLC0414
 from engine.research_words import ImpactView as ImpactView  # noqa: PLC0414
 from engine.research_words import RateOfCode as RateOfCode  # noqa: PLC0414
 from engine.research_words import ResearchPage as ResearchPage  # noqa: PLC0414

@@ -6,6 +6,7 @@ from typing import Any
 from engine.research.reliability import wilson
 from engine.service import (
     AnswerView,
+    AttributionView,
     BinView,
     CalibrationView,
     CellView,
@@ -16,6 +17,7 @@ from engine.service import (
     DecisionView,
     EventsView,
     EventView,
+    HumanView,
     ImpactView,
     RateOfCode,
     ResearchPage,
@@ -95,8 +97,12 @@ BLANK = CellView(
     map_text="", alarm="", bins=())
 CHANGE = ChangeProposed("c1", "aggressiveness:main", "1", "2", "forward Brier 0.2471 to 0.2466 on 312 forecasts", NOW_NS - DAY,
                         "proposed")
+RESULTS = (AttributionView("main", "long", "llm/claude-sonnet-5-5", "earnings", "trend up", "person", 4, Decimal("312.40"),
+                           Decimal("80.00"), Decimal("260.10"), Decimal("-12.20"), Decimal("4.50"), Decimal("2.00"),
+                           Decimal("-22.00")),)
 CALIBRATION = CalibrationView((CELL, BLANK), (RateOfCode("PERCENT_STRING", 4, 100, alarm=False),
-                                              RateOfCode("INVALID_JSON", 7, 100, alarm=True)), (CHANGE,), NOW_NS)
+                                              RateOfCode("INVALID_JSON", 7, 100, alarm=True)), (CHANGE,), NOW_NS, RESULTS,
+                              HumanView(3, 41.0, 12.5, 28.5, 1, -3.0))
 DIGEST = "2026-03-05 AAPL long 58 %: approved, filled 10 @ 227.50\n2026-03-04 BTC/USD flat 51 %"
 THREADS = (ThreadView("main", "main", "portfolio", DIGEST, (ThreadEntry(NOW_NS, "decision", "AAPL", "long"),)),)
 EVENTS = EventsView(

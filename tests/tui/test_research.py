@@ -67,6 +67,8 @@ async def test_how_good_the_forecasts_were_is_told_with_its_uncertainty(size: tu
     async with driving(WITH_RESEARCH, size=size) as app:
         await opened(app)
         await turned(app, 2, "312 (141 in effect), 7 open, 2 void", "0.2471", "+0.6 % [−0.4, +1.5]", "ALARM", "100%", "○", "●")
+        if size == (160, 45):
+            await app.sees("Where results came from", "+312.40", "3 declined: +28.5 bps")
 
 
 async def test_no_score_is_no_data_and_never_nought() -> None:

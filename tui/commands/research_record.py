@@ -23,6 +23,7 @@ from tui.printing import numbers, print_facts, print_json, print_note, print_tab
 
 NO_DATA = "no data"
 MOST_DECISIONS = 1_000
+PARTS_OF_RESULT = ("net", "beta", "selection", "timing", "sizing", "exit", "cost")
 
 
 def page(path: Path, query: ResearchQuery) -> ResearchPage:
@@ -172,6 +173,17 @@ def calibration(path: Path, *, as_json: bool) -> None:
         print()
         rows = [[one.code, str(one.count), str(one.of), "ALARM" if one.alarm else "-"] for one in found.codes]
         print_table((*words("code"), *numbers("count", "of"), *words("alarm")), rows, empty="")
+    if found.attribution:
+        print()
+        kinds = words("portfolio", "stance", "analyst", "event", "regime", "approved by")
+        print_table((*kinds, *numbers("held", *PARTS_OF_RESULT)),
+                    [[one.portfolio, one.stance, plain(one.analyst), plain(one.event_type), one.regime, one.approval,
+                      str(one.positions), *(number(getattr(one, part), 2, signed=True) for part in PARTS_OF_RESULT)]
+                     for one in found.attribution], empty="")
+    if found.human is not None:
+        print(f"\n{found.human.declined} declined: {plain_float(found.human.value_bps, 1, signed=True)} bps of equity on paper, "
+              f"{plain_float(found.human.avoided_bps, 1)} avoided, {plain_float(found.human.missed_bps, 1)} missed; "
+              f"{found.human.expired} expired: {plain_float(found.human.expired_bps, 1, signed=True)} bps")
     if found.changes:
         print()
         print_changes(found.changes)

@@ -27,6 +27,7 @@ LABEL = 16
 NO_DATA = "no data"
 PLOT_ROWS, PLOT_CELLS, AXIS = 11, 41, 6
 LEAST_BESIDE = 105
+PARTS_OF_RESULT, KIND = ("net", "beta", "selection", "timing", "sizing", "exit", "cost"), 40
 REFERENCES = "for comparison: 0.2500 is a coin, 0.2000 is close to out of reach for directions; what counts is the skill"
 
 
@@ -104,9 +105,9 @@ def decision_lines(view: DecisionView, width: int) -> list[Line]:
     probation = [pair("", "on probation: what was stated counts, at the smallest risk", "warn")] if view.probation else []
     won = f"p win {probability(view.p_win)}, " if view.p_win is not None else ""
     lines = [
-        pair("p up", f"{probability(view.p_cal)} calibrated{stated}; {skill_words(view)}"), *probation,
-        pair("worth", f"{won}break-even {probability(view.breakeven_p)}, EV {plain_float(view.ev_low_bps, 1, signed=True)} to "
-                      f"{plain_float(view.ev_bps, 1, signed=True)} bps"),
+        *wrapped_pair("p up", f"{probability(view.p_cal)} calibrated{stated}; {skill_words(view)}", width), *probation,
+        *wrapped_pair("worth", f"{won}break-even {probability(view.breakeven_p)}, EV "
+                      f"{plain_float(view.ev_low_bps, 1, signed=True)} to {plain_float(view.ev_bps, 1, signed=True)} bps", width),
         pair("exits", f"from {number(view.ref_mark)}, target {view.target_bps} bps, stop {view.stop_bps} bps, "
                       f"{view.horizon_days} trading days"),
         pair("status", f"{view.status.value}, forecast {outcome_words(view)}", "strong")]
@@ -153,7 +154,7 @@ def calibration_lines(view: CalibrationView, width: int) -> list[Line]:
         lines += [[], [("Answers that had to be mended or left out", "head")]]
         lines += [[(f"  {plain(one.code):<28}{one.count:>5} of {one.of}", ""), ("  ALARM" if one.alarm else "", "crit")]
                   for one in view.codes]
-    return [*lines, *change_lines(view.changes, width)]
+    return [*lines, *result_lines(view, width), *change_lines(view.changes, width)]
 
 
 def cell_lines(cell: CellView, width: int) -> list[Line]:
@@ -212,6 +213,27 @@ def plot_lines(bins: Sequence[BinView]) -> list[Line]:
 
 def _row(rate: float) -> int:
     return PLOT_ROWS - 1 - round(min(1.0, max(0.0, rate)) * (PLOT_ROWS - 1))
+
+
+def result_lines(view: CalibrationView, width: int) -> list[Line]:
+    """Where the results of each kind of decision came from, and what saying no was worth."""
+    lines: list[Line] = []
+    if view.attribution:
+        wide = width >= LEAST_BESIDE
+        parts = PARTS_OF_RESULT if wide else PARTS_OF_RESULT[:1]
+        kind_cells = width - 11 * len(parts) if not wide else KIND
+        lines += [[], [("Where results came from", "head")],
+                  [(" " * kind_cells + "".join(f"{name:>11}" for name in parts), "muted")]]
+        for one in view.attribution:
+            kind = " ".join(map(plain, (one.stance, one.analyst, one.event_type, one.regime, one.approval)))
+            figures = "".join(f"{number(getattr(one, name), 2, signed=True):>11}" for name in parts)
+            lines.append([(shortened(f"{kind} ({one.positions})", kind_cells), ""), (figures, "")])
+    if view.human is not None:
+        told = (f"{view.human.declined} declined: {plain_float(view.human.value_bps, 1, signed=True)} bps of equity, "
+                f"{plain_float(view.human.avoided_bps, 1)} avoided, {plain_float(view.human.missed_bps, 1)} missed; "
+                f"{view.human.expired} expired: {plain_float(view.human.expired_bps, 1, signed=True)} bps")
+        lines += [[], *wrapped_pair("saying no", told, width)]
+    return lines
 
 
 def change_lines(changes: Sequence[ChangeProposed], width: int) -> list[Line]:
