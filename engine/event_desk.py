@@ -25,6 +25,7 @@ from engine.units import NS_PER_SECOND, Nanoseconds
 FRESH_NS = 2 * 3_600 * NS_PER_SECOND
 STALE_NS = 3 * NS_PER_DAY
 MOST_SYMBOLS = 4
+LEAST_SHOCK = 1.0  # usual differences between what came and what was expected
 BY = "events"
 _log = logging.getLogger("quarterdeck.news")
 
@@ -64,20 +65,22 @@ class EventDesk:
         return Names(known, {alias: symbol for alias, symbol in self._aliases.items() if symbol in known})
 
     def runs(self, state: State, notes: Iterable[EventNote]) -> tuple[RunResearch, ...]:
-        """The runs that fresh notes ask for, one a portfolio at most: what is named first, then what is tied to it."""
-        timely = [note for note in notes if not note.flag and note.symbols
-                  and note.known_at_ns - FRESH_NS < note.event_time_ns <= note.known_at_ns]
+        """The runs that fresh notes ask for, one a portfolio at most: what is named first, then what is tied to it. A number
+        for whole markets that lay far from what was expected begins a scan everywhere."""
+        timely = [note for note in notes if not note.flag and note.known_at_ns - FRESH_NS < note.event_time_ns <= note.known_at_ns
+                  and (note.symbols or abs(note.surprise or 0.0) >= LEAST_SHOCK)]
+        ties = self._ties(timely)
         asked: list[RunResearch] = []
-        for portfolio in state.portfolios:
+        for portfolio in state.portfolios if timely else ():
             looked_at = {one.symbol for one in watched(state, portfolio)}
             looked_at |= {state.instruments[one.instrument_id].symbol for one in state.positions.values()
                           if one.portfolio == portfolio}
-            ties = self._ties(timely)
             reached = sorted((symbol for symbol in ties if symbol in looked_at), key=lambda symbol: (-ties[symbol], symbol))
-            if reached:
+            if reached or any(not note.symbols for note in timely):
                 note = max(timely, key=lambda one: (one.known_at_ns, one.note_id))
                 asked.append(RunResearch(f"{BY}-{note.note_id}-{portfolio}", portfolio, tuple(reached[:MOST_SYMBOLS]),
-                                         ResearchCause.EVENT, note=f"{note.kind.value} {' '.join(note.symbols)}", by=BY))
+                                         ResearchCause.EVENT, note=f"{note.kind.value} {' '.join(note.symbols) or 'market'}",
+                                         by=BY))
         return tuple(asked)
 
     def _ties(self, notes: Iterable[EventNote]) -> dict[str, float]:

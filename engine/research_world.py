@@ -161,10 +161,11 @@ class ResearchWorld:
         since_ns = ask.as_of_ns - CALENDAR_DAYS * NS_PER_DAY
 
         def resolved() -> None:
+            done = {(row.note_id, row.symbol) for row in self.memory.outcomes(ask.as_of_ns)}
             rows = [PastEvent(note.note_id, symbol, note.kind, ask.sectors.get(symbol, ""), note.push, *found)
                     for note in self.memory.notes(since_ns, ask.as_of_ns) if note.push and not note.flag
-                    for symbol in note.symbols
-                    if (found := abnormal_bps(symbol, max(note.known_at_ns, note.event_time_ns), pasts)) is not None]
+                    for symbol in note.symbols if (note.note_id, symbol) not in done
+                    and (found := abnormal_bps(symbol, max(note.known_at_ns, note.event_time_ns), pasts)) is not None]
             self.memory.keep_outcomes(rows)
 
         self._tried("events", resolved, None)

@@ -4,8 +4,10 @@ All of it is a function of bars that were closed by then, and so is its vintage:
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from operator import attrgetter
 from statistics import fmean, median
 from typing import NamedTuple
 
@@ -220,10 +222,10 @@ def abnormal_bps(symbol: str, since_ns: Nanoseconds, pasts: Mapping[str, Past]) 
 
 
 def _next_return(bars: Sequence[Bar], since_ns: Nanoseconds) -> tuple[float, Nanoseconds] | None:
-    for before, after in pairwise(bars):
-        if before.close_ns <= since_ns < after.close_ns:
-            return after.close_ticks / before.close_ticks - 1, after.close_ns
-    return None
+    place = bisect_right(bars, since_ns, key=attrgetter("close_ns"))
+    if not 0 < place < len(bars):
+        return None
+    return bars[place].close_ticks / bars[place - 1].close_ticks - 1, bars[place].close_ns
 
 
 def market_day(day: int, known_at_ns: Nanoseconds, pasts: Sequence[Past], sectors: Mapping[str, str],

@@ -96,6 +96,14 @@ def test_what_is_stale_or_about_nobody_is_not_even_kept(memory: ResearchMemory) 
                            replace(HACK, title="Apple unveils a phone")]) == ()
 
 
+@pytest.mark.parametrize(("actual", "runs"), [(3.3, 2), (3.05, 0)])
+def test_a_number_far_from_what_was_expected_begins_a_scan_everywhere(memory: ResearchMemory, actual: float, runs: int) -> None:
+    room = Room(memory, main=["BTC/USD"], other=["SOL/USD"])
+    room.desk.take([replace(HACK, title="US CPI", kind="inflation", actual=actual, consensus=3.0, usual_miss=0.1)])
+    assert [(one.portfolio, one.symbols, one.note) for one in room.sent] == [
+        ("main", (), "inflation market"), ("other", (), "inflation market")][:runs]
+
+
 def test_a_weak_tie_begins_nothing(memory: ResearchMemory) -> None:
     room = Room(memory, main=["SOL/USD"])
     room.desk.take([replace(HACK, title="Bitcoin exchange hacked")])
