@@ -17,5 +17,5 @@ class AccessConfig(Section):
     unlocked_seconds: int = Field(
         default=900, ge=10, le=86_400, description="How long a connection or screen stays unlocked after a right code.")
     idle_seconds: int = Field(
-        default=600, ge=0, le=86_400, description="A screen that has to be unlocked shows nothing but a lock after so long without "
-        "a key (0: never).")
+        default=600, ge=0, le=86_400, description="A screen that has to be unlocked shows nothing but a lock after so long "
+        "without a key (0: never).")
