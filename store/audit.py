@@ -36,6 +36,7 @@ TRAIL = {
     "LimitChanged": "limit changed", "Armed": "armed", "Disarmed": "disarmed",
     "AccessGranted": "unlocked", "AccessDenied": "unlock refused",
     "StrategySwitched": "strategy switched", "CandidatePromoted": "candidate promoted", "CandidateDemoted": "candidate demoted",
+    "RehearsalRecorded": "rehearsal recorded",
     "AlertRuleSet": "alert rule set", "AlertRuleRemoved": "alert rule removed", "AlertRuleSwitched": "alert rule switched",
     "AlertAcknowledged": "alert seen", "RebalanceStarted": "rebalancing", "JobPaused": "job paused or resumed",
     "PositionAdjusted": "position adjusted", "CashAdjusted": "cash adjusted", "DriftCleared": "drift cleared",
