@@ -1,11 +1,12 @@
 """The archive of research, research.db in the home: what models were shown, asked and said, by the hash of each text.
 
-Rows are only ever added. The journal names hashes and holds all numbers; the big texts lie here, written before the journal row
-that names them. The same rows are the recording that a run is replayed from.
+Rows are only ever added; texts lie there deflated, several times smaller. The journal names hashes and holds all numbers; the big
+texts lie here, written before the journal row that names them. The same rows are the recording that a run is replayed from.
 """
 
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,13 +158,14 @@ class ResearchArchive:
     def _keep(self, one: Kept) -> None:
         match one:
             case KeptSnapshot():
-                self._add("snapshots", (one.snapshot_id, one.portfolio, one.symbol, one.as_of_ns, one.body.encode()))
+                self._add("snapshots", (one.snapshot_id, one.portfolio, one.symbol, one.as_of_ns, _packed(one.body)))
             case KeptAsked():
-                self._add("asked", (one.run_id, one.instrument_id, one.body.encode(), one.digest))
+                self._add("asked", (one.run_id, one.instrument_id, _packed(one.body), one.digest))
             case KeptCall(answer=answer):
-                self._add("requests", (one.call_hash, one.request.encode()))
+                self._add("requests", (one.call_hash, _packed(one.request)))
                 code = answer.code if isinstance(answer, Unavailable) else ""
-                self._add("calls", (one.run_id, one.call_hash, one.occurrence, one.at_ns, code, msgspec.json.encode(answer)))
+                self._add("calls", (one.run_id, one.call_hash, one.occurrence, one.at_ns, code,
+                                    zlib.compress(msgspec.json.encode(answer))))
 
     def _add(self, table: str, values: tuple[object, ...]) -> None:
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(values))})", values)
@@ -173,7 +175,7 @@ class ResearchArchive:
     def snapshot(self, snapshot_id: str) -> bytes | None:
         """The canonical JSON that models were shown."""
         rows = self._rows("SELECT body FROM snapshots WHERE snapshot_id = ?", (snapshot_id,))
-        return bytes(rows[0][0]) if rows else None
+        return _unpacked(rows[0][0]).encode() if rows else None
 
     def calls(self, run_id: str, call_hash: str = "") -> tuple[KeptCall, ...]:
         """The calls of a run in the order they ended in, or those with one request; a re-asked one is another request."""
@@ -187,13 +189,13 @@ class ResearchArchive:
         """What a run was asked, an entry for each instrument."""
         rows = self._rows("SELECT run_id, instrument_id, body, digest FROM asked WHERE run_id = ? ORDER BY instrument_id",
                           (run_id,))
-        return tuple(KeptAsked(run, instrument, bytes(body).decode(), digest) for run, instrument, body, digest in rows)
+        return tuple(KeptAsked(run, instrument, _unpacked(body), digest) for run, instrument, body, digest in rows)
 
     def snapshots_of(self, run_id: str) -> tuple[KeptSnapshot, ...]:
         """What the models of a run were shown."""
         names = {msgspec.json.decode(one.body, type=_Shown).snapshot.snapshot_id for one in self.asked(run_id)}
         rows = [row for name in sorted(names) for row in self._rows("SELECT * FROM snapshots WHERE snapshot_id = ?", (name,))]
-        return tuple(KeptSnapshot(name, portfolio, symbol, as_of_ns, bytes(body).decode())
+        return tuple(KeptSnapshot(name, portfolio, symbol, as_of_ns, _unpacked(body))
                      for name, portfolio, symbol, as_of_ns, body in rows)
 
     def runs(self) -> tuple[str, ...]:
@@ -237,8 +239,20 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 def _kept_call(row: tuple[Any, ...]) -> KeptCall:
     run_id, call_hash, occurrence, at_ns, request, code, answer = row
-    found = (msgspec.json.decode(bytes(answer), type=Unavailable) if code else msgspec.json.decode(bytes(answer), type=Answered))
-    return KeptCall(run_id, call_hash, occurrence, at_ns, bytes(request).decode(), *_either(found))
+    said = _unpacked(answer)
+    found = msgspec.json.decode(said, type=Unavailable) if code else msgspec.json.decode(said, type=Answered)
+    return KeptCall(run_id, call_hash, occurrence, at_ns, _unpacked(request), *_either(found))
+
+
+def _packed(text: str) -> bytes:
+    return zlib.compress(text.encode())
+
+
+def _unpacked(column: bytes) -> str:
+    try:
+        return zlib.decompress(column).decode()
+    except (zlib.error, ValueError) as error:
+        raise StoreError(f"{ARCHIVE_FILE}: a text in it is damaged; restore it from a backup") from error
 
 
 def _either(answer: Answered | Unavailable) -> tuple[Answered | None, Unavailable | None]:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from brokers.models.outcomes import Tried, by_deadline, code_of, host_of, told, wait_of
+from brokers.models.outcomes import Tried, by_deadline, code_of, host_of, told, wait_of, whole
 from engine.research.models import Answered, Ask, ContentBlock, Unavailable, Usage
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _answered(message: "Message") -> Answered | None:
     content, stop_reason, usage = (getattr(message, name, None) for name in ("content", "stop_reason", "usage"))
     if not isinstance(content, list) or not isinstance(stop_reason, str):
         return None
-    return Answered(stop_reason, tuple(_blocks(content)), _usage(usage), _text(getattr(message, "model", "")),
+    return Answered(_text(stop_reason), tuple(_blocks(content)), _usage(usage), _text(getattr(message, "model", "")),
                     _text(getattr(message, "id", "")))
 
 
@@ -135,4 +135,4 @@ def _usage(usage: object) -> Usage:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return whole(value) if isinstance(value, str) else ""

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from brokers.models.outcomes import Tried, by_deadline, code_of, host_of, told, wait_of
+from brokers.models.outcomes import Tried, by_deadline, code_of, host_of, told, wait_of, whole
 from engine.research.models import Answered, Ask, ContentBlock, Unavailable, Usage
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def _answered(found: Mapping[str, Any]) -> Answered | None:
     reason = STOP_REASONS.get(str(choice.get("finish_reason")), str(choice.get("finish_reason")))
     text = content if isinstance(content, str) else refusal if isinstance(refusal, str) else ""
     stop_reason = "refusal" if isinstance(refusal, str) and refusal else reason
-    return Answered(stop_reason, (ContentBlock("text", text),), _usage(found.get("usage")), str(found.get("model", "")),
-                    str(found.get("id", "")))
+    return Answered(whole(stop_reason), (ContentBlock("text", whole(text)),), _usage(found.get("usage")),
+                    whole(str(found.get("model", ""))), whole(str(found.get("id", ""))))
 
 
 def _usage(usage: object) -> Usage:

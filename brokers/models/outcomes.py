@@ -40,6 +40,11 @@ def told(text: str, key: str) -> str:
     return plain(text.replace(key, "(key)") if key else text)[:LONGEST_MESSAGE]
 
 
+def whole(text: str) -> str:
+    """A text that can be written down: half of a surrogate pair, which JSON can spell, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def host_of(endpoint: str) -> str:
     """The host that is shown beside a model's name."""
     return urlsplit(endpoint).netloc

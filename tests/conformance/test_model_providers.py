@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from brokers.models.anthropic_messages import AnthropicMessages
@@ -168,3 +169,12 @@ async def test_nothing_in_the_environment_decides_where_a_key_goes(monkeypatch: 
         await model.close()
         assert server.headers[0]["authorization"] == f"Bearer {KEY}"
         assert "sk-other" not in str(server.headers)
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "chat"])
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_half_a_surrogate_pair_can_be_written_down(kind: str, streamed: bool) -> None:
+    found = await outcome(kind, lambda _: Reply("a\ud800b", "stop" if kind == "chat" else "end_turn"), streamed=streamed)
+    assert isinstance(found, Answered)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Answered) == found
+    assert found.content[-1].text == "a?b"

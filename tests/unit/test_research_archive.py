@@ -149,6 +149,13 @@ def test_no_call_is_made_on_a_disk_that_refuses_its_record(archive: ResearchArch
     assert model.asked == []
 
 
+def test_a_text_that_is_damaged_is_told_in_one_line(archive: ResearchArchive) -> None:
+    run(archive, SpeakingModel())
+    archive._database.execute("UPDATE requests SET body = x'00'")
+    with pytest.raises(StoreError, match="damaged"):
+        archive.calls("R7")
+
+
 def test_a_reader_looks_on_while_it_is_written(archive: ResearchArchive) -> None:
     reader = ResearchArchive(archive.path, read_only=True)
     run(archive, SpeakingModel())
@@ -170,6 +177,10 @@ def test_the_command_replays_exports_and_runs_nothing(archive: ResearchArchive, 
     assert command(["research", "run", "--replay", "R99"]) == 2
     assert archive.runs() == ("R7",)
     assert not (tmp_path / "journal.db").exists()
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("QUARTERDECK_HOME", str(tmp_path / "other"))
+    assert command(["research", "import", str(tmp_path / "run.gz")]) == 0
+    assert command(["research", "run", "--replay", "R7"]) == 0
 
 
 def test_doctor_says_who_answers_and_finds_a_damaged_archive(archive: ResearchArchive, tmp_path: Path) -> None:

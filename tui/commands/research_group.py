@@ -8,7 +8,7 @@ import typer
 from tui.commands.options import AnyPortfolio, Json, Portfolio, home_of, leave
 
 research = typer.Typer(
-    help="Research: run, drill, export, stop, status, changes, release.", rich_markup_mode=None)
+    help="Research: run, drill, export, import, stop, status, changes, release.", rich_markup_mode=None)
 
 Symbols = Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...", help="What to look into; else a scan chooses.")]
 Recording = Annotated[str, typer.Option("--replay", metavar="RUN|FILE",
@@ -47,6 +47,14 @@ def export(context: typer.Context, run_id: Annotated[str, typer.Argument(metavar
     from tui.commands import research_replaying
 
     leave(research_replaying.export_run(home_of(context), run_id, target))
+
+
+@research.command("import")
+def import_(context: typer.Context, source: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` wrote.")]) -> None:
+    """Take the runs of a file into the archive, to look into them and to replay them."""
+    from tui.commands import research_replaying
+
+    leave(research_replaying.import_runs(home_of(context), source))
 
 
 @research.command("stop")

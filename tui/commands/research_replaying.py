@@ -52,6 +52,21 @@ def export_run(path: Path, run_id: str, target: Path) -> int:
     return 0
 
 
+def import_runs(path: Path, source: Path) -> int:
+    """Take the runs of a file into the archive; what lies there already stays."""
+    from store.research_archive import ARCHIVE_FILE, ResearchArchive
+    from store.research_recording import import_file
+    from tui.commands.link import existing_home
+
+    archive = ResearchArchive(existing_home(path).path / ARCHIVE_FILE)
+    try:
+        heading = import_file(archive, source)
+    finally:
+        archive.close()
+    print(f"{source}: {', '.join(heading.runs)} taken in; `quarterdeck research run --replay {heading.runs[0]}` replays it")
+    return 0
+
+
 def _recording(path: Path, named: str) -> "RunRecording":
     """A file where one of that name is there, else a run of the archive."""
     from store.research_recording import recording_in, recording_of
