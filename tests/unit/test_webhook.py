@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import random
 import secrets
 import socket
 import time
@@ -190,6 +191,27 @@ def test_garbage_on_the_wire_ends_its_own_connection_alone(hooked: Callable[...,
             wire.sendall(garbage)
             assert b" 400 " in wire.recv(4_096).split(b"\r\n")[0] + b" "
     assert "Traceback" not in caplog.text
+    assert hook.send(BUY)[0] == 200
+
+
+def test_signals_with_flipped_bits_are_never_taken(hooked: Callable[..., Hook]) -> None:
+    hook = hooked()
+    chance = random.Random(7)
+    body = json.dumps(BUY).encode()
+    for _ in range(120):
+        headers, sent = signed(body), bytearray(body)
+        name = chance.choice([*headers, ""])
+        if name:
+            value = list(headers[name])
+            value[chance.randrange(len(value))] = chance.choice("0123456789abcdefXYZ -_.\u00e9")
+            changed = "".join(value)
+            if changed.strip() == headers[name]:
+                continue
+            headers[name] = changed
+        else:
+            sent[chance.randrange(len(sent))] ^= 1 << chance.randrange(8)
+        assert hook.post(bytes(sent), headers)[0] in (400, 401)
+    assert hook.orders == 0 and hook.engine.defects == 0
     assert hook.send(BUY)[0] == 200
 
 
