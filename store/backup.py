@@ -25,6 +25,7 @@ from store.verify import VerifyReport, verify
 STRATEGIES = "strategies"
 ARCHIVE = "archive"
 MANIFEST = "manifest.json"
+MOST_TOLD_BYTES = 5_000_000  # as much as a calendar or a graph of ties may be
 SEALED = ".tar.gz.age"
 BACKUP_NAME = re.compile(r"quarterdeck-(\d{8}T\d{6}Z)(\.tar\.gz\.age)?")
 CHUNK_PAGES = 2_000
@@ -123,12 +124,14 @@ def databases(home: Home) -> tuple[Path, ...]:
 
 
 def plain_files(home: Home) -> list[Path]:
-    """The other files that last: the configuration, archived journal rows, and the home's own strategies, without which a
-    configuration that names them would not start."""
+    """The other files that last: the configuration with the calendars and ties beside it, archived journal rows, and the home's
+    own strategies, without which a configuration that names them would not start."""
     strategies = home.path / STRATEGIES
     config = [home.config] if home.config.is_file() else []
     archives = sorted(path for path in (home.path / ARCHIVE).glob("journal-*") if path.suffix != ".part")
-    return [*config, *archives, *sorted(strategies.glob("*.py")), *strategies.glob("tried.json")]
+    told = sorted(path for kind in ("*.csv", "*.ics") for path in home.path.glob(kind)
+                  if path.is_file() and path.stat().st_size <= MOST_TOLD_BYTES)
+    return [*config, *told, *archives, *sorted(strategies.glob("*.py")), *strategies.glob("tried.json")]
 
 
 def _copy_database(source: Path, target: Path, progress: Progress) -> None:

@@ -11,6 +11,7 @@ import pytest
 from engine.config import Config, parse_config
 from engine.research.decided import ResearchCause
 from engine.research_words import EventsView, ResearchQuery, ResearchQueryKind
+from store.backup import backup
 from store.home import Home, open_home
 from tui.compose import open_engine
 from tui.compose_news import graph_of, recorded_events
@@ -95,3 +96,11 @@ def test_a_home_without_a_past_has_no_events(tmp_path: Path) -> None:
     empty = open_home(tmp_path / "e")
     with recorded_events(empty, Config(), restored_state(empty)) as asked:
         assert asked is None
+
+
+def test_calendars_ties_and_memories_are_part_of_a_backup(home: Home) -> None:
+    with open_engine(home, parse_config(CONFIG, "config.toml")) as running:
+        until(lambda: running.engine.state.research.of("main").run)
+    backup(home, home.path / "backups", time.time_ns())
+    names = {path.name for path in (home.path / "backups").rglob("*")}
+    assert {"calendar.csv", "ties.csv", "research.db"} <= names
