@@ -43,15 +43,17 @@ def started(turn: Turn) -> None:
 
 
 def recalled(turn: Turn, past: DaysRecalled) -> None:
-    """Daily bars, some of them from while no engine ran. Without any nothing can be told yet, until it is given up."""
+    """Daily bars, some of them from while no engine ran. That our prices cannot tell is said once a later day is known without
+    the last one of the window, or when it is given up."""
     live = turn.market.bars(past.instrument_id, KEPT_BARS)
     last_ns = past.bars[-1].close_ns if past.bars else 0
     bars = [*past.bars, *(bar for bar in live if bar.open_ns >= last_ns)]
     for decision_id in turn.state.research.index.get(past.instrument_id, ()):
         known = turn.state.research.open[decision_id]
         _look(turn, decision_id, known, past.bars)
-        given_up = turn.at_ns >= known.window.ends_ns + WAIT_NS
-        _resolve(turn, decision_id, bars, or_void=bool(past.bars) or given_up)
+        ends_ns = known.window.ends_ns
+        _resolve(turn, decision_id, bars,
+                 or_void=turn.at_ns >= ends_ns + WAIT_NS or any(bar.open_ns >= ends_ns for bar in past.bars))
 
 
 def _look(turn: Turn, decision_id: str, known: OpenForecast, bars: Sequence[Bar]) -> None:

@@ -17,7 +17,7 @@ from engine.inputs import (
     RunResearch,
     StopResearch,
 )
-from engine.instruments import Instrument
+from engine.instruments import ALWAYS_OPEN, AssetClass, Instrument
 from engine.research.decided import Decided, Forecast, ResearchCause
 from engine.research.opinions import Stance
 from engine.research.resolution import Window, window_of
@@ -39,6 +39,7 @@ from engine.units import NS_PER_SECOND, seconds_to_ns
 from engine.want import resolve
 
 CODE = "research"
+SHARES_CALENDAR = "XNYS"
 EVENT_SPACING_NS = 900 * NS_PER_SECOND
 SLACK_SECONDS = 60.0
 LONGEST_TEXT = 300
@@ -196,6 +197,13 @@ def _unscorable(turn: Turn, one: Decided) -> str:
     return "" if one.ref_mark > 0 else "it has no mark to be measured by"
 
 
+def calendar_of(instrument: Instrument) -> str:
+    """Whose days a horizon counts. A share that is told to trade always comes from a recording, which knows no exchange: its days
+    are New York's, since at weekends it has no close to be measured by."""
+    recorded_share = instrument.asset_class is AssetClass.EQUITY and instrument.session == ALWAYS_OPEN
+    return SHARES_CALENDAR if recorded_share else instrument.session
+
+
 def _window(turn: Turn, one: Decided, instrument: Instrument) -> Window:
     assert one.worth is not None
     worth, side = one.worth, SIDES.get(one.stance, 0)
@@ -205,7 +213,7 @@ def _window(turn: Turn, one: Decided, instrument: Instrument) -> Window:
         breakeven_p=worth.breakeven_p if side else None,
         said=tuple((answer.analyst, answer.p_up) for answer in one.answers
                    if answer.role.startswith("judge") and answer.p_up is not None))
-    return window_of(forecast, one.instrument_id, instrument.session, float(one.ref_mark / instrument.tick_size),
+    return window_of(forecast, one.instrument_id, calendar_of(instrument), float(one.ref_mark / instrument.tick_size),
                      one.target_bps, one.stop_bps, turn.market.session_bounds)
 
 
