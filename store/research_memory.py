@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.errors import HomeUnusable
 from engine.research.event_words import Direction, EventKind
 from engine.research.events import EventNote
 from engine.research.impact import PastEvent
@@ -38,6 +39,7 @@ class ResearchMemory:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._closed = False
         self._connection = open_writer(path)
         try:
             for statement in _TABLES:
@@ -47,7 +49,9 @@ class ResearchMemory:
             raise unreadable(path, error) from error
 
     def close(self) -> None:
+        """End; who asks from now on is refused. What is under way is finished first."""
         with self._lock:
+            self._closed = True
             self._connection.close()
 
     # ---- events ----
@@ -136,8 +140,13 @@ class ResearchMemory:
 
     # ---- inside ----
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise HomeUnusable(f"{self._path}: closed, the engine has ended")
+
     def _read(self, statement: str, values: Sequence[object]) -> list[sqlite3.Row]:
         with self._lock:
+            self._require_open()
             try:
                 return self._connection.execute(statement, values).fetchall()
             except sqlite3.Error as error:
@@ -145,6 +154,7 @@ class ResearchMemory:
 
     def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
         with self._lock:
+            self._require_open()
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 work(self._connection)

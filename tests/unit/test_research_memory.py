@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from engine.errors import HomeUnusable
 from engine.research.decided import Decided, Worth
 from engine.research.event_words import Direction, EventKind
 from engine.research.events import EventNote
@@ -165,6 +166,13 @@ def test_the_file_is_private_and_outlives_its_process(tmp_path: Path) -> None:
     assert again.notes(0, AT) == (NOTE,)
     assert len(again.found(RECALL).items) == 1
     again.close()
+
+
+def test_who_asks_after_the_end_is_refused(memory: ResearchMemory) -> None:
+    memory.close()
+    for asked in (lambda: memory.notes(0, AT), lambda: memory.keep_notes([NOTE]), lambda: memory.found(RECALL)):
+        with pytest.raises(HomeUnusable, match="the engine has ended"):
+            asked()
 
 
 def test_recall_in_a_large_memory_is_ordered(memory: ResearchMemory) -> None:
