@@ -130,7 +130,7 @@ def _outage(random: Random, seed: int) -> Scene:
     side, length = _side(random), random.randint(30, 60)
     return Scene(Incident.OUTAGE, seed, "the line breaks between an entry and its stop", side, 60.0 + length,
                  ((0, 0), (20, 0.5), (60, -1)), ((10, _entry("entry", side)), (25, _entry("second", side, symbol="DRILL2"))),
-                 (Fault(Breakage.LINE, length, at_submit=2),), blocked=("second",))
+                 (Fault(Breakage.LINE, length, at_submit=2),), blocked=("second",), tells=("disconnected", "unprotected"))
 
 
 def _gap(random: Random, seed: int) -> Scene:
@@ -165,14 +165,15 @@ def _partial(random: Random, seed: int) -> Scene:
 def _lost_answer(random: Random, seed: int) -> Scene:
     side, length = _side(random), random.randint(4, 12)
     return Scene(Incident.LOST_ANSWER, seed, "an entry is filled, and its answer is lost", side, 120, ((0, 0), (60, 0.5)),
-                 ((10, _entry("entry", side)),), (Fault(Breakage.ANSWER, length, at_submit=1),))
+                 ((10, _entry("entry", side)),), (Fault(Breakage.ANSWER, length, at_submit=1),), tells=("unanswered",))
 
 
 def _full_disk(random: Random, seed: int) -> Scene:
     side, hit = _side(random), random.randint(60, 80)
     return Scene(Incident.FULL_DISK, seed, "the disk is full while a stop that the engine watches is reached", side, 160,
                  ((0, 0), (hit - 1, -1), (hit, -4)), ((10, _entry("entry", side)), (50, _entry("second", side, symbol="DRILL2"))),
-                 (Fault(Breakage.DISK, 60, 40),), flat_from_second=hit, blocked=("second",), stops_at_venue=False)
+                 (Fault(Breakage.DISK, 60, 40),), flat_from_second=hit, blocked=("second",), tells=("halted",),
+                 stops_at_venue=False)
 
 
 def _crash(random: Random, seed: int) -> Scene:
