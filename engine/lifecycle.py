@@ -22,6 +22,8 @@ from engine.candidates import (
 from engine.limits import check
 from engine.market import MarketView
 from engine.orders import OrderIntent
+from engine.research.decided import Cell
+from engine.research_state import cell_of
 from engine.service import CheckView
 from engine.state import State
 from engine.strategy_state import StrategySettings
@@ -30,6 +32,7 @@ from engine.valuation import market_value_minor, portfolio_positions
 
 NS_PER_DAY = 86_400 * NS_PER_SECOND
 NONE = "none recorded"
+MODEL = "llm/"
 
 
 class Gate(NamedTuple):
@@ -100,7 +103,7 @@ def gates(state: State, market: MarketView, settings: StrategySettings) -> tuple
     if target is Stage.PAPER:
         return (*_backtest_gates(candidate, digest, asked), *_parity_gates(candidate, digest, asked))
     return (*_own_gates(state, market, settings, candidate, target), *_parity_gates(candidate, digest, asked),
-            *_calibration_gates(candidate, digest, settings, asked))
+            *_calibration_gates(state, candidate, digest, settings))
 
 
 def _backtest_gates(candidate: Candidate, digest: str, asked: LifecycleSettings) -> Iterator[Gate]:
@@ -142,19 +145,30 @@ def _parity_gates(candidate: Candidate, digest: str, asked: LifecycleSettings) -
         yield Gate("parity", known is not None and known.same, "the same as the engine", found)
 
 
-def _calibration_gates(candidate: Candidate, digest: str, settings: StrategySettings,
-                       asked: LifecycleSettings) -> Iterator[Gate]:
-    """Where a model has a say, its forecasts must have been settled and not be worse than is asked."""
+def _calibration_gates(state: State, candidate: Candidate, digest: str, settings: StrategySettings) -> Iterator[Gate]:
+    """Where a model has a say, its forecasts must have been settled and not be worse than is asked: those recorded as evidence,
+    else those that research made for the portfolio."""
     if not settings.uses_model:
         return
-    known = candidate.found(EvidenceKind.CALIBRATION, digest)
-    if known is None:
-        yield Gate("calibration", False, "one of this form", NONE)  # noqa: FBT003
+    asked, known = state.settings.lifecycle, candidate.found(EvidenceKind.CALIBRATION, digest)
+    found = (known.forecasts, known.brier) if known is not None else model_calibration(state, settings.portfolio)
+    if found is None:
+        yield Gate("calibration", False, "one of this form, or research by a model", NONE)  # noqa: FBT003
         return
-    yield Gate("settled forecasts", known.forecasts >= asked.calibration_min_forecasts,
-               f"at least {asked.calibration_min_forecasts}", str(known.forecasts))
-    yield Gate("Brier score", known.brier <= asked.calibration_max_brier, f"at most {asked.calibration_max_brier:g}",
-               f"{known.brier:.3f}")
+    forecasts, brier = found
+    yield Gate("settled forecasts", forecasts >= asked.calibration_min_forecasts,
+               f"at least {asked.calibration_min_forecasts}", str(forecasts))
+    yield Gate("Brier score", brier <= asked.calibration_max_brier, f"at most {asked.calibration_max_brier:g}", f"{brier:.3f}")
+
+
+def model_calibration(state: State, portfolio: str) -> tuple[int, float] | None:
+    """Of the cells in which a model's decisions for the portfolio are scored the one with most forecasts: how many, and its mean
+    Brier score. None where nothing was settled."""
+    own = {cell_of(sealed.decided) for sealed in state.research.decisions.values() if sealed.decided.portfolio == portfolio}
+    found = [(view.n, view.brier) for view in state.research.learned.cells
+             if view.brier is not None and view.analyst.startswith(MODEL)
+             and Cell(view.analyst, view.prompt_version, view.horizon, view.asset_class) in own]
+    return max(found, key=lambda one: one[0], default=None)
 
 
 # ---- bounds --------------------------------------------------------------------------------------------------------------------

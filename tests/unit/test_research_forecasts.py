@@ -22,6 +22,7 @@ from engine.inputs import (
     RunJob,
     SetAlertRule,
 )
+from engine.lifecycle import model_calibration
 from engine.research.decided import ResearchCause
 from engine.research.parameters import parameters_of
 from engine.research_events import CalibrationLearned, ForecastAdjusted, ForecastResolved, ForecastTouched
@@ -163,6 +164,20 @@ def test_what_was_learned_is_journaled_and_an_alarm_lowers_the_level_once() -> N
     learned(desk, alarm="skill below its band")
     assert "skill below" in desk.state.research.of("main").alarm
     assert fold(rows_of(desk)) == desk.state
+
+
+def test_a_candidates_calibration_gate_reads_the_cells_of_its_portfolios_models() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    open_one(desk)
+    learned(desk, brier=0.21)
+    assert model_calibration(desk.state, "main") is None, "the rules are no model"
+    sealed = next(iter(desk.state.research.decisions.values()))
+    spoken = msgspec.structs.replace(sealed, decided=msgspec.structs.replace(sealed.decided, analyst="llm/m"))
+    cell = msgspec.structs.replace(desk.state.research.learned.cells[0], analyst="llm/m")
+    told = msgspec.structs.replace(desk.state.research.learned, cells=(cell,))
+    desk.changed(research=msgspec.structs.replace(desk.state.research, decisions={"d": spoken}, learned=told))
+    assert model_calibration(desk.state, "main") == (240, 0.21)
+    assert model_calibration(desk.state, "other") is None
 
 
 def test_a_person_applies_or_rejects_a_change() -> None:
