@@ -243,6 +243,15 @@ def test_golive_lists_what_is_unmet_and_ends_with_1(tmp_path: Path, capsys: pyte
     assert "main is on paper money" in capsys.readouterr().out
 
 
+def test_a_home_with_strategies_of_its_own_is_rehearsed_with_its_deadlines(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    own = '[engine]\nquery_after_seconds = 600.0\nreconcile_seconds = 80000.0\n[[strategies]]\nname = "mine"\nrule = "mine"\n'
+    (tmp_path / "config.toml").write_text(f'{own}symbols = ["BTC/USD"]\n', encoding="utf-8")
+    command = ["--home", str(tmp_path), "rehearse", "--no-record"]
+    assert run([*command, "gap-through-stop"]) == 0
+    assert run([*command, "lost-answer"]) == 1, "an order that is looked up after ten minutes is found too late"
+
+
 def test_what_rehearse_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["--home", str(tmp_path)]
     for arguments in (["rehearse"], ["rehearse", "flood"], ["rehearse", "halt", "--all"], ["rehearse", "halt", "--seed", "-1"]):

@@ -68,12 +68,13 @@ def _chosen(names: Sequence[str], *, every: bool) -> tuple[Incident, ...]:
 
 
 def _settings(path: Path) -> "Settings":
-    """The deadlines of the home's configuration."""
+    """The deadlines of the home's configuration; its strategies have no part in a rehearsal, and their files are not read."""
     from engine.config import load_config
     from tui.commands.link import existing_home
     from tui.compose_rehearsal import rehearsal_settings
 
-    return rehearsal_settings(load_config(existing_home(path).config).settings({}))
+    config = load_config(existing_home(path).config)
+    return rehearsal_settings(config.model_copy(update={"strategies": ()}).settings())
 
 
 def _played(incident: Incident, seed: int, settings: "Settings") -> Rehearsed:
