@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -106,13 +106,6 @@ class _Shown(msgspec.Struct, frozen=True):
 type Kept = KeptCall | KeptSnapshot | KeptAsked
 
 
-class CodeCount(NamedTuple):
-    """How many of the newest calls ended with a code; "" is an answer."""
-
-    code: str
-    calls: int
-
-
 class ResearchArchive:
     """The one writer of these tables; may be used from several threads. Everything raises `StoreError` where the disk refuses."""
 
@@ -201,12 +194,6 @@ class ResearchArchive:
     def runs(self) -> tuple[str, ...]:
         """Every run that can be replayed, sorted."""
         return tuple(row[0] for row in self._rows("SELECT DISTINCT run_id FROM asked ORDER BY run_id", ()))
-
-    def code_counts(self, newest: int) -> tuple[CodeCount, ...]:
-        """How the newest calls ended, by code."""
-        rows = self._rows("SELECT code, count(*) FROM (SELECT code FROM calls ORDER BY at_ns DESC LIMIT ?) GROUP BY code "
-                          "ORDER BY code", (newest,))
-        return tuple(CodeCount(code, count) for code, count in rows)
 
     def problem(self) -> str:
         """What SQLite finds wrong with the file, "" where nothing is."""

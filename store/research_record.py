@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
+
 from engine.errors import UsageError
 from engine.ports import ForecastsKnown
 from engine.research.acted import results_of
+from engine.research.answer_rates import rates_of
 from engine.research.decided import RoleAnswer
 from engine.research.recalibration import CellMap
 from engine.research.threads import entries_of, thread_view
@@ -34,8 +37,7 @@ from store.views import FoldedViews, stands
 
 MOST_DECISIONS = 1_000
 THREAD_DECISIONS = 200
-CODED_CALLS = 100
-ALARM_SHARE = 0.05
+RATED_DECISIONS = 200  # more than the newest hundred calls can be spread over
 NO_EVENTS = EventsView("", (), (), (), ())
 
 
@@ -68,7 +70,8 @@ class StoredResearch:
                 case ResearchQueryKind.DECISION:
                     return ResearchPage(decision=self._detail(connection, query.key, state.research.maps))
                 case ResearchQueryKind.CALIBRATION:
-                    return ResearchPage(calibration=research_rows.calibration_of(connection))
+                    learned = research_rows.calibration_of(connection)
+                    return ResearchPage(calibration=msgspec.structs.replace(learned, codes=_rates(connection)))
                 case ResearchQueryKind.THREADS:
                     return self._threads(connection, state, query)
 
@@ -77,14 +80,8 @@ class StoredResearch:
         with self._views() as connection:
             found = research_rows.forecasts_of(connection)
             results = results_of(acted_of(connection))
-        return ForecastsKnown(self._state().seq, found, self._codes(), results)
-
-    def _codes(self) -> tuple[RateOfCode, ...]:
-        """How the newest calls ended; a code of more than 5 % of a hundred is an alarm."""
-        counts = self._archive.code_counts(CODED_CALLS) if self._archive is not None else ()
-        total = sum(one.calls for one in counts)
-        return tuple(RateOfCode(one.code, one.calls, total, total >= CODED_CALLS and one.calls / total > ALARM_SHARE)
-                     for one in counts if one.code)
+            codes = _rates(connection)
+        return ForecastsKnown(self._state().seq, found, codes, results)
 
     def _detail(self, connection: sqlite3.Connection, decision_id: str, maps: tuple[CellMap, ...]) -> DecisionDetail:
         sealed = research_rows.decision_of(connection, decision_id)
@@ -129,3 +126,8 @@ class StoredResearch:
             self._folded = FoldedViews()
         self._folded.catch_up(self._journal)
         return self._folded.connection
+
+
+def _rates(connection: sqlite3.Connection) -> tuple[RateOfCode, ...]:
+    """How the newest calls of models were read."""
+    return rates_of(one.decided for one in research_rows.decisions_of(connection, "", RATED_DECISIONS))

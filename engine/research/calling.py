@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from engine.research.breaker import Breaker
+from engine.research.breaker import FAILURES, Breaker
 from engine.research.call_hash import call_hash
 from engine.research.models import Answered, Ask, CallStore, Model, Recording, Unavailable, Usage
 from engine.research.settings import Deadlines
@@ -19,6 +19,8 @@ from engine.units import NS_PER_SECOND
 
 GRACE_SECONDS = 1.0  # a model ends by its own deadline; one that does not is left alone
 _log = logging.getLogger("quarterdeck.research")
+
+NO_ANSWER = FAILURES | {"NO_KEY", "BUDGET", "BREAKER", "NOT_RECORDED"}
 
 type Told = Callable[[int], None]
 

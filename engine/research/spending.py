@@ -6,7 +6,7 @@ from math import ceil
 from engine.research.models import Ask, Usage
 from engine.research.settings import Budgets, ModelPrice
 
-BYTES_PER_TOKEN = 3  # English comes to about 4; what is set aside errs on the dear side
+BYTES_PER_TOKEN = 2  # English comes to about 4, numbers to 2; what is set aside errs on the dear side
 UNPRICED = ModelPrice(0.0, 0.0)
 
 
@@ -64,7 +64,9 @@ class Cycle:
     def set_aside(self, ask: Ask) -> tuple[int, int] | None:
         """Take the dearest that a call can come to; None, and nothing taken, where a budget ends before."""
         usage, purse = dearest(ask), self._purse
-        micro_usd, tokens = cost_micro_usd(purse.price_of(ask.model), usage), tokens_of(usage)
+        price = purse.price_of(ask.model)
+        dear = ModelPrice(max(price.input_usd, price.cache_write_usd), price.output_usd)
+        micro_usd, tokens = cost_micro_usd(dear, usage), tokens_of(usage)
         budgets = purse.budgets
         if (self.micro_usd + micro_usd > budgets.cycle_micro_usd or purse.day_micro_usd + micro_usd > budgets.day_micro_usd
                 or self.tokens + tokens > budgets.cycle_tokens or purse.day_tokens + tokens > budgets.day_tokens):

@@ -74,7 +74,6 @@ def test_what_did_not_come_is_kept_with_its_code(archive: ResearchArchive) -> No
     run(archive, SpeakingModel(lambda ask: Unavailable("OVERLOADED", "529")))
     assert {(one.answer.code, one.raw) for one in archive.calls("R7") if isinstance(one.answer, Unavailable)} \
         == {("OVERLOADED", "OVERLOADED: 529"), ("BREAKER", "BREAKER: the models are left alone after several failures")}
-    assert dict(archive.code_counts(100)) == {"OVERLOADED": 3, "BREAKER": 1}
 
 
 def test_a_run_is_replayed_from_the_archive_and_from_a_file(archive: ResearchArchive, tmp_path: Path) -> None:
