@@ -3,6 +3,7 @@ bounded in size, time and redirects, and only where it changed."""
 
 import asyncio
 import ipaddress
+import re
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +19,8 @@ CONNECT_SECONDS = 5.0
 MOST_REDIRECTS = 3
 CHUNK = 65_536
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?")
 HEADERS = {"User-Agent": "quarterdeck", "Accept": "application/rss+xml, application/atom+xml, text/calendar, text/csv, */*;q=0.1"}
 
 
@@ -46,7 +49,20 @@ def problem_of(address: str, *, private: bool) -> str:
         return "it must begin with https:// or http://"
     if parts.username or parts.password:
         return "it must not hold a name or a password"
+    if not _is_plain(host):
+        return "its host is written in an unusual way"
     return "" if private or not _is_private(host) else "it is an address of this machine or its network; private = true allows it"
+
+
+def _is_plain(host: str) -> bool:
+    """Whether a host is what it looks like: a name in ASCII, four numbers, or an IPv6 address. What else may stand for a number
+    (127.1, 2130706433, digits of other scripts) is resolved by nobody who would look at it."""
+    if ":" not in host and not host.replace(".", "").isdigit():
+        return bool(_NAME.fullmatch(host))
+    try:
+        return bool(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        return False
 
 
 def _is_private(host: str) -> bool:
@@ -57,8 +73,9 @@ def _is_private(host: str) -> bool:
         found = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
+    if isinstance(found, ipaddress.IPv6Address):  # an address of the old kind may be written inside one of the new
+        translated = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF) if found in _TRANSLATED else None
+        found = found.ipv4_mapped or found.sixtofour or translated or found
     return not found.is_global or found.is_multicast
 
 

@@ -76,6 +76,9 @@ async def site() -> AsyncIterator[Site]:
     "http://127.0.0.1/x", "http://localhost/x", "http://localhost./x", "http://10.1.2.3/", "http://192.168.0.1/", "http://[::1]/",
     "http://169.254.169.254/latest/meta-data", "http://[::ffff:127.0.0.1]/", "http://[fe80::1%25eth0]/", "http://0.0.0.0/",
     "http://224.0.0.1/", "http://100.64.0.1/", "file:///etc/passwd", "ftp://example.com/", "javascript:alert(1)", "//example.com",
+    "http://127.1/", "http://2130706433/", "http://0177.0.0.1/", "http://127\u30020\u30020\u30021/", "http://127%2e0%2e0%2e1/",
+    "http://\uff11\uff12\uff17.0.0.1/", "http://\u2460\u2461\u2466.0.0.1/", "http://127.0.0.1./", "http://300.1.1.1/",
+    "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://[::]/", "http://[fc00::1]/",
     "http://user:secret@example.com/", "http://[::1", "http://example.com:99999/", ""])
 def test_addresses_that_are_not_fetched(address: str) -> None:
     assert problem_of(address, private=False)
@@ -89,8 +92,10 @@ def test_addresses_of_the_public_internet(address: str) -> None:
 async def test_this_machine_is_not_asked_unless_that_is_configured(site: Site) -> None:
     with pytest.raises(SourceFailed, match="private = true allows it"):
         await fetch(site.url)
-    with pytest.raises(SourceFailed):
-        await fetch(site.url.replace("127.0.0.1", "localhost"))
+    for name in ("localhost", "127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127\u30020\u30020\u30021",
+                 "\uff11\uff12\uff17.0.0.1", "[::ffff:7f00:1]", "[::1]", "0", "127.0.0.1."):
+        with pytest.raises(SourceFailed):
+            await fetch(site.url.replace("127.0.0.1", name))
     assert site.requests == []
     assert (await fetch(site.url, private=True)).body == GOOD.encode()
 
