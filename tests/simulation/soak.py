@@ -15,7 +15,6 @@ import gc
 import logging
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -27,17 +26,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from brokers.notifiers.desk import NotifyDesk
-from brokers.notifiers.outbox import Outbox, Terms
-from brokers.notifiers.routes import Route
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from brokers.sessions import session_bounds
 from engine.alert_language import parse_actions, parse_condition
 from engine.alert_rules import AlertRule
 from engine.clocks import VirtualClock
-from engine.effects import Notify
-from engine.errors import JournalUnwritable
 from engine.inputs import (
     AcceptDrift,
     AutomationLevel,
@@ -57,14 +51,13 @@ from engine.live_drive import LiveDrive
 from engine.orders import OrderStatus, Purpose, Side
 from engine.parts import EngineParts
 from engine.schedule_words import JobKind
-from engine.service import AlertLevel, Mode, StopHome
+from engine.service import Mode, StopHome
 from engine.shell import Shell
 from engine.state import State, encode_state
 from engine.strategies.registry import built_in, params_of
 from engine.strategy_state import StrategySettings
 from engine.units import NS_PER_SECOND, Nanoseconds
 from store.home import open_home
-from store.journal import SqliteJournal
 from store.memory import JournalCrashed
 from store.read import journal_rows
 from store.retention import Keep, scheduled_backup
@@ -72,88 +65,23 @@ from store.verify import verify
 from tests.simulation.faults import FaultyBroker
 from tests.simulation.run import fold
 from tests.simulation.schedule_year import JOBS, expected, instant, unaccounted
+from tests.simulation.soak_world import BAR_NS, Prices, SoakJournal, Told
 from tests.unit.engine_desk import ACCOUNT, COIN, OTHER, settings_of
 from tui.compose import day_number_in
 from tui.folding import restored_state
 
 START_NS = instant(2026, 10, 31)
 STEP_NS = 10 * NS_PER_SECOND
-QUOTE_NS, BAR_NS = 30 * NS_PER_SECOND, 900 * NS_PER_SECOND
+QUOTE_NS = 30 * NS_PER_SECOND
 MINUTE_NS, HOUR_NS, DAY_NS = 60 * NS_PER_SECOND, 3_600 * NS_PER_SECOND, 86_400 * NS_PER_SECOND
 QUIET_NS = 2 * HOUR_NS
 CALM_NS = 10 * MINUTE_NS
-KEPT_BARS = 200
 FAULT_RATE = 0.02
 PATIENCE_LOOKS = 6
 MOST_GROWTH_MIB = 6.0
 LIMITS = Limits(max_order_notional_fraction=0.3, max_position_fraction=0.5, max_heat_fraction=0.2, stale_quote_seconds=90.0,
                 max_risk_per_order_fraction=0.0, max_bucket_fraction=0.0, max_sector_fraction=0.0,
                 max_daily_notional_fraction=0.0)
-
-
-class SoakJournal(SqliteJournal):
-    """The journal on disk, which can be full for a while, and a process that can be killed at a row, before or after it lasts."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, inline=True, relaxed=True, engine_id="soak")
-        self.full = False
-        self.fatal_seq = 0
-        self.loses = False
-
-    async def wait_durable(self) -> None:
-        if self.full:
-            raise JournalUnwritable("database or disk is full")
-        fatal = bool(self.fatal_seq and self._pending and self._pending[-1].seq >= self.fatal_seq)
-        if fatal and self.loses:
-            self._pending = []
-        self._commit_inline()
-        if fatal:
-            raise JournalCrashed(f"killed at row {self.fatal_seq}")
-
-    async def retry(self) -> None:
-        await self.wait_durable()
-
-    def kill(self) -> None:
-        """What was not on disk is gone."""
-        self._pending = []
-        self.close()
-
-
-class Prices:
-    """A walk of two instruments, with jumps and, for a while, silence."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        self._ticks = {COIN.instrument_id: 10_000, OTHER.instrument_id: 5_000}
-        self._opens = dict(self._ticks)
-        self._reach = {key: [ticks, ticks] for key, ticks in self._ticks.items()}
-        self.bars: dict[str, deque[Bar]] = {key: deque(maxlen=KEPT_BARS) for key in self._ticks}
-
-    def quotes(self, at_ns: Nanoseconds) -> list[Quote]:
-        found = []
-        for key, ticks in self._ticks.items():
-            jump = self._random.choice((-0.03, 0.03)) if self._random.random() < 0.0004 else 0.0
-            pull = 0.0004 * (1 - ticks / (10_000 if key == COIN.instrument_id else 5_000))
-            now = max(1_000, round(ticks * (1 + self._random.gauss(0, 0.0006) + jump + pull)))
-            self._ticks[key] = now
-            reach = self._reach[key]
-            reach[0], reach[1] = min(reach[0], now), max(reach[1], now + 1)
-            found.append(Quote(key, now, now + 1, 100_000, 100_000, at_ns))
-        return found
-
-    def closed_bars(self, at_ns: Nanoseconds) -> list[Bar]:
-        found = []
-        for key, ticks in self._ticks.items():
-            low, high = self._reach[key]
-            opened = self._opens[key]
-            bar = Bar(key, at_ns - BAR_NS, at_ns, opened, max(high, opened), min(low, opened), ticks, 50_000)
-            self._opens[key], self._reach[key] = ticks, [ticks, ticks]
-            self.bars[key].append(bar)
-            found.append(bar)
-        return found
-
-    def price(self, key: str) -> int:
-        return self._ticks[key]
 
 
 class Figures(NamedTuple):
@@ -171,32 +99,6 @@ class Figures(NamedTuple):
     notices: int
     notice_ms: tuple[float, float]
     seconds: float
-
-
-class Told:
-    """A desk of notices with a service that takes everything, and how long each took to get there."""
-
-    def __init__(self) -> None:
-        self.latencies: list[float] = []
-        self._asked: dict[str, float] = {}
-        self._lock = threading.Lock()
-        outbox = Outbox([Route("phone", AlertLevel.WARN)], Terms(repeat_seconds=0))
-        self.desk = NotifyDesk(outbox, {"phone": "soak"}, "PAPER", lambda _: None, self._send, lambda: None)
-        self.desk.start(tuple)
-
-    def notify(self, notice: Notify) -> None:
-        with self._lock:
-            self._asked.setdefault(notice.text, time.perf_counter())
-        self.desk.notify(notice)
-
-    def _send(self, _address: str, _level: AlertLevel, _title: str, text: str) -> str:
-        with self._lock:
-            asked = self._asked.pop(text, None)
-            if asked is not None:
-                self.latencies.append(time.perf_counter() - asked)
-            elif len(self._asked) > 1_000:
-                self._asked.clear()
-        return ""
 
 
 class Soak:
