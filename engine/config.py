@@ -460,7 +460,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from total_contradictions(config.currency, [portfolio.resolved_limits() for portfolio in config.portfolio])
     yield from lifecycle_contradictions(config.lifecycle)
     yield from route_contradictions(config.notify_route)
-    yield from research_contradictions(config.research, config.research_model)
+    yield from research_contradictions(config.research, config.research_model, config.research_prices)
     for portfolio in config.portfolio:
         yield from _portfolio_contradictions(config, portfolio)
 

@@ -212,7 +212,8 @@ def research_errors(models: Sequence[ResearchModelConfig], prices: Mapping[str, 
                        f'"{model}" = [input, output], so that budgets hold')
 
 
-def research_contradictions(research: ResearchConfig, models: Sequence[ResearchModelConfig]) -> Iterator[str]:
+def research_contradictions(research: ResearchConfig, models: Sequence[ResearchModelConfig],
+                            prices: Mapping[str, tuple[float, ...]]) -> Iterator[str]:
     """Settings of research that do not go together, one line each."""
     if research.call_seconds > research.cycle_seconds:
         yield (f"research.call_seconds ({research.call_seconds:g}) is above cycle_seconds ({research.cycle_seconds:g}): "
@@ -221,3 +222,22 @@ def research_contradictions(research: ResearchConfig, models: Sequence[ResearchM
         yield f"research.cycle_usd ({research.cycle_usd:g}) is above day_usd ({research.day_usd:g}): it never binds"
     if models and not research.enabled:
         yield "research.enabled is false, so the models of [[research_model]] are never asked"
+    usual = _usual_cycle_usd(research, models, prices)
+    if usual > research.cycle_usd > 0:
+        yield (f"research.cycle_usd ({research.cycle_usd:g}): one symbol usually costs about {usual:.2f} with these models; they "
+               "would abstain for lack of budget")
+
+
+def _usual_cycle_usd(research: ResearchConfig, models: Sequence[ResearchModelConfig],
+                     prices: Mapping[str, tuple[float, ...]]) -> float:
+    """What one symbol costs about: roles and cross-examination of the first line, the judges of each."""
+    def cost(model: str, tokens_in: int, tokens_out: int) -> float:
+        row = prices.get(model, (0.0, 0.0))
+        return (tokens_in * row[0] + tokens_out * row[1]) / MICRO
+
+    if not models:
+        return 0.0
+    first = models[0].line()
+    judges = sum(cost(one.line().model_of("judge"), 7_000, 1_000) for one in models) * research.judge_samples
+    roles = 3 * cost(first.model, 5_000, 1_200) + 2 * cost(first.model, 6_000, 800)
+    return cost(first.model_of("news"), 4_000, 500) + roles + judges

@@ -70,6 +70,11 @@ def test_the_endpoint_may_be_a_server_of_this_machine() -> None:
     ("[research]\ncall_seconds = 90\n", "it never binds"),
     ("[research]\ncycle_usd = 20\n", "it never binds"),
     (LINE + "[research]\nenabled = false\n", "are never asked"),
+    (LINE.replace("sonnet", "opus"), "one symbol usually costs about 0.38"),
 ])
 def test_what_contradicts_itself(text: str, words: str) -> None:
     assert any(words in line for line in check_config(text, "config.toml").warnings)
+
+
+def test_the_default_budget_is_enough_for_the_default_model() -> None:
+    assert check_config(LINE, "config.toml").warnings == ()
