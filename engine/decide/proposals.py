@@ -17,6 +17,8 @@ from engine.turn import Turn
 from engine.units import Ticks, seconds_to_ns, steps_down
 from engine.want import Assessment, assess, resolve
 
+EXPIRED = Refusal("expiry", "before its expiry", "expired", "nobody answered in time; ask for a new one")
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -121,6 +123,9 @@ def halve(turn: Turn, command: Halve) -> None:
     proposal = _as_shown(turn, command, what)
     if proposal is None:
         return
+    if turn.at_ns >= proposal.expires_at_ns:
+        turn.refuse(command.command_id, what, EXPIRED)
+        return
     instrument = resolve(turn.state, proposal.want.symbol, proposal.want.portfolio)
     lots = steps_down(proposal.card.quantity / 2, instrument.lot_size) if isinstance(instrument, Instrument) else 0
     if isinstance(instrument, Refusal) or lots < instrument.min_lots:
@@ -147,7 +152,7 @@ def _changed_since(turn: Turn, proposal: Proposal) -> Refusal | None:
     if isinstance(instrument, Refusal):
         return instrument
     if turn.at_ns >= proposal.expires_at_ns:
-        return Refusal("expiry", "before its expiry", "expired", "nobody answered in time; ask for a new one")
+        return EXPIRED
     mark = turn.market.marks.get(instrument.instrument_id)
     price = mark.take_ticks(proposal.want.side.sign) if mark else 0
     low, high = proposal.band_low_ticks, proposal.band_high_ticks
