@@ -43,6 +43,7 @@ SHARES_CALENDAR = "XNYS"
 EVENT_SPACING_NS = 900 * NS_PER_SECOND
 SLACK_SECONDS = 60.0
 LONGEST_TEXT = 300
+RECORDED = "told by a recording: it counted when it was made, and nothing comes of it again"
 CUT_SHORT = "the engine ended before the run did"
 SIDES = {Stance.LONG: 1, Stance.SHORT: -1}
 
@@ -103,7 +104,7 @@ def stop(turn: Turn, command: StopResearch) -> None:
         turn.refuse(command.command_id, f"stop research in {command.portfolio}", Refusal(
             "run", "a run under way", "none", f"no run is under way in {command.portfolio}"))
         return
-    _finish(turn, known, f"stopped by {command.by}")
+    _finish(turn, known, f"stopped by {command.by}", cost_micro_usd=_sealed_cost(turn, known))
     turn.effects.append(EndResearch(known.run_id))
     turn.accept(command.command_id, f"{known.run_id} is stopped")
 
@@ -112,7 +113,7 @@ def started(turn: Turn) -> None:
     """A run that was under way when the engine ended is over."""
     for known in turn.state.research.portfolios.values():
         if known.run is not None and known.run.under_way:
-            _finish(turn, known.run, CUT_SHORT)
+            _finish(turn, known.run, CUT_SHORT, cost_micro_usd=_sealed_cost(turn, known.run))
 
 
 def ended(turn: Turn, end: ResearchEnded) -> None:
@@ -127,6 +128,12 @@ def ended(turn: Turn, end: ResearchEnded) -> None:
 
 def _finish(turn: Turn, known: ResearchRun, failure: str, text: str = "", cost_micro_usd: int = 0) -> None:
     turn.emit(ResearchFinished(known.run_id, known.portfolio, failure, text, max(0, cost_micro_usd)))
+
+
+def _sealed_cost(turn: Turn, known: ResearchRun) -> int:
+    """What the decisions of a run cost so far: all that is known of one that nobody tells the end of."""
+    return sum(max(0, sealed.decided.cost_micro_usd) for sealed in turn.state.research.decisions.values()
+               if sealed.decided.run_id == known.run_id)
 
 
 def _under_way(turn: Turn, run_id: str) -> ResearchRun | None:
@@ -153,7 +160,7 @@ def decided(turn: Turn, told: ResearchDecided) -> None:
             continue
         if one.decision_id in turn.state.research.decisions:
             continue
-        _seal(turn, one, instrument)
+        _seal(turn, known, one, instrument)
         if not turn.state.research.decisions[one.decision_id].reason:
             research_gates.pass_on(turn, known, one, instrument)
 
@@ -167,10 +174,10 @@ def _was_asked(turn: Turn, known: ResearchRun, one: Decided) -> bool:
     return not asked or any(isinstance(each, Instrument) and each.instrument_id == one.instrument_id for each in asked)
 
 
-def _seal(turn: Turn, one: Decided, instrument: Instrument) -> None:
-    """One row of the chain. A forecast that comes too late is in the record and never scored."""
-    window, refused = None, ""
-    if one.worth is not None:
+def _seal(turn: Turn, known: ResearchRun, one: Decided, instrument: Instrument) -> None:
+    """One row of the chain. A forecast that comes too late, or out of a recording, is in the record and never scored."""
+    window, refused = None, RECORDED if known.replay else ""
+    if one.worth is not None and not refused:
         refused = _unscorable(turn, one)
         if not refused:
             window = _window(turn, one, instrument)

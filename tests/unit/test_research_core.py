@@ -78,6 +78,19 @@ def test_a_run_that_the_end_of_the_process_cut_short_is_ended_at_the_next_start(
     begun(desk, "after")
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_what_a_run_had_spent_counts_though_it_was_cut_short(how: str) -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    run = begun(desk)
+    tell(desk, decided_on(desk, run, 1, cost_micro_usd=40_000), decided_on(desk, run, 2, cost_micro_usd=2_000))
+    if how == "stopped":
+        assert desk.do(StopResearch("s")).accepted
+        desk.take(ResearchEnded(run.run_id, cost_micro_usd=42_000))
+    else:
+        desk.take(EngineStarted("e", "test", desk.settings, desk.instruments, {"acct": desk.can}))
+    assert desk.state.research.of("main").spent_micro_usd == 42_000
+
+
 def test_events_begin_a_run_at_most_every_quarter_of_an_hour() -> None:
     desk = desk_of()
     run = begun(desk, cause=ResearchCause.EVENT)
@@ -157,6 +170,15 @@ def test_the_level_decides_what_becomes_of_a_decision(automation: AutomationLeve
     assert sealed.status is status
     assert bool(desk.sent) is (status is DecisionStatus.APPROVED)
     assert sealed.decided.decision_id in desk.state.research.open
+
+
+@pytest.mark.parametrize("automation", [AUTO, SUGGEST])
+def test_what_a_recording_says_is_no_news_and_asks_for_nothing(automation: AutomationLevel) -> None:
+    desk = desk_of(automation, maps=(PROVEN,))
+    (sealed,) = tell(desk, decided_on(desk, begun(desk, replay="r-of-long-ago")))
+    assert (sealed.status, sealed.proposal_id, desk.sent) == (DecisionStatus.SCORED_ONLY, "", [])
+    assert sealed.decided.decision_id not in desk.state.research.open, "what was said before counts once"
+    assert "recording" in sealed.reason
 
 
 def test_an_order_of_research_is_sized_by_the_order_path_with_levels_from_the_price_now() -> None:
@@ -322,6 +344,16 @@ def test_half_of_it_is_another_card_and_the_old_approval_is_void() -> None:
     assert desk.do(approval(desk, halved.proposal_id, "b")).accepted
     assert desk.sent[0].order_lots == int(whole) // 2
     assert desk.state.research.decisions[sealed.decided.decision_id].status is DecisionStatus.APPROVED
+
+
+def test_what_has_expired_is_not_brought_back_by_halving_it() -> None:
+    desk = desk_of()
+    sealed = proposed(desk)
+    proposal = desk.state.proposals[sealed.proposal_id]
+    desk.at_ns = proposal.expires_at_ns
+    desk.quote(10_000)
+    refused = desk.do(Halve("h", proposal.proposal_id, proposal.digest))
+    assert refused.refusal is not None and refused.refusal.check == "expiry"
 
 
 def test_what_is_one_lot_cannot_be_halved() -> None:
