@@ -9,12 +9,12 @@ from engine.alert_rules import AlertRule, NotifyAction, problem_of
 from engine.alert_text import condition_text
 from engine.errors import UsageError
 from engine.inputs import Command, EnableAlertRule, ReadAlertRule, RemoveAlertRule, SetAlertRule
-from engine.service import AlertReading, AlertRuleView, Receipt
+from engine.service import AlertReading, AlertRuleView
 from tui.commands.link import command_id, engine_link, look
 from tui.commands.parsing import percent_of, seconds_of
-from tui.commands.trading import refusal_line
+from tui.commands.trading import told_receipt
 from tui.formats import moment
-from tui.printing import numbers, print_error, print_json, print_table, words
+from tui.printing import numbers, print_json, print_table, words
 
 BPS_A_PERCENT = 100
 
@@ -59,18 +59,6 @@ def _sent(path: Path, command: Command, *, as_json: bool) -> int:
     with engine_link(path) as link:
         receipt = link.send_now(command)
     return told_receipt(receipt, as_json=as_json)
-
-
-def told_receipt(receipt: Receipt, *, as_json: bool) -> int:
-    """Print a receipt; the exit status."""
-    if as_json:
-        print_json({"accepted": receipt.accepted, "receipt": receipt})
-    if not receipt.accepted:
-        print_error(refusal_line(receipt.refusal) if receipt.refusal else f"refused: {receipt.text}")
-        return 1
-    if not as_json:
-        print(receipt.text)
-    return 0
 
 
 def list_rules(path: Path, *, as_json: bool) -> None:

@@ -7,10 +7,10 @@ from engine.candidates import STAGES, Stage
 from engine.errors import QuarterdeckError, UsageError
 from engine.inputs import DemoteCandidate, PromoteCandidate
 from engine.service import CandidateView, Snapshot
-from tui.commands.alert_rules import told_receipt
 from tui.commands.arming import person
 from tui.commands.link import command_id, engine_link
 from tui.commands.queries import snapshot_for
+from tui.commands.trading import told_receipt
 from tui.formats import MISSING, moment, money, percent, plain
 from tui.printing import numbers, print_facts, print_json, print_table, words
 

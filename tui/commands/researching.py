@@ -18,7 +18,7 @@ from engine.research.decided import ResearchCause
 from engine.service import Receipt, ResearchView, RoleProgress, RunView, Snapshot
 from tui.commands.link import Link, command_id, engine_link
 from tui.commands.queries import snapshot_for
-from tui.commands.trading import refusal_line
+from tui.commands.trading import told_receipt
 from tui.formats import number, plain, plural
 from tui.printing import numbers, print_error, print_facts, print_json, print_table, words
 
@@ -41,7 +41,7 @@ def run(path: Path, asked: Asked, *, waits: bool, as_json: bool) -> int:
     with engine_link(path, asked.portfolio) as link:
         receipt = link.send_now(RunResearch(command_id(), asked.portfolio, asked.symbols, cause))
         if not receipt.accepted or not waits:
-            return told(receipt, as_json=as_json)
+            return told_receipt(receipt, as_json=as_json)
         ended = _followed(link, asked.portfolio, receipt, shows=not as_json)
     from tui.commands.research_record import decisions_of_run
 
@@ -144,16 +144,4 @@ def release(path: Path, portfolio: str, reason: str, *, as_json: bool) -> int:
 
 def _sent(path: Path, command: Command, *, as_json: bool) -> int:
     with engine_link(path) as link:
-        return told(link.send_now(command), as_json=as_json)
-
-
-def told(receipt: Receipt, *, as_json: bool) -> int:
-    """The receipt of a command that moves no order; 1 where it was refused."""
-    if as_json:
-        print_json({"accepted": receipt.accepted, "receipt": receipt})
-    if not receipt.accepted:
-        print_error(refusal_line(receipt.refusal) if receipt.refusal else f"refused: {receipt.text}")
-        return 1
-    if not as_json:
-        print(receipt.text)
-    return 0
+        return told_receipt(link.send_now(command), as_json=as_json)

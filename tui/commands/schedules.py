@@ -5,10 +5,10 @@ from pathlib import Path
 
 from engine.errors import EngineUnreachable
 from engine.inputs import PauseJob, RunJob
-from engine.service import JobView, Receipt
+from engine.service import JobView
 from tui.commands.link import Link, command_id, engine_link
 from tui.commands.queries import snapshot_for
-from tui.commands.trading import refusal_line
+from tui.commands.trading import told_receipt
 from tui.formats import age, duration, moment, plain
 from tui.printing import numbers, print_error, print_json, print_table, words
 
@@ -51,7 +51,7 @@ def run(path: Path, job_id: str, *, as_json: bool) -> int:
         receipt = link.send_now(RunJob(command_id(), job_id))
         job = _ended(link, job_id, receipt.seq) if receipt.accepted else None
     if job is None:
-        return _told(receipt, as_json=as_json)
+        return told_receipt(receipt, as_json=as_json)
     if as_json:
         print_json({"accepted": True, "receipt": receipt, "job": job})
     elif job.last_outcome == "done":
@@ -78,15 +78,4 @@ def pause(path: Path, job_id: str, *, paused: bool, as_json: bool) -> int:
     """Let a job wait, or go on."""
     with engine_link(path) as link:
         receipt = link.send_now(PauseJob(command_id(), job_id, paused))
-    return _told(receipt, as_json=as_json)
-
-
-def _told(receipt: Receipt, *, as_json: bool) -> int:
-    if as_json:
-        print_json({"accepted": receipt.accepted, "receipt": receipt})
-    if not receipt.accepted:
-        print_error(refusal_line(receipt.refusal) if receipt.refusal else f"refused: {receipt.text}")
-        return 1
-    if not as_json:
-        print(receipt.text)
-    return 0
+    return told_receipt(receipt, as_json=as_json)

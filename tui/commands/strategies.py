@@ -6,9 +6,9 @@ from engine.errors import UsageError
 from engine.inputs import EnableStrategy
 from engine.service import Snapshot, StrategyLine, StrategyView
 from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
-from tui.commands.alert_rules import told_receipt
 from tui.commands.link import command_id, engine_link
 from tui.commands.queries import snapshot_for
+from tui.commands.trading import told_receipt
 from tui.formats import MISSING, moment, number, percent
 from tui.printing import numbers, print_facts, print_json, print_table, words
 

@@ -228,6 +228,18 @@ def clamp_facts(card: OrderCard) -> list[tuple[str, str]]:
             for one in card.clamps]
 
 
+def told_receipt(receipt: Receipt, *, as_json: bool) -> int:
+    """Print the receipt of a command that sends no order; the exit status."""
+    if as_json:
+        print_json({"accepted": receipt.accepted, "receipt": receipt})
+    if not receipt.accepted:
+        print_error(refusal_line(receipt.refusal) if receipt.refusal else f"refused: {receipt.text}")
+        return 1
+    if not as_json:
+        print(receipt.text)
+    return 0
+
+
 def refusal_line(refusal: Refusal) -> str:
     """A refusal as one line: the check, what was found, what is allowed."""
     held = f" ({refusal.value or '-'} against {refusal.limit or '-'})" if refusal.value or refusal.limit else ""

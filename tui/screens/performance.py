@@ -10,8 +10,9 @@ from textual.binding import BindingType
 from engine.service import PerformanceQuery, PerformanceView, TripView
 from tui.formats import moment, money, percent, plain, plain_float
 from tui.keymap import bindings_for
-from tui.screens.dialog import Dialog, button
+from tui.screens.dialog import button
 from tui.screens.performance_lines import figure_lines, grouping_lines, month_lines, summary_lines
+from tui.screens.turned import TurnedDialog
 from tui.widgets.background import start
 from tui.widgets.columns import Cell, Column, Row
 from tui.widgets.curve import CurveChart
@@ -47,7 +48,7 @@ class TripsGrid(Grid):
     )
 
 
-class PerformanceScreen(Dialog):
+class PerformanceScreen(TurnedDialog):
     """Parts that are turned by a key; on a large screen nearly everything is one part. Enter shows a round trip in the chart."""
 
     SCOPE: ClassVar[str] = "performance"
@@ -55,8 +56,7 @@ class PerformanceScreen(Dialog):
     BINDINGS: ClassVar[list[BindingType]] = bindings_for("performance")
 
     def __init__(self, portfolio: str) -> None:
-        super().__init__("Performance")
-        self.portfolio = portfolio
+        super().__init__("Performance", portfolio)
         self.view: PerformanceView | None = None
         self._part = 0
 
@@ -152,19 +152,8 @@ class PerformanceScreen(Dialog):
         self._arrange()
         self.query_one("#body").scroll_home(animate=False)
 
-    def action_scroll_on(self) -> None:
-        """A page further down; from the end back to the top."""
-        body = self.query_one("#body")
-        at_end = body.scroll_y >= body.max_scroll_y
-        body.scroll_to(y=0 if at_end else body.scroll_y + body.size.height - 1, animate=False)
-
-    def action_next_portfolio(self) -> None:
-        snapshot = self.app.snapshot
-        names = [account.portfolio for account in snapshot.accounts] if snapshot else []
-        if len(names) > 1:
-            at = names.index(self.portfolio) if self.portfolio in names else -1
-            self.portfolio = names[(at + 1) % len(names)]
-            self._ask()
+    def another_portfolio(self) -> None:
+        self._ask()
 
     @on(Grid.Chosen)
     def _chosen(self, message: Grid.Chosen) -> None:

@@ -31,6 +31,7 @@ from tui.screens.research_lines import (
     now_lines,
     thread_lines,
 )
+from tui.screens.turned import TurnedDialog
 from tui.widgets.background import start
 from tui.widgets.columns import Cell, Column, Row
 from tui.widgets.grid import Grid
@@ -63,7 +64,7 @@ class DecidedGrid(Grid):
     )
 
 
-class ResearchScreen(Dialog):
+class ResearchScreen(TurnedDialog):
     """Parts that are turned by a key; what is asked of the record is worked out beside the screen."""
 
     SCOPE: ClassVar[str] = "research"
@@ -71,8 +72,7 @@ class ResearchScreen(Dialog):
     BINDINGS: ClassVar[list[BindingType]] = bindings_for("research")
 
     def __init__(self, portfolio: str) -> None:
-        super().__init__("Research")
-        self.portfolio = portfolio
+        super().__init__("Research", portfolio)
         self.view: ResearchView | None = None
         self.pages: dict[str, ResearchPage] = {}
         self._part = 0
@@ -190,21 +190,14 @@ class ResearchScreen(Dialog):
         self._arrange()
         self.query_one("#body").scroll_home(animate=False)
 
-    def action_scroll_on(self) -> None:
-        """A page further down; from the end back to the top."""
-        body = self.query_one("#body")
-        at_end = body.scroll_y >= body.max_scroll_y
-        body.scroll_to(y=0 if at_end else body.scroll_y + body.size.height - 1, animate=False)
+    def portfolios(self, snapshot: Snapshot) -> list[str]:
+        return [one.portfolio for one in snapshot.research]
 
-    def action_next_portfolio(self) -> None:
-        snapshot = self.app.snapshot
-        names = [one.portfolio for one in snapshot.research] if snapshot else []
-        if snapshot is not None and len(names) > 1:
-            at = names.index(self.portfolio) if self.portfolio in names else -1
-            self.portfolio = names[(at + 1) % len(names)]
-            self.pages.clear()
-            self.show_snapshot(snapshot)
-            self._arrange()
+    def another_portfolio(self) -> None:
+        self.pages.clear()
+        if self.app.snapshot is not None:
+            self.show_snapshot(self.app.snapshot)
+        self._arrange()
 
     def action_run_now(self) -> None:
         """Begin a run; it costs money only where models are configured, and within their budget."""
