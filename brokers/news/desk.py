@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from brokers.news.aside import aside
 from brokers.news.calendar_files import items_of_csv, items_of_ics
 from brokers.news.feeds import items_of_feed
 from brokers.news.fetching import MOST_BYTES, Fetched, SourceFailed, fetch
@@ -17,6 +18,7 @@ from engine.units import Nanoseconds
 
 LONGEST_PAUSE_SECONDS = 3_600.0
 READING_SECONDS = 10.0
+ASKING_SECONDS = 30.0
 KEPT_NAMES = 5_000
 _log = logging.getLogger("quarterdeck.news")
 
@@ -112,7 +114,7 @@ class NewsDesk:
             items = await self._items(source, at_ns)
             fresh = self._fresh(source, items)
             if fresh:
-                await asyncio.to_thread(self._take, fresh)
+                await aside(lambda: self._take(fresh))
                 self._note_seen(source, fresh)  # what could not be kept comes again
             standing = Standing(source.name, at_ns, len(items), len(fresh), "")
         except SourceFailed as error:
@@ -135,26 +137,28 @@ class NewsDesk:
             del seen[name]
 
     async def _items(self, source: Source, at_ns: Nanoseconds) -> Sequence[NewsItem]:
-        if source.ask is not None:
-            return await _bounded(asyncio.to_thread(source.ask, at_ns))
-        if source.file is not None:
-            fetched = Fetched(await asyncio.to_thread(_file_body, source.file))
+        ask, file = source.ask, source.file
+        if ask is not None:
+            return await _bounded(aside(lambda: ask(at_ns)), ASKING_SECONDS)
+        if file is not None:
+            fetched = Fetched(await aside(lambda: _file_body(file)))
         else:
             fetched = await fetch(source.address, self._known.get(source.name), private=source.private)
         if fetched.body is None:
             return ()
-        items = await _bounded(asyncio.to_thread(_parsed, source, fetched.body, fetched.content_type, at_ns))
+        body = fetched.body
+        items = await _bounded(aside(lambda: _parsed(source, body, fetched.content_type, at_ns)), READING_SECONDS)
         self._known[source.name] = fetched._replace(body=None)  # only what could be read need not come again
         return items
 
 
-async def _bounded[T](work: Awaitable[T]) -> T:
-    """A result within ten seconds. A thread cannot be stopped, but it is no longer waited for."""
+async def _bounded[T](work: Awaitable[T], seconds: float) -> T:
+    """A result in time. A thread cannot be stopped, but it is no longer waited for."""
     try:
-        async with asyncio.timeout(READING_SECONDS):
+        async with asyncio.timeout(seconds):
             return await work
     except TimeoutError:
-        raise SourceFailed(f"it could not be read within {READING_SECONDS:g} s") from None
+        raise SourceFailed(f"it could not be read within {seconds:g} s") from None
 
 
 def _parsed(source: Source, body: bytes, content_type: str, at_ns: Nanoseconds) -> Sequence[NewsItem]:

@@ -8,12 +8,13 @@ import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
+from brokers.news.aside import aside
 from engine.errors import QuarterdeckError
 
 if TYPE_CHECKING:
     import aiohttp
 
-MOST_BYTES = 2_000_000
+MOST_BYTES = 1_000_000
 WHOLE_SECONDS = 20.0
 CONNECT_SECONDS = 5.0
 MOST_REDIRECTS = 3
@@ -143,20 +144,18 @@ def _cause(error: BaseException) -> str:
 def _resolver(*, private: bool) -> Any:
     """A resolver that knows no private addresses: a name cannot lead to this machine, whatever it resolved to a moment ago."""
     from aiohttp.abc import AbstractResolver, ResolveResult
-    from aiohttp.resolver import ThreadedResolver
 
     class PublicResolver(AbstractResolver):
-        def __init__(self) -> None:
-            self._inner = ThreadedResolver()
-
         async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-            found = await self._inner.resolve(host, port, family)
-            allowed = [one for one in found if private or not _is_private(one["host"])]
+            found = await aside(lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM))
+            allowed = [ResolveResult(hostname=host, host=str(address[0]), port=port, family=of, proto=proto,
+                                     flags=socket.AI_NUMERICHOST)
+                       for of, _, proto, _, address in found if private or not _is_private(str(address[0]))]
             if not allowed:
                 raise OSError("its name leads to this machine or its network; private = true allows it")
             return allowed
 
         async def close(self) -> None:
-            await self._inner.close()
+            """Nothing is kept."""
 
     return PublicResolver()

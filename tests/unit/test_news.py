@@ -385,6 +385,23 @@ async def test_one_source_that_breaks_does_not_hold_the_others(site: Site) -> No
     assert not any(thread.name == "news" for thread in threading.enumerate())
 
 
+def test_an_end_does_not_wait_for_a_source_that_hangs() -> None:
+    released, asked = threading.Event(), threading.Event()
+
+    def hang(_: int) -> Sequence[NewsItem]:
+        asked.set()
+        released.wait(60)
+        return ()
+
+    desk = NewsDesk([Source("slow", "alpaca", ask=hang)], Taken(), lambda: AT)
+    desk.start()
+    assert asked.wait(30)
+    desk.close(30)
+    assert not any(thread.name == "news" for thread in threading.enumerate())
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "news-work")
+    released.set()
+
+
 def test_without_sources_there_is_no_thread() -> None:
     desk = NewsDesk([], Taken(), lambda: AT)
     desk.start()
