@@ -120,9 +120,13 @@ def _touched(state: State, event: ForecastTouched, _: Recorded) -> ResearchState
                      else replace(known, won=event.won))
 
 
-def _adjusted(state: State, event: ForecastAdjusted, recorded: Recorded) -> ResearchState:
-    return _reopened(state.research, event.decision_id, lambda known: replace(
-        known, window=adjusted(known.window, recorded.at_ns, event.ratio)))
+def _adjusted(state: State, event: ForecastAdjusted, _: Recorded) -> ResearchState:
+    return _reopened(state.research, event.decision_id, lambda known: _in_new_shares(known, event.ratio))
+
+
+def _in_new_shares(known: OpenForecast, ratio: float) -> OpenForecast:
+    """The mark moves; bars from after it are told in shares of now, and what they touched before is recorded."""
+    return replace(known, window=adjusted(known.window, known.window.forecast.at_ns + 1, ratio))
 
 
 def _reopened(research: ResearchState, decision_id: str, change: Callable[[OpenForecast], OpenForecast]) -> ResearchState:
@@ -229,11 +233,10 @@ def _filled(state: State, event: OrderFilled, _: Recorded) -> ResearchState:
     return _changed(state.research, key, status=status, filled=True)
 
 
-def _split(state: State, event: PositionSplit, recorded: Recorded) -> ResearchState:
+def _split(state: State, event: PositionSplit, _: Recorded) -> ResearchState:
     research = state.research
     for key in research.index.get(event.instrument_id, ()):
-        research = _reopened(research, key, lambda known: replace(
-            known, window=adjusted(known.window, recorded.at_ns, event.numerator / event.denominator)))
+        research = _reopened(research, key, lambda known: _in_new_shares(known, event.numerator / event.denominator))
     return research
 
 

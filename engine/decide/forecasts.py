@@ -1,25 +1,33 @@
 """Open forecasts against closed bars: the first touch of target or stop is recorded, and at the end of the window the outcome.
 
-A bar of an instrument without open forecasts costs a lookup. What closed while no engine ran comes back as daily bars."""
+A bar of an instrument without open forecasts costs a lookup. What closed while no engine ran comes back as daily bars. A price
+far from the mark may be a split: nothing is concluded from it before those bars, which are adjusted for splits, have told."""
 
 from collections.abc import Sequence
+from math import prod
 
 import msgspec
 
 from engine.effects import RecallDays
 from engine.inputs import Bar, DaysRecalled
 from engine.research.resolution import WAIT_NS, outcome_of, touch
-from engine.research_events import ForecastResolved, ForecastTouched
+from engine.research_events import ForecastAdjusted, ForecastResolved, ForecastTouched
 from engine.research_state import OpenForecast
 from engine.turn import Turn
 
 KEPT_BARS = 2_000
+SUSPECT_FRACTION = 0.35
+BESIDE_FRACTION = 0.03
+SPLITS = (*range(2, 31), 1.5, *(1 / share for share in range(2, 31)), 2 / 3)
 
 
 def bar_closed(turn: Turn, bar: Bar) -> None:
     """Hold a bar against the forecasts of its instrument."""
     for decision_id in turn.state.research.index.get(bar.instrument_id, ()):
         known = turn.state.research.open[decision_id]
+        if abs(bar.close_ticks - _ref_ticks(known)) > SUSPECT_FRACTION * _ref_ticks(known):
+            turn.effects.append(RecallDays((bar.instrument_id,)))
+            continue
         _look(turn, decision_id, known, (bar,))
         if bar.close_ns >= known.window.ends_ns:
             bars = turn.market.bars(bar.instrument_id, KEPT_BARS)
@@ -49,6 +57,9 @@ def recalled(turn: Turn, past: DaysRecalled) -> None:
     last_ns = past.bars[-1].close_ns if past.bars else 0
     bars = [*past.bars, *(bar for bar in live if bar.open_ns >= last_ns)]
     for decision_id in turn.state.research.index.get(past.instrument_id, ()):
+        ratio = _split_ratio(turn.state.research.open[decision_id], past.bars)
+        if ratio:
+            turn.emit(ForecastAdjusted(decision_id, ratio))
         known = turn.state.research.open[decision_id]
         _look(turn, decision_id, known, past.bars)
         ends_ns = known.window.ends_ns
@@ -60,7 +71,7 @@ def _look(turn: Turn, decision_id: str, known: OpenForecast, bars: Sequence[Bar]
     window = known.window
     if known.won is not None or not window.forecast.side or window.forecast.p_win is None:
         return
-    ref = window.ref_ticks / _ratio(known)
+    ref = _ref_ticks(known)
     for bar in bars:
         if bar.open_ns >= window.ends_ns:
             return
@@ -70,11 +81,20 @@ def _look(turn: Turn, decision_id: str, known: OpenForecast, bars: Sequence[Bar]
             return
 
 
-def _ratio(known: OpenForecast) -> float:
-    ratio = 1.0
-    for one in known.window.adjustments:
-        ratio *= one.ratio if one.at_ns > known.window.forecast.at_ns else 1.0
-    return ratio
+def _ref_ticks(known: OpenForecast) -> float:
+    """The mark of a forecast in shares of now."""
+    return known.window.ref_ticks / prod(one.ratio for one in known.window.adjustments)
+
+
+def _split_ratio(known: OpenForecast, days: Sequence[Bar]) -> float:
+    """New shares for one old, where the day on which a forecast was made, told again in shares of now, does not hold its mark but
+    holds it after a split; 0 where nothing is strange."""
+    at_ns, ref = known.window.forecast.at_ns, _ref_ticks(known)
+    made = next((bar for bar in days if bar.open_ns <= at_ns < bar.close_ns), None)
+    if made is None:
+        return 0.0
+    low, high = made.low_ticks * (1 - BESIDE_FRACTION), made.high_ticks * (1 + BESIDE_FRACTION)
+    return 0.0 if low <= ref <= high else next((float(ratio) for ratio in SPLITS if low <= ref / ratio <= high), 0.0)
 
 
 def _resolve(turn: Turn, decision_id: str, bars: Sequence[Bar], *, or_void: bool) -> None:

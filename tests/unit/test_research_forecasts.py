@@ -10,6 +10,8 @@ from engine.alert_rules import AlertRule
 from engine.alert_text import actions_text, condition_text
 from engine.effects import PerformLearning, PerformResearch, RecallDays
 from engine.errors import UsageError
+from engine.events import PositionSplit
+from engine.events import PositionSplit
 from engine.inputs import (
     ApplyResearchChange,
     AutomationLevel,
@@ -126,18 +128,98 @@ def test_a_live_bar_after_a_gap_does_not_void_what_the_past_can_tell() -> None:
     assert outcome is not None and outcome.return_bps == pytest.approx(100.0)
 
 
-def test_a_split_moves_what_a_forecast_is_measured_by() -> None:
+def test_a_split_is_found_out_from_adjusted_days_before_anything_is_concluded() -> None:
     desk = desk_of(AutomationLevel.MONITOR_ONLY)
     key = open_one(desk)
-    turn = desk.turn()
-    turn.at_ns = (desk.at_ns // DAY_NS + 1) * DAY_NS
-    turn.emit(ForecastAdjusted(key, 2.0))
-    desk.rows += turn.events
-    desk.state = turn.state
-    show(desk, day_bar(desk, 1, 5_050), day_bar(desk, 2, 5_060))
+    days = tuple(day_bar(desk, day, close, high=close + 40, low=close - 40) for day, close in enumerate((5_010, 5_050, 5_060)))
+    show(desk, days[1])
+    assert RecallDays((COIN_ID,)) in desk.effects and desk.of(ForecastTouched) == []
+    desk.take(DaysRecalled(COIN_ID, days[:2]))
+    assert [event.ratio for event in desk.of(ForecastAdjusted)] == [2.0]
+    desk.take(DaysRecalled(COIN_ID, days[:2]))
+    assert len(desk.of(ForecastAdjusted)) == 1, "once"
+    show(desk, days[2])
     outcome = desk.state.research.decisions[key].outcome
     assert outcome is not None and (outcome.up, outcome.won) == (1, 1)
     assert outcome.return_bps == pytest.approx(120.0)
+
+
+def split_day(desk: Desk, key: str) -> None:
+    """2 for 1 before the first whole day; told by the account of each portfolio that holds some."""
+    desk.at_ns = (desk.at_ns // DAY_NS + 1) * DAY_NS
+    turn = desk.turn()
+    for portfolio in ("main", "other"):
+        turn.emit(PositionSplit("acct", portfolio, COIN_ID, 10, 20, 2, 1))
+    desk.rows += turn.events
+    desk.state = turn.state
+    assert key in desk.state.research.open
+
+
+def test_a_split_that_two_portfolios_tell_is_one_split() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    first_day = desk.at_ns // DAY_NS * DAY_NS
+    split_day(desk, key)
+    show(desk, *(bar_of_day(first_day, day, 5_060) for day in (1, 2)))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and outcome.return_bps == pytest.approx(120.0)
+
+
+def bar_of_day(first_ns: int, day: int, close: int, high: int = 0, low: int = 0) -> Bar:
+    open_ns = first_ns + day * DAY_NS
+    return Bar(COIN_ID, open_ns, open_ns + DAY_NS, close, high or close, low or close, close, 10)
+
+
+@pytest.mark.parametrize(("before", "won"), [(5_000, 1), (10_000, 1)], ids=["in today's shares", "as they were"])
+def test_days_may_be_in_the_shares_of_today_or_as_they_were(before: int, won: int) -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    first_day = desk.at_ns // DAY_NS * DAY_NS
+    split_day(desk, key)
+    desk.at_ns = first_day + 3 * DAY_NS
+    desk.take(DaysRecalled(COIN_ID, (bar_of_day(first_day, 0, before), bar_of_day(first_day, 1, 5_020, high=5_200),
+                                     bar_of_day(first_day, 2, 5_060))))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and (outcome.up, outcome.won) == (1, won)
+    assert outcome.return_bps == pytest.approx(120.0)
+
+
+def test_days_that_were_split_after_the_mark_count_once() -> None:
+    """The split came in the middle of the window, and the source has brought all days to the shares of today."""
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    first_day = desk.at_ns // DAY_NS * DAY_NS
+    desk.at_ns = first_day + DAY_NS
+    split_day(desk, key)
+    desk.at_ns = first_day + 3 * DAY_NS
+    desk.take(DaysRecalled(COIN_ID, (bar_of_day(first_day, 0, 5_000), bar_of_day(first_day, 1, 5_000),
+                                     bar_of_day(first_day, 2, 5_060))))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and (outcome.up, outcome.won) == (1, 1)
+    assert outcome.return_bps == pytest.approx(120.0)
+
+
+def test_a_split_of_what_nobody_holds_is_no_loss() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    first_day = desk.at_ns // DAY_NS * DAY_NS
+    show(desk, *(bar_of_day(first_day, day, 5_060) for day in (1, 2)))
+    assert desk.of(ForecastTouched) == [] and key in desk.state.research.open, "half of it at once is asked of the days"
+    desk.take(DaysRecalled(COIN_ID, tuple(bar_of_day(first_day, day, 5_000 + 30 * day) for day in range(3))))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and "split" in outcome.void
+
+
+def test_what_really_fell_by_half_is_told_by_its_days() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    first_day = desk.at_ns // DAY_NS * DAY_NS
+    days = (bar_of_day(first_day, 0, 10_000), bar_of_day(first_day, 1, 5_060), bar_of_day(first_day, 2, 5_060))
+    show(desk, *days[1:])
+    assert key in desk.state.research.open
+    desk.take(DaysRecalled(COIN_ID, days))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and (outcome.up, outcome.won) == (0, 0)
 
 
 # ---- learning ------------------------------------------------------------------------------------------------------------
@@ -195,6 +277,28 @@ def test_a_person_applies_or_rejects_a_change() -> None:
 
 
 # ---- schedule and alerts ---------------------------------------------------------------------------------------------------
+
+
+def test_a_split_that_the_venue_tells_of_what_is_held_counts_for_forecasts() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    turn = desk.turn()
+    turn.emit(PositionSplit("acct", "main", COIN_ID, 10, 20, 2, 1))
+    desk.rows, desk.state = [*desk.rows, *turn.events], turn.state
+    show(desk, day_bar(desk, 1, 5_050), day_bar(desk, 2, 5_060))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and outcome.return_bps == pytest.approx(120.0)
+
+
+def test_a_crash_is_no_split() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    days = (day_bar(desk, 0, 9_900, high=10_050, low=9_800), day_bar(desk, 1, 5_000), day_bar(desk, 2, 5_050))
+    show(desk, *days)
+    assert key in desk.state.research.open
+    desk.take(DaysRecalled(COIN_ID, days))
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and (outcome.up, outcome.won) == (0, 0) and desk.of(ForecastAdjusted) == []
 
 
 @pytest.mark.parametrize(("kind", "horizon", "note"), [
