@@ -104,11 +104,12 @@ def engine_run(series: Sequence[Series], strategy: Strategy, params: dict[str, A
     portfolio = PortfolioSettings(TESTED, TESTED, first.quote_currency, first.minor_exponent, AutomationLevel.AUTO_EXECUTE,
                                   limits)
     running = StrategySettings(strategy.name, strategy.name, TESTED, tuple(one.instrument_id for one in instruments),
-                               chosen._asdict(), warmup_bars=strategy.warmup(chosen))
+                               chosen._asdict(), warmup_bars=strategy.warmup(chosen), capital_fraction=setup.capital_fraction,
+                               capital_fixed=setup.capital_fixed, heat_budget_fraction=setup.heat_budget_fraction)
     settings = Settings(
         (portfolio,), reconcile_seconds=86_400.0, trail_step_fraction=setup.trail_step_fraction,
         gap_allowance_bps=setup.gap_allowance_bps, sectors=dict(setup.sectors), buckets=dict(setup.buckets),
-        strategies=(running,))
+        strategies=(running,), regimes=setup.regimes)
     options = PaperOptions(
         initial_cash_minor=setup.cash_minor, currency=first.quote_currency, leverage=setup.limits.max_leverage + VENUE_ROOM,
         slippage_bps=setup.slippage_bps, fill_share_bps=setup.fill_share_bps, touch_fills=setup.touch_fills)

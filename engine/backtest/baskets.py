@@ -6,7 +6,7 @@ Moments are those of `engine.backtest.passes`; the wants of a moment go out as `
 
 from typing import Any
 
-from engine.backtest.entries import Limits
+from engine.backtest.entries import Limits, sizing_minor
 from engine.backtest.holdings import HEAD, ROW, VALUE_DEN, VALUE_NUM
 from engine.backtest.passes import NEVER_NS, act, close_all, equity_of, held_by_rule, mark_at_close, open_all
 from engine.backtest.steps import Friction
@@ -58,19 +58,19 @@ def look(w: Any, starts: Any, cursor: Any, places: list[int], held: list[Held]) 
 
 def settle(w: Any, bars: BarColumns, friction: Friction, limits: Limits, params: Any, places: list[int], held: list[Held],
            out: list[int]) -> None:
-    """Act on the targets of a moment, each beside the equity before any of them."""
+    """Act on the targets of a moment, each beside the capital before any of them."""
     count = len(places)
-    equity = equity_of(w, count)
+    equity = sizing_minor(equity_of(w, count), limits)
     wants = [basket_want(out[number], held[number], bars.closes[places[number]], w[HEAD + number * ROW + VALUE_NUM],
                          w[HEAD + number * ROW + VALUE_DEN], equity, params.band_bps, params.stop_bps) for number in range(count)]
     for number in range(count):
         mark_at_close(w, HEAD + number * ROW, friction, bars.opens[places[number]], bars.closes[places[number]])
-    act_on(w, count, limits, wants, LEAVE, friction.gap_bps)
-    act_on(w, count, limits, wants, ENTER, friction.gap_bps)
+    act_on(w, places, limits, wants, LEAVE, friction.gap_bps)
+    act_on(w, places, limits, wants, ENTER, friction.gap_bps)
 
 
-def act_on(w: Any, count: int, limits: Limits, wants: list[RuleWant], kind: int, gap_bps: int) -> None:
+def act_on(w: Any, places: list[int], limits: Limits, wants: list[RuleWant], kind: int, gap_bps: int) -> None:
     """Those of the wants that are of a kind, in the order of the basket."""
-    for number in range(count):
+    for number in range(len(places)):
         if wants[number].act == kind:
-            act(w, HEAD + number * ROW, count, limits, wants[number], gap_bps)
+            act(w, HEAD + number * ROW, places[number], len(places), limits, wants[number], gap_bps)

@@ -39,6 +39,8 @@ from engine.backtest.holdings import (
     SECTOR_NO,
     SHORT_OVER,
     SHORTABLE,
+    SIZE_DEN,
+    SIZE_NUM,
     STOP,
     STRICTEST,
     TAKER_PPM,
@@ -59,21 +61,25 @@ from engine.kernel.rounding import scaled_down
 from engine.kernel.sizing import lots_for_notional, lots_for_risk
 from engine.kernel.wants import BY_RISK, RuleWant
 
-CHECKS = ("", "reduces", "risk", "size", "brake", "maximum quantity", "order notional", "risk per order", "position share",
-          "buying power", "gross exposure", "net exposure", "sector share", "asset class share", "bucket share", "heat",
-          "bucket heat", "daily notional", "instrument", "trading state", "minimum quantity", "price collar", "stop required",
-          "stop side", "target side", "spread", "reward to risk", "day loss", "week loss", "drawdown", "orders a day",
-          "minimum notional", "positions")
-(PASSED, REDUCES, RISK, SIZE, BRAKE, MOST_LOTS, ORDER_NOTIONAL, RISK_PER_ORDER, POSITION_SHARE, BUYING_POWER, GROSS, NET, SECTOR,
- ASSET_CLASS, BUCKET, HEAT, BUCKET_HEAT, DAILY_NOTIONAL, INSTRUMENT, TRADING_STATE, LEAST_LOTS, COLLAR, STOP_REQUIRED, STOP_SIDE,
- TARGET_SIDE, SPREAD, REWARD, DAY_LOSS, WEEK_LOSS, DRAWDOWN, ORDERS_A_DAY, LEAST_NOTIONAL, POSITIONS) = range(33)
+CHECKS = ("", "reduces", "risk", "size", "brake", "regime", "maximum quantity", "order notional", "risk per order",
+          "position share", "buying power", "gross exposure", "net exposure", "sector share", "asset class share",
+          "bucket share", "heat", "bucket heat", "daily notional", "strategy capital", "strategy heat", "instrument",
+          "trading state", "minimum quantity", "price collar", "stop required", "stop side", "target side", "spread",
+          "reward to risk", "day loss", "week loss", "drawdown", "orders a day", "minimum notional", "positions")
+(PASSED, REDUCES, RISK, SIZE, BRAKE, REGIME, MOST_LOTS, ORDER_NOTIONAL, RISK_PER_ORDER, POSITION_SHARE, BUYING_POWER, GROSS, NET,
+ SECTOR, ASSET_CLASS, BUCKET, HEAT, BUCKET_HEAT, DAILY_NOTIONAL, STRATEGY_CAPITAL, STRATEGY_HEAT, INSTRUMENT, TRADING_STATE,
+ LEAST_LOTS, COLLAR, STOP_REQUIRED, STOP_SIDE, TARGET_SIDE, SPREAD, REWARD, DAY_LOSS, WEEK_LOSS, DRAWDOWN, ORDERS_A_DAY,
+ LEAST_NOTIONAL, POSITIONS) = range(36)
 UNBOUNDED = 1 << 62
 BPS = 10_000
 NS_PER_SECOND = 1_000_000_000
 
 
 class Limits(NamedTuple):
-    """The limits of a portfolio as numbers; 0 is off where the limit can be off. `small_num / small_den` is `small_size`."""
+    """The limits of a portfolio as numbers; 0 is off where the limit can be off. `small_num / small_den` is `small_size`.
+
+    The last three are the strategy's own: its capital as a part of the equity (0: none) or fixed (-1: none), its heat budget.
+    """
 
     order_fraction: float
     order_cap_minor: int
@@ -104,6 +110,9 @@ class Limits(NamedTuple):
     small_num: int
     small_den: int
     halt_multiple: float
+    capital_fraction: float
+    capital_minor: int
+    strategy_heat_fraction: float
 
 
 class Entry(NamedTuple):
@@ -187,6 +196,15 @@ def add_line(w: Any, own: int, at: int, own_sign: int, gap_bps: int) -> None:
 # ---- size ----------------------------------------------------------------------------------------------------------------------
 
 
+def sizing_minor(equity: int, limits: Limits) -> int:
+    """What sizes are parts of: the strategy's capital, else the equity."""
+    if limits.capital_minor >= 0:
+        return max(0, min(equity, limits.capital_minor))
+    if limits.capital_fraction > 0.0:
+        return max(0, int(equity * limits.capital_fraction))
+    return equity
+
+
 def order_cap_minor(w: Any, limits: Limits, factor: float) -> int:
     """The largest order in money."""
     cap = int(w[EQUITY] * limits.order_fraction)
@@ -197,7 +215,7 @@ def order_cap_minor(w: Any, limits: Limits, factor: float) -> int:
 
 def size_passes(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int, lots: int) -> bool:
     """Whether one check on size lets that many lots pass; each only gets harder with size."""
-    if check == RISK_PER_ORDER or check == HEAT or check == BUCKET_HEAT:
+    if check == RISK_PER_ORDER or check == HEAT or check == BUCKET_HEAT or check == STRATEGY_HEAT:
         risk = risk_at(w, at, entry.sign * lots, entry.price_ticks, entry.stop_ticks, gap_bps)
         return heat_passes(w, check, limits, factor, risk)
     size = lots + w[SAME_SIDE_LOTS] if check == POSITION_SHARE else lots
@@ -210,6 +228,8 @@ def size_passes(w: Any, at: int, check: int, limits: Limits, factor: float, entr
     if check == DAILY_NOTIONAL:
         first = w[DAY_EQUITY] if w[ROLLED] != 0 else w[EQUITY]
         return bool(w[ENTERED_MINOR] + more <= int(max(0, first) * limits.daily_fraction))
+    if check == STRATEGY_CAPITAL:
+        return bool(w[AT_WORK] + more <= sizing_minor(w[EQUITY], limits))
     return share_passes(w, check, limits, entry.sign, more)
 
 
@@ -219,6 +239,8 @@ def heat_passes(w: Any, check: int, limits: Limits, factor: float, risk: int) ->
         return share_of(risk, w[EQUITY]) <= limits.risk_fraction * factor
     if check == HEAT:
         return share_of(w[HEAT_MINOR] + risk, w[EQUITY]) <= limits.heat_fraction * factor
+    if check == STRATEGY_HEAT:
+        return share_of(w[HEAT_MINOR] + risk, w[EQUITY]) <= limits.strategy_heat_fraction * factor
     return share_of(w[BUCKET_HEAT_MINOR] + risk, w[EQUITY]) <= limits.bucket_heat_fraction * factor
 
 
@@ -257,6 +279,10 @@ def is_on(w: Any, at: int, check: int, limits: Limits) -> bool:
         limit = limits.bucket_heat_fraction
     elif check == DAILY_NOTIONAL:
         limit = limits.daily_fraction
+    elif check == STRATEGY_CAPITAL:
+        limit = 1.0 if limits.capital_minor >= 0 else limits.capital_fraction
+    elif check == STRATEGY_HEAT:
+        limit = limits.strategy_heat_fraction
     return limit > 0.0
 
 
@@ -273,28 +299,32 @@ def largest_passing(w: Any, at: int, check: int, limits: Limits, factor: float, 
     return least
 
 
-def asked_lots(w: Any, at: int, entry: Entry, want: RuleWant) -> int:
+def asked_lots(w: Any, at: int, limits: Limits, entry: Entry, want: RuleWant) -> int:
     """What a want asks for before any limit; -1 where its size cannot be told."""
+    capital = sizing_minor(w[EQUITY], limits)
     if want.size_kind == BY_RISK:
         if entry.stop_ticks <= 0 or want.size_bps <= 0:
             return -1
-        return lots_for_risk(w[EQUITY], want.size_bps, entry.price_ticks, entry.stop_ticks, w[at + VALUE_NUM], w[at + VALUE_DEN],
+        return lots_for_risk(capital, want.size_bps, entry.price_ticks, entry.stop_ticks, w[at + VALUE_NUM], w[at + VALUE_DEN],
                              UNBOUNDED)
-    budget = scaled_down(max(0, w[EQUITY]), want.size_bps, BPS)
+    budget = scaled_down(max(0, capital), want.size_bps, BPS)
     return lots_for_notional(budget, entry.price_ticks, w[at + VALUE_NUM], w[at + VALUE_DEN], UNBOUNDED)
 
 
 def sized(w: Any, at: int, limits: Limits, factor: float, entry: Entry, want: RuleWant, gap_bps: int) -> tuple[int, int]:
     """The lots of a want within every limit: `(lots, refusing check)`; each cut is counted."""
-    lots = asked_lots(w, at, entry, want)
+    lots = asked_lots(w, at, limits, entry, want)
     if lots < 1:
         return 0, RISK if lots < 0 else SIZE
     last = SIZE
-    for check in range(BRAKE, DAILY_NOTIONAL + 1):
+    for check in range(BRAKE, STRATEGY_HEAT + 1):
         least = lots
         if check == BRAKE:
             if factor < 1.0:
                 least = scaled_down(lots, limits.small_num, limits.small_den)
+        elif check == REGIME:
+            if w[SIZE_NUM] < w[SIZE_DEN]:
+                least = scaled_down(lots, w[SIZE_NUM], w[SIZE_DEN])
         elif check == MOST_LOTS:
             least = min(lots, max(0, w[at + MAX_LOTS] - w[SAME_SIDE_LOTS]))
         elif lots > 0 and is_on(w, at, check, limits):

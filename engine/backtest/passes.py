@@ -20,6 +20,8 @@ from engine.backtest.holdings import (
     OPENED_PLACE,
     ROW,
     RULE_LEFT,
+    SIZE_NUM,
+    SIZES_AT,
     STOP,
     STRICTEST,
     WAITING,
@@ -45,8 +47,8 @@ def held_by_rule(w: Any, at: int, place: int) -> Held:
     return Held(w[at + LOTS], entry_ticks_of(w, at), w[at + STOP], w[at + WAITING], place - w[at + OPENED_PLACE] + 1)
 
 
-def act(w: Any, at: int, count: int, limits: Limits, asked: RuleWant, gap_bps: int) -> None:
-    """What the rule of the row `at` wants, in an account of `count` instruments."""
+def act(w: Any, at: int, place: int, count: int, limits: Limits, asked: RuleWant, gap_bps: int) -> None:
+    """What the rule of the row `at` wants at the close of the bar at `place`, in an account of `count` instruments."""
     if asked.act == LEAVE:
         if w[at + LOTS] != 0:
             mark = w[at + BID] if w[at + LOTS] > 0 else w[at + ASK]
@@ -58,6 +60,8 @@ def act(w: Any, at: int, count: int, limits: Limits, asked: RuleWant, gap_bps: i
         for other in range(HEAD, HEAD + count * ROW, ROW):
             if w[other + LOTS] != 0 or w[other + WAITING] != 0:
                 add_line(w, at, other, asked.sign if other == at else 0, gap_bps)
+        if w[SIZES_AT] != 0:
+            w[SIZE_NUM] = w[w[SIZES_AT] + place]
         enter(w, at, limits, factor, asked, gap_bps)
 
 
@@ -120,7 +124,7 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
         memory, asked = rule(params, memory, bars, place, place + 1, held)
         if asked.act != NOTHING:
             w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
-            act(w, at, 1, limits, asked, friction.gap_bps)
+            act(w, at, place, 1, limits, asked, friction.gap_bps)
         equity_out[place] = w[CASH] if w[held_at] == 0 else w[CASH] + value_minor(w, at)
 
 
@@ -156,7 +160,7 @@ def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Frictio
                                                held_by_rule(w, at, place))
                 if asked.act != NOTHING:
                     mark_at_close(w, at, friction, opens[place], bars.closes[place])
-                    act(w, at, count, limits, asked, friction.gap_bps)
+                    act(w, at, place, count, limits, asked, friction.gap_bps)
             equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, count)
             marked += 1
         open_all(w, friction, limits, braked and closed == 0, count, cursor, opens, closes_ns, now_ns)

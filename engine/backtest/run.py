@@ -27,6 +27,8 @@ from engine.backtest.holdings import (
     NEXT_ACTION,
     REFUSED,
     ROW,
+    SIZE_DEN,
+    SIZES_AT,
     STOP,
     TRIP_ROW,
     TRIPS,
@@ -34,6 +36,7 @@ from engine.backtest.holdings import (
     TRIPS_ROOM,
     entry_ticks_of,
 )
+from engine.backtest.regime_sizes import WHOLE, has_sizes, sizes_of
 from engine.backtest.results import BacktestResult, Remaining
 from engine.backtest.steps import Friction
 from engine.errors import ConfigError, InstrumentError
@@ -71,8 +74,9 @@ class Setup(NamedTuple):
 
     `limits` are the portfolio's; `sectors` and `buckets` are by symbol. `gap_allowance_bps` is counted in heat. `max_positions`
     is how many instruments may be held at once (0: any number). `splits` were applied to the series already, by `restated`, and
-    tell in which shares `dividends` are counted; `borrow_ppm` is what a short pays a year. `regimes` is how the report tells
-    regimes.
+    tell in which shares `dividends` are counted; `borrow_ppm` is what a short pays a year. `regimes` is how regimes are told, and
+    what part of its usual size an entry has in each. The strategy's capital is a part of the equity (0: all of it), or fixed;
+    `heat_budget_fraction` is what it may risk at once (0: what the limits allow).
     """
 
     cash_minor: Minor
@@ -91,6 +95,9 @@ class Setup(NamedTuple):
     dividends: tuple[Dividend, ...] = ()
     borrow_ppm: int = 0
     regimes: RegimeSettings = USUAL_REGIMES
+    capital_fraction: float = 0.0
+    capital_fixed: Decimal | None = None
+    heat_budget_fraction: float = 0.0
 
     @property
     def has_actions(self) -> bool:
@@ -136,6 +143,7 @@ def limits_of(setup: Setup, instrument: Instrument) -> Limits:
     one = setup.limits
     small = Decimal(repr(one.brake_small_size)).as_integer_ratio()
     cap = int(one.max_order_notional.scaleb(instrument.minor_exponent)) if one.max_order_notional is not None else 0
+    capital = int(setup.capital_fixed.scaleb(instrument.minor_exponent)) if setup.capital_fixed is not None else -1
     return Limits(
         one.max_order_notional_fraction, cap, one.max_risk_per_order_fraction, one.max_position_fraction, one.max_leverage,
         one.max_gross_fraction, one.max_net_fraction, one.max_sector_fraction, one.max_asset_class_fraction,
@@ -143,7 +151,8 @@ def limits_of(setup: Setup, instrument: Instrument) -> Limits:
         one.max_orders_per_day, setup.max_positions, one.collar_bps, one.max_spread_bps, one.min_reward_to_risk,
         int(one.require_stop), one.max_day_loss_fraction, one.max_week_loss_fraction, one.max_drawdown_fraction,
         one.max_losing_streak, int(Decimal(str(one.cooldown_seconds)) * NS_PER_SECOND), one.brake_small_fraction,
-        one.brake_small_size, small[0], small[1], one.brake_halt_multiple)
+        one.brake_small_size, small[0], small[1], one.brake_halt_multiple, setup.capital_fraction, capital,
+        setup.heat_budget_fraction)
 
 
 def terms_of(instruments: Sequence[Instrument], setup: Setup) -> list[list[int]]:
@@ -173,27 +182,43 @@ def terms_of(instruments: Sequence[Instrument], setup: Setup) -> list[list[int]]
 def _run(series: tuple[Series, ...], strategy: Strategy, params: Any, setup: Setup, means: Means) -> BacktestResult:
     total = sum(len(one.bars.closes) for one in series)
     room = total // BARS_A_TRIP + LEAST_ROOM
+    sizes = _sizes(series, setup, means)
     while True:
-        w = _account(series, setup, room)
+        w = _account(series, setup, room, sizes)
         equity_at_ns, equity = _pass(w, series, strategy, params, setup, means)
         if w[TRIPS] <= w[TRIPS_ROOM] and w[FILLS] <= w[FILLS_ROOM]:
             return _result(w, series, strategy, setup, total, equity_at_ns, equity)
         room = int(max(w[TRIPS], w[FILLS] // 2 + 1))
 
 
-def _account(series: tuple[Series, ...], setup: Setup, room: int) -> Any:
-    """The array that a pass works on: the account, a row each, and room for twice as many fills as round trips."""
+def _sizes(series: tuple[Series, ...], setup: Setup, means: Means) -> Any:
+    """The sizes of entries at each bar, all instruments one after the other; empty where all have their usual size."""
+    import numpy
+
+    if not has_sizes(setup.regimes):
+        return ()
+    columns: list[Any] = [numpy.concatenate(column) for column in zip(*(one.bars for one in series), strict=True)]
+    starts = numpy.cumsum([0, *(len(one.bars.closes) for one in series)]).tolist()
+    return sizes_of(BarColumns(*columns), starts, setup.regimes, means.cache_folder, compiles=means.compiles)
+
+
+def _account(series: tuple[Series, ...], setup: Setup, room: int, sizes: Any) -> Any:
+    """The array that a pass works on: the account, a row each, dividends, the sizes of entries by regime, and room for twice as
+    many fills as round trips."""
     import numpy
 
     logs_at = HEAD + len(series) * ROW
     actions = dividend_rows([one.instrument for one in series], setup.dividends, setup.splits)
-    actions_at, logs_at = logs_at, logs_at + len(actions) * ACTION_FIELDS
+    actions_at, sizes_at = logs_at, logs_at + len(actions) * ACTION_FIELDS
+    logs_at = sizes_at + len(sizes)
     w = numpy.empty(logs_at + room * (2 * FILL_ROW + TRIP_ROW), numpy.int64)
     w[:logs_at] = 0
     for number, row in enumerate(terms_of([one.instrument for one in series], setup)):
         w[HEAD + number * ROW:HEAD + number * ROW + len(row)] = row
-    w[actions_at:logs_at] = [field for row in actions for field in row]
-    w[NEXT_ACTION], w[ACTIONS_END], w[BORROW_PPM] = actions_at, logs_at, setup.borrow_ppm
+    w[actions_at:sizes_at] = [field for row in actions for field in row]
+    w[NEXT_ACTION], w[ACTIONS_END], w[BORROW_PPM] = actions_at, sizes_at, setup.borrow_ppm
+    if len(sizes):
+        w[sizes_at:logs_at], w[SIZES_AT], w[SIZE_DEN] = sizes, sizes_at, WHOLE
     w[CASH] = setup.cash_minor
     w[FILLS_AT], w[FILLS_ROOM] = logs_at, 2 * room
     w[TRIPS_AT], w[TRIPS_ROOM] = logs_at + 2 * room * FILL_ROW, room

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from engine.backtest import passes
+from engine.backtest import passes, regime_sizes
 from engine.backtest.compiling import functions_reached, stamp_of
 from engine.search.measuring import Material, strategy_in
 
@@ -15,7 +15,7 @@ def digest_of(material: Material) -> str:
     strategy = strategy_in(material)
     functions: dict[int, Any] = {}
     rule: Any = strategy.rule
-    entries: tuple[Any, ...] = (passes.one_instrument, passes.several_instruments)
+    entries: tuple[Any, ...] = (passes.one_instrument, passes.several_instruments, regime_sizes.sizes_into)
     for entry in entries:
         functions_reached(entry, {"rule": rule}, functions)
     terms = f"{material.strategy}|{material.source_hash}|{material.setup!r}|{[one.instrument for one in material.series]!r}"
