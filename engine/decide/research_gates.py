@@ -19,7 +19,7 @@ from engine.research_state import ORIGIN, ResearchRun, cell_of
 from engine.research_words import ConditionView, DecisionStatus
 from engine.service import AlertLevel, ProposalStatus, Refusal
 from engine.turn import Turn
-from engine.want import assess
+from engine.want import assess, resolve
 
 BPS = Decimal(10_000)
 CENT = Decimal("0.01")
@@ -78,8 +78,10 @@ def _want(turn: Turn, one: Decided, instrument: Instrument) -> PlaceOrder:
     mark = turn.market.marks.get(instrument.instrument_id)
     price = instrument.price(mark.take_ticks(side.sign)) if mark else one.ref_mark
     risk_bps = Decimal(str(one.worth.risk_bps)) if one.worth is not None else Decimal(0)
+    known = resolve(turn.state, instrument.symbol, one.portfolio)  # two venues may list one symbol: then the id says which
+    symbol = instrument.symbol if known == instrument else instrument.instrument_id
     return PlaceOrder(
-        one.decision_id, instrument.instrument_id, side, one.portfolio,
+        one.decision_id, symbol, side, one.portfolio,
         risk_percent=(risk_bps / 100).quantize(CENT, ROUND_DOWN), stop=_away(price, one.stop_bps, -side.sign),
         target=_away(price, one.target_bps, side.sign), origin=ORIGIN, rationale=one.thesis, by=ORIGIN, propose=True)
 

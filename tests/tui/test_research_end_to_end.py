@@ -2,6 +2,7 @@
 rules, once by a model, and that once more from its recording with nobody to ask. Days are generated; time moves by hand."""
 
 import itertools
+import sqlite3
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +30,7 @@ from store.research_archive import ResearchArchive
 from store.research_memory import ResearchMemory
 from store.research_record import StoredResearch
 from store.research_recording import recording_of
+from store.research_rows import TABLES
 from store.views import StateViews, rebuild_views
 from tests.tui.driving import Driver, HandClock
 from tests.unit.engine_desk import ACCOUNT, COIN, COIN_ID, START_NS, Shell
@@ -172,6 +174,11 @@ def live(models: dict[str, Model], archive: ResearchArchive) -> Caller:
                       settings.deadlines, lambda: next(ticks))
 
 
+def tables_of(journal: Path) -> list[list[tuple[object, ...]]]:
+    with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as connection:
+        return [connection.execute(f"SELECT * FROM {table.name} ORDER BY 1").fetchall() for table in TABLES]
+
+
 async def checked(story: Story, actor: str) -> list[Decided]:
     """Let the story happen; the one journal tells all of it, and folding it again gives the same state."""
     try:
@@ -193,7 +200,9 @@ async def checked(story: Story, actor: str) -> list[Decided]:
         assert position is None or position.strategy == "research"
     finally:
         story.close()
+    tables = tables_of(story.journal_path)
     assert encode_state(rebuild_views(story.journal_path)) == encode_state(story.shell.state)
+    assert tables_of(story.journal_path) == tables, "the tables made anew say the same"
     return decided
 
 

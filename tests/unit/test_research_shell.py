@@ -1,0 +1,136 @@
+"""The desk beside a running engine: the engine never waits for it, and whatever goes wrong with a run is an end that is told."""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import StoreError
+from engine.inputs import RunResearch, StopResearch
+from engine.research.breaker import Breaker
+from engine.research.calling import LiveCaller
+from engine.research.models import Answered, Ask, Model, Unavailable
+from engine.research.settings import Budgets, Deadlines, ModelLine, PortfolioResearch, ResearchSettings
+from engine.research.spending import Purse
+from engine.research_desk import ResearchParts
+from engine.research_world import Gathered, ResearchWorld
+from engine.settings import PortfolioSettings, Settings
+from store.journal import SqliteJournal
+from store.research_archive import ResearchArchive
+from store.research_memory import ResearchMemory
+from store.research_record import StoredResearch
+from tests.unit.engine_desk import ACCOUNT, Shell
+from tests.unit.research_desk import SpeakingModel
+
+LINE = ModelLine("one", "chat", "http://nowhere", "model-a")
+
+
+class SilentModel(SpeakingModel):
+    """A model that never answers, nor keeps to any deadline."""
+
+    async def ask(self, ask: Ask, heard: Callable[[int], None] | None = None) -> Answered | Unavailable:
+        self.asked.append(ask.role)
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+class BrokenWorld(ResearchWorld):
+    """A world that fails in a way that nobody thought of."""
+
+    def gather_rows(self, ask: Any) -> Gathered:
+        raise ZeroDivisionError("a defect")
+
+
+@asynccontextmanager
+async def researching(folder: Path, *, model: Model | None = None, world: type[ResearchWorld] = ResearchWorld,
+                      call_seconds: float = 60.0) -> AsyncIterator[Shell]:
+    """A running engine with a COIN at 100.00 and research of its own."""
+    archive, memory = ResearchArchive(folder / "research.db"), ResearchMemory(folder / "research.db")
+    journal = SqliteJournal(folder / "journal.db", lambda _: None, engine_id="e")
+    settings = ResearchSettings(
+        lines=(LINE,) if model is not None else (), budgets=Budgets(10**9, 10**9),
+        deadlines=Deadlines(call_seconds=call_seconds, cycle_seconds=call_seconds))
+    shells: list[Shell] = []
+    record = StoredResearch(folder / "journal.db", lambda: shells[0].state, archive)
+    ticks = itertools.count(1)
+    caller = LiveCaller({} if model is None else {"one": model}, archive, Purse(settings.budgets, {}), Breaker(settings.breaker),
+                        settings.deadlines, ticks.__next__)
+    portfolio = PortfolioSettings("main", ACCOUNT, "USD", 2, research=PortfolioResearch(("COIN",)))
+    shell = Shell(
+        journal=journal, research_record=record, research=ResearchParts(world(memory), caller, archive, record),
+        settings=Settings((portfolio,), research=settings))
+    shells.append(shell)
+    try:
+        async with shell.running():
+            await shell.quote(10_000)
+            yield shell
+    finally:
+        journal.close()
+        memory.close()
+        archive.close()
+
+
+def under_way(shell: Shell) -> bool:
+    run = shell.state.research.of("main").run
+    return run is not None and run.under_way
+
+
+async def test_the_engine_goes_on_while_a_model_says_nothing_and_a_person_may_stop_it(tmp_path: Path) -> None:
+    model = SilentModel()
+    async with researching(tmp_path, model=model) as shell:
+        assert (await shell.engine.send(RunResearch("r"))).accepted
+        await shell.until(lambda: model.asked)
+        for price in range(10_001, 10_020):
+            await shell.quote(price)
+        assert shell.engine.market.marks["COIN@paper"].bid_ticks == 10_019
+        assert under_way(shell)
+        shell.engine._shell.publish(force=True)
+        (view,) = shell.engine.latest().research
+        assert view.run is not None and view.run.symbol == "COIN"
+        assert any(role.state == "asking" for role in view.run.roles)
+        assert (await shell.engine.send(StopResearch("s"))).accepted
+        assert not under_way(shell)
+        assert (await shell.engine.send(RunResearch("again"))).accepted
+    assert not any(thread.name == "research" for thread in threading.enumerate()), "it ends with the engine"
+
+
+async def test_models_that_are_too_late_abstain_and_the_run_ends(tmp_path: Path) -> None:
+    async with researching(tmp_path, model=SilentModel(), call_seconds=0.05) as shell:
+        await shell.engine.send(RunResearch("r"))
+        await shell.until(lambda: not under_way(shell))
+        codes = [one.decided.code for one in shell.state.research.decisions.values()]
+        assert "TIMEOUT" in codes
+
+
+@pytest.mark.parametrize(("named", "failure"), [("defect", "ZeroDivisionError"), ("disk", "the archive cannot be written")])
+async def test_whatever_goes_wrong_is_an_end_that_is_told(tmp_path: Path, named: str, failure: str,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreError("the archive cannot be written")
+
+    if named == "disk":
+        monkeypatch.setattr(ResearchArchive, "keep_snapshot", full)
+    async with researching(tmp_path, world=BrokenWorld if named == "defect" else ResearchWorld) as shell:
+        await shell.engine.send(RunResearch("r"))
+        await shell.until(lambda: not under_way(shell))
+        run = shell.state.research.of("main").run
+        assert run is not None and failure in run.failure
+        assert any(failure in alert.text for alert in shell.state.alerts.values())
+        assert shell.state.research.decisions == {}
+        assert (await shell.engine.send(RunResearch("again"))).accepted
+
+
+async def test_an_engine_without_research_says_so(tmp_path: Path) -> None:
+    del tmp_path
+    shell = Shell()
+    async with shell.running():
+        await shell.quote(10_000)
+        await shell.engine.send(RunResearch("r"))
+        await shell.until(lambda: not under_way(shell))
+        run = shell.state.research.of("main").run
+        assert run is not None and "cannot do research" in run.failure
