@@ -38,6 +38,7 @@ from engine.units import NS_PER_SECOND, Nanoseconds
 
 PAST_DAYS = 320
 FRESH_NS = 600 * NS_PER_SECOND
+AGAIN_NS = 60 * NS_PER_SECOND
 NEWS_DAYS = 3
 CALENDAR_DAYS = 30
 MOST_NEWS_ROWS = 24
@@ -93,8 +94,8 @@ class ResearchWorld:
         bars: Sequence[Bar] = () if feed is None else self._tried(
             "daily bars", lambda: feed.daily_bars(instrument.instrument_id, PAST_DAYS), ())
         found = Past(instrument, bars)
-        with self._lock:
-            self._kept[instrument.instrument_id] = (as_of_ns, found)
+        with self._lock:  # what was not to be had is asked for again soon
+            self._kept[instrument.instrument_id] = (as_of_ns if bars else as_of_ns - FRESH_NS + AGAIN_NS, found)
         return found.until(as_of_ns)
 
     def gather_rows(self, ask: WorldAsk) -> Gathered:

@@ -10,12 +10,14 @@ from engine.trading_hours import SessionLookup
 from engine.units import Nanoseconds
 
 EVERY_BAR = 1 << 31
+LATE_SHARE = 10  # a first day that begins later than a tenth into its session is no whole day
 WHOLE_DAYS_NS = (DAY_NS, SESSION_NS)  # a coin's day; a share's, whose rows are stamped with a date
 
 
 class TapeDays:
-    """Daily bars out of a tape, its warm-up included. A day counts once its session is over by the clock of the replay; a file
-    of daily bars is told as it is. The tape is read once, in a stream of its own, and only as far as the clock is."""
+    """Daily bars out of a tape, its warm-up included. A day counts once its session is over by the clock of the replay, the first
+    one where the tape has its beginning; a file of daily bars is told as it is. The tape is read once, in a stream of its own,
+    and only as far as the clock is."""
 
     def __init__(self, tape: Tape, now_ns: Callable[[], Nanoseconds], sessions: SessionLookup) -> None:
         self._tape = tape
@@ -62,6 +64,8 @@ class TapeDays:
         bounds = self._sessions(self._instruments[item.instrument_id].session, seen.open_ns)
         if days and days[-1].open_ns == bounds.open_ns:
             days[-1] = _joined(days[-1], seen)
+        elif not days and seen.open_ns - bounds.open_ns > (bounds.close_ns - bounds.open_ns) // LATE_SHARE:
+            return  # the tape began in the middle of it
         else:
             days.append(seen._replace(open_ns=bounds.open_ns, close_ns=max(bounds.close_ns, seen.close_ns)))
 

@@ -98,6 +98,13 @@ def test_hours_of_a_tape_become_days_as_far_as_it_was_played(tmp_path: Path) -> 
     assert prices(days.daily_bars(name, 1)[0]) == [300.0, 325.0, 298.0, 324.0]
 
 
+def test_a_day_that_the_tape_has_no_beginning_of_is_no_day(tmp_path: Path) -> None:
+    path = written(tmp_path / "BTC-USD_1h.csv", [*hourly("01", 100.0)[5:], *hourly("02", 200.0), *hourly("03", 300.0)])
+    tape = open_tape(path, symbol="BTC/USD")
+    days = TapeDays(tape, lambda: moment("2026-03-04T00:00:00"), session_bounds).daily_bars(tape.instrument.instrument_id, 9)
+    assert [day.open_ns for day in days] == [moment("2026-03-02T00:00:00"), moment("2026-03-03T00:00:00")]
+
+
 def test_a_file_of_days_is_told_as_it_is(tmp_path: Path) -> None:
     rows = [(f"2026-03-{day:02}", 50.0 + day, 60.0 + day, 40.0 + day, 55.0 + day) for day in (2, 3, 4, 5, 6)]
     tape = open_tape(written(tmp_path / "AAPL_1d.csv", rows))

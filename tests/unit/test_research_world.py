@@ -145,6 +145,17 @@ def test_a_feed_is_asked_once_in_ten_minutes(memory: ResearchMemory) -> None:
     assert len(source.asked) == 6
 
 
+def test_a_feed_that_gave_nothing_is_asked_again_after_a_minute(memory: ResearchMemory) -> None:
+    source = Days()
+    source.broken = RuntimeError("down")
+    world = ResearchWorld(memory, source)
+    for seconds in (0, 59):
+        assert world.gather_rows(ASK._replace(as_of_ns=AT + seconds * 10 ** 9)).regime == ""
+    assert len(source.asked) == 3
+    source.broken = None
+    assert world.gather_rows(ASK._replace(as_of_ns=AT + 60 * 10 ** 9)).regime
+
+
 def test_what_followed_an_event_enters_our_own_table_once_the_close_is_there(memory: ResearchMemory) -> None:
     source, late_ns = Days(), AT // DAY_NS * DAY_NS + DAY_NS
     world = ResearchWorld(memory, source, GRAPH)
