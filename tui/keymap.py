@@ -133,14 +133,22 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("decision_page_up", "pageup", "scroll_by(-10)", "page up", "decision", "Ten lines up.", 0),
     KeyEntry("decision_page_down", "pagedown,space", "scroll_by(10)", "page down", "decision", "Ten lines down.", 0),
     KeyEntry("card_approve", "a", "approve", "approve", "card", "Approve exactly what is shown.", 20),
-    KeyEntry("card_decline", "d", "decline", "decline", "card", "Decline it.", 21),
-    KeyEntry("card_seen", "enter", "seen", "seen", "card", "Say that a changed card has been read again.", 22),
+    KeyEntry("card_decline", "d", "decline", "decline", "card", "Decline it, with a reason.", 21),
+    KeyEntry("card_halve", "h", "halve", "halve", "card", "Put half of it in its place: a new card to read and approve.", 22),
+    KeyEntry("card_details", "i", "details", "details", "card", "Everything that research has on it: voices, prompts, snapshot.",
+             23),
+    KeyEntry("card_marks", "f", "marks", "marks", "card", "Open the marks on texts behind it; unread they keep it from being "
+             "approved.", 24),
+    KeyEntry("card_seen", "enter", "seen", "seen", "card", "Say that a changed card has been read again.", 25),
+    KeyEntry("card_scroll", "space", "scroll_on", "scroll", "card", "Show what is below, where the card is longer than the "
+             "screen.", 0),
 )
 
 ACTING = frozenset({
     "panic", "flatten", "buy", "sell", "protect", "close", "cancel", "settle", "decline", "acknowledge", "reconcile", "send",
     "set_rule", "rebalance", "research_run", "research_stop", "research_apply", "research_reject", "strategy_switch",
-    "job_run", "job_pause", "candidate_promote", "candidate_demote", "card_approve", "card_decline"})
+    "job_run", "job_pause", "candidate_promote", "candidate_demote", "card_approve", "card_decline",
+    "card_halve"})
 """What changes something: who only looks on is told why these keys do nothing."""
 
 

@@ -18,6 +18,7 @@ from tests.tui.risk_book import crowded_book, with_used_limits
 from tests.tui.test_access import LOCKING, ScriptedGate
 from tests.tui.test_candidates import WITH_CANDIDATES
 from tests.tui.test_research import WITH_RESEARCH
+from tests.tui.test_research_card import WITH_RESEARCH_CARD
 from tests.tui.test_schedule import WITH_JOBS
 from tests.tui.test_strategies import WITH_STRATEGIES
 from tests.tui.views import NOW_NS, account, position, snapshot
@@ -48,6 +49,9 @@ EMPTY = snapshot(positions=(), orders=(), fills=(), proposals=(), alerts=(), quo
     ("main-trouble", (80, 24), (), TROUBLE, {}),
     ("chart-80x24", (80, 24), ("7",), None, {}),
     ("card-80x24", (80, 24), ("2", "enter"), None, {}),
+    ("card-research-80x24", (80, 24), ("2", "enter"), WITH_RESEARCH_CARD, {}),
+    ("card-research-160x45", (160, 45), ("2", "enter"), WITH_RESEARCH_CARD, {}),
+    ("decisions-research-80x24", (80, 24), ("2",), WITH_RESEARCH_CARD, {}),
     ("ticket-80x24", (80, 24), ("b", "1", "0"), None, {}),
     ("flatten-question", (80, 24), ("ctrl+x",), None, {}),
     ("flatten-progress", (80, 24), ("ctrl+x",), FLATTENING, {}),

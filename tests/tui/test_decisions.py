@@ -3,11 +3,14 @@
 from decimal import Decimal
 
 import msgspec
+import pytest
 
-from engine.inputs import Approve, Decline
-from engine.service import ProposalStatus, ProposalView, Receipt, Refusal
+from engine.inputs import Approve, Decline, Halve
+from engine.service import DecisionStatus, ProposalStatus, ProposalView, Receipt, Refusal
 from tests.tui.driving import Driver, driving
+from tests.tui.research_views import DONE, decision, research
 from tests.tui.views import card, proposal, snapshot
+from tui.panes.research_line import research_line
 
 
 async def open_card(driver: Driver) -> None:
@@ -119,3 +122,56 @@ async def test_the_cursor_stays_on_its_decision_when_others_arrive() -> None:
         sooner = proposal("P-9", expires_at_ns=1, seconds_left=5.0)
         await driver.publish(snapshot(2, proposals=(sooner, *snapshot().proposals)))
         assert pane.cursor_key == before == "P-2"  # type: ignore[attr-defined]
+
+
+async def test_an_order_by_hand_can_be_halved_too() -> None:
+    async with driving(size=(80, 24)) as driver:
+        await open_card(driver)
+        driver.clock.seconds += 1.0
+        await driver.press("f")
+        await driver.sees("no text behind this is marked")
+        await driver.press("i")
+        await driver.sees("no research lies behind this")
+        await driver.press("h")
+        await driver.until(lambda: driver.sent(Halve))
+        assert (driver.sent(Halve)[0].proposal_id, driver.sent(Halve)[0].digest) == ("P-1", "digest-of-P-1")
+
+
+@pytest.mark.parametrize(("size", "words"), [
+    ((80, 24), ("AAPL 1/2 ✓…✗· $0.07 · claude-sonnet-5-5 · suggest_only! · $1.23 of $10.00",)),
+    ((160, 45), ("AAPL 1/2 ✓…✗· $0.07 · claude-sonnet-5-5",))])
+async def test_the_edge_of_the_pane_tells_what_research_does(size: tuple[int, int], words: tuple[str, ...]) -> None:
+    async with driving(snapshot(research=(research(),)), size=size) as driver:
+        await driver.press("2")
+        await driver.sees(*words)
+        await driver.publish(snapshot(2, research=(research(badge="RULES, NO MODEL", host="", run=None, fallback="",
+                                                            acts_as="auto_execute"),)))
+        await driver.sees("RULES, NO MODEL · auto_execute")
+        await driver.press("z")
+        await driver.sees("RULES, NO MODEL · auto_execute · $1.23 of $10.00")
+        await driver.publish(snapshot(3))
+        assert "NO MODEL" not in driver.text, "research that is off says nothing"
+
+
+def test_the_line_of_research_gives_up_the_least_first() -> None:
+    full = research_line((research(),), 300)
+    assert full == ("AAPL 1/2 ✓market …strategy ✗risk ·news $0.07 · claude-sonnet-5-5 at 127.0.0.1:8077 · suggest_only "
+                    "instead of auto_execute: resolved forecasts: 120, asked at least 200 · $1.23 of $10.00")
+    assert all(len(research_line((research(),), width)) <= width for width in range(300))
+    assert research_line((research(),), 24) == "AAPL 1/2 ✓…✗· $0.07"
+    assert research_line((), 80) == ""
+    paused = research(breaker="14:40:00", run=None, fallback="")
+    assert "models left alone until 14:40:00, rules act" in research_line((paused,), 200)
+    two = (research("other", run=None), research())
+    assert research_line(two, 300).startswith("main · AAPL 1/2"), "the one that works is told"
+
+
+async def test_what_became_of_a_decision_of_research_stands_in_its_row() -> None:
+    filled = proposal("P-3", status=ProposalStatus.APPROVED, status_reason="approved by user",
+                      decision=decision(status=DecisionStatus.FILLED))
+    resolved = proposal("P-4", status=ProposalStatus.APPROVED, status_reason="approved by user", decision=DONE)
+    declined = proposal("P-5", status=ProposalStatus.DECLINED, status_reason="too late",
+                        decision=decision(status=DecisionStatus.DECLINED))
+    async with driving(snapshot(proposals=(filled, resolved, declined)), size=(160, 45)) as driver:
+        await driver.press("2", "z")
+        await driver.sees("✓ filled", "● resolved", "up +342 bps, target first", "✗ declined", "too late", "58.0")

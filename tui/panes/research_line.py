@@ -1,7 +1,6 @@
 """What research does now in one short line, and what became of a forecast in a few words: for panes, cards and screens."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from engine.service import DecisionView, ResearchView, RunView
 from tui.formats import number, plain, plain_float
@@ -10,28 +9,24 @@ ROLE_MARKS = {"waiting": "·", "asking": "…", "answered": "✓", "abstained": 
 BETWEEN = " · "
 
 
-class _Part(NamedTuple):
-    """A piece of the line in its forms, the fullest first; without room for any it is left out."""
-
-    forms: tuple[str, ...]
-
-
 def research_line(views: Sequence[ResearchView], width: int) -> str:
     """The portfolio whose run is under way, or the first: run, who answers, what that comes to and why, money of the day.
 
-    What matters most stands first and is kept longest; the rest is shortened or left out until it fits `width` cells.
+    What matters most stands first and is kept longest. Each part has forms, the fullest first, and takes the fullest that leaves
+    room for the others; what does not fit `width` cells at all is left out.
     """
     if not views:
         return ""
     view = next((one for one in views if under_way(one.run)), views[0])
-    parts = [*([_Part(_run_forms(view.run))] if view.run is not None and under_way(view.run) else []), _Part(_who(view)),
-             _Part(_level(view)), _Part(_spent(view))]
+    parts = [*([_run(view.run)] if view.run is not None and under_way(view.run) else []), _who(view), _level(view), _spent(view)]
     if len(views) > 1:
-        parts.insert(0, _Part((plain(view.portfolio),)))
-    said, left = [], width
-    for part in parts:
-        fitting = next((form for form in part.forms if len(form) <= left), "")
-        if fitting:
+        parts.insert(0, (plain(view.portfolio),))
+    said: list[str] = []
+    left = width
+    for place, forms in enumerate(parts):
+        later = sum(len(other[-1]) + len(BETWEEN) for other in parts[place + 1:])
+        fitting = next((form for form in forms if len(form) <= left - later), forms[-1])
+        if len(fitting) <= left:
             said.append(fitting)
             left -= len(fitting) + len(BETWEEN)
     return BETWEEN.join(said)
@@ -52,13 +47,13 @@ def outcome_words(view: DecisionView) -> str:
     return f"{'up' if view.up else 'not up'} {plain_float(view.return_bps, 0, signed=True)} bps{won}"
 
 
-def _run_forms(run: RunView) -> tuple[str, ...]:
+def _run(run: RunView) -> tuple[str, ...]:
     about = f"{plain(run.symbol) or 'scan'} {run.done}/{len(run.symbols) or '?'}"
     marks = [(ROLE_MARKS.get(one.state, "?"), plain(one.role)) for one in run.roles]
     cost = f"${number(run.cost_usd, 2)}"
     long = " ".join(f"{mark}{role}" for mark, role in marks)
     short = "".join(mark for mark, _ in marks)
-    return (" ".join(filter(None, (about, long, cost))), " ".join(filter(None, (about, short, cost))), about)
+    return (" ".join(filter(None, (about, long, cost))), " ".join(filter(None, (about, short, cost))))
 
 
 def _who(view: ResearchView) -> tuple[str, ...]:
@@ -76,4 +71,4 @@ def _level(view: ResearchView) -> tuple[str, ...]:
 
 
 def _spent(view: ResearchView) -> tuple[str, ...]:
-    return (f"${number(view.spent_usd, 2)} of ${number(view.day_budget_usd, 2)}",) if view.day_budget_usd else ()
+    return (f"${number(view.spent_usd, 2)} of ${number(view.day_budget_usd, 2)}",)
