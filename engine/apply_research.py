@@ -236,7 +236,8 @@ def _filled(state: State, event: OrderFilled, _: Recorded) -> ResearchState:
 def _split(state: State, event: PositionSplit, _: Recorded) -> ResearchState:
     research = state.research
     for key in research.index.get(event.instrument_id, ()):
-        research = _reopened(research, key, lambda known: _in_new_shares(known, event.numerator / event.denominator))
+        if research.open[key].window.forecast.portfolio == event.portfolio:  # each holder tells it; the days tell the others
+            research = _reopened(research, key, lambda known: _in_new_shares(known, event.numerator / event.denominator))
     return research
 
 

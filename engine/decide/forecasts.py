@@ -25,13 +25,14 @@ def bar_closed(turn: Turn, bar: Bar) -> None:
     """Hold a bar against the forecasts of its instrument."""
     for decision_id in turn.state.research.index.get(bar.instrument_id, ()):
         known = turn.state.research.open[decision_id]
-        if abs(bar.close_ticks - _ref_ticks(known)) > SUSPECT_FRACTION * _ref_ticks(known):
+        if _is_far(known, bar):
             turn.effects.append(RecallDays((bar.instrument_id,)))
             continue
         _look(turn, decision_id, known, (bar,))
         if bar.close_ns >= known.window.ends_ns:
             bars = turn.market.bars(bar.instrument_id, KEPT_BARS)
-            _resolve(turn, decision_id, bars if bars and bars[-1] == bar else [*bars, bar], or_void=False)
+            told = [one for one in (bars if bars and bars[-1] == bar else [*bars, bar]) if not _is_far(known, one)]
+            _resolve(turn, decision_id, told, or_void=False)
 
 
 def beat(turn: Turn) -> None:
@@ -79,6 +80,12 @@ def _look(turn: Turn, decision_id: str, known: OpenForecast, bars: Sequence[Bar]
         if won is not None:
             turn.emit(ForecastTouched(decision_id, won))
             return
+
+
+def _is_far(known: OpenForecast, bar: Bar) -> bool:
+    """Whether a bar lies so far from the mark that it may be told in other shares: of before a split, or of after one that is
+    not known yet."""
+    return abs(bar.close_ticks - _ref_ticks(known)) > SUSPECT_FRACTION * _ref_ticks(known)
 
 
 def _ref_ticks(known: OpenForecast) -> float:

@@ -11,7 +11,6 @@ from engine.alert_text import actions_text, condition_text
 from engine.effects import PerformLearning, PerformResearch, RecallDays
 from engine.errors import UsageError
 from engine.events import PositionSplit
-from engine.events import PositionSplit
 from engine.inputs import (
     ApplyResearchChange,
     AutomationLevel,
@@ -144,82 +143,40 @@ def test_a_split_is_found_out_from_adjusted_days_before_anything_is_concluded() 
     assert outcome.return_bps == pytest.approx(120.0)
 
 
-def split_day(desk: Desk, key: str) -> None:
-    """2 for 1 before the first whole day; told by the account of each portfolio that holds some."""
-    desk.at_ns = (desk.at_ns // DAY_NS + 1) * DAY_NS
+def bar_of_day(first_ns: int, day: int, close: int) -> Bar:
+    open_ns = first_ns + day * DAY_NS
+    return Bar(COIN_ID, open_ns, open_ns + DAY_NS, close, close, close, close, 10)
+
+
+def two_for_one(desk: Desk, *portfolios: str) -> None:
+    """A split at midnight, told by the account of each portfolio that holds some."""
     turn = desk.turn()
-    for portfolio in ("main", "other"):
+    for portfolio in portfolios:
         turn.emit(PositionSplit("acct", portfolio, COIN_ID, 10, 20, 2, 1))
     desk.rows += turn.events
     desk.state = turn.state
-    assert key in desk.state.research.open
 
 
 def test_a_split_that_two_portfolios_tell_is_one_split() -> None:
     desk = desk_of(AutomationLevel.MONITOR_ONLY)
     key = open_one(desk)
     first_day = desk.at_ns // DAY_NS * DAY_NS
-    split_day(desk, key)
+    two_for_one(desk, "main", "other")
     show(desk, *(bar_of_day(first_day, day, 5_060) for day in (1, 2)))
     outcome = desk.state.research.decisions[key].outcome
     assert outcome is not None and outcome.return_bps == pytest.approx(120.0)
 
 
-def bar_of_day(first_ns: int, day: int, close: int, high: int = 0, low: int = 0) -> Bar:
-    open_ns = first_ns + day * DAY_NS
-    return Bar(COIN_ID, open_ns, open_ns + DAY_NS, close, high or close, low or close, close, 10)
-
-
-@pytest.mark.parametrize(("before", "won"), [(5_000, 1), (10_000, 1)], ids=["in today's shares", "as they were"])
-def test_days_may_be_in_the_shares_of_today_or_as_they_were(before: int, won: int) -> None:
+def test_prices_of_before_a_split_reach_no_target_of_after_it() -> None:
     desk = desk_of(AutomationLevel.MONITOR_ONLY)
     key = open_one(desk)
     first_day = desk.at_ns // DAY_NS * DAY_NS
-    split_day(desk, key)
-    desk.at_ns = first_day + 3 * DAY_NS
-    desk.take(DaysRecalled(COIN_ID, (bar_of_day(first_day, 0, before), bar_of_day(first_day, 1, 5_020, high=5_200),
-                                     bar_of_day(first_day, 2, 5_060))))
+    before, after = bar_of_day(first_day, 1, 10_050), bar_of_day(first_day, 2, 4_990)
+    show(desk, before)
+    two_for_one(desk, "main")
+    show(desk, after)
     outcome = desk.state.research.decisions[key].outcome
-    assert outcome is not None and (outcome.up, outcome.won) == (1, won)
-    assert outcome.return_bps == pytest.approx(120.0)
-
-
-def test_days_that_were_split_after_the_mark_count_once() -> None:
-    """The split came in the middle of the window, and the source has brought all days to the shares of today."""
-    desk = desk_of(AutomationLevel.MONITOR_ONLY)
-    key = open_one(desk)
-    first_day = desk.at_ns // DAY_NS * DAY_NS
-    desk.at_ns = first_day + DAY_NS
-    split_day(desk, key)
-    desk.at_ns = first_day + 3 * DAY_NS
-    desk.take(DaysRecalled(COIN_ID, (bar_of_day(first_day, 0, 5_000), bar_of_day(first_day, 1, 5_000),
-                                     bar_of_day(first_day, 2, 5_060))))
-    outcome = desk.state.research.decisions[key].outcome
-    assert outcome is not None and (outcome.up, outcome.won) == (1, 1)
-    assert outcome.return_bps == pytest.approx(120.0)
-
-
-def test_a_split_of_what_nobody_holds_is_no_loss() -> None:
-    desk = desk_of(AutomationLevel.MONITOR_ONLY)
-    key = open_one(desk)
-    first_day = desk.at_ns // DAY_NS * DAY_NS
-    show(desk, *(bar_of_day(first_day, day, 5_060) for day in (1, 2)))
-    assert desk.of(ForecastTouched) == [] and key in desk.state.research.open, "half of it at once is asked of the days"
-    desk.take(DaysRecalled(COIN_ID, tuple(bar_of_day(first_day, day, 5_000 + 30 * day) for day in range(3))))
-    outcome = desk.state.research.decisions[key].outcome
-    assert outcome is not None and "split" in outcome.void
-
-
-def test_what_really_fell_by_half_is_told_by_its_days() -> None:
-    desk = desk_of(AutomationLevel.MONITOR_ONLY)
-    key = open_one(desk)
-    first_day = desk.at_ns // DAY_NS * DAY_NS
-    days = (bar_of_day(first_day, 0, 10_000), bar_of_day(first_day, 1, 5_060), bar_of_day(first_day, 2, 5_060))
-    show(desk, *days[1:])
-    assert key in desk.state.research.open
-    desk.take(DaysRecalled(COIN_ID, days))
-    outcome = desk.state.research.decisions[key].outcome
-    assert outcome is not None and (outcome.up, outcome.won) == (0, 0)
+    assert outcome is not None and (outcome.up, outcome.won) == (0, 0), "neither level was reached, and the close is below"
 
 
 # ---- learning ------------------------------------------------------------------------------------------------------------
