@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -123,8 +124,15 @@ def test_a_finished_replay_adds_no_fill(
     first, again = report_of(capsys, *arguments), report_of(capsys, *arguments)
     assert first["fills"] == again["fills"]
     assert first["portfolios"] == again["portfolios"]
+    archive = Path(str(first["home"])) / "research.db"
+    with sqlite3.connect(archive) as connection:
+        connection.execute("INSERT INTO asked VALUES ('r1', 'GOLD/USD', '{}', '')")
+    connection.close()
     fresh = report_of(capsys, *arguments, "--fresh")
     assert fresh["journal_hash"] == first["journal_hash"]
+    with sqlite3.connect(archive) as connection:
+        assert connection.execute("SELECT count(*) FROM asked").fetchone() == (0,), "what research remembered is gone as well"
+    connection.close()
 
 
 def test_replays_keep_away_from_accounts_and_from_each_other(

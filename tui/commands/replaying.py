@@ -159,8 +159,10 @@ def _replay_home(home_path: Path, wish: Wish, played: Played, *, own_home: bool)
 
 def _clear(home: "Home") -> None:
     """Forget a replay; only ever called for a home that bears a replay's mark."""
+    from store.research_archive import ARCHIVE_FILE
+
     with home.lock():
-        for database in (home.journal, home.paper):
+        for database in (home.journal, home.paper, home.path / ARCHIVE_FILE):
             for suffix in ("", "-wal", "-shm"):
                 database.with_name(database.name + suffix).unlink(missing_ok=True)
         for snapshot in home.snapshots.glob("*.snapshot"):
