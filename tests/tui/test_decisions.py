@@ -160,6 +160,8 @@ def test_the_line_of_research_gives_up_the_least_first() -> None:
     assert all(len(research_line((research(),), width)) <= width for width in range(300))
     assert research_line((research(),), 24) == "AAPL 1/2 ✓…✗· $0.07"
     assert research_line((), 80) == ""
+    assert research_line((research(badge="RULES, NO MODEL", host="", run=None, fallback="", spent_usd=Decimal(0)),), 80) == (
+        "RULES, NO MODEL · suggest_only")
     paused = research(breaker="14:40:00", run=None, fallback="")
     assert "models left alone until 14:40:00, rules act" in research_line((paused,), 200)
     two = (research("other", run=None), research())
@@ -172,6 +174,9 @@ async def test_what_became_of_a_decision_of_research_stands_in_its_row() -> None
     resolved = proposal("P-4", status=ProposalStatus.APPROVED, status_reason="approved by user", decision=DONE)
     declined = proposal("P-5", status=ProposalStatus.DECLINED, status_reason="too late",
                         decision=decision(status=DecisionStatus.DECLINED))
-    async with driving(snapshot(proposals=(filled, resolved, declined)), size=(160, 45)) as driver:
+    halved = proposal("P-6", status=ProposalStatus.DECLINED, status_reason="halved by user",
+                      decision=decision(status=DecisionStatus.FILLED))
+    async with driving(snapshot(proposals=(filled, resolved, declined, halved)), size=(160, 45)) as driver:
         await driver.press("2", "z")
-        await driver.sees("✓ filled", "● resolved", "up +342 bps, target first", "✗ declined", "too late", "58.0")
+        await driver.sees("● resolved", "up +342 bps, target first", "too late", "58.0", "halved by user")
+        assert (driver.text.count("✓ filled"), driver.text.count("✗ declined")) == (1, 2), "the half was filled"

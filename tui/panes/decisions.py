@@ -74,8 +74,8 @@ class DecisionsPane(Pane[ProposalView]):
 
     def cells(self, view: ProposalView) -> tuple[Cell, ...]:
         card, pending = view.card, view.status is ProposalStatus.PENDING
-        decision = view.decision
-        state, tone = (FURTHER.get(decision.status) if decision and not pending else None) or STATES[view.status]
+        decision = view.decision if view.status is ProposalStatus.APPROVED else None  # what was declined was not filled
+        state, tone = (FURTHER.get(decision.status) if decision else None) or STATES[view.status]
         failed = sum(not check.passed for check in card.checks)
         price = card.limit if card.limit is not None else card.trigger
         return (
@@ -93,6 +93,6 @@ class DecisionsPane(Pane[ProposalView]):
             Cell(plain(view.origin), "muted"),
             Cell(plain(view.status_reason) if decision is None or decision.status is not DecisionStatus.RESOLVED
                  else outcome_words(decision), "muted"),
-            Cell("" if decision is None or decision.p_cal is None else f"{100 * decision.p_cal:.1f}"),
+            Cell("" if view.decision is None or view.decision.p_cal is None else f"{100 * view.decision.p_cal:.1f}"),
             Cell(plain(card.portfolio), "muted"),
         )

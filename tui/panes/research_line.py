@@ -7,6 +7,7 @@ from tui.formats import number, plain, plain_float
 
 ROLE_MARKS = {"waiting": "·", "asking": "…", "answered": "✓", "abstained": "○", "failed": "✗"}
 BETWEEN = " · "
+RULES = "RULES, NO MODEL"
 
 
 def research_line(views: Sequence[ResearchView], width: int) -> str:
@@ -18,7 +19,8 @@ def research_line(views: Sequence[ResearchView], width: int) -> str:
     if not views:
         return ""
     view = next((one for one in views if under_way(one.run)), views[0])
-    parts = [*([_run(view.run)] if view.run is not None and under_way(view.run) else []), _who(view), _level(view), _spent(view)]
+    parts = [*([_run(view.run)] if view.run is not None and under_way(view.run) else []), _who(view), _level(view),
+             *([_spent(view)] if view.spent_usd or view.badge != RULES else [])]
     if len(views) > 1:
         parts.insert(0, (plain(view.portfolio),))
     said: list[str] = []
