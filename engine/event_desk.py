@@ -7,7 +7,7 @@ journaled, by the core, which also keeps them apart in time.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from engine.errors import QuarterdeckError
+from engine.errors import QuarterdeckError, VenueUnreachable
 from engine.inputs import RunResearch
 from engine.plain_text import plain
 from engine.research.context import Past, abnormal_bps, volatility_of
@@ -46,16 +46,19 @@ class EventDesk:
         self._begins_research = begins_research
 
     def take(self, items: Sequence[NewsItem]) -> tuple[EventNote, ...]:
-        """Keep what is new of some items; the notes that were. Raises `StoreError` where they cannot be kept: then nothing
-        follows from them, and they may be handed over again."""
+        """Keep what is new of some items; the notes that were. Raises `StoreError` where they cannot be kept, `VenueUnreachable`
+        where nothing is listed yet or a calendar's past cannot be learned: then they are to be handed over again."""
         state = self._state()
+        if not state.instruments:
+            raise VenueUnreachable("no venue has told yet what it lists; it is asked again")
         names = self.names(state)
-        notes = [note for item in items if item.event_time_ns > item.known_at_ns - STALE_NS
-                 if (note := note_of(item, names)) is not None]
-        fresh = self._world.memory.keep_notes(notes)
+        typed = [(item, note) for item in items if (note := note_of(item, names)) is not None]
+        fresh = self._world.memory.keep_notes([note for _, note in typed if not _is_stale(note)])
         if self._begins_research:
             for command in self.runs(state, fresh):
                 self._ask_for(command)
+        if past := [note for item, note in typed if item.kind and _is_stale(note)]:  # a calendar's history, not old headlines
+            self._world.learn_from(state, past, max(note.known_at_ns for note in past))
         return fresh
 
     def names(self, state: State) -> Names:
@@ -100,6 +103,10 @@ class EventDesk:
             _log.warning("research of %s was not begun: %s", command.portfolio, plain(str(error)))
         except Exception as error:  # noqa: BLE001 - what could not be begun now is begun by the next event
             _log.warning("research of %s was not begun (%s)", command.portfolio, type(error).__name__)
+
+
+def _is_stale(note: EventNote) -> bool:
+    return note.event_time_ns <= note.known_at_ns - STALE_NS
 
 
 def events_of_day(world: ResearchWorld, state: State, now_ns: Nanoseconds, day: str = "", portfolio: str = "",

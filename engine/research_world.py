@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.errors import QuarterdeckError
+from engine.errors import EngineUnreachable, QuarterdeckError, VenueUnreachable
 from engine.inputs import Bar
 from engine.instruments import Instrument
 from engine.plain_text import plain
@@ -171,6 +171,22 @@ class ResearchWorld:
 
         self._tried("events", resolved, None)
 
+    def learn_from(self, state: State, notes: Sequence[EventNote], now_ns: Nanoseconds) -> None:
+        """Fill our own table from events of the past that a calendar tells now: what followed each, by closes of the last 320
+        days. It was not known before now, so a snapshot of an earlier moment does not see it. Raises `VenueUnreachable` where
+        there are no closes at all."""
+        named = frozenset(symbol for note in notes for symbol in note.symbols)
+        first = [name for name, one in state.instruments.items() if one.symbol in named]
+        if not first or self._bars is None:
+            return
+        pasts = self.pasts(WorldAsk(state, "", first[0], now_ns, (*first, *state.instruments)))
+        if not any(past.bars for past in pasts.values()):
+            raise VenueUnreachable("its past is learned once there are daily bars; it is asked again")
+        self.memory.keep_outcomes([
+            PastEvent(note.note_id, symbol, note.kind, state.settings.sectors.get(symbol, ""), note.push, found[0], now_ns)
+            for note in notes if note.push and not note.flag for symbol in note.symbols
+            if (found := abnormal_bps(symbol, note.event_time_ns, pasts)) is not None])
+
     def today(self, ask: WorldAsk, pasts: Sequence[Past], notes: Sequence[EventNote]) -> MarketDay:
         """The market of the day, kept as it was first seen; what that did not look at is looked at now."""
         day = ask.as_of_ns // NS_PER_DAY
@@ -189,6 +205,8 @@ class ResearchWorld:
         """The part, or what stands for it where it cannot be had."""
         try:
             return work()
+        except EngineUnreachable:
+            return otherwise  # the engine has ended, and with it whoever waited for this
         except QuarterdeckError as error:
             _log.warning("research: no %s: %s", what, plain(str(error)))
         except Exception as error:  # noqa: BLE001 - a source that breaks must not take a run with it

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.errors import HomeUnusable
+from engine.errors import EngineUnreachable
 from engine.research.event_words import Direction, EventKind
 from engine.research.events import EventNote
 from engine.research.impact import PastEvent
@@ -142,7 +142,7 @@ class ResearchMemory:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise HomeUnusable(f"{self._path}: closed, the engine has ended")
+            raise EngineUnreachable(f"{self._path}: closed, the engine has ended")
 
     def _read(self, statement: str, values: Sequence[object]) -> list[sqlite3.Row]:
         with self._lock:

@@ -12,6 +12,7 @@ from brokers.news.calendar_files import items_of_csv, items_of_ics
 from brokers.news.feeds import items_of_feed
 from brokers.news.fetching import MOST_BYTES, Fetched, SourceFailed, fetch
 from brokers.waiting import Backoff
+from engine.errors import QuarterdeckError
 from engine.plain_text import plain
 from engine.research.events import NewsItem
 from engine.units import Nanoseconds
@@ -117,7 +118,7 @@ class NewsDesk:
                 await aside(lambda: self._take(fresh))
                 self._note_seen(source, fresh)  # what could not be kept comes again
             standing = Standing(source.name, at_ns, len(items), len(fresh), "")
-        except SourceFailed as error:
+        except QuarterdeckError as error:
             standing = Standing(source.name, at_ns, 0, 0, plain(str(error)))
         except Exception as error:  # noqa: BLE001 - one source must not end the others
             standing = Standing(source.name, at_ns, 0, 0, f"it broke ({type(error).__name__})")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from engine.errors import EngineUnreachable
+from engine.errors import EngineUnreachable, VenueUnreachable
 from engine.event_desk import EventDesk, events_of_day
 from engine.inputs import PortfolioSettings, RunResearch, Settings, VenueCapabilities
 from engine.instruments import AssetClass, Instrument
@@ -102,6 +102,51 @@ def test_a_number_far_from_what_was_expected_begins_a_scan_everywhere(memory: Re
     room.desk.take([replace(HACK, title="US CPI", kind="inflation", actual=actual, consensus=3.0, usual_miss=0.1)])
     assert [(one.portfolio, one.symbols, one.note) for one in room.sent] == [
         ("main", (), "inflation market"), ("other", (), "inflation market")][:runs]
+
+
+def test_the_past_of_a_calendar_fills_our_own_table(memory: ResearchMemory) -> None:
+    room = Room(memory, main=["BTC/USD", "ETH/USD", "SOL/USD"])
+    days = [replace(HACK, item_id=str(number), title="Ether upgrade", kind="product", actual=2.0, consensus=1.0, usual_miss=1.0,
+                    event_time_ns=NOW - number * 86_400 * 10 ** 9) for number in range(10, 30)]
+    old_headline = replace(HACK, event_time_ns=NOW - 10 * 86_400 * 10 ** 9)
+    too_old = replace(days[0], item_id="x", event_time_ns=NOW - 2_000 * 86_400 * 10 ** 9)
+    assert room.desk.take([*days, old_headline, too_old]) == ()
+    assert (room.sent, memory.notes(0, NOW)) == ([], ())
+    table = memory.outcomes(NOW)
+    assert len(table) == 20
+    assert {(row.symbol, row.kind.value, row.push, row.resolved_at_ns) for row in table} == {("ETH/USD", "product", 1.0, NOW)}
+    assert memory.outcomes(NOW - 1) == ()  # nobody knew it before
+    room.desk.take([replace(HACK, title="Ether upgrade launches and gains", kind="product")])
+    view = events_of_day(room.world, room.state, NOW)
+    direct = next(one for one in view.impacts if not one.hops)
+    assert (direct.symbol, direct.history_n) == ("ETH/USD", 20)
+    assert direct.impact_bps is not None
+
+
+def test_before_a_venue_has_told_what_it_lists_nothing_is_taken(memory: ResearchMemory) -> None:
+    room = Room(memory, main=["BTC/USD"])
+    listed, room.state = room.state, State()
+    with pytest.raises(VenueUnreachable, match="asked again"):
+        room.desk.take([HACK])
+    room.state = listed
+    assert len(room.desk.take([HACK])) == 1
+
+
+def test_a_past_without_closes_is_handed_over_again(memory: ResearchMemory) -> None:
+    room = Room(memory, main=["BTC/USD"])
+    source = Days()
+    source.broken = OSError()
+    room.world = ResearchWorld(memory, source, GRAPH)
+    desk = EventDesk(room.world, lambda: room.state, room.send, aliases={"ether": "ETH/USD"})
+    past = replace(HACK, item_id="2", title="Ether gains", kind="product", event_time_ns=NOW - 10 * 86_400 * 10 ** 9)
+    with pytest.raises(VenueUnreachable, match="once there are daily bars"):
+        desk.take([HACK, past])
+    assert len(room.sent) == 1
+    source.broken = None
+    later = NOW + 60 * 10 ** 9
+    assert desk.take([replace(HACK, known_at_ns=later), replace(past, known_at_ns=later)]) == ()
+    assert len(room.sent) == 1
+    assert len(memory.outcomes(later)) == 1
 
 
 def test_a_weak_tie_begins_nothing(memory: ResearchMemory) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from engine.errors import HomeUnusable
+from engine.errors import EngineUnreachable
 from engine.research.decided import Decided, Worth
 from engine.research.event_words import Direction, EventKind
 from engine.research.events import EventNote
@@ -171,7 +171,7 @@ def test_the_file_is_private_and_outlives_its_process(tmp_path: Path) -> None:
 def test_who_asks_after_the_end_is_refused(memory: ResearchMemory) -> None:
     memory.close()
     for asked in (lambda: memory.notes(0, AT), lambda: memory.keep_notes([NOTE]), lambda: memory.found(RECALL)):
-        with pytest.raises(HomeUnusable, match="the engine has ended"):
+        with pytest.raises(EngineUnreachable, match="the engine has ended"):
             asked()
 
 
