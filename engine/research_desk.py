@@ -221,8 +221,7 @@ class ResearchDesk:
         """Tell the purse what the journal knows to be spent today, by all portfolios."""
         if isinstance(caller, LiveCaller):
             state = look.state
-            spent = sum(known.spent_micro_usd for known in state.research.portfolios.values() if known.day == state.day)
-            caller.purse.begin_day(str(state.day), spent)
+            caller.purse.begin_day(str(state.day), state.research.spent_micro_usd(state.day))
 
     def _ask(self, run: ResearchRun, number: int, look: Look, parts: ResearchParts) -> Asked:
         """Everything that the result depends on. Blocks: files and feeds are asked."""

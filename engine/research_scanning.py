@@ -40,8 +40,7 @@ def most_of(state: State, caller: Caller) -> int:
     settings = state.settings.research
     if not isinstance(caller, LiveCaller) or not caller.models:
         return settings.symbols_per_scan
-    spent = sum(known.spent_micro_usd for known in state.research.portfolios.values() if known.day == state.day)
-    left = settings.budgets.day_micro_usd - spent
+    left = settings.budgets.day_micro_usd - state.research.spent_micro_usd(state.day)
     return max(1, affordable(settings.budgets.cycle_micro_usd, left, settings.symbols_per_scan))
 
 

@@ -97,6 +97,10 @@ class ResearchState(msgspec.Struct, frozen=True, omit_defaults=True):
     def of(self, portfolio: str) -> PortfolioResearchState:
         return self.portfolios.get(portfolio, NOTHING_YET)
 
+    def spent_micro_usd(self, day: int) -> int:
+        """What all portfolios together have spent on a day: the day's budget is one for all."""
+        return sum(known.spent_micro_usd for known in self.portfolios.values() if known.day == day)
+
 
 NOTHING_YET = PortfolioResearchState()
 

@@ -45,7 +45,7 @@ def _view(state: State, at_ns: Nanoseconds, live: Live, portfolio: str) -> Resea
     acts_as = level.value
     if not fallback and failing is not None and known.acts_as and known.acts_as != level.value:
         acts_as, fallback = known.acts_as, f"{failing.name}: {failing.value}, asked {failing.asked}"
-    spent = known.spent_micro_usd if known.day == state.day else 0
+    spent = state.research.spent_micro_usd(state.day)
     run = live.runs.get(portfolio)
     if run is None and known.run is not None:
         run = run_view(known.run)

@@ -109,11 +109,11 @@ def stop(turn: Turn, command: StopResearch) -> None:
     turn.accept(command.command_id, f"{known.run_id} is stopped")
 
 
-def started(turn: Turn) -> None:
-    """A run that was under way when the engine ended is over."""
+def cut_short(turn: Turn, cause: str = CUT_SHORT) -> None:
+    """Runs under way are over: the engine stops, or ended before it could say so."""
     for known in turn.state.research.portfolios.values():
         if known.run is not None and known.run.under_way:
-            _finish(turn, known.run, CUT_SHORT, cost_micro_usd=_sealed_cost(turn, known.run))
+            _finish(turn, known.run, cause, cost_micro_usd=_sealed_cost(turn, known.run))
 
 
 def ended(turn: Turn, end: ResearchEnded) -> None:

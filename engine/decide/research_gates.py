@@ -109,8 +109,8 @@ def conditions_of(turn: Turn, one: Decided, instrument: Instrument, want: PlaceO
     settings, known = turn.state.settings.research, turn.state.research.of(one.portfolio)
     cell = map_for(cell_of(one), turn.state.research.maps)
     age = data_age_seconds(turn.market, one, instrument, turn.at_ns)
-    today = known.day == turn.state.day
-    spent, risked = (known.spent_micro_usd, known.risked_bps) if today else (0, 0.0)
+    spent = turn.state.research.spent_micro_usd(turn.state.day)
+    risked = known.risked_bps if known.day == turn.state.day else 0.0
     risk = one.worth.risk_bps if one.worth is not None else 0.0
     agree = one.worth is not None and one.worth.consensus
     return (

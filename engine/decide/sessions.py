@@ -29,7 +29,7 @@ def started(turn: Turn, start: EngineStarted) -> None:
     _list_instruments(turn, start.instruments)
     arming.end_what_is_over(turn)
     schedule.started(turn)
-    research.started(turn)
+    research.cut_short(turn)
     forecasts.started(turn)
     turn.effects.extend(unacknowledged(turn.state))
 
@@ -79,6 +79,7 @@ def stopping(turn: Turn, _: EngineStopping) -> None:
     for order in list(turn.state.orders.values()):
         if order.intent.purpose is Purpose.ENTRY and not order.external and order.client_order_id not in guarded:
             turn.cancel(order, "the engine stops, and nothing at the venue would protect the fill")
+    research.cut_short(turn, "the engine was stopped")
     marks.mark_equity(turn, at_once=True)
 
 

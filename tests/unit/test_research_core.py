@@ -13,6 +13,7 @@ from engine.inputs import (
     AutomationLevel,
     Decline,
     EngineStarted,
+    EngineStopping,
     Halve,
     ReleaseResearchAlarm,
     ResearchEnded,
@@ -22,8 +23,9 @@ from engine.inputs import (
 from engine.orders import Purpose, Side
 from engine.research.decided import ResearchCause
 from engine.research.opinions import Stance
+from engine.research.settings import ModelLine
 from engine.research_events import DecisionGated, DecisionSealed, ResearchFinished
-from engine.research_state import NO_SEAL
+from engine.research_state import NO_SEAL, PortfolioResearchState
 from engine.research_words import DecisionStatus
 from engine.service import ProposalStatus
 from engine.views import snapshot
@@ -89,6 +91,24 @@ def test_what_a_run_had_spent_counts_though_it_was_cut_short(how: str) -> None:
     else:
         desk.take(EngineStarted("e", "test", desk.settings, desk.instruments, {"acct": desk.can}))
     assert desk.state.research.of("main").spent_micro_usd == 42_000
+
+
+def test_a_clean_end_ends_the_runs() -> None:
+    desk = desk_of()
+    begun(desk)
+    desk.take(EngineStopping())
+    (end,) = desk.of(ResearchFinished)
+    assert end.failure == "the engine was stopped"
+
+
+def test_the_days_money_is_one_budget_for_all_portfolios() -> None:
+    desk = desk_of(AUTO, maps=(PROVEN,))
+    lines = msgspec.structs.replace(desk.state.settings.research, lines=(ModelLine("one"),))
+    desk.changed(settings=msgspec.structs.replace(desk.state.settings, research=lines))
+    other = PortfolioResearchState(day=desk.state.day, spent_micro_usd=lines.budgets.day_micro_usd)
+    desk.changed(research=msgspec.structs.replace(desk.state.research, portfolios={"other": other}))
+    (sealed,) = tell(desk, decided_on(desk, begun(desk)))
+    assert [one.name for one in sealed.conditions if not one.holds] == ["day's money"]
 
 
 def test_events_begin_a_run_at_most_every_quarter_of_an_hour() -> None:
