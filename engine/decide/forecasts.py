@@ -23,10 +23,13 @@ SPLITS = (*range(2, 31), 1.5, *(1 / share for share in range(2, 31)), 2 / 3)
 
 def bar_closed(turn: Turn, bar: Bar) -> None:
     """Hold a bar against the forecasts of its instrument."""
+    is_asked = False
     for decision_id in turn.state.research.index.get(bar.instrument_id, ()):
         known = turn.state.research.open[decision_id]
         if _is_far(known, bar):
-            turn.effects.append(RecallDays((bar.instrument_id,)))
+            if not is_asked:
+                turn.effects.append(RecallDays((bar.instrument_id,)))
+            is_asked = True
             continue
         _look(turn, decision_id, known, (bar,))
         if bar.close_ns >= known.window.ends_ns:

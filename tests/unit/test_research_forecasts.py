@@ -167,6 +167,15 @@ def test_a_split_that_two_portfolios_tell_is_one_split() -> None:
     assert outcome is not None and outcome.return_bps == pytest.approx(120.0)
 
 
+def test_a_price_far_from_many_marks_asks_for_the_past_once() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    run = begun(desk)
+    tell(desk, *(decided_on(desk, run, number) for number in (1, 2, 3)))
+    far = bar_of_day(desk.at_ns // DAY_NS * DAY_NS, 1, 16_000)
+    desk.at_ns = far.close_ns
+    assert desk.take(far).effects.count(RecallDays((COIN_ID,))) == 1
+
+
 def test_prices_of_before_a_split_reach_no_target_of_after_it() -> None:
     desk = desk_of(AutomationLevel.MONITOR_ONLY)
     key = open_one(desk)
