@@ -79,6 +79,7 @@ def verify(path: Path) -> VerifyReport:
         return VerifyReport(path, 0, 0, 0, GENESIS.hex(), (Damage(0, str(error)),), ())
     try:
         connection.text_factory = bytes
+        connection.execute("BEGIN")  # an engine may be writing: rows and head have to be of one moment
         for found in _links(connection, counted, damaged, archives.last):
             links.append(found)
             damaged.extend(_judge(links))

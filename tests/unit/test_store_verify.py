@@ -4,9 +4,11 @@ import asyncio
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import store.verify
 from engine.errors import HomeUnusable, JournalDamaged
 from engine.ports import JournalRow
 from store.journal import SqliteJournal
@@ -49,6 +51,25 @@ def test_a_sound_journal(path: Path) -> None:
     assert report.sound and report.notes == ()
     assert (report.rows, report.first_seq, report.last_seq) == (ROWS, 1, ROWS)
     assert len(report.last_hash) == 64
+
+
+def test_a_row_that_an_engine_writes_meanwhile_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and head are of one moment: beside a busy engine the head was ahead of the rows that had been read."""
+    journal = SqliteJournal(path, inline=True)
+    judged = store.verify._judge_last
+
+    def with_a_row_written(links: Any) -> Any:
+        journal.append(make_rows(ROWS + 1, ROWS + 1))
+        asyncio.run(journal.wait_durable())
+        return judged(links)
+
+    monkeypatch.setattr(store.verify, "_judge_last", with_a_row_written)
+    report = verify(path)
+    journal.close()
+    assert report.damaged == ()
+    assert report.last_seq == ROWS
+    monkeypatch.undo()
+    assert verify(path).last_seq == ROWS + 1
 
 
 def test_a_missing_file_is_not_a_report(tmp_path: Path) -> None:
