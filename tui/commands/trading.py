@@ -23,12 +23,13 @@ from engine.orders import OrderKind, OrderStatus, Purpose
 from engine.service import OrderCard, OrderView, PositionView, ProposalView, Receipt, Refusal, Snapshot, StopHome
 from tui.commands.link import POLL_SECONDS, Link, command_id, connect, engine_link, existing_home
 from tui.commands.queries import proposal
-from tui.formats import number, percent
+from tui.formats import number, percent, plain
 from tui.printing import print_error, print_facts, print_json, print_table, words
 
 SETTLE_SECONDS = 10.0
 UNBOUNDED = "no bound"
 SHOWN_SECONDS = 1.0
+PRINTED_WIDTH = 110
 BAD_ENDS = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED, OrderStatus.DISPUTED})
 NOT_DONE = {
     OrderStatus.INITIALIZED: "it has not been sent yet",
@@ -118,17 +119,37 @@ def acknowledge(path: Path, alert_id: str, *, as_json: bool) -> int:
 
 
 def approve(path: Path, proposal_id: str, digest: str, *, yes: bool, as_json: bool) -> int:
-    """Approve a pending trade exactly as its card says; without a digest the card is printed, on a terminal asked."""
+    """Approve a pending trade exactly as its card says; without a digest the card is printed, on a terminal asked. The marks on
+    texts behind a decision of research count as read only where somebody said yes to what showed them."""
+    flags_read: tuple[str, ...] = ()
     with engine_link(path) as link:
         if not digest:
             shown = _shown_proposal(link, proposal_id)
             digest = shown.digest
             if not as_json:
+                _print_research(link, shown)
                 print_card(shown.card)
-            if not yes and sys.stdin.isatty() and not _agreed(f"approve {proposal_id} exactly as shown?"):
-                print_error(f"{proposal_id}: not approved; nothing was sent")
-                return 1
-        return _report(link, link.send_now(Approve(command_id(), proposal_id, digest)), as_json=as_json)
+            if not yes and sys.stdin.isatty():
+                if not _agreed(f"approve {proposal_id} exactly as shown?"):
+                    print_error(f"{proposal_id}: not approved; nothing was sent")
+                    return 1
+                flags_read = shown.decision.flags if shown.decision is not None and not as_json else ()
+        return _report(link, link.send_now(Approve(command_id(), proposal_id, digest, flags_read=flags_read)), as_json=as_json)
+
+
+def _print_research(link: Link, shown: ProposalView) -> None:
+    """What research says for and against it, with every mark in full; nothing for an order by hand."""
+    if shown.decision is None:
+        return
+    from tui.screens.research_card_lines import around, research_card_lines
+
+    names = {"card_marks": "", "card_details": f"`decisions {shown.decision.decision_id}`"}
+    for flag in shown.decision.flags:
+        print(f"marked text: {plain(flag)}")
+    for line in research_card_lines(shown, shown.decision, around(link.snapshot_now(), shown, names), (), PRINTED_WIDTH):
+        print("".join(text for text, _ in line))
+    if shown.blocked:
+        print(f"it cannot be approved now: {plain(shown.blocked)}")
 
 
 def approve_by_code(path: Path, proposal_id: str, code: str, totp: str, *, as_json: bool) -> int:
