@@ -60,9 +60,11 @@ def drift_text(market: MarketView, decided: Decided, instrument: Instrument) -> 
 def blocked(state: State, market: MarketView, at_ns: Nanoseconds, proposal: Proposal,
             flags_read: tuple[str, ...] | None = None) -> Refusal | None:
     """Why a pending trade of research cannot be approved now; it stays pending. Without `flags_read` marks are left aside."""
-    sealed = state.research.decisions.get(proposal.decision_id) if proposal.decision_id else None
-    if sealed is None:
+    if not proposal.decision_id:
         return None
+    sealed = state.research.decisions.get(proposal.decision_id)
+    if sealed is None:
+        return Refusal("decision", "known", "let go of", "many decisions came after the one behind this; ask for a new one")
     decided = sealed.decided
     instrument = state.instruments.get(decided.instrument_id)
     if instrument is None:

@@ -345,6 +345,15 @@ def test_old_prices_and_a_market_that_moved_block_an_approval_for_as_long_as_the
     assert desk.do(approval(desk, sealed.proposal_id, "c")).accepted
 
 
+def test_a_trade_whose_decision_is_no_longer_known_cannot_be_approved() -> None:
+    """What its checks would be held against is gone: more decisions came while it waited than are kept."""
+    desk = desk_of()
+    sealed = proposed(desk, flags=("E3: instruction",))
+    desk.changed(research=msgspec.structs.replace(desk.state.research, decisions={}))
+    refused = desk.do(approval(desk, sealed.proposal_id))
+    assert refused.refusal is not None and refused.refusal.check == "decision"
+
+
 def test_half_of_it_is_another_card_and_the_old_approval_is_void() -> None:
     desk = desk_of()
     sealed = proposed(desk)
