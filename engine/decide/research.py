@@ -18,7 +18,7 @@ from engine.inputs import (
     StopResearch,
 )
 from engine.instruments import ALWAYS_OPEN, AssetClass, Instrument
-from engine.research.decided import Decided, Forecast, ResearchCause
+from engine.research.decided import Cell, Decided, Forecast, ResearchCause
 from engine.research.opinions import Stance
 from engine.research.resolution import Window, window_of
 from engine.research_events import (
@@ -240,14 +240,20 @@ def learned(turn: Turn, end: LearningEnded) -> None:
     turn.emit(CalibrationLearned(end.run_id, end.through_seq, _with_settled(turn, end), end.maps))
     alarms = {cell.cell: cell.alarm for cell in end.maps if cell.alarm}
     for portfolio in turn.state.portfolios:
-        known = turn.state.research.of(portfolio)
-        told = [f"{cell.analyst} {cell.horizon} {cell.asset_class}: {text}" for cell, text in alarms.items()
-                if any(cell_of(sealed.decided) == cell and sealed.decided.portfolio == portfolio
-                       for sealed in turn.state.research.decisions.values())]
+        known, own = turn.state.research.of(portfolio), _cells_of(turn, portfolio)
+        told = [f"{cell.analyst} {cell.horizon} {cell.asset_class}: {text}" for cell, text in alarms.items() if cell in own]
         text = "; ".join(told)[:LONGEST_TEXT]
         if text and text not in (known.alarm, known.released):
             turn.emit(ResearchAlarmSet(portfolio, text))
             turn.alert(AlertLevel.ERROR, "degraded", portfolio, f"its forecasts became worse: {text}; it acts one level lower")
+
+
+def _cells_of(turn: Turn, portfolio: str) -> frozenset[Cell]:
+    """What a portfolio is scored in: by its newest decisions, and by open forecasts whose decisions newer ones pushed out."""
+    research = turn.state.research
+    still_open = (known.window.forecast for known in research.open.values())
+    return frozenset((*(cell_of(one.decided) for one in research.decisions.values() if one.decided.portfolio == portfolio),
+                      *(one.cell for one in still_open if one.portfolio == portfolio)))
 
 
 def _with_settled(turn: Turn, end: LearningEnded) -> CalibrationView:

@@ -214,6 +214,14 @@ def test_what_was_learned_is_journaled_and_an_alarm_lowers_the_level_once() -> N
     assert fold(rows_of(desk)) == desk.state
 
 
+def test_an_alarm_reaches_a_portfolio_whose_decisions_were_let_go_of_while_their_forecasts_are_open() -> None:
+    desk = desk_of(AutomationLevel.AUTO_EXECUTE)
+    tell(desk, decided_on(desk, begun(desk)))
+    desk.changed(research=msgspec.structs.replace(desk.state.research, decisions={}))
+    learned(desk, alarm="rolling skill below its band")
+    assert "rolling skill below its band" in desk.state.research.of("main").alarm
+
+
 def test_a_candidates_calibration_gate_reads_the_cells_of_its_portfolios_models() -> None:
     desk = desk_of(AutomationLevel.MONITOR_ONLY)
     open_one(desk)
