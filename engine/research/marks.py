@@ -7,6 +7,7 @@ letters folded, with digits read as letters, and turned by thirteen places.
 import base64
 import binascii
 import codecs
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -197,8 +198,16 @@ Matcher = Callable[[str], bool]
 
 
 def _any_of(patterns: tuple[str, ...]) -> Matcher:
-    compiled = tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in patterns)
-    return lambda text: any(pattern.search(text) for pattern in compiled)
+    def found(text: str) -> bool:
+        return any(pattern.search(text) for pattern in _compiled(patterns))
+
+    return found
+
+
+@functools.cache
+def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """Compiled once a text is looked at: an engine that does no research starts without them."""
+    return tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in patterns)
 
 
 _overrides, _addresses_models, _plays_a_role, _answers, _tells_state, _elsewhere, _has_markup, _has_address = map(

@@ -102,7 +102,8 @@ def status(path: Path, *, as_json: bool) -> None:
         print_json(found)
         return
     if not found:
-        print(OFF)
+        if snapshot is not None:
+            print(OFF)
         return
     for view in found:
         print_facts(_facts(view))
