@@ -178,10 +178,14 @@ def _csv_chunks(path: Path, *, skip_header: bool) -> Iterator[Chunk]:
 
 
 def raw_rows(path: Path) -> Iterator[list[str]]:
-    """The rows of a CSV file as text, its header included; none of a Parquet file. Raises `TapeError` where it cannot be read."""
-    if path.suffix.lower() not in (".parquet", ".pq"):
-        for chunk in _csv_chunks(path, skip_header=False):
-            yield from ([str(cell) for cell in row] for row in chunk.rows)
+    """The rows of a table as text, its header, or the names of its columns, first. Raises `TapeError` where it cannot be read."""
+    chunks = _csv_chunks(path, skip_header=False)
+    if path.suffix.lower() in (".parquet", ".pq"):
+        names = _parquet_names(path)
+        yield names
+        chunks = _parquet_chunks(path, Layout("bars", {name: place for place, name in enumerate(names)}, has_header=True))
+    for chunk in chunks:
+        yield from (["" if cell is None else str(cell) for cell in row] for row in chunk.rows)
 
 
 def _open_text(path: Path) -> io.TextIOBase:

@@ -1,9 +1,12 @@
 """Splits and dividends from a file, and from adjusted closes."""
 
 import gzip
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from brokers.market.actions import Actions, actions_of_adjusted, has_adjusted, read_actions
@@ -47,6 +50,22 @@ def test_adjusted_closes_tell_splits_and_dividends(tmp_path: Path) -> None:
     assert has_adjusted(path)
     assert actions_of_adjusted(path, "ACME") == Actions(
         (Split("ACME", 2 * DAY_NS, Fraction(2)),), (Dividend("ACME", 4 * DAY_NS, Fraction("0.5")),))
+
+
+def test_adjusted_closes_of_a_parquet_file_tell_the_same(tmp_path: Path) -> None:
+    text = tmp_path / "ACME_1d.csv"
+    closes = [(100.0, 49.5), (102.0, 50.49), (50.5, 49.995), (50.0, 49.5), (49.0, 49.0), (49.5, 49.5)]
+    days = [datetime(2020, 1, day, tzinfo=UTC) for day in range(1, 7)]
+    rows = [f"{day:%Y-%m-%d},{c},{c},{c},{c},100,{a}" for day, (c, a) in zip(days, closes, strict=True)]
+    text.write_text("\n".join(["timestamp,open,high,low,close,volume,adj_close", *rows]) + "\n")
+    prices, adjusted = [c for c, _ in closes], [a for _, a in closes]
+    for name, times in (("typed", pyarrow.array(days, pyarrow.timestamp("us", "UTC"))), ("dates", pyarrow.array([
+            day.date() for day in days])), ("words", pyarrow.array([day.isoformat() for day in days]))):
+        path = tmp_path / f"{name}.parquet"
+        columns = {"timestamp": times, **dict.fromkeys(("open", "high", "low", "close"), prices), "volume": [100] * 6}
+        pyarrow.parquet.write_table(pyarrow.table({**columns, "adj_close": adjusted}), path)
+        assert has_adjusted(path)
+        assert actions_of_adjusted(path, "ACME") == actions_of_adjusted(text, "ACME") != Actions(), name
 
 
 def test_rounded_adjusted_closes_tell_no_dividends_that_there_were_not(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ PPM_A_PERCENT = 10_000
 BPS = 10_000
 MOST_CASH_MINOR = 1 << 53
 SLOW_BARS = 2_000_000
-SIZES_IN_REGIMES = ("size_in_trend", "size_in_range", "size_in_calm", "size_in_wild")
+BUDGETS = ("capital_fraction", "capital_fixed", "heat_budget_fraction")
 OFF_IN_A_PASS = {"max_correlated_heat_fraction": 0.0, "max_value_at_risk_fraction": 0.0, "max_expected_shortfall_fraction": 0.0,
                  "max_daily_volume_fraction": 0.0}
 
@@ -51,6 +51,7 @@ class Wish(NamedTuple):
     record: bool = False
     actions: str | None = None
     borrow_percent: float = 0.0
+    budgets: tuple[str, ...] = ()
 
 
 class Prepared(NamedTuple):
@@ -169,10 +170,12 @@ def prepared(home: Path, wish: Wish) -> Prepared:
         raise UsageError("two files hold the same instrument; name one file an instrument")
     first = tapes[0].instrument
     limits, groups = _limits(home, wish)
-    limits = recording.within_budget(home, wish.strategy, limits) if wish.record else limits
+    budgets = {**(recording.configured_budgets(home, wish.strategy) if wish.record else {}), **_budgets(wish.budgets)}
     setup = Setup(_cash_minor(wish, first.minor_exponent), limits, wish.spread_bps, wish.slippage_bps,
                   int(wish.volume_percent * BPS / 100), sectors=groups.sectors,
-                  buckets=groups.buckets, new_day_zone=groups.new_day_zone, regimes=groups.regimes)
+                  buckets=groups.buckets, new_day_zone=groups.new_day_zone, regimes=groups.regimes, **budgets)
+    if setup.capital_fraction and setup.capital_fixed is not None:
+        raise UsageError("capital_fixed and capital_fraction are both given; capital compounds or is fixed")
     actions = _actions(wish, names)
     setup = setup._replace(splits=actions.splits, dividends=actions.dividends,
                            borrow_ppm=round(wish.borrow_percent * PPM_A_PERCENT))
@@ -233,6 +236,21 @@ def _params(given: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def _budgets(given: Sequence[str]) -> dict[str, Any]:
+    """What the strategy may use, by the names that `[[strategies]]` has for it."""
+    found: dict[str, Any] = {}
+    for text in given:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if name not in BUDGETS:
+            raise UsageError(f"--budget {text}: must be NAME=NUMBER, with one of {', '.join(BUDGETS)}")
+        number = positive(value, f"--budget {name}")
+        most = {"capital_fraction": 10, "heat_budget_fraction": 1}.get(name)
+        if most is not None and number > most:
+            raise UsageError(f"--budget {text}: must be a part of the equity, at most {most}")
+        found[name] = number if most is None else float(number)
+    return found
+
+
 def _limits(home: Path, wish: Wish) -> tuple[Limits, Settings]:
     """The limits, and the settings of the home, or what stands for them: groups of symbols, the zone of days, regimes."""
     from engine.config import load_config
@@ -246,9 +264,6 @@ def _limits(home: Path, wish: Wish) -> tuple[Limits, Settings]:
     elif (home / "config.toml").is_file():
         groups = load_config(home / "config.toml").settings()
         limits = groups.portfolios[0].limits
-        sizes = [name for name in SIZES_IN_REGIMES if getattr(groups.regimes, name) < 1]
-        if sizes:
-            print_note(f"off here, entries keep their usual size in every regime: {', '.join(sizes)}")
     dropped = [name for name in OFF_IN_A_PASS if getattr(limits, name)]
     named = {text.partition("=")[0].strip() for text in wish.limits}
     limits = msgspec.structs.replace(limits, **{name: OFF_IN_A_PASS[name] for name in dropped if name not in named})

@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from engine.candidates import Evidence, EvidenceKind, form_digest
 from engine.errors import QuarterdeckError, UsageError
 from engine.inputs import RecordEvidence
-from engine.tolerance import Limits
 from tui.commands.arming import person
 from tui.commands.link import command_id, engine_link
 from tui.commands.trading import refusal_line
@@ -30,16 +27,11 @@ def configured_form(home: Path, name: str) -> tuple[str, dict[str, Any]]:
     return one.rule, dict(one.params)
 
 
-def within_budget(home: Path, name: str, limits: Limits) -> Limits:
-    """The limits of the account that a backtest gives to a strategy alone, with the heat that it may have there. Its capital is
-    what the account starts with, which is told."""
+def configured_budgets(home: Path, name: str) -> dict[str, Any]:
+    """What a strategy of the configuration may use of its account; raises `UsageError` where it is none."""
     one = _configured(home, name)
-    if one.capital_fraction or one.capital_fixed:
-        which = f"capital_fraction = {one.capital_fraction:g}" if one.capital_fraction else f"capital_fixed = {one.capital_fixed}"
-        print_note(f"{which} of {name} is not held here: sizes are parts of the whole account; give its capital as --cash")
-    if one.heat_budget_fraction:
-        limits = msgspec.structs.replace(limits, max_heat_fraction=min(limits.max_heat_fraction, one.heat_budget_fraction))
-    return limits
+    return {"capital_fraction": one.capital_fraction, "capital_fixed": one.capital_fixed,
+            "heat_budget_fraction": one.heat_budget_fraction}
 
 
 def _configured(home: Path, name: str) -> "StrategyConfig":
@@ -54,13 +46,14 @@ def _configured(home: Path, name: str) -> "StrategyConfig":
 
 
 def backtest_evidence(tried: "Prepared", report: "PerformanceView", return_percent: float, trips: int) -> Evidence:
-    """What a backtest found, and what trading was taken to cost there."""
+    """What a backtest found, beside the strategy's capital, and what trading was taken to cost there."""
     fall = report.figure("max_drawdown")
+    times = _times_its_capital(tried)
     costs = f"spread {tried.setup.spread_bps} bps, slippage {tried.setup.slippage_bps} bps"
     return Evidence(
         EvidenceKind.BACKTEST, _digest(tried), f"{_source(tried, report.from_ns, report.to_ns)}, {costs}",
-        days=(report.to_ns - report.from_ns) / NS_PER_DAY, round_trips=trips, return_fraction=return_percent / 100,
-        drawdown_fraction=abs(fall.value) / 100 if fall is not None and fall.value is not None else 0.0)
+        days=(report.to_ns - report.from_ns) / NS_PER_DAY, round_trips=trips, return_fraction=times * return_percent / 100,
+        drawdown_fraction=times * abs(fall.value) / 100 if fall is not None and fall.value is not None else 0.0)
 
 
 def parity_evidence(tried: "Prepared", tested: "BacktestResult", difference: str) -> Evidence:
@@ -76,6 +69,15 @@ def _digest(tried: "Prepared") -> str:
     from engine.strategies.registry import params_of
 
     return form_digest(tried.strategy.name, tried.strategy.source_hash, params_of(tried.strategy, tried.params)._asdict())
+
+
+def _times_its_capital(tried: "Prepared") -> float:
+    """How many times its capital the account holds at the start, at least once: its gains and falls are counted beside that."""
+    setup = tried.setup
+    if setup.capital_fixed is not None:
+        cash = tried.series[0].instrument.money(setup.cash_minor)
+        return max(1.0, float(cash / setup.capital_fixed))
+    return max(1.0, 1 / setup.capital_fraction) if setup.capital_fraction else 1.0
 
 
 def _source(tried: "Prepared", from_ns: int, to_ns: int) -> str:
