@@ -24,6 +24,7 @@ from engine.orders import OrderIntent
 from engine.performance_words import PerformanceQuery
 from engine.research.acted import Results
 from engine.research.decided import Forecast
+from engine.research_state import SealedDecision
 from engine.research_words import RateOfCode, ResearchPage, ResearchQuery
 from engine.units import Nanoseconds
 
@@ -158,12 +159,14 @@ class ResearchRecord(Protocol):
 
 
 class ForecastsKnown(NamedTuple):
-    """The forecasts that were sealed up to a journal row, how answers of models were coded lately, and what came of decisions."""
+    """The forecasts that were sealed up to a journal row, how answers of models were coded lately, what came of decisions, and
+    every decision whose forecast is resolved."""
 
     through_seq: int
     forecasts: Sequence[Forecast]
     codes: tuple[RateOfCode, ...] = ()
     results: Results = Results()
+    resolved: Sequence[SealedDecision] = ()
 
 
 class LearningRecord(Protocol):

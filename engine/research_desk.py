@@ -253,6 +253,7 @@ class ResearchDesk:
         state = await self._engine(self._around.state())
         try:
             found = await asyncio.to_thread(parts.record.forecasts)
+            await asyncio.to_thread(parts.world.remember, found.resolved)
             level = max((one.settings.research.aggressiveness for one in state.portfolios.values()), default=0)
             learned = await asyncio.to_thread(learn, found.forecasts, state.research.maps, self._around.now_ns(),
                                               parameters_of(state.research.parameters), level, found.results, found.codes)

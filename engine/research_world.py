@@ -98,12 +98,17 @@ class ResearchWorld:
             self._kept[instrument.instrument_id] = (as_of_ns if bars else as_of_ns - FRESH_NS + AGAIN_NS, found)
         return found.until(as_of_ns)
 
+    def remember(self, decisions: Iterable[SealedDecision]) -> None:
+        """Keep the memories of those that are resolved. A run brings the newest decisions, the nightly learning all of them:
+        where many are made a day the state has let go of them long before their forecasts end. Blocks."""
+        self._tried("memories", lambda: self.memory.keep_memories(memories_of(decisions)), None)
+
     def gather_rows(self, ask: WorldAsk) -> Gathered:
         """Everything that a snapshot of an instrument needs beside mark and portfolio. Blocks."""
         instrument = ask.state.instruments[ask.instrument_id]
         pasts = self.pasts(ask)
         past = pasts[instrument.symbol]
-        self._tried("memories", lambda: self.memory.keep_memories(memories_of(ask.decisions)), None)
+        self.remember(ask.decisions)
         self.resolve_events(ask, pasts)
         notes = self.notes_about(instrument.symbol, ask.as_of_ns)
         impacts = self.impacts((note for note in notes if not note.flag), ask, pasts)

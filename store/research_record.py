@@ -32,6 +32,7 @@ from engine.state import State
 from store import research_rows
 from store.database import open_reader, unreadable
 from store.research_archive import ResearchArchive
+from store.research_pruning import Needed
 from store.research_results import acted_of
 from store.views import FoldedViews, stands
 
@@ -79,9 +80,15 @@ class StoredResearch:
         """Every forecast, for the learning."""
         with self._views() as connection:
             found = research_rows.forecasts_of(connection)
-            results = results_of(acted_of(connection))
+            acted = acted_of(connection)
             codes = _rates(connection)
-        return ForecastsKnown(self._state().seq, found, codes, results)
+        return ForecastsKnown(self._state().seq, found, codes, results_of(acted), tuple(one.sealed for one in acted))
+
+    def needed(self) -> Needed:
+        """What of the archive must stay: that of decisions whose forecast is still open."""
+        with self._views() as connection:
+            found = research_rows.open_decisions_of(connection)
+        return Needed(frozenset(one.run_id for one in found), frozenset(one.snapshot_id for one in found))
 
     def _detail(self, connection: sqlite3.Connection, decision_id: str, maps: tuple[CellMap, ...]) -> DecisionDetail:
         sealed = research_rows.decision_of(connection, decision_id)
@@ -89,7 +96,8 @@ class StoredResearch:
             raise UsageError(f"{decision_id}: no such decision; `quarterdeck decisions` lists them")
         answers = tuple(self._answer(sealed, one) for one in sealed.decided.answers)
         body = self._archive.snapshot(sealed.decided.snapshot_id) if self._archive is not None else None
-        return DecisionDetail(decision_view(sealed, maps), answers, body.decode() if body else "")
+        removed_ns = self._archive.removed_at_ns(sealed.decided.run_id) if self._archive is not None else 0
+        return DecisionDetail(decision_view(sealed, maps), answers, body.decode() if body else "", removed_ns)
 
     def _answer(self, sealed: SealedDecision, one: RoleAnswer) -> AnswerView:
         prompt = raw = ""

@@ -16,6 +16,7 @@ from engine.orders import Purpose
 from engine.research.breaker import Breaker
 from engine.research.calling import Caller, LiveCaller, RecordedCaller
 from engine.research.decided import Decided
+from engine.research.memory import Recall
 from engine.research.models import Answered, Ask, Model, Unavailable
 from engine.research.settings import Budgets, ModelLine, PortfolioResearch, ResearchSettings
 from engine.research.spending import Purse
@@ -196,6 +197,8 @@ async def checked(story: Story, actor: str) -> list[Decided]:
         assert scores[actor][1] == pytest.approx((1 - acting.worth.p_agg) ** 2)
         detail = story.record.page(ResearchQuery(ResearchQueryKind.DECISION, key=acting.decision_id)).decision
         assert detail is not None and detail.decision.status is DecisionStatus.RESOLVED and '"symbol":"COIN"' in detail.snapshot
+        recalled = story.memory.found(Recall("main", COIN.symbol, (), "", story.shell.clock.now_ns()))
+        assert acting.decision_id in {item.memory_id.removeprefix("m") for item in recalled.items}, "no run came after its end"
         position = story.shell.state.position("main", COIN_ID)
         assert position is None or position.strategy == "research"
     finally:
