@@ -108,6 +108,10 @@ class ResearchConfig(Section):
     masked: bool = Field(
         default=False, description="Hide ticker and dates from the models, to see in a replay what they only remember; such "
                                    "forecasts are scored apart.")
+    keep_days: int = Field(
+        default=400, ge=0, le=100_000,
+        description="After so many days the backup job removes prompts, raw answers and snapshots of research, once the forecast "
+                    "is told; numbers stay. 0: never.")
     prices_as_of: str = Field(
         default=PRICES_AS_OF, pattern=r"^\d{4}-\d{2}-\d{2}$",
         description="When [research_prices] was last compared with the lists of the providers.")

@@ -142,11 +142,13 @@ class AnswerView(msgspec.Struct, frozen=True):
 
 
 class DecisionDetail(msgspec.Struct, frozen=True):
-    """A decision with everything it rests on; `snapshot` is the canonical JSON that the model saw."""
+    """A decision with everything it rests on; `snapshot` is the canonical JSON that the model saw. `removed_at_ns` is when its
+    texts were removed for their age, 0 where they were not."""
 
     decision: DecisionView
     answers: tuple[AnswerView, ...]
     snapshot: str
+    removed_at_ns: int = 0
 
 
 class BinView(msgspec.Struct, frozen=True):

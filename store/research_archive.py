@@ -1,14 +1,15 @@
 """The archive of research, research.db in the home: what models were shown, asked and said, by the hash of each text.
 
-Rows are only ever added; texts lie there deflated, several times smaller. The journal names hashes and holds all numbers; the big
-texts lie here, written before the journal row that names them. The same rows are the recording that a run is replayed from.
+Rows are only ever added, and whole runs removed once they are old (store.research_pruning); texts lie there deflated, several
+times smaller. The journal names hashes and holds all numbers; the big texts lie here, written before the journal row that names
+them. The same rows are the recording that a run is replayed from.
 """
 
 import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,17 @@ CREATE TABLE IF NOT EXISTS asked (
     run_id TEXT NOT NULL, instrument_id TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (run_id, instrument_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked_at (
+    run_id TEXT PRIMARY KEY, at_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (
+    run_id TEXT PRIMARY KEY, at_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS calls_by_request ON calls (call_hash);
 """
+NOTE_AGE = "INSERT INTO asked_at VALUES (?, ?) ON CONFLICT (run_id) DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)"
+SMALL_BYTES = 64 << 20
+INCREMENTAL = 2
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -95,10 +106,11 @@ class KeptAsked(msgspec.Struct, frozen=True, tag=True):
 
 class _Named(msgspec.Struct, frozen=True):
     snapshot_id: str = ""
+    as_of_ns: int = 0
 
 
-class _Shown(msgspec.Struct, frozen=True):
-    """Of what was asked, the name of the snapshot."""
+class Shown(msgspec.Struct, frozen=True):
+    """Of what was asked, the name and the moment of the snapshot."""
 
     snapshot: _Named = _Named()
 
@@ -115,6 +127,7 @@ class ResearchArchive:
         self._database = open_reader(path) if read_only else open_writer(path)
         if not read_only:
             with self._reached("prepared"):
+                _give_room_back_in_steps(self._database)
                 self._database.executescript(SCHEMA)
 
     def close(self) -> None:
@@ -124,7 +137,7 @@ class ResearchArchive:
     # ---- writing -----------------------------------------------------------------------------------------------------------
 
     def keep_call(self, call_hash: str, ask: Ask, answer: Answered | Unavailable, at_ns: int, run_id: str) -> None:
-        with self._reached("written"), _transaction(self._database):
+        with self._reached("written"), transaction(self._database):
             earlier = self._database.execute("SELECT count(*) FROM calls WHERE run_id = ? AND call_hash = ?", (run_id, call_hash))
             self._keep(KeptCall(run_id, call_hash, int(earlier.fetchone()[0]), at_ns, request_body(ask).decode(),
                                 *_either(answer)))
@@ -134,7 +147,7 @@ class ResearchArchive:
             self._keep(KeptSnapshot(snapshot_id, portfolio, symbol, as_of_ns, body.decode()))
 
     def keep_asked(self, run_id: str, instrument_id: str, body: bytes) -> None:
-        with self._reached("written"):
+        with self._reached("written"), transaction(self._database):
             self._keep(KeptAsked(run_id, instrument_id, body.decode(), ""))
 
     def keep_decided(self, run_id: str, instrument_id: str, digest: str) -> None:
@@ -144,7 +157,7 @@ class ResearchArchive:
 
     def keep(self, rows: Iterable[Kept]) -> None:
         """Add the rows of a recording, all or none; what is there already stays as it is."""
-        with self._reached("written"), _transaction(self._database):
+        with self._reached("written"), transaction(self._database):
             for one in rows:
                 self._keep(one)
 
@@ -154,6 +167,9 @@ class ResearchArchive:
                 self._add("snapshots", (one.snapshot_id, one.portfolio, one.symbol, one.as_of_ns, _packed(one.body)))
             case KeptAsked():
                 self._add("asked", (one.run_id, one.instrument_id, _packed(one.body), one.digest))
+                self._database.execute("DELETE FROM removed WHERE run_id = ?", (one.run_id,))
+                if at_ns := age_of(one.body):
+                    self._database.execute(NOTE_AGE, (one.run_id, at_ns))
             case KeptCall(answer=answer):
                 self._add("requests", (one.call_hash, _packed(one.request)))
                 code = answer.code if isinstance(answer, Unavailable) else ""
@@ -168,7 +184,7 @@ class ResearchArchive:
     def snapshot(self, snapshot_id: str) -> bytes | None:
         """The canonical JSON that models were shown."""
         rows = self._rows("SELECT body FROM snapshots WHERE snapshot_id = ?", (snapshot_id,))
-        return _unpacked(rows[0][0]).encode() if rows else None
+        return unpacked(rows[0][0]).encode() if rows else None
 
     def calls(self, run_id: str, call_hash: str = "") -> tuple[KeptCall, ...]:
         """The calls of a run in the order they ended in, or those with one request; a re-asked one is another request."""
@@ -182,18 +198,25 @@ class ResearchArchive:
         """What a run was asked, an entry for each instrument."""
         rows = self._rows("SELECT run_id, instrument_id, body, digest FROM asked WHERE run_id = ? ORDER BY instrument_id",
                           (run_id,))
-        return tuple(KeptAsked(run, instrument, _unpacked(body), digest) for run, instrument, body, digest in rows)
+        return tuple(KeptAsked(run, instrument, unpacked(body), digest) for run, instrument, body, digest in rows)
 
     def snapshots_of(self, run_id: str) -> tuple[KeptSnapshot, ...]:
         """What the models of a run were shown."""
-        names = {msgspec.json.decode(one.body, type=_Shown).snapshot.snapshot_id for one in self.asked(run_id)}
+        names = {msgspec.json.decode(one.body, type=Shown).snapshot.snapshot_id for one in self.asked(run_id)}
         rows = [row for name in sorted(names) for row in self._rows("SELECT * FROM snapshots WHERE snapshot_id = ?", (name,))]
-        return tuple(KeptSnapshot(name, portfolio, symbol, as_of_ns, _unpacked(body))
+        return tuple(KeptSnapshot(name, portfolio, symbol, as_of_ns, unpacked(body))
                      for name, portfolio, symbol, as_of_ns, body in rows)
 
     def runs(self) -> tuple[str, ...]:
         """Every run that can be replayed, sorted."""
         return tuple(row[0] for row in self._rows("SELECT DISTINCT run_id FROM asked ORDER BY run_id", ()))
+
+    def removed_at_ns(self, run_id: str) -> int:
+        """When the texts of a run were removed for their age, 0 where they were not."""
+        with self._reached("read"):  # an archive of before cannot tell of it where it is only read
+            known = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'removed'").fetchone()
+        rows = self._rows("SELECT at_ns FROM removed WHERE run_id = ?", (run_id,)) if known else []
+        return int(rows[0][0]) if rows else 0
 
     def problem(self) -> str:
         """What SQLite finds wrong with the file, "" where nothing is."""
@@ -213,8 +236,20 @@ class ResearchArchive:
                 raise StoreError(f"{self.path}: cannot be {done}: {cause_of(error)}; check the disk") from error
 
 
+def _give_room_back_in_steps(database: sqlite3.Connection) -> None:
+    """Let the file become smaller step by step once texts are removed. One of before has to be rewritten for that: where it is
+    large, or somebody else has it open, it stays as it is, and its room is used again."""
+    (mode,), (pages,), (page_bytes,) = (database.execute(f"PRAGMA {name}").fetchone()
+                                        for name in ("auto_vacuum", "page_count", "page_size"))
+    if mode == INCREMENTAL or pages * page_bytes > SMALL_BYTES:
+        return
+    with suppress(sqlite3.OperationalError):
+        database.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        database.execute("VACUUM")
+
+
 @contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -226,16 +261,24 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 def _kept_call(row: tuple[Any, ...]) -> KeptCall:
     run_id, call_hash, occurrence, at_ns, request, code, answer = row
-    said = _unpacked(answer)
+    said = unpacked(answer)
     found = msgspec.json.decode(said, type=Unavailable) if code else msgspec.json.decode(said, type=Answered)
-    return KeptCall(run_id, call_hash, occurrence, at_ns, _unpacked(request), *_either(found))
+    return KeptCall(run_id, call_hash, occurrence, at_ns, unpacked(request), *_either(found))
+
+
+def age_of(body: str) -> int:
+    """The moment that a run was asked about, by what it was asked; 0 where that does not tell."""
+    try:
+        return msgspec.json.decode(body, type=Shown).snapshot.as_of_ns
+    except msgspec.MsgspecError:
+        return 0
 
 
 def _packed(text: str) -> bytes:
     return zlib.compress(text.encode())
 
 
-def _unpacked(column: bytes) -> str:
+def unpacked(column: bytes) -> str:
     try:
         return zlib.decompress(column).decode()
     except (zlib.error, ValueError) as error:

@@ -6,6 +6,7 @@ The file is gzipped JSON lines: a heading, then the rows of the archive. No key 
 import gzip
 import zlib
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -41,11 +42,19 @@ class RunRecording:
 
 
 def recording_of(archive: ResearchArchive, run_id: str) -> RunRecording:
-    """A run of the archive; raises `UsageError` where it holds none of that name."""
+    """A run of the archive; raises `UsageError` where it holds none of that name, `StoreError` where its texts were removed."""
     asked = archive.asked(run_id)
+    if not asked and (removed_ns := archive.removed_at_ns(run_id)):
+        raise StoreError(f"NOT_RECORDED: run {run_id}: its texts were removed on {day_of(removed_ns)} for their age "
+                         "([research] keep_days); a backup of before holds them")
     if not asked:
         raise UsageError(f'{archive.path}: holds no run "{run_id}"; `quarterdeck decisions` names the runs')
     return RunRecording(run_id, (*asked, *archive.calls(run_id)))
+
+
+def day_of(at_ns: int) -> str:
+    """The day of UTC, such as 2026-11-20."""
+    return datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).date().isoformat()
 
 
 def export_runs(archive: ResearchArchive, runs: Sequence[str], target: Path) -> int:

@@ -124,6 +124,13 @@ def forecasts_of(connection: sqlite3.Connection) -> tuple[Forecast, ...]:
     return tuple(_forecast.decode(row[0]) for row in rows)
 
 
+def open_decisions_of(connection: sqlite3.Connection) -> tuple[Decided, ...]:
+    """The decisions whose forecast is not told yet."""
+    rows = connection.execute("SELECT decided FROM research_decisions JOIN research_forecasts USING (decision_id) "
+                              "WHERE resolved_seq = 0 ORDER BY decision_id")
+    return tuple(_decided.decode(row[0]) for row in rows)
+
+
 def calibration_of(connection: sqlite3.Connection) -> CalibrationView:
     """What the newest learning found; empty before the first."""
     row = connection.execute("SELECT learned FROM research_calibration").fetchone()

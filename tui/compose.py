@@ -37,6 +37,9 @@ from store.history import StoredHistory
 from store.home import Home
 from store.journal import SqliteJournal
 from store.memory import MemoryJournal
+from store.research_archive import ARCHIVE_FILE
+from store.research_pruning import prune_research
+from store.research_record import StoredResearch
 from store.retention import Keep, scheduled_backup
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
@@ -187,7 +190,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         parts = parts._replace(
             research=research.parts, research_record=research.record,
             settings=config.settings(own), user_strategies=own, runs_strategies=serve,
-            keeps_schedule=serve, notifier=notices.desk, job_runners=job_runners(home, config),
+            keeps_schedule=serve, notifier=notices.desk, job_runners=job_runners(home, config, research.record),
             startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home),
             history=StoredHistory(home.journal))
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, released(real, research), notices)
@@ -215,11 +218,19 @@ def released(real: RealVenues, research: HomeResearch | None) -> Callable[[], No
     return release
 
 
-def job_runners(home: Home, config: Config) -> dict[JobKind, Callable[[Job], str]]:
+def job_runners(home: Home, config: Config, record: StoredResearch | None = None) -> dict[JobKind, Callable[[Job], str]]:
     """What does the jobs that the core cannot do."""
     copies = config.backup
     keep = Keep(copies.keep_daily, copies.keep_weekly, copies.keep_monthly)
-    return {JobKind.BACKUP: lambda _: scheduled_backup(home, keep, time.time_ns(), copies.recipient)}
+
+    def back_up(_: Job) -> str:
+        """Once a copy holds them, old texts of research may go."""
+        told = scheduled_backup(home, keep, time.time_ns(), copies.recipient)
+        pruned = None if record is None else prune_research(home.path / ARCHIVE_FILE, config.research.keep_days, record.needed,
+                                                            time.time_ns())
+        return f"{told}; {pruned.text}" if pruned is not None else told
+
+    return {JobKind.BACKUP: back_up}
 
 
 def require_known_calendars(jobs: Sequence[Job]) -> None:

@@ -111,6 +111,12 @@ def moment(at_ns: int, zone: tzinfo = UTC) -> str:
     return datetime.fromtimestamp(at_ns // NS_PER_SECOND, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def texts_removed(at_ns: int) -> str:
+    """What stands where the texts of a decision were removed for their age."""
+    return (f"What was asked, said and shown was removed on {moment(at_ns)[:10]} for its age ([research] keep_days); "
+            "a backup of before holds it.")
+
+
 def plural(count: int, noun: str) -> str:
     """`1 position`, `2 positions`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

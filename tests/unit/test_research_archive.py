@@ -189,9 +189,11 @@ def test_doctor_says_who_answers_and_finds_a_damaged_archive(archive: ResearchAr
         return [(one.verdict, one.found) for one in examine(tmp_path) if one.subject == "research"]
 
     run(archive, SpeakingModel())
-    assert looked() == [("ok", "the rules answer, no model is configured")]
-    (tmp_path / "config.toml").write_text('[[research_model]]\nname = "claude"\nkeyless = true\n')
-    assert looked() == [("ok", "asks claude (claude-sonnet-5-5 at https://api.anthropic.com); prices as of 2026-10-24")]
+    size = f"research.db {archive.path.stat().st_size / 1e6:.1f} MB, texts are kept"
+    assert looked() == [("ok", f"the rules answer, no model is configured; {size} 400 days")]
+    (tmp_path / "config.toml").write_text('[[research_model]]\nname = "claude"\nkeyless = true\n[research]\nkeep_days = 0\n')
+    asks = "asks claude (claude-sonnet-5-5 at https://api.anthropic.com); prices as of 2026-10-24"
+    assert looked() == [("ok", f"{asks}; {size} for ever")]
     archive.close()
     content = bytearray(archive.path.read_bytes())
     content[4_096:] = b"x" * (len(content) - 4_096)

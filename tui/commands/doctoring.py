@@ -279,7 +279,7 @@ def _research(home: "Home") -> Iterator[Finding]:
 
     text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.exists() else ""
     config = check_config(text, home.config.name).config
-    path = home.path / ARCHIVE_FILE
+    path, size = home.path / ARCHIVE_FILE, ""
     if config is None or (not config.research_model and not path.exists()):
         return
     if path.exists():
@@ -290,9 +290,11 @@ def _research(home: "Home") -> Iterator[Finding]:
             yield Finding("fail", "research", f"{path}: {problem}", "restore it from a backup, or move it away: prompts and raw "
                           "answers are lost then, decisions and scores are not")
             return
+        kept = f"texts are kept {config.research.keep_days} days" if config.research.keep_days else "texts are kept for ever"
+        size = f"; {ARCHIVE_FILE} {path.stat().st_size / 1e6:.1f} MB, {kept}"
     lines = ", ".join(f"{one.name} ({one.model} at {one.endpoint})" for one in config.research_model)
-    yield Finding("ok", "research", f"asks {lines}; prices as of {config.research.prices_as_of}" if lines
-                  else "the rules answer, no model is configured")
+    yield Finding("ok", "research", (f"asks {lines}; prices as of {config.research.prices_as_of}" if lines
+                                     else "the rules answer, no model is configured") + size)
 
 
 def _access(home: "Home") -> Iterator[Finding]:

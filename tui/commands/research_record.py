@@ -18,7 +18,7 @@ from engine.service import (
 )
 from tui.commands.link import connect, existing_home
 from tui.commands.queries import NOTHING_RECORDED
-from tui.formats import moment, number, plain, plain_float
+from tui.formats import moment, number, plain, plain_float, texts_removed
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
 
 NO_DATA = "no data"
@@ -113,6 +113,9 @@ def decision(path: Path, decision_id: str, *, as_json: bool) -> None:
         print()
         print_table((*words("role", "analyst"), *numbers("p up"), *words("stance", "code", "repairs"),
                      *numbers("tokens in", "out", "$", "ms")), rows, empty="")
+    if found.removed_at_ns:
+        print(f"\n{texts_removed(found.removed_at_ns)}")
+        return
     for answer in found.answers:
         print(f"\n{answer.role} was asked:\n{_indented(answer.prompt)}\n{answer.role} said:\n{_indented(answer.raw)}")
     print(f"\nsnapshot {found.decision.snapshot_id}:\n{_indented(found.snapshot)}")

@@ -16,7 +16,7 @@ from engine.service import (
     RunView,
     ThreadView,
 )
-from tui.formats import moment, number, plain, plain_float
+from tui.formats import moment, number, plain, plain_float, texts_removed
 from tui.panes.research_line import ROLE_MARKS, outcome_words
 from tui.widgets.columns import shortened
 from tui.widgets.fact_list import wrapped
@@ -125,6 +125,8 @@ def detail_lines(detail: DecisionDetail, width: int) -> list[Line]:
         cost = f"{plain(one.analyst)}, {one.tokens_in} in, {one.tokens_out} out, ${number(one.cost_usd, 4)}, {one.latency_ms} ms"
         lines.append([(f"  {plain(one.role):<14}", ""), (f"{probability(one.p_up):>9}  ", "strong"), (f"{said:<14}", ""),
                       (cost, "muted")])
+    if detail.removed_at_ns:
+        return [*lines, [], *([(piece, "muted")] for piece in wrapped(texts_removed(detail.removed_at_ns), width))]
     for one in detail.answers:
         for head, text in ((f"{one.role} was asked", one.prompt), (f"{one.role} said", one.raw)):
             if text:
