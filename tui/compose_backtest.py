@@ -15,12 +15,13 @@ from brokers.sessions import session_bounds
 from engine.analytics.records import decided_ticks
 from engine.backtest.actions import Split, restated
 from engine.backtest.holdings import ENTERED, RULE_LEFT
+from engine.backtest.longer_bars import in_longer_bars
 from engine.backtest.results import TESTED, BacktestResult, TestedFill
 from engine.backtest.run import Series, Setup
 from engine.clocks import VirtualClock
 from engine.errors import TapeError
 from engine.events import OrderFilled, OrderIntended, WantRefused, decode
-from engine.inputs import AutomationLevel, Bar, MarketItem, PortfolioSettings, Quote, Settings
+from engine.inputs import AutomationLevel, Bar, MarketItem, MarketTrade, PortfolioSettings, Quote, Settings
 from engine.instruments import Instrument
 from engine.kernel.exits import HOLD_OVER, STOP_HIT, TARGET_HIT
 from engine.kernel.wants import BarColumns
@@ -32,6 +33,7 @@ from engine.strategies.registry import Strategy, params_of
 from engine.strategy_state import StrategySettings
 from engine.units import NS_PER_SECOND, Nanoseconds
 from store.memory import MemoryJournal
+from tui.formats import plural
 
 LEAST_BARS = 2
 VENUE_ROOM = 1.0  # buying power is the portfolio's limit here; the venue's own, which counts slippage, stays out of the way
@@ -39,22 +41,40 @@ SAME_MOMENT_NS = NS_PER_SECOND // 1_000
 EXIT_CODES = {Purpose.STOP: STOP_HIT, Purpose.TARGET: TARGET_HIT, Purpose.ENTRY: ENTERED}
 
 
-def series_of(tape: RecordedTape) -> Series:
-    """A recorded tape of bars as columns; raises `TapeError` for one of market trades and for one that is too short."""
+def series_of(tape: RecordedTape, bar_ns: Nanoseconds = 0) -> Series:
+    """A recorded tape as columns, in bars of another length where one is given; raises `TapeError` for market trades without
+    one, for bars that do not fit, and for too few."""
     import numpy
 
-    if tape.report.kind != "bars":
-        raise TapeError(f"{tape.report.path}: a backtest runs on bars, this file holds market trades; replay it instead")
-    rows = numpy.array([item[1:] for item in tape.items() if isinstance(item, Bar)], numpy.int64)
-    if len(rows) < LEAST_BARS:
-        raise TapeError(f"{tape.report.path}: {len(rows)} bar is too few to test anything on; name a longer file")
+    if tape.report.kind != "bars" and not bar_ns:
+        raise TapeError(f"{tape.report.path}: a backtest runs on bars, this file holds market trades; make bars of them with "
+                        "--bar 5m, or replay the file")
+    rows = numpy.array([_as_bar(item) for item in tape.items() if isinstance(item, Bar | MarketTrade)], numpy.int64)
+    rows = rows.reshape(-1, len(BarColumns._fields))
     columns: list[Any] = [numpy.ascontiguousarray(rows[:, field]) for field in range(len(BarColumns._fields))]
-    return Series(tape.instrument, BarColumns(*columns))
+    found = Series(tape.instrument, BarColumns(*columns))
+    if bar_ns and len(rows):
+        try:
+            found = in_longer_bars(found, bar_ns)
+        except TapeError as error:
+            raise TapeError(f"{tape.report.path}: {error}") from None
+    if len(found.bars.closes) < LEAST_BARS:
+        bars = plural(len(found.bars.closes), "bar")
+        raise TapeError(f"{tape.report.path}: {bars} is too few to test anything on; name a longer file")
+    return found
 
 
-def restated_series(tape: RecordedTape, splits: Sequence[Split]) -> Series:
+def _as_bar(item: Bar | MarketTrade) -> tuple[int, ...]:
+    """The columns of a bar; a market trade is one that opens and closes at one moment."""
+    if isinstance(item, Bar):
+        return item[1:]
+    price = item.price_ticks
+    return (item.at_ns, item.at_ns, price, price, price, price, item.lots)
+
+
+def restated_series(tape: RecordedTape, splits: Sequence[Split], bar_ns: Nanoseconds = 0) -> Series:
     """A recorded tape as columns in units that its splits leave alone."""
-    return Series(*restated(*series_of(tape), splits))
+    return Series(*restated(*series_of(tape, bar_ns), splits))
 
 
 class SeriesTape:

@@ -11,8 +11,9 @@ import msgspec
 from engine.errors import UsageError
 from engine.settings import Settings
 from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
+from engine.units import NS_PER_SECOND
 from tui.commands import bar_notes, recording
-from tui.commands.parsing import positive
+from tui.commands.parsing import positive, seconds_of
 from tui.formats import money, percent
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
 
@@ -52,6 +53,7 @@ class Wish(NamedTuple):
     actions: str | None = None
     borrow_percent: float = 0.0
     budgets: tuple[str, ...] = ()
+    bar: str | None = None
 
 
 class Prepared(NamedTuple):
@@ -179,9 +181,10 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     actions = _actions(wish, names)
     setup = setup._replace(splits=actions.splits, dividends=actions.dividends,
                            borrow_ppm=round(wish.borrow_percent * PPM_A_PERCENT))
-    series = [restated_series(tape, actions.splits) for tape in tapes]
+    bar_ns = seconds_of(wish.bar, "--bar") * NS_PER_SECOND if wish.bar else 0
+    series = [restated_series(tape, actions.splits, bar_ns) for tape in tapes]
     params = {**written, **_params(wish.params)}
-    bar_notes.refuse_too_few(tapes, strategy, params)
+    bar_notes.refuse_too_few(tapes, series, strategy, params)
     bar_notes.tell(tapes, series, wish.volume_percent)
     return Prepared(series, strategy, params, setup)
 
@@ -300,8 +303,9 @@ def _view(ready: Prepared, result: "BacktestResult", report: "PerformanceView", 
         strategy=result.strategy, params=ready.params, symbols=tuple(one.symbol for one in result.instruments), bars=result.bars,
         from_ns=report.from_ns, to_ns=report.to_ns, currency=first.quote_currency, cash=cash, final_equity=final,
         return_percent=float(final / cash - 1) * 100, hold_return_percent=sum(held) / len(held) * 100, fills=len(result.fills),
-        round_trips=len(result.trips), refused=result.refused, cuts=result.cuts, dividends=first.money(result.dividends_minor),
-        borrow_fees=first.money(result.borrow_minor), seconds=seconds, performance=report)
+        round_trips=len(result.trips), refused=result.refused, cuts=result.cuts,
+        dividends=first.money(result.dividends_minor) or Decimal(0), borrow_fees=first.money(result.borrow_minor) or Decimal(0),
+        seconds=seconds, performance=report)
 
 
 def _show(view: BacktestView, report: "PerformanceView") -> None:

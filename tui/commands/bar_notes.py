@@ -27,15 +27,18 @@ def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", volume_per
             print_note(f"{report.path}: {plural(report.bad_count, 'bad row')} left out, the first: {plain(report.bad_rows[0])}")
         still = len(one.bars.volumes) - numpy.count_nonzero(one.bars.volumes)
         if still and volume_percent < 100:
-            print_note(f"{report.path}: {still:,} of {report.rows:,} bars have no volume, --volume-percent does not bind there")
+            bars = len(one.bars.volumes)
+            print_note(f"{report.path}: {still:,} of {bars:,} bars have no volume, --volume-percent does not bind there")
 
 
-def refuse_too_few(tapes: "Sequence[RecordedTape]", strategy: "Strategy", params: Mapping[str, Any]) -> None:
+def refuse_too_few(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", strategy: "Strategy",
+                   params: Mapping[str, Any]) -> None:
     """Raises `TapeError` where no file is longer than what the strategy sees before it may want anything."""
     from engine.strategies.registry import params_of
 
     warmup = strategy.warmup(params_of(strategy, params))
-    longest = max((tape.report for tape in tapes), key=lambda report: report.rows)
-    if longest.rows <= warmup:
-        raise TapeError(f"{longest.path}: {plural(longest.rows, 'bar')}, but {strategy.name} wants nothing before it has seen "
+    longest, bars = max(((tape.report, len(one.bars.closes)) for tape, one in zip(tapes, series, strict=True)),
+                        key=lambda found: found[1])
+    if bars <= warmup:
+        raise TapeError(f"{longest.path}: {plural(bars, 'bar')}, but {strategy.name} wants nothing before it has seen "
                         f"{warmup:,}; name a longer file, or shorten the warm-up with --set")

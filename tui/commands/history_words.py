@@ -29,6 +29,8 @@ Actions = Annotated[str | None, typer.Option("--actions", metavar="FILE", help="
 Borrow = Annotated[float, typer.Option("--borrow-percent", min=0.0, max=1_000.0, help="What shorts pay a year.")]
 Budgets = Annotated[list[str] | None, typer.Option("--budget", metavar="NAME=NUMBER", help="What the strategy may use: "
                                                    "capital_fraction or capital_fixed, heat_budget_fraction; may be repeated.")]
+OfBars = Annotated[str | None, typer.Option("--bar", metavar="LENGTH", help="Make bars of this length, 5m, 1h or 1d, of the "
+                                                                          "file's bars or market trades.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Write the report, tables and result there.")]
 
 
@@ -36,27 +38,27 @@ def backtest(context: typer.Context, files: Files, strategy: Rule = "ema_cross",
              limits: LimitWords = None, tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None,
              spread_bps: Spread = 2, slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse",
              symbol: Symbol = None, actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None,
-             out: Out = None, record: Record = False, as_json: Json = False) -> None:
+             bar: OfBars = None, out: Out = None, record: Record = False, as_json: Json = False) -> None:
     """Run a strategy over recorded bars by the engine's own rules, compiled: fills, round trips, equity, a whole report."""
     from tui.commands import backtesting
 
     wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
                             spread_bps, slippage_bps, volume_percent, on_bad, symbol, record, actions, borrow_percent,
-                            tuple(budgets or ()))
+                            tuple(budgets or ()), bar)
     leave(backtesting.backtest_files(home_of(context), wish, out, as_json=as_json))
 
 
 def parity(context: typer.Context, files: Files, strategy: Rule = "ema_cross", params: Params = None,
            limits: LimitWords = None, tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None,
            spread_bps: Spread = 2, slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse",
-           symbol: Symbol = None, actions: Actions = None, budgets: Budgets = None, record: Record = False,
+           symbol: Symbol = None, actions: Actions = None, budgets: Budgets = None, bar: OfBars = None, record: Record = False,
            as_json: Json = False) -> None:
     """Run the compiled backtest and the engine itself over the same bars, and name the first fill in which they differ."""
     from tui.commands import backtesting
 
     wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
                             spread_bps, slippage_bps, volume_percent, on_bad, symbol, record, actions,
-                            budgets=tuple(budgets or ()))
+                            budgets=tuple(budgets or ()), bar=bar)
     leave(backtesting.parity_of_files(home_of(context), wish, as_json=as_json))
 
 

@@ -14,6 +14,7 @@ from tui.commands.history_words import (
     Fee,
     Files,
     LimitWords,
+    OfBars,
     OnBad,
     Params,
     Rule,
@@ -58,14 +59,14 @@ def sweep(context: typer.Context, files: Files, vary: Vary = None, strategy: Rul
           samples: Samples = 0, seed: Seed = 1, objective: Objective = "sharpe", limits: LimitWords = None,
           tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None, spread_bps: Spread = 2,
           slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse", symbol: Symbol = None,
-          actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None,
+          actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None, bar: OfBars = None,
           jobs: Jobs = 0, cluster: Cluster = None, top: Top = 10, csv: Csv = None, as_json: Json = False) -> None:
     """Try many sets of parameters, and say how much of the best is luck; goes on where it was ended."""
     from tui.commands import backtesting, searching
 
     wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
                             spread_bps, slippage_bps, volume_percent, on_bad, symbol, actions=actions,
-                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()))
+                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()), bar=bar)
     asked = searching.Asked(tuple(vary or ()), samples, seed, objective, jobs, cluster, top, csv)
     leave(searching.sweep(home_of(context), wish, asked, as_json=as_json))
 
@@ -74,14 +75,14 @@ def optimize(context: typer.Context, files: Files, vary: Vary = None, strategy: 
              trials: Trials = 100, seed: Seed = 1, objective: Objective = "sharpe", limits: LimitWords = None,
              tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None, spread_bps: Spread = 2,
              slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse", symbol: Symbol = None,
-             actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None,
+             actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None, bar: OfBars = None,
              jobs: Jobs = 0, cluster: Cluster = None, top: Top = 10, csv: Csv = None, as_json: Json = False) -> None:
     """Search for parameters by what was learned from those tried before (optuna); goes on where it was ended."""
     from tui.commands import backtesting, searching
 
     wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
                             spread_bps, slippage_bps, volume_percent, on_bad, symbol, actions=actions,
-                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()))
+                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()), bar=bar)
     asked = searching.Asked(tuple(vary or ()), trials, seed, objective, jobs, cluster, top, csv)
     leave(searching.optimize(home_of(context), wish, asked, as_json=as_json))
 
@@ -92,13 +93,14 @@ def walk_forward(context: typer.Context, files: Files, vary: Vary = None, strate
                  limits: LimitWords = None, tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None,
                  spread_bps: Spread = 2, slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse",
                  symbol: Symbol = None, actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None,
+                 bar: OfBars = None,
                  jobs: Jobs = 0, cluster: Cluster = None, as_json: Json = False) -> None:
     """Choose parameters on one part of the bars and judge them on the next, again and again."""
     from tui.commands import backtesting, searching, walking
 
     wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
                             spread_bps, slippage_bps, volume_percent, on_bad, symbol, actions=actions,
-                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()))
+                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()), bar=bar)
     asked = searching.Asked(tuple(vary or ()), samples, seed, objective, jobs, cluster, 1, None)
     plan = walking.Planned(scheme, windows, choose_percent, purge_bars, embargo_percent)
     leave(walking.walk_forward(home_of(context), wish, asked, plan, as_json=as_json))
@@ -109,14 +111,14 @@ def montecarlo(context: typer.Context, files: MaybeFiles = None, portfolio: OfPo
                block_days: Block = 10.0, ruin_percent: Ruin = 50.0, seed: Seed = 1, limits: LimitWords = None,
                tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None, spread_bps: Spread = 2,
                slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse", symbol: Symbol = None,
-               actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None,
+               actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None, bar: OfBars = None,
                as_json: Json = False) -> None:
     """Draw the same results anew: how deep drawdowns, how slow growth and how likely ruin could have been."""
     from tui.commands import backtesting, what_if
 
     wish = backtesting.Wish(tuple(files or ()), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
                             spread_bps, slippage_bps, volume_percent, on_bad, symbol, actions=actions,
-                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()))
+                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()), bar=bar)
     draw = what_if.Draw(method, paths, years, block_days, ruin_percent, seed, portfolio)
     leave(what_if.montecarlo(home_of(context), wish, draw, as_json=as_json))
 
@@ -125,13 +127,14 @@ def stress(context: typer.Context, files: Files, strategy: Rule = "ema_cross", p
            limits: LimitWords = None, tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None,
            spread_bps: Spread = 2, slippage_bps: Slippage = 0, volume_percent: Share = 100.0, on_bad: OnBad = "refuse",
            symbol: Symbol = None, actions: Actions = None, borrow_percent: Borrow = 0.0, budgets: Budgets = None,
+           bar: OfBars = None,
            as_json: Json = False) -> None:
     """Run the same bars under worse conditions: crashes, three times the volatility, everything moving as one."""
     from tui.commands import backtesting, what_if
 
     wish = backtesting.Wish(tuple(files), strategy, tuple(params or ()), tuple(limits or ()), tolerance, cash, fee_bps,
                             spread_bps, slippage_bps, volume_percent, on_bad, symbol, actions=actions,
-                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()))
+                            borrow_percent=borrow_percent, budgets=tuple(budgets or ()), bar=bar)
     leave(what_if.stress(home_of(context), wish, tuple(scenarios or ()), as_json=as_json))
 
 
