@@ -44,7 +44,7 @@ from engine.config_research import (
     research_errors,
     research_settings,
 )
-from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors, jobs_of
+from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors, jobs_of, schedule_contradictions
 from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
 from engine.config_versions import CURRENT_VERSION, FIRST_VERSION, translate, version_of
@@ -458,8 +458,8 @@ def contradictions(config: Config) -> Iterator[str]:
     currencies = {portfolio.name: config.account_named(portfolio.account).currency for portfolio in config.portfolio}
     yield from currency_contradictions(config.currency, currencies, symbols)
     yield from total_contradictions(config.currency, [portfolio.resolved_limits() for portfolio in config.portfolio])
-    yield from lifecycle_contradictions(config.lifecycle)
-    yield from route_contradictions(config.notify_route)
+    yield from (*lifecycle_contradictions(config.lifecycle), *route_contradictions(config.notify_route))
+    yield from schedule_contradictions(config.job, researches=config.research.enabled)
     yield from research_contradictions(config.research, config.research_model, config.research_prices)
     for portfolio in config.portfolio:
         yield from _portfolio_contradictions(config, portfolio)

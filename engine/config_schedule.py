@@ -97,6 +97,13 @@ def jobs_of(chosen: Sequence[JobConfig], portfolios: Sequence[str], aimed: Seque
                  for job in one.jobs(aimed if one.kind is JobKind.REBALANCE else portfolios))
 
 
+def schedule_contradictions(jobs: Sequence[JobConfig], *, researches: bool) -> Iterator[str]:
+    """What the schedule leaves out although something else counts on it."""
+    if researches and all(one.kind is not JobKind.LEARNING for one in jobs):
+        yield ('[[job]]: none is of the kind "learning": no forecast is ever scored, and research that becomes worse raises no '
+               f'alarm; add one, usually at = "{DEFAULT_JOBS[-1].at}"')
+
+
 def job_errors(jobs: Sequence[JobConfig], portfolios: Sequence[str]) -> Iterator[str]:
     """What is wrong with the schedule, one line each."""
     names: dict[str, None] = {}
