@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.unit.test_cli_backtest import HEAD, file_of, rows
+from tests.unit.test_cli_backtest import HEAD, START, file_of, rows
 from tui.command_line import run
 
 
@@ -17,22 +18,72 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def test_sizes_in_regimes_and_capital_are_told_and_a_heat_budget_is_held(
+def told_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.partition("\n}")[0] + "\n}")
+    return found
+
+
+def bound(result: dict[str, Any], check: str) -> int:
+    return int(result["cuts"].get(check, 0) + result["refused"].get(check, 0))
+
+
+def test_capital_heat_budget_and_regimes_of_the_configuration_are_held(
         home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strategy = '[[strategies]]\nname = "trend"\nrule = "ema_cross"\nsymbols = ["BTC-USD"]\n'
     file = str(file_of(tmp_path, rows(300)))
     (home / "config.toml").write_text(strategy)
     run(["backtest", file, "-s", "trend", "--record", "--json"])
-    free = json.loads(capsys.readouterr().out.partition("\n}")[0] + "\n}")
-    budget = "capital_fraction = 0.5\nheat_budget_fraction = 0.0001\n"
-    (home / "config.toml").write_text(strategy + budget + "[regimes]\nsize_in_wild = 0.5\n")
+    free = told_json(capsys)
+    budget = "capital_fraction = 0.01\nheat_budget_fraction = 0.00001\n"
+    regimes = "[regimes]\ntrend_bars = 5\nvolatility_bars = 3\nusual_bars = 10\nsize_in_range = 0.5\nsize_in_trend = 0.4\n"
+    (home / "config.toml").write_text(strategy + budget + regimes)
     run(["backtest", file, "-s", "trend", "--record", "--json"])
-    told = capsys.readouterr()
-    held = json.loads(told.out.partition("\n}")[0] + "\n}")
-    assert "usual size in every regime: size_in_wild" in told.err
-    assert "capital_fraction = 0.5 of trend is not held here" in told.err
-    assert held["cuts"].get("heat", 0) + held["refused"].get("heat", 0) > 0
-    assert free["cuts"].get("heat", 0) + free["refused"].get("heat", 0) == 0
+    held = told_json(capsys)
+    run(["parity", file, "-s", "trend", "--record", "--json"])
+    assert told_json(capsys)["same"]
+    for check in ("strategy heat", "regime"):
+        assert bound(held, check) > 0 == bound(free, check), (check, held["cuts"], held["refused"])
+
+
+@pytest.mark.usefixtures("home")
+def test_a_budget_is_given_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(file_of(tmp_path, rows(300)))
+    asked = ["-s", "ema_cross", "--set", "warmup_bars=60", "--set", "risk_bps=1000", "--json"]
+    for command in ("backtest", "parity"):
+        assert run([command, file, *asked, "--budget", "capital_fixed=500", "--budget", "heat_budget_fraction=0.5"]) == 0
+        told = told_json(capsys)
+        assert bound(told, "strategy capital") > 0 if command == "backtest" else told["same"]
+    for wrong, words in (("capital=1", "with one of capital_fraction"), ("capital_fraction=11", "at most 10"),
+                         ("heat_budget_fraction=-1", "must be a number above zero")):
+        assert run(["backtest", file, *asked, "--budget", wrong]) == 2
+        assert words in capsys.readouterr().err
+    assert run(["backtest", file, *asked, "--budget", "capital_fraction=0.5", "--budget", "capital_fixed=5"]) == 2
+    assert "compounds or is fixed" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+def test_searches_know_dividends_borrowing_and_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dividend of half the price, and a small capital, show in every outcome."""
+    six_hours = [f"{START + 21_600 * place},{line.partition(',')[2]}" for place, line in enumerate(rows(200))]
+    file = tmp_path / "BTC-USD_6h.csv"
+    file.write_text(HEAD + "".join(six_hours))
+    actions = tmp_path / "actions.csv"
+    actions.write_text("symbol,date,kind,value\nBTC/USD,2020-10-01,dividend,50\n")
+    for command in (["sweep", "--vary", "lookback_bars=3,4", "--jobs", "1"], ["montecarlo", "--paths", "100", "--method", "blocks"], ["stress"]):
+        asked = [*command, str(file), "-s", "rebalance", "--limit", "max_heat_fraction=0.5", "--json"]
+        told = []
+        for more in ([], ["--actions", str(actions), "--borrow-percent", "1"], ["--budget", "capital_fraction=0.001"]):
+            assert run([*asked, *more]) == 0, capsys.readouterr().err
+            told.append(scored(json.loads(capsys.readouterr().out)))
+        assert told[0] != told[1] != told[2] != told[0], command[0]
+
+
+def scored(told: Any) -> Any:
+    """What was found, without what differs from run to run."""
+    if isinstance(told, dict):
+        return {name: scored(value) for name, value in told.items() if name not in ("seconds", "kept_in")}
+    return [scored(one) for one in told] if isinstance(told, list) else told
 
 
 @pytest.mark.usefixtures("home")
