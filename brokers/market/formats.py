@@ -70,7 +70,7 @@ def open_source(path: Path) -> Source:
     if not path.is_file():
         raise TapeError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
     if path.stat().st_size == 0:
-        raise TapeError(f"{path}: the file is empty")
+        raise TapeError(f"{path}: the file is empty; name one with rows of bars or market trades")
     if path.suffix.lower() in (".parquet", ".pq"):
         return Source(path, _layout_of_header(path, _parquet_names(path)))
     first_rows: list[Sequence[object]] = []
@@ -78,7 +78,7 @@ def open_source(path: Path) -> Source:
         first_rows = [row for row in chunk.rows if row]
         break
     if not first_rows:
-        raise TapeError(f"{path}: the file is empty")
+        raise TapeError(f"{path}: the file is empty; name one with rows of bars or market trades")
     first = [str(value) for value in first_rows[0]]
     headed = _is_header(first)
     layout = _layout_of_header(path, first) if headed else _layout_of_values(path, first)

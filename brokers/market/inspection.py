@@ -155,7 +155,7 @@ def survey(path: Path, terms: TapeTerms, *, on_bad: str) -> tuple[Source, TapeRe
         more = f" and {facts.bad_count - 1} more bad rows" if facts.bad_count > 1 else ""
         raise TapeError(f"{path}: {facts.bad_rows[0]}{more}; repair the file or read it with --on-bad skip")
     if not facts.rows:
-        raise TapeError(f"{path}: no usable row")
+        raise TapeError(f"{path}: no usable row; name a file with rows of bars or market trades")
     named = named_instrument(path, terms.symbol)
     if named is None:
         raise TapeError(f"{path}: the file's name tells no symbol; name one with --symbol")

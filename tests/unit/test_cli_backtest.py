@@ -178,6 +178,6 @@ def test_what_the_bars_leave_open_is_told_beside_the_result(tmp_path: Path, caps
     for command in ("backtest", "parity"):
         assert run([command, *words]) == 0
         told = capsys.readouterr().err
-        assert "2 gaps, the longest 55m 00s: what is held goes through" in told
+        assert "2 gaps, the longest 55m 00s from 2020-09-1" in told
         assert "1 bad row left out, the first: line 12, column open" in told
         assert "20 of 49 bars have no volume" in told

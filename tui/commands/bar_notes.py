@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import TapeError
 from engine.units import NS_PER_SECOND
-from tui.formats import duration, plain, plural
+from tui.formats import duration, moment, plain, plural
 from tui.printing import print_note
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", volume_per
     for tape, one in zip(tapes, series, strict=True):
         report = tape.report
         if report.gaps:
-            gaps = f"{plural(report.gaps, 'gap')}, the longest {duration(report.longest_gap_ns / NS_PER_SECOND)}"
+            opens_ns, closes_ns = numpy.asarray(one.bars.opens_ns), numpy.asarray(one.bars.closes_ns)
+            since = moment(int(closes_ns[numpy.argmax(opens_ns[1:] - closes_ns[:-1])]))
+            longest = duration(report.longest_gap_ns / NS_PER_SECOND)
+            gaps = f"{plural(report.gaps, 'gap')}, the longest {longest} from {since} UTC on"
             print_note(f"{report.path}: {gaps}: what is held goes through to the next bar")
         if report.bad_count:
             print_note(f"{report.path}: {plural(report.bad_count, 'bad row')} left out, the first: {plain(report.bad_rows[0])}")
