@@ -82,6 +82,7 @@ class ResearchDesk:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._left: set[str] = set()
         self._runs: dict[str, RunView] = {}
         self._closing: asyncio.Task[None] | None = None
         self._reasons: dict[str, str] = {}
@@ -133,9 +134,12 @@ class ResearchDesk:
             self._loop.call_soon_threadsafe(act)
 
     def _cancel(self, run_id: str) -> None:
+        """End a run, also one that was handed over a moment ago and has not begun."""
         task = self._tasks.get(run_id)
         if task is not None:
             task.cancel()
+        else:
+            self._left.add(run_id)
 
     def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
         for task in asyncio.all_tasks(loop):
@@ -150,6 +154,9 @@ class ResearchDesk:
         """Do one thing to its end; whatever goes wrong is an end as well."""
         match effect:
             case PerformResearch(run):
+                if run.run_id in self._left:
+                    self._left.discard(run.run_id)
+                    return
                 task = self._tasks[run.run_id] = asyncio.ensure_future(self._run(run, parts))
                 try:
                     await asyncio.wait([task])
