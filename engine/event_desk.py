@@ -124,7 +124,8 @@ def events_of_day(world: ResearchWorld, state: State, now_ns: Nanoseconds, day: 
     pasts = world.pasts(WorldAsk(state, chosen[0], names[0], now_ns, names)) if names else {}
     impacts = _impacts_then(world, notes, pasts, state.settings.sectors, now_ns)
     known = Known(frozenset(state.instruments[name].symbol for name in held), _convictions(state, chosen), state.settings.sectors,
-                  _realised(notes, impacts, pasts), tuple(sources))
+                  _realised(notes, impacts, pasts), tuple(sources),
+                  world.memory.readings(start_ns - 1, min(end_ns - 1, now_ns)))
     return events_view(shown, notes, impacts, known)
 
 

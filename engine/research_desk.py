@@ -20,6 +20,7 @@ from engine.instruments import Instrument
 from engine.ports import DailyBars, LearningRecord
 from engine.research.calling import Caller, LiveCaller
 from engine.research.decided import Decided
+from engine.research.events import NoteReading
 from engine.research.models import CallStore
 from engine.research.parameters import parameters_of
 from engine.research.pipeline import run_pipeline
@@ -221,7 +222,10 @@ class ResearchDesk:
 
         caller = parts.replayed(run.replay) if run.replay and parts.replayed is not None else parts.caller
         self._begin_day(caller, look)
-        decided = await run_pipeline(PipelineTask(asked, caller, parts.store, told))
+        noted: list[NoteReading] = []
+        decided = await run_pipeline(PipelineTask(asked, caller, parts.store, told, noted.extend))
+        if noted and not run.replay:
+            await asyncio.to_thread(parts.world.keep_readings, noted, self._around.now_ns())
         return tuple(msgspec.structs.replace(one, atr_bps=one.atr_bps or asked.atr_bps) for one in decided)
 
     def _begin_day(self, caller: Caller, look: Look) -> None:

@@ -279,7 +279,7 @@ class ThreadView(msgspec.Struct, frozen=True):
 
 class EventView(msgspec.Struct, frozen=True):
     """A typed note of something that happened, with its source; `quote` is text from outside. `flag` is why it was withheld from
-    models, "" where it was not."""
+    models, "" where it was not. `analyst` is the model that typed it, "" where rules did."""
 
     note_id: str
     known_at_ns: int
@@ -291,6 +291,7 @@ class EventView(msgspec.Struct, frozen=True):
     quote: str
     source: str
     flag: str
+    analyst: str = ""
 
 
 class ImpactView(msgspec.Struct, frozen=True):

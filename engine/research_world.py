@@ -17,7 +17,7 @@ from engine.ports import DailyBars
 from engine.research.context import MarketDay, Past, abnormal_bps, atr_ticks, market_day, regime_of, volatility_of
 from engine.research.event_graph import EventGraph
 from engine.research.event_words import EventKind
-from engine.research.events import EventNote
+from engine.research.events import EventNote, NoteReading
 from engine.research.impact import Impact, PastEvent, Strength, impacts_of, strengths
 from engine.research.memory import MemoryItem, Recall, WorldMemory, chosen, memories_of
 from engine.research.rows import (
@@ -140,6 +140,10 @@ class ResearchWorld:
                 break
             found[one.symbol] = self.past(one, ask.as_of_ns)
         return found
+
+    def keep_readings(self, readings: Sequence[NoteReading], known_at_ns: Nanoseconds) -> None:
+        """Keep what a model made of items, for the table of events."""
+        self._tried("notes of the news role", lambda: self.memory.keep_readings(readings, known_at_ns), None)
 
     def notes_about(self, symbol: str, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
         """Notes of the last three days that name the symbol, its neighbours along the graph, or whole markets, and what a

@@ -4,10 +4,11 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from engine.errors import EngineUnreachable
 from engine.research.event_words import Direction, EventKind
-from engine.research.events import EventNote
+from engine.research.events import EventNote, NoteReading
 from engine.research.impact import PastEvent
 from engine.research.memory import MemoryItem, Pool, Recall
 from engine.units import Nanoseconds
@@ -21,6 +22,9 @@ _TABLES = (
         direction TEXT NOT NULL, quote TEXT NOT NULL, source TEXT NOT NULL, event_time_ns INTEGER NOT NULL,
         known_at_ns INTEGER NOT NULL, surprise REAL, flag TEXT NOT NULL) STRICT""",
     "CREATE INDEX IF NOT EXISTS event_note_known ON event_note(known_at_ns)",
+    """CREATE TABLE IF NOT EXISTS event_reading(note_id TEXT NOT NULL, analyst TEXT NOT NULL, kind TEXT NOT NULL,
+        symbols TEXT NOT NULL, direction TEXT NOT NULL, known_at_ns INTEGER NOT NULL, PRIMARY KEY (note_id, analyst)) STRICT""",
+    "CREATE INDEX IF NOT EXISTS event_reading_known ON event_reading(known_at_ns)",
     """CREATE TABLE IF NOT EXISTS event_outcome(note_id TEXT NOT NULL, symbol TEXT NOT NULL, kind TEXT NOT NULL,
         sector TEXT NOT NULL, push REAL NOT NULL, abnormal_bps REAL NOT NULL, resolved_at_ns INTEGER NOT NULL,
         PRIMARY KEY (note_id, symbol)) STRICT""",
@@ -76,8 +80,23 @@ class ResearchMemory:
         """Notes known after `since_ns` and by `as_of_ns`, newest first."""
         rows = self._read("SELECT * FROM event_note WHERE known_at_ns > ? AND known_at_ns <= ? "
                           "ORDER BY known_at_ns DESC, note_id LIMIT ?", (since_ns, as_of_ns, MOST_NOTES))
-        return tuple(EventNote(row[0], EventKind(row[1]), _listed(row[2]), Direction(row[3]), row[4], row[5], row[6], row[7],
-                               row[8], row[9]) for row in rows)
+        return tuple(map(_note, rows))
+
+    def keep_readings(self, readings: Sequence[NoteReading], known_at_ns: Nanoseconds) -> None:
+        """Keep what models made of kept notes; the first word of each model on each note stays."""
+        self._write(lambda connection: connection.executemany(
+            "INSERT OR IGNORE INTO event_reading SELECT note_id, ?, ?, ?, ?, ? FROM event_note WHERE note_id = ?",
+            [(one.analyst, one.kind.value, LIST_MARK.join(one.symbols), one.direction.value, known_at_ns, one.note_id)
+             for one in readings]))
+
+    def readings(self, since_ns: Nanoseconds, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
+        """Those known after `since_ns` and by `as_of_ns`, newest first, as notes with source, words and mark of the read one."""
+        rows = self._read("SELECT note_id || '/' || analyst, read.kind, read.symbols, read.direction, quote, source, "
+                          "event_time_ns, read.known_at_ns, NULL, flag, analyst "
+                          "FROM event_reading AS read JOIN event_note USING (note_id) "
+                          "WHERE read.known_at_ns > ? AND read.known_at_ns <= ? "
+                          "ORDER BY read.known_at_ns DESC, note_id, analyst LIMIT ?", (since_ns, as_of_ns, MOST_NOTES))
+        return tuple(map(_note, rows))
 
     def keep_outcomes(self, rows: Sequence[PastEvent]) -> None:
         """Keep what followed events; the first word stays."""
@@ -163,6 +182,11 @@ class ResearchMemory:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise unreadable(self._path, error) from error
+
+
+def _note(row: Sequence[Any]) -> EventNote:
+    kind, symbols, direction = EventKind(row[1]), _listed(row[2]), Direction(row[3])
+    return EventNote(row[0], kind, symbols, direction, *row[4:])
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from brokers.sessions import known_session, session_bounds
 from engine.clocks import SystemClock
 from engine.config import Config, load_config
 from engine.config_accounts import SIMULATED, AccountConfig
-from engine.errors import ConfigError, VenueUnreachable
+from engine.errors import ConfigError, StoreError, VenueUnreachable
 from engine.inputs import Bar, Connectivity, SetTradingState, TradingState, Unanswered
 from engine.instruments import Instrument
 from engine.market import NS_PER_DAY
@@ -226,8 +226,11 @@ def job_runners(home: Home, config: Config, record: StoredResearch | None = None
     def back_up(_: Job) -> str:
         """Once a copy holds them, old texts of research may go."""
         told = scheduled_backup(home, keep, time.time_ns(), copies.recipient)
-        pruned = None if record is None else prune_research(home.path / ARCHIVE_FILE, config.research.keep_days, record.needed,
-                                                            time.time_ns())
+        try:
+            pruned = None if record is None else prune_research(home.path / ARCHIVE_FILE, config.research.keep_days,
+                                                                record.needed, time.time_ns())
+        except StoreError as error:
+            raise StoreError(f"{told}; then {error}") from error
         return f"{told}; {pruned.text}" if pruned is not None else told
 
     return {JobKind.BACKUP: back_up}

@@ -13,6 +13,7 @@ from engine.trading_hours import NS_PER_DAY
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 MOST_NOTES = 100
+MOST_SHOWN = 2 * MOST_NOTES
 MOST_IMPACTS = 300
 LEAST_CLUSTER = 2
 MOST_CLUSTERS = 12
@@ -20,13 +21,14 @@ MOST_CLUSTERS = 12
 
 class Known(NamedTuple):
     """What is known beside the events: who is held, the newest conviction and the sector of each name, what followed each note at
-    each name (bps), and the sources' last words."""
+    each name (bps), the sources' last words, and what models made of items."""
 
     held: frozenset[str]
     convictions: Mapping[str, float]
     sectors: Mapping[str, str]
     realised: Mapping[tuple[str, str], float]
     sources: tuple[str, ...] = ()
+    readings: tuple[EventNote, ...] = ()
 
 
 def day_text(at_ns: Nanoseconds) -> str:
@@ -55,8 +57,17 @@ def events_view(day: str, notes: Sequence[EventNote], impacts: Sequence[Impact],
     places = {note.note_id: place for place, note in enumerate(top)}
     shown = sorted((one for one in impacts if one.note_id in places),
                    key=lambda one: (places[one.note_id], one.path.hops, -abs(one.impact_bps or 0.0), one.symbol))[:MOST_IMPACTS]
-    return EventsView(day, tuple(note.view for note in top), tuple(_view(one, known) for one in shown),
-                      clusters(notes, shown, known.sectors), known.sources)
+    told = tuple(note.view for note in _with_readings(top, known.readings))
+    return EventsView(day, told, tuple(_view(one, known) for one in shown), clusters(notes, shown, known.sectors), known.sources)
+
+
+def _with_readings(top: Sequence[EventNote], readings: Sequence[EventNote]) -> list[EventNote]:
+    """Notes, each with what models made of the same item behind it; what they made of items of another day comes last."""
+    of_item: dict[str, list[EventNote]] = {}
+    for one in readings:
+        of_item.setdefault(one.note_id.partition("/")[0], []).append(one)
+    shown = [one for note in top for one in (note, *of_item.pop(note.note_id, ()))]
+    return [*shown, *(one for left in of_item.values() for one in left)][:MOST_SHOWN]
 
 
 def _view(impact: Impact, known: Known) -> ImpactView:

@@ -36,7 +36,7 @@ class NewsItem(msgspec.Struct, frozen=True, omit_defaults=True):
 class EventNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """A typed event: of whom it tells, in which direction, and how far from what was expected, in usual differences (`surprise`,
     None where there was no number to expect). `quote` is the source's own text, made harmless; `flag` why models are not shown
-    it. A note without symbols is about the whole market."""
+    it. A note without symbols is about the whole market. `analyst` is the model that typed it, "" where rules did."""
 
     note_id: str
     kind: EventKind
@@ -48,11 +48,12 @@ class EventNote(msgspec.Struct, frozen=True, omit_defaults=True):
     known_at_ns: Nanoseconds
     surprise: float | None = None
     flag: str = ""
+    analyst: str = ""
 
     @property
     def view(self) -> EventView:
         return EventView(self.note_id, self.known_at_ns, self.event_time_ns, self.kind.value, self.symbols, self.direction.value,
-                         self.surprise, self.quote, self.source, self.flag)
+                         self.surprise, self.quote, self.source, self.flag, self.analyst)
 
     @property
     def push(self) -> float | None:
@@ -60,6 +61,17 @@ class EventNote(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.surprise is not None:
             return self.surprise
         return float(self.direction.sign) if self.direction is not Direction.UNCLEAR else None
+
+
+class NoteReading(NamedTuple):
+    """What a model made of the item behind a note: typed words alone. It is told beside the note and feeds nothing: a snapshot
+    that held it as well would count one item twice."""
+
+    note_id: str
+    analyst: str
+    kind: EventKind
+    symbols: tuple[str, ...]
+    direction: Direction
 
 
 class Names(NamedTuple):

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.research.canonical import decimal_text
 from engine.research.event_words import EVENT_KINDS
-from engine.research.events import EventNote
+from engine.research.events import EventNote, NoteReading
 from engine.research.impact import PastEvent
 from engine.research.opinions import Stance
 from engine.research_state import SealedDecision
@@ -63,6 +63,14 @@ class WorldMemory(Protocol):
 
     def notes(self, since_ns: Nanoseconds, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
         """Notes known after `since_ns` and by `as_of_ns`, newest first."""
+        ...
+
+    def keep_readings(self, readings: Sequence[NoteReading], known_at_ns: Nanoseconds) -> None:
+        """Keep what models made of kept notes; the first word of each model on each note stays."""
+        ...
+
+    def readings(self, since_ns: Nanoseconds, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
+        """Those known after `since_ns` and by `as_of_ns`, newest first, as notes with source, words and mark of the read one."""
         ...
 
     def keep_outcomes(self, rows: Sequence[PastEvent]) -> None: ...

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from engine.research.aggregation import Agreed, agreed, line_weights, logit, mean_in_log_odds
 from engine.research.decided import CONTAMINATED, MASKED, Cell, Decided, RoleAnswer, horizon_bucket
 from engine.research.deciding import Voiced, abstained, weighed
+from engine.research.events import NoteReading
 from engine.research.hearing import Hearing, Part
 from engine.research.news_weight import cap_of_items, cap_of_single_source
 from engine.research.opinions import Opinion, Stance
@@ -92,6 +93,7 @@ async def _decide(task: PipelineTask, asked: Asked) -> Decided:
         task.told(RoleProgress(role, "waiting"))
     opinions, read = await _roles(asked, hearing)
     notes, flags = _without_nonsense(read)
+    task.noted(_readings(task.asked, tuple(chain.from_iterable(part.value or () for part in notes))))
     if (decided := failed((*opinions.values(), *notes))) is not None:
         return decided
     said = {role: part.value for role, part in opinions.items() if part.value is not None}
@@ -106,6 +108,16 @@ async def _decide(task: PipelineTask, asked: Asked) -> Decided:
     found = [(line, part.value) for line, part in judges if part.value is not None]
     decided = weighed(asked, _voiced(asked, analyst, heeded, found, tuple(answers)))
     return replace(decided, flags=(*decided.flags, *flags))
+
+
+def _readings(asked: Asked, notes: Sequence[NewsNote]) -> tuple[NoteReading, ...]:
+    """What the news role made of items that we keep a note of, by the instrument's own name also where it was masked."""
+    analyst = f"llm/{asked.settings.lines[0].model_of(NEWS_ROLE)}" + (MASKED if asked.settings.masked else "")
+    evidence = asked.snapshot.evidence
+    return tuple(
+        NoteReading(name, analyst, note.kind, tuple(asked.symbol if symbol == STAND_IN else symbol for symbol in note.symbols),
+                    note.direction)
+        for note in notes if isinstance(name := evidence[note.item].get("note"), str))
 
 
 type Notes = Part[tuple[NewsNote, ...]]

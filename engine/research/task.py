@@ -1,12 +1,13 @@
 """What a run is asked for one instrument, as data that can be kept, and with whom it speaks while it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from engine.research.calling import Caller
 from engine.research.decided import ResearchCause
+from engine.research.events import NoteReading
 from engine.research.models import CallStore
 from engine.research.parameters import Parameters
 from engine.research.recalibration import CellMap
@@ -70,10 +71,16 @@ def told_to_nobody(progress: RoleProgress) -> None:
     """Nobody watches."""
 
 
+def noted_by_nobody(readings: Sequence[NoteReading]) -> None:
+    """Nobody keeps what the news role reads."""
+
+
 class PipelineTask(NamedTuple):
-    """A run for one instrument: what is asked, where calls go, where everything is kept, who is told of the progress."""
+    """A run for one instrument: what is asked, where calls go, where everything is kept, who is told of the progress, and of what
+    the news role made of items."""
 
     asked: Asked
     caller: Caller
     store: CallStore
     told: Told = told_to_nobody
+    noted: Callable[[Sequence[NoteReading]], None] = noted_by_nobody

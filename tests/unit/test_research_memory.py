@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engine.errors import EngineUnreachable
 from engine.research.decided import Decided, Worth
 from engine.research.event_words import Direction, EventKind
-from engine.research.events import EventNote
+from engine.research.events import EventNote, NoteReading
 from engine.research.impact import PastEvent
 from engine.research.memory import MemoryItem, Pool, Recall, chosen, likenesses, memories_of, score
 from engine.research.opinions import Stance
@@ -142,6 +142,22 @@ def test_notes_are_kept_once_and_told_as_far_as_they_were_known(memory: Research
     assert memory.notes(AT - 1, AT) == (NOTE,)
     assert memory.notes(AT - 1, AT + 1) == (later, NOTE)
     assert memory.notes(AT, AT + 1) == (later,)
+
+
+def test_what_models_made_of_notes_is_kept_once_beside_them_with_their_source_words_and_mark(tmp_path: Path) -> None:
+    first = ResearchMemory(tmp_path / "research.db")
+    first.keep_notes([NOTE, replace(NOTE, note_id="n2", flag="direct_override")])
+    read = NoteReading("n1", "llm/a", EventKind.GUIDANCE, ("AAPL",), Direction.DOWN)
+    first.keep_readings([read, read._replace(note_id="n2"), read._replace(note_id="unknown")], AT + 5)
+    first.close()
+    memory = ResearchMemory(tmp_path / "research.db")
+    memory.keep_readings([read._replace(kind=EventKind.OTHER), read._replace(analyst="llm/b")], AT + 9)
+    plain, flagged = memory.readings(AT, AT + 5)
+    assert plain == replace(NOTE, note_id="n1/llm/a", kind=EventKind.GUIDANCE, symbols=("AAPL",), direction=Direction.DOWN,
+                            known_at_ns=AT + 5, surprise=None, analyst="llm/a")
+    assert (flagged.note_id, flagged.flag, flagged.view.analyst) == ("n2/llm/a", "direct_override", "llm/a")
+    assert [one.analyst for one in memory.readings(AT + 5, AT + 9)] == ["llm/b"]
+    assert {one.note_id for one in memory.notes(0, AT + 9)} == {"n1", "n2"}, "they feed nothing"
 
 
 def test_outcomes_and_days_are_told_as_far_as_they_were_known(memory: ResearchMemory) -> None:

@@ -11,6 +11,8 @@ from engine.research.breaker import Breaker
 from engine.research.calling import LiveCaller, RecordedCaller
 from engine.research.decided import Cell, Decided
 from engine.research.deciding import digest_of
+from engine.research.event_words import Direction, EventKind
+from engine.research.events import NoteReading
 from engine.research.models import Answered, Ask, Unavailable
 from engine.research.opinions import Stance
 from engine.research.pipeline import run_pipeline
@@ -50,11 +52,12 @@ class Bench:
         self.caller = LiveCaller({line.name: self.model for line in self.settings.lines}, self.store, self.purse, self.breaker,
                                  Deadlines(), lambda: self.now_ns)
         self.told: list[RoleProgress] = []
+        self.noted: list[NoteReading] = []
 
     def run(self, what: Asked | None = None) -> tuple[Decided, ...]:
         given = what or asked(settings=self.settings)
         return asyncio.run(run_pipeline(PipelineTask(replace(given, settings=self.settings), self.caller, self.store,
-                                                     self.told.append)))
+                                                     self.told.append, self.noted.extend)))
 
 
 def saying(**texts: str) -> Say:
@@ -355,6 +358,27 @@ def test_scores_that_are_kept_apart_are_no_prior_for_others() -> None:
     cell = Cell("llm/model-b", "p1", "2-5", "equity")
     assert parent_of(cell, [learned("llm/model-a (contaminated)"), learned("rule/1")]) is None
     assert parent_of(cell, [learned("llm/model-a")]) is not None
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_the_news_role_reads_is_told_by_the_names_of_note_model_and_instrument(masked: bool) -> None:
+    name = "ASSET" if masked else "AAPL"
+    told = f'{{"item": "E3", "kind": "earnings", "symbols": ["{name}", "OTHER"], "direction": "up"}}'
+    bench = Bench(saying(news=f'{{"notes": [{told}]}}'))
+    bench.settings = replace(bench.settings, masked=masked)
+    bench.run(asked(shown=snapshot(rows=[replace(news_row("Profits rise"), facts={"note": "n1"})])))
+    analyst = "llm/model-n (masked)" if masked else "llm/model-n"
+    assert bench.noted == [NoteReading("n1", analyst, EventKind.EARNINGS, ("AAPL",), Direction.UP)]
+
+
+def test_a_text_that_is_marked_is_read_by_nobody_and_nonsense_is_not_told() -> None:
+    bench = Bench(saying(news=NEWS % "E3"))
+    marked = replace(news_row("Profits rise"), facts={"note": "n1"}, flags=("direct_override",))
+    bench.run(asked(shown=snapshot(rows=[marked])))
+    assert bench.noted == []
+    other = Bench(saying(news='{"notes": [{"item": "E3", "kind": "miracle", "symbols": [], "direction": "up"}]}'))
+    other.run(asked(shown=snapshot(rows=[replace(news_row("Profits rise"), facts={"note": "n1"})])))
+    assert other.noted == []
 
 
 def test_masked_models_see_neither_ticker_nor_date_and_decide_on_the_same_instrument() -> None:

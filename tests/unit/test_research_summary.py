@@ -1,6 +1,7 @@
 """A day of events in one view, and the configuration of what feeds it."""
 
 import pytest
+from msgspec.structs import replace
 
 from engine.config import check_config
 from engine.research.builtin_graph import NAMES, builtin_edges
@@ -37,6 +38,15 @@ def test_what_means_most_to_what_is_held_comes_first() -> None:
     assert (sol.conviction, sol.realised_bps) == (0.58, -120.0)
     assert [one.impact_bps for one in view.impacts if one.note_id == "n4"] == [None] * 5  # no history is no number
     assert view.sources == KNOWN.sources
+
+
+def test_what_models_made_of_an_item_stands_behind_its_note_and_counts_for_nothing() -> None:
+    readings = tuple(replace(note(f"{name}/llm/a", EventKind.OTHER, "ETH/USD"), analyst="llm/a")
+                     for name in ("n1", "n4", "older"))
+    view = events_view("2026-11-20", NOTES, IMPACTS, KNOWN._replace(readings=readings))
+    assert [one.note_id for one in view.notes] == ["n3", "n1", "n1/llm/a", "n4", "n4/llm/a", "n2", "older/llm/a"]
+    alone = events_view("2026-11-20", NOTES, IMPACTS, KNOWN)
+    assert (view.impacts, view.clusters) == (alone.impacts, alone.clusters)
 
 
 def test_clusters_are_events_of_a_kind_and_names_that_several_reach() -> None:

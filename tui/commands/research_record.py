@@ -252,10 +252,11 @@ def events(path: Path, day: str, portfolio: str, *, as_json: bool) -> None:
         print_json(found)
         return
     rows = [[moment(one.known_at_ns), one.kind, ", ".join(one.symbols) or "-", one.direction or "-",
-             plain_float(one.surprise, 1, signed=True), plain(one.source),
+             plain_float(one.surprise, 1, signed=True), plain(one.source), plain(one.analyst) or "rules",
              f"WITHHELD: {one.flag}" if one.flag else plain(one.quote)]
             for one in found.notes]
-    print_table((*words("known (UTC)", "kind", "names", "direction"), *numbers("surprise"), *words("source", "text")), rows,
+    columns = (*words("known (UTC)", "kind", "names", "direction"), *numbers("surprise"), *words("source", "read by", "text"))
+    print_table(columns, rows,
                 empty=f"no event is known{f' of {found.day}' if found.day else ''}")
     impacts = [[one.symbol, "held" if one.held else "watched", plain(one.path), str(one.hops),
                 "no history" if one.impact_bps is None else plain_float(one.impact_bps, 0, signed=True),

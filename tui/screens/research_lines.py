@@ -276,7 +276,8 @@ def event_lines(view: EventsView, width: int) -> list[Line]:
         lines.append([(f"{moment(note.known_at_ns)[5:16]} ", "muted"), (f"{plain(note.kind)} ", "strong"),
                       (f"{names} {plain(note.direction)}{surprise}", "")])
         lines += [[("            ", ""), (piece, "warn" if note.flag else "")] for piece in wrapped(text, width - 12)[:2]]
-        lines.append([("            ", ""), (plain(note.source), "muted")])
+        by = f", read by {plain(note.analyst)}" if note.analyst else ""
+        lines.append([("            ", ""), (f"{plain(note.source)}{by}", "muted")])
     if view.impacts:
         lines += [[], [("Whom it concerns", "head")]]
         for one in view.impacts:
