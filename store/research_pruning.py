@@ -6,7 +6,8 @@ them, so that nobody who writes waits for it longer than for one of those.
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import batched
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +19,12 @@ from engine.units import NS_PER_SECOND
 from store.database import cause_of, open_writer
 from store.research_archive import NOTE_AGE, ResearchArchive, Shown, age_of, transaction, unpacked
 
-RUNS_AT_ONCE = 10
+RUNS_AT_ONCE = 4
 ROWS_AT_ONCE = 50
-PAGES_AT_ONCE = 256
-MOST_RUNS = 20_000
+PAGES_AT_ONCE = 64
+MOST_RUNS = 10_000
 PAUSE_SECONDS = 0.01
+PAUSE_SHARE = 2.0  # who waits asks again ever more slowly, so the pauses are longer than the steps
 NS_PER_DAY = 86_400 * NS_PER_SECOND
 
 
@@ -52,7 +54,7 @@ def prune_research(path: Path, keep_days: int, needed: Callable[[], Needed], now
                    pause: Callable[[float], object] = time.sleep) -> Pruned | None:
     """Remove the texts of runs that asked about moments more than `keep_days` before `now_ns`, and give the room back.
 
-    None where there is no archive, or `keep_days` is 0. At most 20,000 runs at a time: the rest is for the next time. Raises
+    None where there is no archive, or `keep_days` is 0. At most 10,000 runs at a time: the rest is for the next time. Raises
     `StoreError`.
     """
     if not keep_days or not path.is_file():
@@ -61,7 +63,7 @@ def prune_research(path: Path, keep_days: int, needed: Callable[[], Needed], now
     before = path.stat().st_size
     database = open_writer(path)
     try:
-        work = _Pruning(database, now_ns - keep_days * NS_PER_DAY, needed(), lambda: pause(PAUSE_SECONDS))
+        work = _Pruning(database, now_ns - keep_days * NS_PER_DAY, needed(), pause)
         runs, snapshots = work.remove_runs(now_ns), work.remove_snapshots()
         work.give_back()
     except sqlite3.Error as error:
@@ -75,7 +77,7 @@ class _Pruning(NamedTuple):
     database: sqlite3.Connection
     before_ns: int
     needed: Needed
-    pause: Callable[[], object]
+    pause: Callable[[float], object]
 
     def remove_runs(self, now_ns: int) -> int:
         """Remove old runs, each whole; how many. A note stays that they were there."""
@@ -108,8 +110,8 @@ class _Pruning(NamedTuple):
         """Give pages that hold nothing back to the disk, some at a time."""
         (left,) = self.database.execute("PRAGMA freelist_count").fetchone()
         while left:
-            self.database.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
-            self.pause()
+            with self._step():
+                self.database.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
             before, (left,) = left, self.database.execute("PRAGMA freelist_count").fetchone()
             if left >= before:
                 break  # a large file of before: its room is used again
@@ -137,7 +139,13 @@ class _Pruning(NamedTuple):
     def _in_steps[T](self, items: Sequence[T], size: int, act: Callable[[T], object]) -> None:
         """Some items at a time, each time in a transaction of their own, with a pause after it."""
         for some in batched(items, size):
-            with transaction(self.database):
+            with self._step(), transaction(self.database):
                 for one in some:
                     act(one)
-            self.pause()
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """One step, and the pause after it."""
+        begun = time.monotonic()
+        yield
+        self.pause(max(PAUSE_SECONDS, PAUSE_SHARE * (time.monotonic() - begun)))
