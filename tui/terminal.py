@@ -4,7 +4,8 @@ import os
 import select
 import sys
 import threading
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
 
 from engine.errors import UsageError
 
@@ -19,6 +20,34 @@ def require_screen(instead: str) -> None:
     """Raise `UsageError` where there is neither a terminal nor a browser for a screen."""
     if os.environ.get("TEXTUAL_DRIVER") != WEB_DRIVER and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(f"there is no terminal here for the screen; use `{instead}`")
+
+
+class SurvivingOutput:
+    """A terminal's output that takes what is written to it also once nobody is there any more.
+
+    Textual writes in a thread of its own, which an error would end; the app's end then waits for that thread for ever.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def outlive_terminal() -> None:
+    """Have the app, once it is made, write to a terminal that may go away."""
+    if sys.__stderr__ is not None:
+        sys.__stderr__ = SurvivingOutput(sys.__stderr__)  # type: ignore[misc,assignment]  # where Textual's driver looks
 
 
 def end_with_terminal(app: "QuarterdeckApp") -> None:

@@ -59,13 +59,14 @@ def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engi
     """Run the app until the person leaves, or the terminal or a service manager ends it."""
     from tui.app import QuarterdeckApp
     from tui.logs import SCREEN_LOG_FILE, start_logs
-    from tui.terminal import end_with_terminal
+    from tui.terminal import end_with_terminal, outlive_terminal
 
     log = config.log
     if home.path.is_dir():
         start_logs(home.logs, log.level, log.file_megabytes, log.files_kept, file_name=SCREEN_LOG_FILE, to_stderr=False)
     else:  # attached to an engine of another machine, on one that has no home
         logging.getLogger().addHandler(logging.NullHandler())
+    outlive_terminal()
     app = QuarterdeckApp(service, home_themes=home.themes, theme_name=config.app.theme, ends_engine=ends_engine,
                          gate=gate)
     for number in (signal.SIGTERM, signal.SIGHUP):
