@@ -70,7 +70,8 @@ def test_searches_know_dividends_borrowing_and_budgets(tmp_path: Path, capsys: p
     file.write_text(HEAD + "".join(six_hours))
     actions = tmp_path / "actions.csv"
     actions.write_text("symbol,date,kind,value\nBTC/USD,2020-10-01,dividend,50\n")
-    for command in (["sweep", "--vary", "lookback_bars=3,4", "--jobs", "1"], ["montecarlo", "--paths", "100", "--method", "blocks"], ["stress"]):
+    for command in (["sweep", "--vary", "lookback_bars=3,4", "--jobs", "1"],
+                    ["montecarlo", "--paths", "100", "--method", "blocks"], ["stress"]):
         asked = [*command, str(file), "-s", "rebalance", "--limit", "max_heat_fraction=0.5", "--json"]
         told = []
         for more in ([], ["--actions", str(actions), "--borrow-percent", "1"], ["--budget", "capital_fraction=0.001"]):

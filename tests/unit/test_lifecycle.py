@@ -108,7 +108,8 @@ class Course:
         again.rows = [*self.desk.rows, *again.rows]
         self.desk = again
         if live:
-            assert again.do(ArmAccount(self.command_id(), ACCOUNT, limits_digest(ROOMY), 100.0, by="ada", despite="a test")).accepted
+            armed = again.do(ArmAccount(self.command_id(), ACCOUNT, limits_digest(ROOMY), 100.0, by="ada", despite="a test"))
+            assert armed.accepted
 
     @property
     def stage(self) -> Stage:

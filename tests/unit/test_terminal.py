@@ -43,6 +43,6 @@ def test_the_screen_comes_to_its_end_on_a_terminal_that_is_gone(gone: IO[str]) -
 def test_what_a_terminal_is_asked_beside_is_answered_by_itself(gone: IO[str]) -> None:
     output = SurvivingOutput(gone)
     assert output.fileno() == gone.fileno()
-    assert output.encoding == gone.encoding
+    assert output.name == gone.name
     assert output.write("x") == 1
     output.flush()

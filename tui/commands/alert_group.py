@@ -11,8 +11,8 @@ alert = typer.Typer(help="Alert rules: add, list, remove, enable, disable, test.
 Condition = Annotated[str, typer.Argument(metavar="CONDITION", show_default=False,
                                           help="Such as 'BTC/USD price > 70000 and spread < 5bps'.")]
 Do = Annotated[list[str] | None, typer.Option(
-    "--do", help="What to do: notify, 'buy 0.1 BTC/USD stop 65000', 'close BTC/USD', 'tighten BTC/USD to 1%', reduce, halt; "
-                 "may be repeated. Without it: notify.")]
+    "--do", help="What to do: notify, 'buy 0.1 BTC/USD stop 65000', 'close BTC/USD', 'tighten BTC/USD to 1%', reduce, halt, "
+                 "'research BTC/USD'; may be repeated. Without it: notify.")]
 Name = Annotated[str, typer.Option("--id", help="A name of its own; a rule of that name is replaced.")]
 Repeat = Annotated[bool, typer.Option("--repeat", help="Fire again once the condition was over; else once.")]
 Hysteresis = Annotated[str, typer.Option("--hysteresis", help="By how much of each level it must be over to be ready again.")]

@@ -89,7 +89,7 @@ def _exits(card: OrderCard, one: DecisionView, beside: Around) -> list[Piece]:
             (f"data {age(beside.snapshot_age)} old, {newest}", "muted")]
 
 
-def _level(price: Decimal | None, reference: Decimal) -> str:
+def _level(price: Decimal | None, reference: Decimal | None) -> str:
     if price is None:
         return "NONE"
     return f"{number(price)} ({percent(float((price / reference - 1) * 100), 1, signed=True)})" if reference else number(price)
