@@ -66,8 +66,8 @@ def run_view(run: ResearchRun) -> RunView:
                    _usd(run.cost_micro_usd), text)
 
 
-def decision_view(sealed: SealedDecision, maps: tuple[CellMap, ...]) -> DecisionView:
-    """One decision as a line or a card, beside what its cell is worth by now."""
+def decision_view(sealed: SealedDecision, maps: tuple[CellMap, ...], *, repeated: bool = False) -> DecisionView:
+    """One decision as a line or a card, beside what its cell is worth by now; `repeated` is the record's to know."""
     one, outcome = sealed.decided, sealed.outcome
     worth, cell = one.worth, map_for(cell_of(one), maps)
     return DecisionView(
@@ -83,7 +83,7 @@ def decision_view(sealed: SealedDecision, maps: tuple[CellMap, ...]) -> Decision
         return_bps=outcome.return_bps if outcome else None, cost_usd=_usd(one.cost_micro_usd), latency_ms=one.latency_ms,
         snapshot_id=one.snapshot_id, p_stated=worth.p_agg if worth else None,
         p_win=(worth.p_win_agg if worth.probation else worth.p_win) if worth else None,
-        probation=worth.probation if worth else False)
+        probation=worth.probation if worth else False, repeated=repeated)
 
 
 def decision_of(state: State, proposal: Proposal) -> DecisionView | None:

@@ -79,7 +79,7 @@ class DecisionView(msgspec.Struct, frozen=True):
     `p_cal` is the probability of a close above the mark, `p_stated` the same before calibration (what counts while the cell is on
     `probation`); `p_win` that of the target before the stop, which `breakeven_p` is held against, on probation as it was stated.
     `skill_percent` is that of its cell against the base rate with its 95 % interval; None where there is no data. `proposal_id`
-    is "" where nothing was put before anybody.
+    is "" where nothing was put before anybody. `repeated`: in no cell, since an earlier forecast told that close.
     """
 
     decision_id: str
@@ -122,6 +122,7 @@ class DecisionView(msgspec.Struct, frozen=True):
     p_stated: float | None = None
     p_win: float | None = None
     probation: bool = False
+    repeated: bool = False
 
 
 class AnswerView(msgspec.Struct, frozen=True):
@@ -168,7 +169,8 @@ class BinView(msgspec.Struct, frozen=True):
 class CellView(msgspec.Struct, frozen=True):
     """The scores of one cell; None is "no data", never 0. Brier's score, its parts (in whole percent, since aggregated values are
     all distinct), the log score and the bins are of what was stated; the skills, and `brier_calibrated`, of the calibrated
-    probabilities that were sealed. `skill` is against the base rate known at each forecast, with its 95 % interval,
+    probabilities that were sealed. `repeated` counts forecasts of a close that had been forecast before: they are in no other
+    figure. `skill` is against the base rate known at each forecast, with its 95 % interval,
     `skill_rules` against rule/1 on the same questions."""
 
     analyst: str
@@ -196,6 +198,7 @@ class CellView(msgspec.Struct, frozen=True):
     alarm: str
     bins: tuple[BinView, ...]
     brier_calibrated: float | None = None
+    repeated: int = 0
 
 
 class RateOfCode(msgspec.Struct, frozen=True):

@@ -67,7 +67,9 @@ class StoredResearch:
             match query.kind:
                 case ResearchQueryKind.DECISIONS:
                     found = research_rows.decisions_of(connection, query.portfolio, max(1, min(query.limit, MOST_DECISIONS)))
-                    return ResearchPage(decisions=tuple(decision_view(one, state.research.maps) for one in found))
+                    repeated = research_rows.repeated_among(connection, [one.decided.decision_id for one in found])
+                    return ResearchPage(decisions=tuple(
+                        decision_view(one, state.research.maps, repeated=one.decided.decision_id in repeated) for one in found))
                 case ResearchQueryKind.DECISION:
                     return ResearchPage(decision=self._detail(connection, query.key, state.research.maps))
                 case ResearchQueryKind.CALIBRATION:
@@ -97,7 +99,8 @@ class StoredResearch:
         answers = tuple(self._answer(sealed, one) for one in sealed.decided.answers)
         body = self._archive.snapshot(sealed.decided.snapshot_id) if self._archive is not None else None
         removed_ns = self._archive.removed_at_ns(sealed.decided.run_id) if self._archive is not None else 0
-        return DecisionDetail(decision_view(sealed, maps), answers, body.decode() if body else "", removed_ns)
+        repeated = bool(research_rows.repeated_among(connection, [decision_id]))
+        return DecisionDetail(decision_view(sealed, maps, repeated=repeated), answers, body.decode() if body else "", removed_ns)
 
     def _answer(self, sealed: SealedDecision, one: RoleAnswer) -> AnswerView:
         prompt = raw = ""

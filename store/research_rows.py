@@ -2,6 +2,7 @@
 newest calibration. Whole records lie in them as JSON, beside the columns that are asked for."""
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
@@ -31,6 +32,10 @@ _outcome = msgspec.json.Decoder(Outcome | None)
 _decided = msgspec.json.Decoder(Decided)
 _forecast = msgspec.json.Decoder(Forecast)
 _learned = msgspec.json.Decoder(CalibrationView)
+# Forecasts of one close by one voice for one portfolio are one piece of evidence, however often they were made: the first counts.
+_PLACES = """SELECT decision_id, at_ns, forecast, ROW_NUMBER() OVER (
+    PARTITION BY portfolio, instrument_id, ends_ns, json_extract(forecast, '$.cell'), json_extract(forecast, '$.horizon_days')
+    ORDER BY at_ns, decision_id) AS place FROM research_forecasts"""
 COLUMNS = "decided, sealed_at_ns, status, reason, proposal_id, order_id, acts_as, conditions, outcome, filled"
 
 
@@ -119,9 +124,19 @@ def sealed_decision(row: tuple[str, ...]) -> SealedDecision:
 
 
 def forecasts_of(connection: sqlite3.Connection) -> tuple[Forecast, ...]:
-    """Every forecast that was ever sealed, with its outcome where it has one."""
-    rows = connection.execute("SELECT forecast FROM research_forecasts ORDER BY at_ns, decision_id")
-    return tuple(_forecast.decode(row[0]) for row in rows)
+    """Every forecast that was ever sealed, with its outcome where it has one, and whether it repeats an earlier one."""
+    rows = connection.execute(f"SELECT forecast, place > 1 FROM ({_PLACES}) ORDER BY at_ns, decision_id")
+    return tuple(msgspec.structs.replace(_forecast.decode(text), repeated=bool(repeats)) for text, repeats in rows)
+
+
+def repeated_among(connection: sqlite3.Connection, decision_ids: Iterable[str]) -> frozenset[str]:
+    """Those of these decisions whose forecast repeats an earlier one of the same close."""
+    named = msgspec.json.encode(list(decision_ids)).decode()
+    rows = connection.execute(
+        f"SELECT decision_id FROM ({_PLACES} WHERE ends_ns IN (SELECT ends_ns FROM research_forecasts WHERE decision_id IN "
+        "(SELECT value FROM json_each(:named)))) WHERE place > 1 AND decision_id IN (SELECT value FROM json_each(:named))",
+        {"named": named})
+    return frozenset(row[0] for row in rows)
 
 
 def open_decisions_of(connection: sqlite3.Connection) -> tuple[Decided, ...]:

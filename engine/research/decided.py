@@ -141,7 +141,8 @@ class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `p_raw` and `p_win` are as aggregated, before calibration. Forecasts of several analysts with the same `snapshot_id` and
     `horizon_days` answer the same question. `side` is +1 for long, -1 for short, 0 for none; `said` are the voices behind
-    `p_raw`, by name."""
+    `p_raw`, by name. `repeated` marks one whose close the same analyst had told for the portfolio before: it is no evidence of
+    its own and left out of cells; it is found when the record is read, never sealed."""
 
     decision_id: str
     portfolio: str
@@ -161,3 +162,4 @@ class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
     cost_bps: float = 0.0
     breakeven_p: float | None = None
     said: tuple[tuple[str, float], ...] = ()
+    repeated: bool = False

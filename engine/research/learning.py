@@ -47,12 +47,14 @@ class Skill(NamedTuple):
 
 
 class CellForecasts(NamedTuple):
-    """The forecasts of one cell: those resolved, in the order in which they were made, and how many are open or void."""
+    """The forecasts of one cell: those resolved, in the order in which they were made, and how many are open or void;
+    those that repeat an earlier one are only counted."""
 
     cell: Cell
     resolved: tuple[Forecast, ...]
     open: int
     void: int
+    repeated: int
 
 
 def learn(forecasts: Sequence[Forecast], maps: Sequence[CellMap], at_ns: Nanoseconds, parameters: Parameters = NOTHING_CHANGED,
@@ -70,7 +72,8 @@ def learn(forecasts: Sequence[Forecast], maps: Sequence[CellMap], at_ns: Nanosec
         shown.append(_cell_view(own, found, rules))
     seen = {one.cell for one in kept}
     kept.extend(one for one in maps if one.cell not in seen)
-    changes = changes_of(forecasts, parameters, aggressiveness, results.costs, at_ns)
+    firsts = [one for one in forecasts if not one.repeated]
+    changes = changes_of(firsts, parameters, aggressiveness, results.costs, at_ns)
     view = CalibrationView(tuple(shown), codes, changes, at_ns, attribution_of(results), human_of(results))
     return Learned(view, tuple(kept), tuple(adopted))
 
@@ -82,10 +85,10 @@ def by_cell(forecasts: Sequence[Forecast]) -> tuple[CellForecasts, ...]:
         groups.setdefault(one.cell, []).append(one)
     found = []
     for cell in sorted(groups, key=lambda cell: (cell.analyst, cell.prompt_version, cell.asset_class, BLOCK_DAYS[cell.horizon])):
-        own = sorted(groups[cell], key=lambda one: (one.at_ns, one.decision_id))
+        own = sorted((one for one in groups[cell] if not one.repeated), key=lambda one: (one.at_ns, one.decision_id))
         resolved = tuple(one for one in own if one.up is not None)
         void = sum(1 for one in own if one.void)
-        found.append(CellForecasts(cell, resolved, len(own) - len(resolved) - void, void))
+        found.append(CellForecasts(cell, resolved, len(own) - len(resolved) - void, void, len(groups[cell]) - len(own)))
     return tuple(found)
 
 
@@ -167,7 +170,7 @@ def _cell_view(own: CellForecasts, kept: CellMap, rules: Mapping[tuple[str, str,
         base_rate=mean(ys), mean_p=mean(ps), skill_percent=proven.percent, skill_low_percent=proven.low,
         skill_high_percent=proven.high, skill_rules_percent=_skill_of_rules(own, rules), multiples_of_five_percent=_percent(ps),
         map_version=version_of(kept.up), map_text=_map_text(kept.up.curve, kept.up), alarm=kept.alarm, bins=bins(ps, ys),
-        brier_calibrated=brier([row.p for row in sealed], ys))
+        brier_calibrated=brier([row.p for row in sealed], ys), repeated=own.repeated)
 
 
 def _percent(ps: Sequence[float]) -> float | None:

@@ -84,13 +84,14 @@ def print_decisions(found: Sequence[DecisionView], *, empty: str) -> None:
 
 
 def outcome_words(one: DecisionView) -> str:
-    """What became of the forecast."""
+    """What became of the forecast, and whether it repeats one that counts already."""
+    repeated = ", repeated" if one.repeated else ""
     if one.void:
-        return f"void: {plain(one.void)}"
+        return f"void: {plain(one.void)}{repeated}"
     if one.up is None:
-        return "open" if one.p_cal is not None else "-"
+        return f"open{repeated}" if one.p_cal is not None else "-"
     won = "" if one.won is None else ", target first" if one.won else ", target missed"
-    return f"{'up' if one.up else 'not up'}{won} {plain_float(one.return_bps, 0, signed=True)} bps"
+    return f"{'up' if one.up else 'not up'}{won} {plain_float(one.return_bps, 0, signed=True)} bps{repeated}"
 
 
 def _probability(value: float | None) -> str:
@@ -166,7 +167,8 @@ def calibration(path: Path, *, as_json: bool) -> None:
         print_json(found)
         return
     columns = (*words("analyst", "prompts", "days", "class"),
-               *numbers("n", "eff. n", "open", "void", "brier", "log", "rel", "res", "unc", "base", "skill", "95 %", "vs rules"),
+               *numbers("n", "eff. n", "open", "void", "repeated", "brier", "log", "rel", "res", "unc", "base", "skill", "95 %",
+                        "vs rules"),
                *words("map", "alarm"))
     print_table(columns, [_cell_row(cell) for cell in found.cells],
                 empty="no forecast is resolved yet; each is once its horizon has passed and the nightly learning has run")
@@ -199,8 +201,8 @@ def _cell_row(cell: CellView) -> list[str]:
     interval = "-" if cell.skill_low_percent is None else (
         f"{plain_float(cell.skill_low_percent, 1, signed=True)} to {plain_float(cell.skill_high_percent, 1, signed=True)}")
     return [plain(cell.analyst), cell.prompt_version, cell.horizon, cell.asset_class, str(cell.n), figure(cell.effective_n, 0),
-            str(cell.open), str(cell.void), figure(cell.brier), figure(cell.log_score), figure(cell.reliability),
-            figure(cell.resolution), figure(cell.uncertainty), figure(cell.base_rate, 3),
+            str(cell.open), str(cell.void), str(cell.repeated), figure(cell.brier), figure(cell.log_score),
+            figure(cell.reliability), figure(cell.resolution), figure(cell.uncertainty), figure(cell.base_rate, 3),
             figure(cell.skill_percent, 1, signed=True), interval, figure(cell.skill_rules_percent, 1, signed=True),
             plain(cell.map_text) or "none", plain(cell.alarm) or "-"]
 

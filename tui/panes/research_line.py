@@ -40,13 +40,14 @@ def under_way(run: RunView | None) -> bool:
 
 
 def outcome_words(view: DecisionView) -> str:
-    """What became of a forecast."""
+    """What became of a forecast, and whether it repeats one that counts already."""
+    repeated = ", repeated" if view.repeated else ""
     if view.void:
-        return f"void: {plain(view.void)}"
+        return f"void: {plain(view.void)}{repeated}"
     if view.up is None:
-        return "open" if view.p_cal is not None else "-"
+        return f"open{repeated}" if view.p_cal is not None else "-"
     won = "" if view.won is None else ", target first" if view.won else ", target missed"
-    return f"{'up' if view.up else 'not up'} {plain_float(view.return_bps, 0, signed=True)} bps{won}"
+    return f"{'up' if view.up else 'not up'} {plain_float(view.return_bps, 0, signed=True)} bps{won}{repeated}"
 
 
 def _run(run: RunView) -> tuple[str, ...]:

@@ -168,8 +168,9 @@ def cell_lines(cell: CellView, width: int) -> list[Line]:
         f"{plain_float(cell.skill_percent, 1, signed=True)} % [{plain_float(cell.skill_low_percent, 1, signed=True)}, "
         f"{plain_float(cell.skill_high_percent, 1, signed=True)}]")
     effective = f" ({plain_float(cell.effective_n, 0)} in effect)" if cell.effective_n is not None else ""
+    repeated = f", {cell.repeated} repeated" if cell.repeated else ""
     facts: list[tuple[str, str, str]] = [
-        ("resolved", f"{cell.n}{effective}, {cell.open} open, {cell.void} void", ""),
+        ("resolved", f"{cell.n}{effective}, {cell.open} open, {cell.void} void{repeated}", ""),
         ("Brier", f"{figure(cell.brier)}  log {figure(cell.log_score)}", ""),
         ("of it", f"REL {figure(cell.reliability)} RES {figure(cell.resolution)} UNC {figure(cell.uncertainty)}", "muted"),
         ("skill", skill, "strong"),
