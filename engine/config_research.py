@@ -88,6 +88,10 @@ class ResearchConfig(Section):
     symbols_per_scan: int = Field(
         default=_USUAL.symbols_per_scan, ge=1, le=200,
         description="A run without named symbols looks at so many: those that moved, that have news, that are held longest.")
+    again_hours: float = Field(
+        default=_USUAL.again_hours, ge=0, le=168,
+        description="A run of the schedule leaves a symbol alone that the portfolio decided on less than so many hours ago, "
+                    "unless its regime changed or an event named it since. 0: never.")
     cost_bps: float = Field(
         default=_USUAL.cost_bps, ge=0, le=1_000,
         description="What buying and selling again costs in hundredths of a percent: spread, fees and slippage.")
@@ -188,9 +192,9 @@ def research_settings(config: ResearchConfig, models: Sequence[ResearchModelConf
         budgets=Budgets(round(config.cycle_usd * MICRO), round(config.day_usd * MICRO), config.cycle_tokens, config.day_tokens),
         deadlines=Deadlines(config.call_seconds, config.cycle_seconds, config.concurrent_calls),
         breaker=BreakerSettings(config.breaker_failures, config.breaker_window_seconds, config.breaker_rest_seconds),
-        judge_samples=config.judge_samples, symbols_per_scan=config.symbols_per_scan, answer_tokens=config.answer_tokens,
-        cost_bps=config.cost_bps, per_trade_risk_bps=config.per_trade_risk_bps, day_risk_bps=config.day_risk_bps,
-        probation_risk_bps=config.probation_risk_bps,
+        judge_samples=config.judge_samples, symbols_per_scan=config.symbols_per_scan, again_hours=config.again_hours,
+        answer_tokens=config.answer_tokens, cost_bps=config.cost_bps, per_trade_risk_bps=config.per_trade_risk_bps,
+        day_risk_bps=config.day_risk_bps, probation_risk_bps=config.probation_risk_bps,
         auto=AutoConditions(config.auto_min_resolved, config.auto_max_data_age_seconds), masked=config.masked)
 
 

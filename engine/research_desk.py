@@ -28,7 +28,7 @@ from engine.research.snapshot import build
 from engine.research.task import Asked, PipelineTask
 from engine.research.threads import thread_id_of
 from engine.research_look import Look, asked_instruments, watched
-from engine.research_scanning import most_of, scan
+from engine.research_scanning import due, most_of, scan
 from engine.research_state import ResearchRun
 from engine.research_views import MICRO_USD, NOBODY, Live
 from engine.research_words import RoleProgress, RunView
@@ -39,6 +39,7 @@ from engine.want import listed_in
 
 SLACK_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
+NOTHING_DUE = "nothing to look into: no market open with a price, or all decided on less than again_hours ago"
 RECALLED_DAYS = 60
 RECALL_SPACING_NS = 600 * NS_PER_SECOND
 _log = logging.getLogger("quarterdeck.research")
@@ -193,7 +194,8 @@ class ResearchDesk:
             failure = f"{type(error).__name__}: {error}"
         finally:
             self._runs.pop(run.portfolio, None)
-        self._deliver(ResearchEnded(run.run_id, failure, f"{done} of {len(chosen)} looked at", cost))
+        text = f"{done} of {len(chosen)} looked at" if chosen or failure else NOTHING_DUE
+        self._deliver(ResearchEnded(run.run_id, failure, text, cost))
 
     async def _scanned(self, run: ResearchRun, state: State, parts: ResearchParts) -> tuple[Instrument, ...]:
         """What a run without named symbols looks into, by a scan in code; the reasons are shown while it runs."""
@@ -202,7 +204,7 @@ class ResearchDesk:
             look = await self._engine(self._around.look(run.portfolio, instrument.instrument_id))
             if look is not None:
                 looks.append(look)
-        found = await asyncio.to_thread(scan, looks, run.portfolio, parts.world)
+        found = await asyncio.to_thread(lambda: scan(due(looks, run, parts.world), run.portfolio, parts.world))
         best = found[:most_of(state, parts.caller)]
         self._reasons = {instrument.instrument_id: "; ".join(ranked.reasons) for instrument, ranked in best}
         return tuple(instrument for instrument, _ in best)

@@ -6,11 +6,16 @@ from typing import NamedTuple
 from engine.instruments import Instrument
 from engine.research.calling import Caller, LiveCaller
 from engine.research.context import Past, regime_of
+from engine.research.decided import ResearchCause
 from engine.research.rule_analyst import Daily
 from engine.research.scan import Candidate, Ranked, affordable, ranked
 from engine.research_look import Look
+from engine.research_state import ResearchRun
 from engine.research_world import ResearchWorld, WorldAsk
 from engine.state import State
+from engine.units import seconds_to_ns
+
+SECONDS_PER_HOUR = 3_600
 
 
 class LastLook(NamedTuple):
@@ -32,6 +37,51 @@ def scan(looks: Sequence[Look], portfolio: str, world: ResearchWorld) -> tuple[t
     instruments = {look.instrument.symbol: look.instrument for look in looks}
     horizon_days = state.portfolios[portfolio].settings.research.horizon_days
     return tuple((instruments[one.symbol], one) for one in ranked(candidates, at_ns, horizon_days))
+
+
+def due(looks: Sequence[Look], run: ResearchRun, world: ResearchWorld) -> tuple[Look, ...]:
+    """What a run may look into: one of the schedule leaves alone what its portfolio decided on for the same horizon less than
+    `again_hours` ago, unless the regime changed or an event named it since. Blocks as a scan does."""
+    if not looks or run.cause is not ResearchCause.SCHEDULE:
+        return tuple(looks)
+    state, at_ns = looks[0].state, max(look.at_ns for look in looks)
+    since_ns = at_ns - seconds_to_ns(state.settings.research.again_hours * SECONDS_PER_HOUR)
+    asked = run.horizon_days or state.portfolios[run.portfolio].settings.research.horizon_days
+    resting = {name: last for name, last in _settled(state, run.portfolio, asked).items() if last.as_of_ns > since_ns}
+    if not resting:
+        return tuple(looks)
+    named = tuple(look.instrument.instrument_id for look in looks if look.instrument.instrument_id in resting)
+    pasts = world.pasts(WorldAsk(state, run.portfolio, named[0], at_ns, named)) if named else {}
+    return tuple(look for look in looks if look.instrument.instrument_id not in resting or _has_news(
+        look, resting[look.instrument.instrument_id], pasts.get(look.instrument.symbol), world))
+
+
+def _settled(state: State, portfolio: str, horizon_days: int) -> dict[str, LastLook]:
+    """The newest decision of each instrument that told or cost something. Open forecasts speak for decisions that newer ones have
+    pushed out of the state; their regime is not known."""
+    found: dict[str, LastLook] = {}
+    for open_one in state.research.open.values():
+        forecast, instrument_id = open_one.window.forecast, open_one.window.instrument_id
+        if forecast.portfolio == portfolio and forecast.horizon_days == horizon_days \
+                and (instrument_id not in found or found[instrument_id].as_of_ns < forecast.at_ns):
+            found[instrument_id] = LastLook(forecast.at_ns, "")
+    for sealed in state.research.decisions.values():
+        one = sealed.decided
+        known = found.get(one.instrument_id)
+        if one.portfolio == portfolio and one.horizon_days == horizon_days and (one.worth is not None or one.cost_micro_usd > 0) \
+                and (known is None or known.as_of_ns <= one.as_of_ns):
+            found[one.instrument_id] = LastLook(one.as_of_ns, one.regime)
+    return found
+
+
+def _has_news(look: Look, last: LastLook, past: Past | None, world: ResearchWorld) -> bool:
+    """Whether the regime is another one than at the last decision, or something happened or became known since that names it."""
+    regime = regime_of(past).words if past is not None and past.bars else ""
+    if regime and last.regime and regime != last.regime:
+        return True
+    symbol = look.instrument.symbol
+    return any(symbol in note.symbols and (note.known_at_ns > last.as_of_ns or last.as_of_ns < note.event_time_ns <= look.at_ns)
+               for note in world.notes_about(symbol, look.at_ns))
 
 
 def most_of(state: State, caller: Caller) -> int:

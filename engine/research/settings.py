@@ -96,6 +96,7 @@ class ResearchSettings(msgspec.Struct, frozen=True):
     breaker: BreakerSettings = BreakerSettings()
     judge_samples: int = 3
     symbols_per_scan: int = 4
+    again_hours: float = 6.0
     answer_tokens: int = 2_000
     cost_bps: float = 10.0
     per_trade_risk_bps: float = 50.0

@@ -33,6 +33,11 @@ def test_a_line_brings_its_models_and_their_prices() -> None:
     assert found.badge == "one: claude-sonnet-5-5"
 
 
+def test_how_long_the_schedule_leaves_a_symbol_alone_may_be_said() -> None:
+    assert [parse_config(text, "config.toml").settings().research.again_hours
+            for text in ("", "[research]\nagain_hours = 0\n", "[research]\nagain_hours = 168\n")] == [6, 0, 168]
+
+
 def test_a_portfolio_says_what_it_looks_at_and_how_boldly() -> None:
     text = '[[portfolio]]\n[portfolio.research]\nsymbols = ["aapl"]\nhorizon_days = 3\naggressiveness = 2\n'
     found = parse_config(text, "config.toml").settings().portfolios[0].research
@@ -56,6 +61,8 @@ def test_a_portfolio_says_what_it_looks_at_and_how_boldly() -> None:
     ("[[portfolio]]\n[portfolio.research]\naggressiveness = 4\n", "less than or equal to 3"),
     ("[[portfolio]]\n[portfolio.research]\nhorizon_days = 21\n", "less than or equal to 20"),
     ("[research]\nday_usd = -1\n", "greater than or equal to 0"),
+    ("[research]\nagain_hours = -1\n", "greater than or equal to 0"),
+    ("[research]\nagain_hours = 169\n", "less than or equal to 168"),
 ])
 def test_what_is_refused(text: str, words: str) -> None:
     assert words in told(text)

@@ -186,3 +186,20 @@ async def test_an_engine_without_research_says_so(tmp_path: Path) -> None:
         await shell.until(lambda: not under_way(shell))
         run = shell.state.research.of("main").run
         assert run is not None and "cannot do research" in run.failure
+
+
+async def test_the_schedule_asks_about_a_symbol_once_and_a_person_as_often_as_he_likes(tmp_path: Path) -> None:
+    model = SpeakingModel()
+    async with researching(tmp_path, model=model) as shell:
+        async def decisions_after(command: RunResearch) -> int:
+            assert (await shell.engine.send(command)).accepted
+            await shell.until(lambda: not under_way(shell))
+            return len(shell.state.research.decisions)
+
+        assert await decisions_after(RunResearch("first", cause=ResearchCause.SCHEDULE)) == 2  # the model's and the rules'
+        asked = len(model.asked)
+        assert await decisions_after(RunResearch("again", cause=ResearchCause.SCHEDULE)) == 2
+        run = shell.state.research.of("main").run
+        assert run is not None and run.failure == "" and run.text.startswith("nothing to look into")
+        assert len(model.asked) == asked
+        assert await decisions_after(RunResearch("person")) == 4
