@@ -151,17 +151,19 @@ def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Frictio
             return marked
         closed = close_all(w, bars, starts, friction, limits, braked, cursor, now_ns)
         if closed > 0:
+            equity = w[CASH]
             for number in range(count):
-                place = cursor[3 * number] - 1
+                at, place = HEAD + number * ROW, cursor[3 * number] - 1
+                if w[at + LOTS] != 0:
+                    equity += value_minor(w, at)
                 if cursor[3 * number + 1] != 0 or place < starts[number] or closes_ns[place] != now_ns:
                     continue
-                at = HEAD + number * ROW
                 memories[number], asked = rule(params, memories[number], bars, place, place - starts[number] + 1,
                                                held_by_rule(w, at, place))
                 if asked.act != NOTHING:
                     mark_at_close(w, at, friction, opens[place], bars.closes[place])
                     act(w, at, place, count, limits, asked, friction.gap_bps)
-            equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, count)
+            equity_at_ns[marked], equity_out[marked] = now_ns, equity
             marked += 1
         open_all(w, friction, limits, braked and closed == 0, count, cursor, opens, closes_ns, now_ns)
 
