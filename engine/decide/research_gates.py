@@ -26,7 +26,6 @@ CENT = Decimal("0.01")
 MICRO_USD = 1_000_000
 
 
-
 def pass_on(turn: Turn, run: ResearchRun, one: Decided, instrument: Instrument) -> None:
     """What becomes of a decision that passed its thresholds."""
     level, fallback = acting(turn.state, one.portfolio, turn.at_ns)
@@ -91,7 +90,11 @@ def _away(price: Decimal, distance_bps: int, sign: int) -> Decimal:
 
 
 def _leave(turn: Turn, one: Decided, level: AutomationLevel, fallback: str, conditions: tuple[ConditionView, ...]) -> None:
-    """Leaving is proposed in words, since it is a person's to close by hand; a standing rule closes."""
+    """Leaving is proposed in words, since it is a person's to close by hand; a standing rule closes what research itself opened,
+    as strategies leave each other's positions alone."""
+    held = turn.state.position(one.portfolio, one.instrument_id)
+    if held is not None and held.strategy != ORIGIN:
+        level, fallback = AutomationLevel.SUGGEST_ONLY, f"it is held by {held.strategy}"
     if level is not AutomationLevel.AUTO_EXECUTE:
         why = f" ({fallback})" if fallback else ""
         _gate(turn, one, DecisionStatus.SCORED_ONLY, f"would leave: close it by hand{why}", level, conditions)

@@ -278,14 +278,17 @@ def test_what_is_held_or_waits_already_is_not_asked_for_again() -> None:
     assert "held already, by manual" in third.reason
 
 
-@pytest.mark.parametrize(("automation", "leaves"), [(SUGGEST, False), (AUTO, True)])
-def test_leaving_is_a_persons_unless_a_standing_rule_holds(automation: AutomationLevel, leaves: bool) -> None:
+@pytest.mark.parametrize(("automation", "holder", "leaves"), [
+    (SUGGEST, "manual", False), (AUTO, "research", True), (AUTO, "manual", False), (AUTO, "breakout", False)])
+def test_leaving_is_a_persons_unless_a_standing_rule_holds_what_research_opened(
+        automation: AutomationLevel, holder: str, leaves: bool) -> None:
     desk = desk_of(automation, maps=(PROVEN,))
-    desk.enter("own", 3, stop="90")
+    desk.enter("own", 3, stop="90", origin=holder)
     desk.forget()
     (sealed,) = tell(desk, decided_on(desk, begun(desk), stance=Stance.EXIT))
     assert bool(desk.held.exit_reason) is leaves
     assert leaves or "close it by hand" in sealed.reason
+    assert leaves or automation is SUGGEST or f"held by {holder}" in sealed.reason
 
 
 # ---- approval ------------------------------------------------------------------------------------------------------------
