@@ -131,6 +131,9 @@ class ControlServer:
         session = Session(self._gate, _peer(writer), remote=True)
         try:
             await Connection(self, session, reader, writer).serve()
+        except asyncio.CancelledError:  # a cancelled connection would be told in the log as a defect
+            if self._closing is None or not self._closing.is_set():
+                raise
         finally:
             self._connections.pop(id(task), None)
             self._pulses.queues["control clients"] = len(self._connections)

@@ -250,6 +250,18 @@ def test_stop_is_passed_on(client: ControlClient, stops: list[str]) -> None:
     assert stops == ["stop"]
 
 
+def test_an_end_with_clients_there_leaves_no_trace_in_the_log(
+        service: HeldService, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "engine.sock"
+    serving = ControlServer(service, path, HELLO, lambda: None)
+    serving.start()
+    client = ControlClient(path, "test")
+    client.ping(DEADLINE_SECONDS)
+    serving.close()
+    client.close()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
 def test_losing_the_engine_ends_every_wait(service: HeldService, tmp_path: Path) -> None:
     path = tmp_path / "engine.sock"
     server = ControlServer(service, path, HELLO, lambda: None)
