@@ -252,11 +252,13 @@ def _as_pair(stop: OrderIntent, target_ticks: Ticks) -> list[OrderIntent]:
 
 
 def _refusals(turn: Turn, position: Position, purpose: Purpose, ticks: Ticks, since_ns: Nanoseconds) -> list[Order]:
-    """The venue's refusals of this very level, so that a structural refusal is retried slowly."""
+    """The venue's refusals of this very level, so that a structural refusal is retried slowly; a part of a bracket that never
+    reached the venue was refused by nobody."""
     return [order for order in turn.state.closed.values()
             if order.intended_at_ns > since_ns and order.intent.purpose is purpose
             and order.intent.instrument_id == position.instrument_id and order.intent.portfolio == position.portfolio
-            and level_of(order) == ticks and order.status in NEVER_STOOD]
+            and level_of(order) == ticks and order.status in NEVER_STOOD
+            and not (order.status is OrderStatus.DENIED and order.intent.parent_id)]
 
 
 # ---- leaving -------------------------------------------------------------------------------------------------------------
