@@ -116,7 +116,9 @@ def test_a_run_that_a_kill_cut_short_is_over_at_the_next_start(tmp_path: Path) -
         assert view.run is not None and view.run.ended_at_ns and "ended before the run did" in view.run.text
         assert client.snapshot_now().proposals == ()
         assert client.send_now(RunResearch("run-2", symbols=("BTC/USD",))).accepted
-        wait_for(lambda: (run := client.snapshot_now().research[0].run) is not None and run.ended_at_ns)
+        cut_short = view.run.run_id
+        wait_for(lambda: (run := client.snapshot_now().research[0].run) is not None and run.ended_at_ns
+                 and run.run_id != cut_short)
         decided = client.research_now(ResearchQuery(ResearchQueryKind.DECISIONS)).decisions
         assert {one.analyst for one in decided} >= {"rule/1"}
         assert DecisionStatus.ABSTAINED in {one.status for one in decided}, "nobody answers any more: the model abstains"

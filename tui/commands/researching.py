@@ -15,7 +15,7 @@ from engine.inputs import (
     StopResearch,
 )
 from engine.research.decided import ResearchCause
-from engine.service import Receipt, ResearchView, RoleProgress, RunView, Snapshot
+from engine.service import ResearchView, RoleProgress, RunView, Snapshot
 from tui.commands.link import Link, command_id, engine_link
 from tui.commands.queries import snapshot_for
 from tui.commands.trading import told_receipt
@@ -39,10 +39,11 @@ def run(path: Path, asked: Asked, *, waits: bool, as_json: bool) -> int:
     """Begin a run and tell its progress to its end; 1 where it was refused or failed."""
     cause = ResearchCause.DRILL if asked.drill else ResearchCause.PERSON
     with engine_link(path, asked.portfolio) as link:
+        last = _run_of(link.snapshot_now(), asked.portfolio)
         receipt = link.send_now(RunResearch(command_id(), asked.portfolio, asked.symbols, cause))
         if not receipt.accepted or not waits:
             return told_receipt(receipt, as_json=as_json)
-        ended = _followed(link, asked.portfolio, receipt, shows=not as_json)
+        ended = _followed(link, asked.portfolio, last.run_id if last is not None else "", shows=not as_json)
     from tui.commands.research_record import decisions_of_run
 
     found = decisions_of_run(path, ended.run_id)
@@ -60,20 +61,20 @@ def run(path: Path, asked: Asked, *, waits: bool, as_json: bool) -> int:
     return int(failed)
 
 
-def _followed(link: Link, portfolio: str, receipt: Receipt, *, shows: bool) -> RunView:
-    """The run once it has ended; its roles are told as they answer. Raises `EngineUnreachable` where that takes too long."""
+def _followed(link: Link, portfolio: str, last_run_id: str, *, shows: bool) -> RunView:
+    """The run after the last one, once it has ended; its roles are told as they answer. Raises `EngineUnreachable` where that
+    takes too long."""
     deadline = time.monotonic() + RUN_SECONDS
     told_before = ""
     while time.monotonic() < deadline:
-        snapshot = link.snapshot_now()
-        view = _research_of(snapshot, portfolio)
-        if view is not None and view.run is not None and snapshot.health.journal_seq >= receipt.seq:
-            line = _progress(view.run)
-            if shows and line != told_before and not view.run.ended_at_ns:
+        one = _run_of(link.snapshot_now(), portfolio)
+        if one is not None and one.run_id != last_run_id:
+            line = _progress(one)
+            if shows and line != told_before and not one.ended_at_ns:
                 print(line, file=sys.stderr)
                 told_before = line
-            if view.run.ended_at_ns and view.run.begun_at_ns:
-                return view.run
+            if one.ended_at_ns:
+                return one
         time.sleep(POLL_SECONDS)
     raise EngineUnreachable(f"the run is not over after {RUN_SECONDS:g} s; `quarterdeck research status` shows it")
 
@@ -90,8 +91,9 @@ def _role(one: RoleProgress) -> str:
     return f"{one.state} {one.code}".strip()
 
 
-def _research_of(snapshot: Snapshot, portfolio: str) -> ResearchView | None:
-    return next((one for one in snapshot.research if one.portfolio == portfolio), None)
+def _run_of(snapshot: Snapshot, portfolio: str) -> RunView | None:
+    """The newest run of a portfolio."""
+    return next((one.run for one in snapshot.research if one.portfolio == portfolio), None)
 
 
 def status(path: Path, *, as_json: bool) -> None:
