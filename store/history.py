@@ -1,10 +1,6 @@
-"""What a report is made from, read out of the journal's views: equity over time, round trips, fills.
-
-A journal without views of its own (a replay's, or one of an older program) is folded into memory, once, and then carried on.
-"""
+"""What a report is made from, read out of the journal's views: equity over time, round trips, fills."""
 
 import sqlite3
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +9,7 @@ from engine.analytics.records import EquityCurve, FillRecord, Track, TripRecord
 from engine.errors import UsageError
 from engine.orders import Side
 from engine.performance_words import PerformanceQuery
-from store.database import open_reader, unreadable
-from store.views import FoldedViews, stands
+from store.view_reader import ViewReader
 
 END_NS = (1 << 63) - 1
 
@@ -31,32 +26,15 @@ class StoredHistory:
     """Tracks of a journal, for any thread; one at a time."""
 
     def __init__(self, journal: Path) -> None:
-        self._journal = journal
-        self._folded: FoldedViews | None = None
-        self._lock = threading.Lock()
+        self._reader = ViewReader(journal)
 
     def track(self, query: PerformanceQuery) -> Track:
         """The track of a portfolio, or of all of them together where none is named and their currency is the same.
 
         Raises `UsageError` where that cannot be, `JournalDamaged` where the journal is not what was written.
         """
-        with self._lock:
-            connection = open_reader(self._journal)
-            try:
-                connection.execute("BEGIN")  # rows and views as of one moment, while the engine goes on writing
-                if not stands(connection):
-                    return _track(self._fold(), query)
-                return _track(connection, query)
-            except sqlite3.Error as error:
-                raise unreadable(self._journal, error) from error
-            finally:
-                connection.close()
-
-    def _fold(self) -> sqlite3.Connection:
-        if self._folded is None:
-            self._folded = FoldedViews()
-        self._folded.catch_up(self._journal)
-        return self._folded.connection
+        with self._reader.views() as connection:
+            return _track(connection, query)
 
 
 def _track(connection: sqlite3.Connection, query: PerformanceQuery) -> Track:

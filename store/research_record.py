@@ -2,9 +2,7 @@
 Any thread may ask; the engine goes on writing meanwhile."""
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,11 +28,10 @@ from engine.research_words import (
 )
 from engine.state import State
 from store import research_rows
-from store.database import open_reader, unreadable
 from store.research_archive import ResearchArchive
 from store.research_pruning import Needed
 from store.research_results import acted_of
-from store.views import FoldedViews, stands
+from store.view_reader import ViewReader
 
 MOST_DECISIONS = 1_000
 THREAD_DECISIONS = 200
@@ -48,12 +45,10 @@ class StoredResearch:
 
     def __init__(self, journal: Path, state: Callable[[], State], archive: ResearchArchive | None = None,
                  events: Callable[[str, str], EventsView] | None = None) -> None:
-        self._journal = journal
+        self._reader = ViewReader(journal)
         self._state = state
         self._archive = archive
         self._events = events
-        self._folded: FoldedViews | None = None
-        self._lock = threading.Lock()
 
     def page(self, query: ResearchQuery) -> ResearchPage:
         """The answer to one question; raises `UsageError` for a decision or a portfolio that is not known."""
@@ -63,7 +58,7 @@ class StoredResearch:
             raise UsageError(f"--portfolio {query.portfolio}: no such portfolio; known are {known}")
         if query.kind is ResearchQueryKind.EVENTS:  # feeds are asked: nobody else waits for that
             return ResearchPage(events=NO_EVENTS if self._events is None else self._events(query.key, query.portfolio))
-        with self._views() as connection:
+        with self._reader.views() as connection:
             match query.kind:
                 case ResearchQueryKind.DECISIONS:
                     found = research_rows.decisions_of(connection, query.portfolio, max(1, min(query.limit, MOST_DECISIONS)))
@@ -80,7 +75,7 @@ class StoredResearch:
 
     def forecasts(self) -> ForecastsKnown:
         """Every forecast, for the learning."""
-        with self._views() as connection:
+        with self._reader.views() as connection:
             found = research_rows.forecasts_of(connection)
             acted = acted_of(connection)
             codes = _rates(connection)
@@ -88,7 +83,7 @@ class StoredResearch:
 
     def needed(self) -> Needed:
         """What of the archive must stay: that of decisions whose forecast is still open."""
-        with self._views() as connection:
+        with self._reader.views() as connection:
             found = research_rows.open_decisions_of(connection)
         return Needed(frozenset(one.run_id for one in found), frozenset(one.snapshot_id for one in found))
 
@@ -118,25 +113,6 @@ class StoredResearch:
             decisions = research_rows.decisions_of(connection, name, THREAD_DECISIONS)
             views.append(thread_view(entries_of(state, name, decisions), name, state.at_ns, max(1, query.limit)))
         return ResearchPage(threads=tuple(views))
-
-    @contextmanager
-    def _views(self) -> Iterator[sqlite3.Connection]:
-        """The journal's own views as of one moment; where it has none, the rows folded in memory."""
-        with self._lock:
-            connection = open_reader(self._journal)
-            try:
-                connection.execute("BEGIN")
-                yield connection if stands(connection) else self._fold()
-            except sqlite3.Error as error:
-                raise unreadable(self._journal, error) from error
-            finally:
-                connection.close()
-
-    def _fold(self) -> sqlite3.Connection:
-        if self._folded is None:
-            self._folded = FoldedViews()
-        self._folded.catch_up(self._journal)
-        return self._folded.connection
 
 
 def _rates(connection: sqlite3.Connection) -> tuple[RateOfCode, ...]:

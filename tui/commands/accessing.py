@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineUnreachable, QuarterdeckError, UsageError
 from tui.access_codes import APPROVALS, LONGEST_CODE, PIN, SHORTEST_PIN, TOTP, hashed_pin, new_totp, totp_step
+from tui.commands.link import running_counts
 from tui.printing import print_error, print_facts, print_json, print_note
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def status(path: Path, *, as_json: bool) -> int:
     terms = config.access
     facts = {"unlock": terms.unlock, "unlocked_seconds": terms.unlocked_seconds, "idle_seconds": terms.idle_seconds,
              "pin": PIN in kept, "totp": TOTP in kept, "approve_by_code": TOTP in kept and APPROVALS in kept,
-             "place": store.describe(), "counts": _counts(home)}
+             "place": store.describe(), "counts": _refused(home)}
     missing = terms.unlock != "nobody" and not (facts["pin"] or facts["totp"])
     if as_json:
         print_json(facts)
@@ -90,25 +91,16 @@ def status(path: Path, *, as_json: bool) -> int:
                      ("approving by a notice's code", "works" if facts["approve_by_code"] else "needs an authenticator"),
                      ("stays unlocked for", f"{terms.unlocked_seconds} s"),
                      ("screen locks after", f"{terms.idle_seconds} s without a key" if terms.idle_seconds else "never"),
-                     ("kept in", store.describe()), *((name, str(count)) for name, count in sorted(_counts(home).items()))])
+                     ("kept in", store.describe()), *((name, str(count)) for name, count in sorted(_refused(home).items()))])
     if missing:
         print_error("access: nobody can unlock anything, no code is set up: `quarterdeck access set-pin` or `set-totp`")
         return 1
     return 0
 
 
-def _counts(home: "Home") -> dict[str, int]:
+def _refused(home: "Home") -> dict[str, int]:
     """What the control socket of the running engine refused; nothing where none runs."""
-    from tui.commands.link import connect
-
-    if home.holder_pid() is None:
-        return {}
-    client = connect(home)
-    try:
-        counts = client.snapshot_now().health.counts
-    finally:
-        client.close()
-    return {f"refused: {name.removeprefix(COUNTED)}": count for name, count in counts.items() if name.startswith(COUNTED)}
+    return {f"refused: {name}": count for name, count in running_counts(home, COUNTED).items()}
 
 
 def _told(home: "Home", config: "Config") -> None:

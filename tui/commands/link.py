@@ -94,6 +94,17 @@ def connect(home: "Home", seconds: float = SOCKET_SECONDS, *, read_only: bool = 
                 raise EngineUnreachable(f"{error}{held}") from error
             time.sleep(POLL_SECONDS)
 
+def running_counts(home: "Home", prefix: str) -> dict[str, int]:
+    """What the running engine counted under names that begin so, without that; nothing where none runs."""
+    if home.holder_pid() is None:
+        return {}
+    client = connect(home)
+    try:
+        counts = client.snapshot_now().health.counts
+    finally:
+        client.close()
+    return {name.removeprefix(prefix): count for name, count in counts.items() if name.startswith(prefix)}
+
 
 def look(path: Path) -> Looked:
     """The newest snapshot for a query: of the running engine, else what the journal adds up to."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError, QuarterdeckError, UsageError
+from tui.commands.link import running_counts
 from tui.printing import numbers, print_error, print_facts, print_json, print_note, print_table, words
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def status(path: Path, *, as_json: bool) -> int:
 
     home, config, store = _home(path)
     stored = store.accounts()
-    terms, counts = config.webhook, _counts(home)
+    terms, counts = config.webhook, running_counts(home, "webhook ")
     rows = [{"source": one.name, "portfolio": one.portfolio, "symbols": one.symbols, "per_minute": one.per_minute,
              "allow_from": one.allow_from, "stored": webhook_entry(one.name) in stored} for one in config.webhook_source]
     address = f"http://{terms.host}:{terms.port}/hook/NAME" if terms.port else "nowhere: [webhook] port = 0"
@@ -35,20 +36,6 @@ def status(path: Path, *, as_json: bool) -> int:
     print_table((*words("source", "portfolio", "symbols", "may come from", "secret stored"), *numbers("a minute")), cells,
                 empty="no source is configured; [[webhook_source]] sections of config.toml make them")
     return 0
-
-
-def _counts(home: "Home") -> dict[str, int]:
-    """What the running engine counted; nothing where none runs."""
-    from tui.commands.link import connect
-
-    if home.holder_pid() is None:
-        return {}
-    client = connect(home)
-    try:
-        counts = client.snapshot_now().health.counts
-    finally:
-        client.close()
-    return {name.removeprefix("webhook "): count for name, count in counts.items() if name.startswith("webhook ")}
 
 
 def secret(path: Path, name: str, *, yes: bool) -> int:
