@@ -3,14 +3,24 @@ a fresh price, and fills that come while the venue is being asked."""
 
 import pytest
 
-from engine.inputs import ClosePosition, ConnectionChanged, SetProtection, TrailSpec, VenueCapabilities
-from engine.orders import Purpose
+from engine.inputs import (
+    ClosePosition,
+    ConnectionChanged,
+    OrderMissing,
+    SetProtection,
+    SubmitAnswered,
+    TrailSpec,
+    Unanswered,
+    VenueCapabilities,
+)
+from engine.orders import OrderKind, Purpose
 from engine.protection import MOST_PIECES, STALE_WATCH_NS
 from engine.service import StopHome
 from engine.units import NS_PER_SECOND
 from tests.unit.engine_desk import (
     ACCOUNT,
     COIN_ID,
+    NATIVE,
     NO_BRACKETS,
     PLAIN,
     Desk,
@@ -200,3 +210,15 @@ def test_an_exit_that_can_only_reduce_does_not_wait_for_the_report_either() -> N
     desk.forget()
     assert desk.do(ClosePosition("x", "COIN")).accepted
     assert [one.purpose for one in desk.sent] == [Purpose.EXIT]
+
+
+def test_a_bracket_that_never_arrived_is_protected_the_moment_its_entry_fills() -> None:
+    desk = Desk(can=NATIVE)
+    entry, stop = desk.do(bought("c", 10, "95")).order_ids
+    for one in (entry, stop):
+        desk.take(SubmitAnswered(one, Unanswered("the process died")))
+    for one in (entry, stop):
+        desk.take(OrderMissing(ACCOUNT, one, definitive=True))
+    desk.forget()
+    desk.fill(entry, 10)
+    assert [(one.kind, one.trigger_ticks) for one in desk.sent] == [(OrderKind.STOP, 9_500)], "nobody refused that stop"

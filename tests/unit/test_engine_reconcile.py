@@ -40,7 +40,7 @@ from engine.inputs import (
 from engine.orders import ClosedAs, FillSource, OrderKind, OrderStatus, Purpose, Side
 from engine.positions import EXTERNAL
 from engine.service import StopHome
-from tests.unit.engine_desk import ACCOUNT, CASH_MINOR, COIN_ID, NATIVE, NO_BRACKETS, Desk, bought, settings_of
+from tests.unit.engine_desk import ACCOUNT, CASH_MINOR, COIN_ID, NO_BRACKETS, Desk, bought, settings_of
 
 
 def alerts(desk: Desk, code: str) -> list[str]:
@@ -258,18 +258,6 @@ def test_proof_of_absence_sends_a_fresh_order_again_under_its_id() -> None:
     assert [type(event) for event in desk.events] == [OrderResent]
     assert [one.client_order_id for one in desk.sent] == [entry]
     assert desk.sent[0] == desk.order(entry).intent
-
-
-def test_a_bracket_that_never_arrived_is_protected_the_moment_its_entry_fills() -> None:
-    desk = Desk(can=NATIVE)
-    entry, stop = desk.do(bought("c", 10, "95")).order_ids
-    for one in (entry, stop):
-        desk.take(SubmitAnswered(one, Unanswered("the process died")))
-    for one in (entry, stop):
-        desk.take(OrderMissing(ACCOUNT, one, definitive=True))
-    desk.forget()
-    desk.fill(entry, 10)
-    assert [(one.kind, one.trigger_ticks) for one in desk.sent] == [(OrderKind.STOP, 9_500)], "nobody refused that stop"
 
 
 def test_proof_of_absence_withdraws_an_order_that_is_no_longer_fresh() -> None:
