@@ -1,22 +1,21 @@
 """Structured logs: JSON lines to rotating files in the home and, where no screen is shown, to standard error."""
 
+import json
 import logging
 import logging.handlers
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from store.redaction import redacted
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
 
 LOG_FILE = "engine.log"
 SCREEN_LOG_FILE = "screen.log"
 COMMAND_LOG_FILE = "commands.log"
 MEGABYTE = 1 << 20
+FACTS = "facts"
 
 
 class Discreet(logging.Formatter):
@@ -46,38 +45,47 @@ def quiet_log(folder: Path) -> Iterator[None]:
         handler.close()
 
 
+class JsonLines(logging.Formatter):
+    """A record as one JSON object: its facts, then `event`, `level`, `logger` and `timestamp`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC)
+        line = {**getattr(record, FACTS, {}), "event": record.getMessage(), "level": record.levelname.lower(),
+                "logger": record.name, "timestamp": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=repr)
+
+
+class EventLog:
+    """Writes events with their facts, such as `info("order", symbol="BTC/USD")`."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def info(self, event: str, /, **facts: object) -> None:
+        self.write(logging.INFO, event, **facts)
+
+    def write(self, level: int, event: str, /, **facts: object) -> None:
+        """The same at any level of `logging`."""
+        self._logger.log(level, event, extra={FACTS: facts})
+
+
 def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int, *, file_name: str = LOG_FILE,
-               to_stderr: bool = True) -> "FilteringBoundLogger":
-    """Set logging up for this process and give the program's logger.
+               to_stderr: bool = True) -> EventLog:
+    """Set logging up for this process and give the program's log.
 
     Records of other libraries come out in the same shape. A file that cannot be written must not stop an engine, so the
     handlers swallow their own failures. With a screen, `to_stderr` is off: a line there would go right through it.
     """
-    import structlog
-
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()])
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if to_stderr else []
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handlers.append(logging.handlers.RotatingFileHandler(
         folder / file_name, maxBytes=file_megabytes * MEGABYTE, backupCount=files_kept, encoding="utf-8"))
     for handler in handlers:
-        handler.setFormatter(Discreet(formatter))
+        handler.setFormatter(Discreet(JsonLines()))
     logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = handlers
     root.setLevel(level.upper())
-    structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True)
-    logger: FilteringBoundLogger = structlog.get_logger("quarterdeck")
-    return logger
+    return EventLog(logging.getLogger("quarterdeck"))

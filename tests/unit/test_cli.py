@@ -15,7 +15,7 @@ from tui.printing import Column, plain_lines
 from tui.systemd import notify, watchdog_seconds
 from tui.version import VERSION
 
-FORBIDDEN_AT_START = ("textual", "pydantic", "pyarrow", "numba", "numpy", "pandas", "structlog", "tomlkit", "asyncio")
+FORBIDDEN_AT_START = ("textual", "pydantic", "pyarrow", "numba", "numpy", "pandas", "tomlkit", "asyncio")
 
 
 @pytest.fixture

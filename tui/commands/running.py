@@ -98,10 +98,10 @@ def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -
     from tui.logs import start_logs
     from tui.systemd import notify, watchdog_seconds
 
-    logger = start_logs(running.home.logs, config.log.level, config.log.file_megabytes, config.log.files_kept)
-    narrator = Narrator(logger)
+    log = start_logs(running.home.logs, config.log.level, config.log.file_megabytes, config.log.files_kept)
+    narrator = Narrator(log)
     mode = running.engine.latest().mode
-    logger.info("started", version=VERSION, mode=mode.value, home=str(running.home.path), pid=os.getpid())
+    log.info("started", version=VERSION, mode=mode.value, home=str(running.home.path), pid=os.getpid())
     print(f"quarterdeck {VERSION} {mode.value} ready: home {running.home.path}, process {os.getpid()}, "
           f"socket {running.home.socket}", flush=True)
     notify("READY=1")
@@ -114,7 +114,7 @@ def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -
     notify("STOPPING=1")
     narrator.tell(running.engine.latest())
     failure = running.engine.failure
-    logger.info("stopping", failure=failure or "")
+    log.info("stopping", failure=failure or "")
     if failure:
         print_error(failure)
         return QuarterdeckError.exit_status

@@ -1,0 +1,56 @@
+"""Lines of the log: one JSON object each, of our own events and of what libraries say."""
+
+import json
+import logging
+import sys
+from decimal import Decimal
+
+import pytest
+
+from tui.logs import FACTS, EventLog, JsonLines
+
+
+def line_of(record: logging.LogRecord) -> dict[str, object]:
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    read: dict[str, object] = json.loads(text)
+    return read
+
+
+def record(message: str, *arguments: object, **extra: object) -> logging.LogRecord:
+    made = logging.getLogger("a.library").makeRecord(
+        "a.library", logging.WARNING, "file.py", 1, message, arguments, None, extra=extra)
+    made.created = 1_767_225_600.25
+    return made
+
+
+def test_an_event_carries_its_facts() -> None:
+    told = line_of(record("order", **{FACTS: {"symbol": "BTC/USD", "filled": Decimal("1.50"), "logger": "not this"}}))
+    assert told == {"symbol": "BTC/USD", "filled": "Decimal('1.50')", "event": "order", "level": "warning", "logger": "a.library",
+                    "timestamp": "2026-01-01T00:00:00.250000Z"}
+
+
+def test_a_record_of_a_library_has_the_same_shape() -> None:
+    told = line_of(record("retry %s of %d\n", "one", 2))
+    assert told["event"] == "retry one of 2\n"
+    assert set(told) == {"event", "level", "logger", "timestamp"}
+
+
+def test_an_exception_stays_on_the_line() -> None:
+    made = record("failed")
+    try:
+        raise ValueError("no such venue")
+    except ValueError:
+        made.exc_info = sys.exc_info()
+    text = line_of(made)["exception"]
+    assert isinstance(text, str)
+    assert text.startswith("Traceback") and text.endswith("ValueError: no such venue")
+
+
+def test_events_keep_the_level_of_their_logger(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("test_logs.quiet")
+    logger.setLevel(logging.WARNING)
+    log = EventLog(logger)
+    log.info("unheard", event="its own fact")
+    log.write(logging.ERROR, "alert", level="its own fact")
+    assert [line_of(one)["event"] for one in caplog.records] == ["alert"]
