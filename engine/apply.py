@@ -182,9 +182,10 @@ def _order_filled(state: State, event: OrderFilled, _: Recorded) -> Changes:
         return changes
     purpose = order.intent.purpose if order else Purpose.ENTRY
     changes["recent_fills"] = (*state.recent_fills[-KEPT_FILLS + 1:], SettledFill(counted, event.portfolio, purpose))
-    changes["parents"] = apply_parents.filled(state.parents, order, counted.last_lots)
     changes |= _position_changes(state, counted, event.portfolio, order, cash_delta_minor(
         counted, state.instruments[counted.instrument_id]), (event.low_ticks, event.high_ticks))
+    held = changes["positions"].get(position_key(event.portfolio, counted.instrument_id))
+    changes["parents"] = apply_parents.filled(state.parents, order, counted.last_lots, held)
     account = state.accounts[fill.account]
     changes["accounts"] = {**state.accounts, fill.account: replace(
         account, cash_minor=account.cash_minor + cash_delta_minor(counted, state.instruments[fill.instrument_id]),

@@ -9,6 +9,7 @@ from engine.event_base import Event
 from engine.orders import Order
 from engine.parent_events import ParentAccepted, ParentEnded, ParentSliced
 from engine.parents import Parent
+from engine.positions import Position
 from engine.units import Lots
 
 KEPT_PARENTS = 100
@@ -30,14 +31,17 @@ def _sliced(parents: Parents, event: ParentSliced, _: int) -> Parents:
 
 
 def _ended(parents: Parents, event: ParentEnded, at_ns: int) -> Parents:
-    return _changed(parents, event.parent_id, lambda known: replace(known, ended_as=event.outcome, ended_at_ns=at_ns))
+    return _changed(parents, event.parent_id, lambda known: replace(
+        known, ended_as=event.outcome, ended_at_ns=at_ns, filled_lots=event.done_lots or known.filled_lots))
 
 
-def filled(parents: Parents, order: Order | None, lots: Lots) -> Parents:
-    """A fill of a slice, also one that came after the parent had ended."""
+def filled(parents: Parents, order: Order | None, lots: Lots, position: Position | None) -> Parents:
+    """A fill of a slice, also one that came after the parent had ended, and the position after it."""
     if order is None or not order.intent.slice_of:
         return parents
-    return _changed(parents, order.intent.slice_of, lambda known: replace(known, filled_lots=known.filled_lots + lots))
+    opened_ns = position.opened_at_ns if position else 0
+    return _changed(parents, order.intent.slice_of, lambda known: replace(
+        known, filled_lots=known.filled_lots + lots, opened_ns=known.opened_ns or opened_ns))
 
 
 def _changed(parents: Parents, parent_id: str, change: Callable[[Parent], Parent]) -> Parents:

@@ -22,8 +22,9 @@ class ParentSliced(Event, frozen=True, omit_defaults=True):
 
 
 class ParentEnded(Event, frozen=True, omit_defaults=True):
-    """Nothing more of it is sent; what is working of it is withdrawn."""
+    """Nothing more of it is sent; what is working of it is withdrawn. `done_lots` is how far one got that reduces a position."""
 
     parent_id: str
     outcome: str
     command_id: str = ""
+    done_lots: Lots = 0

@@ -14,7 +14,7 @@ def parent_view(state: State, at_ns: Nanoseconds, parent: Parent) -> OrderView:
     """The parent as a line of the orders; its slices have lines of their own while they work."""
     intent = parent.intent
     instrument = state.instruments[intent.instrument_id]
-    done_lots = _done_lots(state, parent)
+    done_lots = min(parent.done_lots(state.position(intent.portfolio, intent.instrument_id)), intent.order_lots)
     return OrderView(
         client_order_id=parent.parent_id, venue_order_id="", portfolio=intent.portfolio, symbol=instrument.symbol,
         instrument_id=intent.instrument_id, side=intent.side, purpose=intent.purpose, kind=intent.kind,
@@ -23,14 +23,6 @@ def parent_view(state: State, at_ns: Nanoseconds, parent: Parent) -> OrderView:
         status=_status(parent, done_lots), working=parent.works, time_in_force=intent.time_in_force,
         placed_at_ns=parent.started_at_ns, age_seconds=(at_ns - parent.started_at_ns) / NS_PER_SECOND,
         reason=_progress(parent, at_ns, instrument), strategy=intent.strategy, external=False, style=parent.style)
-
-
-def _done_lots(state: State, parent: Parent) -> int:
-    if not parent.from_lots:
-        return min(parent.filled_lots, parent.intent.order_lots)
-    position = state.position(parent.intent.portfolio, parent.intent.instrument_id)
-    left = abs(position.lots) if position else 0
-    return min(max(0, parent.from_lots - left), parent.intent.order_lots)
 
 
 def _status(parent: Parent, done_lots: int) -> OrderStatus:

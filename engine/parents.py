@@ -13,6 +13,7 @@ from hashlib import sha256
 import msgspec
 
 from engine.orders import Order, OrderIntent
+from engine.positions import Position
 from engine.units import NS_PER_SECOND, Lots, Nanoseconds
 
 SLICE_SECONDS = 30
@@ -46,7 +47,9 @@ class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `intent` holds its terms and all its lots. By `due_ns[k]` slices of `due_lots[k]` lots in all are meant to have gone out;
     `next_slice` is the first that has not. `from_lots` is, for one that reduces a position, how much was held when it began
-    (0: it enters). `waiting` is why the last slice did not go out in full; `ended_as` is empty while it works.
+    (0: it enters), `from_closed_lots` what had left that position before. `opened_ns` is when the position was opened that it
+    reduces, or that its fills went into (0: none yet). `waiting` is why the last slice did not go out in full; `ended_as` is
+    empty while it works.
     """
 
     parent_id: str
@@ -63,6 +66,8 @@ class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
     waiting: str = ""
     ended_as: str = ""
     ended_at_ns: Nanoseconds = 0
+    from_closed_lots: Lots = 0
+    opened_ns: Nanoseconds = 0
 
     @property
     def works(self) -> bool:
@@ -82,6 +87,17 @@ class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
     def unsent_lots(self, open_lots: Lots) -> Lots:
         """What is neither filled nor working."""
         return max(0, self.intent.order_lots - self.filled_lots - open_lots)
+
+    def is_for(self, position: Position) -> bool:
+        """Whether a position is the one that it reduces or has filled, and not one that was opened later."""
+        return self.opened_ns in (0, position.opened_at_ns)
+
+    def done_lots(self, position: Position | None) -> Lots:
+        """How much of it is done, given the position now. One that reduces counts whatever left the position meanwhile, also by
+        a stop or by hand, but nothing that was added to it."""
+        if not self.from_lots or not self.works:
+            return self.filled_lots
+        return self.from_lots if position is None else max(0, position.closed_lots - self.from_closed_lots)
 
     def as_order(self, unsent_lots: Lots) -> Order:
         """What is still to be sent, as a working order: it counts in full toward heat and exposure."""

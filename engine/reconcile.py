@@ -15,6 +15,7 @@ from engine.events import (
 from engine.facts import fold_fill, order_missing, order_report
 from engine.inputs import Connectivity, OrderMissing, VenuePosition, VenueReport
 from engine.orders import ClosedAs, Fill, FillSource, Purpose
+from engine.parent_events import ParentEnded
 from engine.service import AlertLevel
 from engine.splits import split_ratio
 from engine.turn import Turn
@@ -23,6 +24,7 @@ from engine.units import NS_PER_SECOND, Lots, Ticks, seconds_to_ns
 SKEW_WARN_SECONDS = 2
 SKEW_ERROR_SECONDS = 10
 CLOCK = "clock"
+BEFORE_SPLIT = "its price is from before the split"
 
 
 def reconcile(turn: Turn, report: VenueReport) -> None:
@@ -133,7 +135,8 @@ def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
 
 def _was_split(turn: Turn, account: str, told: VenuePosition) -> bool:
     """Fold a split of what one portfolio holds: its levels move along, orders at the old price are withdrawn, since a stop of
-    before would sell at once, and that price counts for nothing until a new one comes. True where it was one."""
+    before would sell at once, those over time end, and that price counts for nothing until a new one comes. True where it was
+    one."""
     portfolio = turn.state.accounts[account].portfolio
     position = turn.state.position(portfolio, told.instrument_id)
     if position is None or position.account != account:
@@ -147,7 +150,11 @@ def _was_split(turn: Turn, account: str, told: VenuePosition) -> bool:
     turn.market.forget(position.key, told.instrument_id)
     for order in turn.state.orders_in(portfolio, told.instrument_id):
         if order.intent.purpose in (Purpose.ENTRY, Purpose.STOP, Purpose.TARGET) and not order.external:
-            turn.cancel(order, "its price is from before the split")
+            turn.cancel(order, BEFORE_SPLIT)
+    for parent in list(turn.state.parents.values()):
+        if parent.works and (parent.intent.portfolio, parent.intent.instrument_id) == (portfolio, told.instrument_id):
+            done_lots = min(parent.done_lots(position), parent.intent.order_lots)
+            turn.emit(ParentEnded(parent.parent_id, BEFORE_SPLIT, done_lots=done_lots if parent.from_lots else 0))
     turn.alert(AlertLevel.ERROR, "split", told.instrument_id,
                f"{instrument.symbol} was split {ratio.numerator}:{ratio.denominator}: {position.lots} lots are now {told.lots}; "
                "stop, target and trail moved along, entries are withdrawn; look at them before the market opens")

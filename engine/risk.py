@@ -214,7 +214,8 @@ def _flow_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> list[
     recent = [order for order in (*state.orders.values(), *state.closed.values())
               if order.intent.portfolio == intent.portfolio and order.intent.purpose is Purpose.ENTRY and not order.external]
     since_ns = at_ns - seconds_to_ns(limits.duplicate_seconds)
-    same = [order for order in recent if order.intended_at_ns > since_ns and _same_terms(order, intent)]
+    same = [order for order in recent if order.intended_at_ns > since_ns and _same_terms(order, intent)
+            and not (intent.slice_of and order.intent.slice_of == intent.slice_of)]  # slices are alike by their plan
     minute = sum(1 for order in recent if order.intended_at_ns > at_ns - 60 * NS_PER_SECOND)
     age = (at_ns - same[-1].intended_at_ns) / NS_PER_SECOND if same else None
     return [

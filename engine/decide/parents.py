@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from engine.decide.sending import bracket_children, describe, send_entry
-from engine.inputs import CancelOrder, PlaceOrder
+from engine.inputs import CancelOrder, PlaceOrder, TradingState
 from engine.orders import Order, OrderIntent, OrderKind, Purpose
 from engine.parent_events import ParentAccepted, ParentEnded, ParentSliced
 from engine.parents import (
@@ -31,6 +31,7 @@ from engine.units import NS_PER_SECOND, Lots, div_up
 from engine.want import Assessment, replace_intent
 
 PROFILE_BARS = 2_000
+LEFT = "its position was left meanwhile"
 
 
 def send(turn: Turn, want: PlaceOrder, found: Assessment, command_id: str) -> Refusal | None:
@@ -64,7 +65,7 @@ def accept_exit(turn: Turn, want: PlaceOrder, position: Position, lots: Lots) ->
     if refusal is not None:
         turn.refuse(want.command_id, describe(want), refusal)
         return
-    parent = _begin(turn, intent, want.over, want.command_id, from_lots=abs(position.lots))
+    parent = _begin(turn, intent, want.over, want.command_id, position)
     turn.accept(want.command_id, f"{want.symbol} is left in {len(parent.due_ns)} slices", order_ids=(parent.parent_id,))
 
 
@@ -87,7 +88,8 @@ def over_time_error(turn: Turn, intent: OrderIntent, over: OverTime) -> Refusal 
     return None
 
 
-def _begin(turn: Turn, intent: OrderIntent, over: OverTime, command_id: str, *, from_lots: Lots = 0) -> Parent:
+def _begin(turn: Turn, intent: OrderIntent, over: OverTime, command_id: str, leaves: Position | None = None) -> Parent:
+    """Fix the plan and send the first slice; `leaves` is the position that it reduces."""
     parent_id = turn.next_id()
     instrument = turn.state.instruments[intent.instrument_id]
     price = intent.limit_ticks or intent.decision_ticks
@@ -101,7 +103,10 @@ def _begin(turn: Turn, intent: OrderIntent, over: OverTime, command_id: str, *, 
         weights = volume_weights([(bar.open_ns, bar.close_ns, bar.volume_lots) for bar in bars], due_ns, ends_at_ns)
     parent = Parent(
         parent_id, replace_intent(intent, client_order_id=parent_id), over.style, turn.at_ns, ends_at_ns, due_ns,
-        cumulative_lots(intent.order_lots, weights), int((over.participation_percent or Decimal(0)) * (BPS // 100)), from_lots)
+        cumulative_lots(intent.order_lots, weights), int((over.participation_percent or Decimal(0)) * (BPS // 100)))
+    if leaves is not None:
+        parent = msgspec.structs.replace(parent, from_lots=abs(leaves.lots), from_closed_lots=leaves.closed_lots,
+                                         opened_ns=leaves.opened_at_ns)
     turn.emit(ParentAccepted(parent, command_id))
     _work(turn, parent)
     return parent
@@ -134,22 +139,33 @@ def _work(turn: Turn, parent: Parent) -> None:
 def _over(turn: Turn, parent: Parent) -> str:
     """Why it is over, "" while it goes on."""
     position = turn.state.position(parent.intent.portfolio, parent.intent.instrument_id)
-    done = _done_lots(parent, position)
-    if done >= parent.intent.order_lots:
+    outcome = _exit_over(parent, position) if parent.from_lots else _entry_over(turn.state, parent, position)
+    return outcome or ("its time is over" if turn.at_ns >= parent.ends_at_ns else "")
+
+
+def _exit_over(parent: Parent, position: Position | None) -> str:
+    """A position that was opened anew is not the one that was to be left."""
+    whole = parent.from_lots == parent.intent.order_lots
+    if position is None:
+        return "done" if whole else LEFT
+    if not parent.is_for(position) or (position.exit_reason and not position.exit_lots):
+        return LEFT
+    return "done" if parent.done_lots(position) >= parent.intent.order_lots else ""
+
+
+def _entry_over(state: State, parent: Parent, position: Position | None) -> str:
+    """Nothing is added to another position than the one that it began, and nothing is begun again after a halt."""
+    if parent.filled_lots >= parent.intent.order_lots:
         return "done"
-    if parent.from_lots:
-        if position is None or (position.exit_reason and not position.exit_lots):
-            return "the position was left meanwhile"
-    elif parent.filled_lots and (position is None or position.sign != parent.intent.side.sign
-                                 or (position.exit_reason and not position.exit_lots)):
-        return "its position was left meanwhile"
-    return "its time is over" if turn.at_ns >= parent.ends_at_ns else ""
-
-
-def _done_lots(parent: Parent, position: Position | None) -> Lots:
-    if not parent.from_lots:
-        return parent.filled_lots
-    return parent.from_lots - (abs(position.lots) if position else 0)
+    if position is None or not parent.is_for(position):
+        if parent.filled_lots:
+            return LEFT
+    elif position.sign != parent.intent.side.sign:
+        return "a position of the other side is held"
+    elif position.exit_reason and not position.exit_lots:
+        return LEFT
+    trading_state = state.effective_state(parent.intent.portfolio)
+    return "" if trading_state is TradingState.ACTIVE else f"{parent.intent.portfolio} is {trading_state}"
 
 
 def open_slices(state: State, parent: Parent) -> list[Order]:
@@ -192,12 +208,18 @@ def _lots_due(turn: Turn, parent: Parent, place: int, committed_lots: Lots) -> t
         allowed = max(0, volume * parent.participation_bps // BPS - committed_lots)
         if allowed < lots:
             lots, waiting = allowed, f"{parent.participation_bps / 100:g} % of the volume so far is used up"
+    if _is_too_small(turn, parent, lots):
+        return 0, waiting or "less than the venue's smallest order is due"
+    rest = parent.intent.order_lots - committed_lots - lots
+    return lots + rest if rest > 0 and not waiting and _is_too_small(turn, parent, rest) else lots, waiting
+
+
+def _is_too_small(turn: Turn, parent: Parent, lots: Lots) -> bool:
+    """Whether the venue would take no order for so few: what would be left over goes with the slice before it."""
     instrument = turn.state.instruments[parent.intent.instrument_id]
     mark = turn.market.marks.get(parent.intent.instrument_id)
     price = parent.intent.limit_ticks or (mark.take_ticks(parent.intent.side.sign) if mark else 0)
-    if lots < instrument.min_lots or (price and instrument.notional_minor(price, lots) < instrument.min_notional_minor):
-        return 0, waiting or "less than the venue's smallest order is due"
-    return lots, waiting
+    return lots < instrument.min_lots or bool(price and instrument.notional_minor(price, lots) < instrument.min_notional_minor)
 
 
 def _slice_exit(turn: Turn, parent: Parent, place: int) -> None:
@@ -206,7 +228,7 @@ def _slice_exit(turn: Turn, parent: Parent, place: int) -> None:
     if position.exit_reason:
         turn.emit(ParentSliced(parent.parent_id, place, 0, "the slice before is still on its way"))
         return
-    lots, waiting = _lots_due(turn, parent, place, _done_lots(parent, position))
+    lots, waiting = _lots_due(turn, parent, place, parent.done_lots(position))
     turn.emit(ParentSliced(parent.parent_id, place, lots, waiting))
     if lots:
         whole = lots >= abs(position.lots)
@@ -218,15 +240,16 @@ def _slice_exit(turn: Turn, parent: Parent, place: int) -> None:
 
 def end(turn: Turn, parent: Parent, outcome: str, command_id: str = "") -> None:
     """Send nothing more of it, withdraw what is working, and say so where it is not done."""
-    turn.emit(ParentEnded(parent.parent_id, outcome, command_id))
+    position = turn.state.position(parent.intent.portfolio, parent.intent.instrument_id)
+    done_lots = min(parent.done_lots(position), parent.intent.order_lots)
+    turn.emit(ParentEnded(parent.parent_id, outcome, command_id, done_lots if parent.from_lots else 0))
     for order in open_slices(turn.state, parent):
         turn.cancel(order, f"its parent order ended: {outcome}")
     if outcome != "done":
         instrument = turn.state.instruments[parent.intent.instrument_id]
-        position = turn.state.position(parent.intent.portfolio, parent.intent.instrument_id)
-        done, asked = (instrument.quantity(lots) for lots in (_done_lots(parent, position), parent.intent.order_lots))
+        done, asked = (instrument.quantity(lots) for lots in (done_lots, parent.intent.order_lots))
         turn.alert(AlertLevel.WARN, "over-time", parent.parent_id,
-                   f"{parent.intent.side} {min(done, asked)} of {asked} {instrument.symbol}: {outcome}")
+                   f"{parent.intent.side} {done} of {asked} {instrument.symbol}: {outcome}")
 
 
 def cancel(turn: Turn, parent: Parent, command: CancelOrder) -> None:
