@@ -5,7 +5,17 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from engine.inputs import Bar, CancelOrder, ClosePosition, Flatten, Limits, SetTradingState, TradingState, VenuePosition, VenueReported
+from engine.inputs import (
+    Bar,
+    CancelOrder,
+    ClosePosition,
+    Flatten,
+    Limits,
+    SetTradingState,
+    TradingState,
+    VenuePosition,
+    VenueReported,
+)
 from engine.instruments import AssetClass
 from engine.orders import OrderKind, Purpose, Side
 from engine.parent_events import ParentEnded
