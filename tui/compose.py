@@ -46,7 +46,7 @@ from tui.commands.link import command_id
 from tui.compose_access import gatekeeper_of
 from tui.compose_notify import Notices, notices_of
 from tui.compose_research import HomeResearch, research_of
-from tui.compose_strategies import tried_strategies
+from tui.compose_strategies import loadable_strategies, tried_strategies
 from tui.compose_venues import RealVenues, merged_feed, note_held, real_venues, require_same_money
 from tui.folding import restored_state
 from tui.logs import quiet_log
@@ -159,7 +159,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     A raised halt flag is obeyed before anything else. Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`, and for real
     venues and strategies `ConfigError` and `KeysUnavailable`.
     """
-    own = tried_strategies(home.path, config) if serve else {}
+    own = tried_strategies(home.path, config) if serve else loadable_strategies(home.path, config)
     lock = home.lock()
     try:
         real = real_venues(home, config, paper_options)

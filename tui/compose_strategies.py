@@ -1,5 +1,6 @@
 """The strategies of a home's own, loaded where the configuration names them, and held to having been tried."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from engine.errors import ConfigError
 from engine.strategies.registry import BUILT_IN, Strategy
 from engine.strategies.user import FOLDER, load_user_strategy, user_strategy_path
 from store.tried_strategies import trials
+
+_log = logging.getLogger("quarterdeck.compose")
 
 
 def user_strategies(home: Path, config: Config) -> dict[str, Strategy]:
@@ -52,6 +55,19 @@ def tried_strategies(home: Path, config: Config) -> dict[str, Strategy]:
     found = user_strategies(home, config)
     for line in untried(home, found):
         raise ConfigError(line)
+    return found
+
+
+def loadable_strategies(home: Path, config: Config) -> dict[str, Strategy]:
+    """Those that can be loaded, tried or not, for an engine that runs none but must know the form that each candidate has. A file
+    that is wrong is no reason to refuse a command: whoever closes a position does not wait for it to be mended."""
+    found: dict[str, Strategy] = {}
+    for one in config.strategies:
+        if one.rule not in BUILT_IN:
+            try:
+                found[one.rule] = _loaded(home, one, found.get(one.rule))
+            except ConfigError as error:
+                _log.warning("strategy %s is not known here: %s", one.name, error)
     return found
 
 

@@ -100,6 +100,39 @@ def test_other_parameters_in_the_configuration_are_in_research_again(home: Path,
     assert (view["stage"], view["evidence"][0]["current"]) == ("research", False)
 
 
+OWN = """
+from typing import NamedTuple
+
+class Params(NamedTuple):
+    bars: int = 3
+
+def warmup(params):
+    return params.bars
+
+def on_bar(context):
+    if context.held.lots:
+        return context.leave()
+    if context.close() > context.highest(context.params.bars, back=1):
+        return context.buy(risk_bps=50, stop_ticks=context.lowest(2))
+"""
+
+
+def test_a_rule_of_ones_own_keeps_its_stage_whatever_a_command_does_beside(home: Path,
+                                                                           capsys: pytest.CaptureFixture[str]) -> None:
+    """An engine of one command runs no strategies, but knows the form that each has."""
+    (home / "strategies").mkdir()
+    (home / "strategies" / "mine.py").write_text(OWN, encoding="utf-8")
+    (home / "config.toml").write_text(CONFIG.replace("ema_cross", "mine").replace(
+        "fast_bars = 5, slow_bars = 15, warmup_bars = 20", "bars = 4"), encoding="utf-8")
+    told(capsys, "backtest", str(home / "AAA.csv"), "--strategy", "trend", "--record")
+    told(capsys, "candidates", "promote", "trend", "--yes")
+    assert "may not go to paper yet" in told(capsys, "candidates", "promote", "trend", "--yes", status=1)
+    view, = json.loads(told(capsys, "candidates", "list", "--json"))
+    assert (view["stage"], view["evidence"][0]["current"]) == ("backtest", True)
+    (home / "strategies" / "mine.py").write_text("nonsense(", encoding="utf-8")
+    assert "halted" in told(capsys, "halt").lower()
+
+
 def test_what_is_not_known_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing" not in told(capsys, "candidates", "list", "--json")
     assert "no such strategy" in told(capsys, "candidates", "show", "x", status=2)
