@@ -17,6 +17,7 @@ from engine.inputs import Command, SetTradingState, TradingState
 from engine.service import AccessGate, AlertLevel, Mode, ProposalStatus, Receipt, Service, Snapshot
 from tui.access import OpenGate
 from tui.formats import clock, plain, plural
+from tui.garbage import look_usually
 from tui.guarded_app import GuardedApp
 from tui.keymap import bindings_for, keymap_with, shown_key
 from tui.theming import (
@@ -103,6 +104,9 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self._theme_changed(self.current_theme)
+
+    def on_ready(self) -> None:
+        look_usually()
 
     def begin(self) -> None:
         """Follow the service: the workstation is there to show it."""

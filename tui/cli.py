@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Sequence
 
+from tui.garbage import look_seldom
 from tui.version import VERSION
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line and exit with its status."""
+    look_seldom()
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

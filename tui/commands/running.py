@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import QuarterdeckError, UsageError
+from tui.garbage import look_usually
 from tui.printing import print_error
 from tui.version import VERSION
 
@@ -105,6 +106,7 @@ def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -
     print(f"quarterdeck {VERSION} {mode.value} ready: home {running.home.path}, process {os.getpid()}, "
           f"socket {running.home.socket}", flush=True)
     notify("READY=1")
+    look_usually()
     beat = min(BEAT_SECONDS, watchdog_seconds() or BEAT_SECONDS)
     running.serve_health(config)
     running.serve_webhook(config)
