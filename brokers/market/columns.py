@@ -10,6 +10,8 @@ from brokers.market.formats import Chunk, Layout, is_zoned, parse_time, parse_ti
 from engine.units import Lots, Nanoseconds, Ticks
 
 MOST_DECIMALS = 8
+MOST_COUNTED = 1e16
+LATEST_NS = 1 << 62
 BUYING = frozenset({"buy", "b", "bid", "1", "true"})
 SELLING = frozenset({"sell", "s", "ask", "-1", "false"})
 
@@ -78,8 +80,12 @@ def to_ticks(prices: Sequence[float], factor: float) -> list[Ticks]:
 
 
 def to_lots(quantities: Sequence[float], factor: float) -> list[Lots]:
-    """Quantities as whole lots, rounded down; the smallest surplus covers what binary fractions lose."""
-    return [math.floor(quantity * factor + 1e-6) for quantity in quantities]
+    """Quantities as whole lots, rounded down; the smallest surplus covers what binary fractions lose. What is above zero is one
+    lot at least: no volume would bind nothing."""
+    lots = [math.floor(quantity * factor + 1e-6) for quantity in quantities]
+    if lots and min(lots) < 1:
+        return [max(count, int(quantity > 0)) for count, quantity in zip(lots, quantities, strict=True)]
+    return lots
 
 
 def decimals_of(values: Sequence[object]) -> int:
@@ -108,11 +114,18 @@ def read_bars(chunk: Chunk, layout: Layout, last_ns: Nanoseconds) -> Outcome[Bar
 
 
 def _fast_bars(chunk: Chunk, layout: Layout) -> Bars:
-    at, columns = layout.columns, chunk.columns()
+    at, columns = layout.columns, _columns_of(chunk, layout)
     opens, highs, lows, closes = (_floats(columns[at[name]]) for name in ("open", "high", "low", "close"))
     times = parse_times(columns[at["time"]], zoned=layout.zoned)
     volumes = _floats(columns[at["volume"]]) if "volume" in at else [0.0] * len(times)
     return Bars(times, opens, highs, lows, closes, volumes)
+
+
+def _columns_of(chunk: Chunk, layout: Layout) -> list[tuple[object, ...]]:
+    columns = chunk.columns()
+    if layout.width and len(columns) != layout.width:
+        raise ValueError("rows of another width than the first line")
+    return columns
 
 
 def _floats(values: Sequence[object]) -> list[float]:
@@ -120,11 +133,11 @@ def _floats(values: Sequence[object]) -> list[float]:
 
 
 def _bars_are_clean(bars: Bars, last_ns: Nanoseconds) -> bool:
-    return (bars.times[0] > last_ns and all(map(lt, bars.times, bars.times[1:]))
-            and min(bars.lows) > 0 and max(bars.highs) < math.inf
+    return (bars.times[0] > last_ns and bars.times[-1] < LATEST_NS and all(map(lt, bars.times, bars.times[1:]))
+            and min(bars.lows) > 0 and max(bars.highs) < MOST_COUNTED
             and all(map(ge, bars.highs, bars.opens)) and all(map(ge, bars.highs, bars.closes))
             and all(map(ge, bars.opens, bars.lows)) and all(map(ge, bars.closes, bars.lows))
-            and min(bars.volumes) >= 0 and max(bars.volumes) < math.inf and not any(map(math.isnan, bars.volumes)))
+            and min(bars.volumes) >= 0 and max(bars.volumes) < MOST_COUNTED and not any(map(math.isnan, bars.volumes)))
 
 
 def _careful_bars(chunk: Chunk, layout: Layout, last_ns: Nanoseconds) -> Outcome[Bars]:
@@ -134,6 +147,7 @@ def _careful_bars(chunk: Chunk, layout: Layout, last_ns: Nanoseconds) -> Outcome
         if not row:
             continue
         try:
+            _check_width(row, layout, line)
             at_ns = _time_of(row, layout, line)
             opened, high, low, close = (_price_of(row, layout, line, name) for name in ("open", "high", "low", "close"))
             volume = _number_of(row, layout, line, "volume") if "volume" in layout.columns else 0.0
@@ -176,7 +190,7 @@ def read_prints(chunk: Chunk, layout: Layout, last_ns: Nanoseconds) -> Outcome[P
 
 
 def _fast_prints(chunk: Chunk, layout: Layout) -> Prints:
-    at, columns = layout.columns, chunk.columns()
+    at, columns = layout.columns, _columns_of(chunk, layout)
     prices, quantities = _floats(columns[at["price"]]), _floats(columns[at["quantity"]])
     times = parse_times(columns[at["time"]], zoned=layout.zoned)
     aggressors = [_sign_of(value) for value in columns[at["side"]]] if "side" in at else [0] * len(times)
@@ -184,9 +198,10 @@ def _fast_prints(chunk: Chunk, layout: Layout) -> Prints:
 
 
 def _prints_are_clean(prints: Prints, last_ns: Nanoseconds) -> bool:
-    return (prints.times[0] >= last_ns and not any(map(gt, prints.times, prints.times[1:]))
-            and all(0 < price < math.inf for price in prints.prices)
-            and all(0 < quantity < math.inf for quantity in prints.quantities))
+    return (prints.times[0] >= max(0, last_ns) and prints.times[-1] < LATEST_NS
+            and not any(map(gt, prints.times, prints.times[1:]))
+            and all(0 < price < MOST_COUNTED for price in prints.prices)
+            and all(0 < quantity < MOST_COUNTED for quantity in prints.quantities))
 
 
 def _ids_differ(chunk: Chunk, layout: Layout) -> bool:
@@ -204,6 +219,7 @@ def _careful_prints(chunk: Chunk, layout: Layout, last_ns: Nanoseconds) -> Outco
         if not row:
             continue
         try:
+            _check_width(row, layout, line)
             at_ns = _time_of(row, layout, line)
             price, quantity = _price_of(row, layout, line, "price"), _price_of(row, layout, line, "quantity")
             if at_ns < last_ns:
@@ -238,6 +254,12 @@ class _RowFault(Exception):
         self.bad_row = bad_row
 
 
+def _check_width(row: Sequence[object], layout: Layout, line: int) -> None:
+    """A row may end in empty cells beyond the columns of the first line; anything else there has shifted the others."""
+    if layout.width and len(row) > layout.width and any(cell != "" for cell in row[layout.width:]):
+        raise _RowFault(BadRow(line, str(layout.width + 1), f"the first line has {layout.width} columns, this one {len(row)}"))
+
+
 def _cell(row: Sequence[object], layout: Layout, line: int, field: str) -> object:
     index = layout.columns[field]
     if index >= len(row):
@@ -254,6 +276,8 @@ def _time_of(row: Sequence[object], layout: Layout, line: int) -> Nanoseconds:
         at_ns = parse_time(value)
     except (ValueError, OverflowError):
         raise _RowFault(BadRow(line, "time", f"{_short(value)} is not a time")) from None
+    if not 0 <= at_ns < LATEST_NS:
+        raise _RowFault(BadRow(line, "time", f"{_short(value)} is not between 1970 and 2115"))
     zoned = is_zoned(value)
     if zoned is not None and layout.zoned is not None and zoned != layout.zoned:
         words = "with a time zone, the first has none" if zoned else "without a time zone, the first names one"
@@ -269,6 +293,8 @@ def _number_of(row: Sequence[object], layout: Layout, line: int, field: str) -> 
         raise _RowFault(BadRow(line, field, f"{_short(value)} is not a number")) from None
     if not math.isfinite(number):
         raise _RowFault(BadRow(line, field, f"{_short(value)} is not a finite number"))
+    if number >= MOST_COUNTED:
+        raise _RowFault(BadRow(line, field, f"{number:.12g} is more than can be counted"))
     return number
 
 

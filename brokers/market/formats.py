@@ -25,16 +25,25 @@ NAMES = {
 }
 DIGITS_OF_UNITS = ((10 ** 11, NS_PER_SECOND), (10 ** 14, 1_000_000), (10 ** 17, 1_000), (10 ** 20, 1))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PARQUET = (".parquet", ".pq")
+GZIP = b"\x1f\x8b"
+NO_TEXT = (
+    (b"PK", "a zip archive; unpack it first"), (b"BZh", "compressed by bzip2; unpack it first"),
+    (b"\xfd7zXZ", "compressed by xz; unpack it first"), (b"\x28\xb5\x2f\xfd", "compressed by zstd; unpack it first"),
+    (b"\xff\xfe", "text in UTF-16; save it in UTF-8"), (b"\xfe\xff", "text in UTF-16; save it in UTF-8"),
+)
+SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
 
 
 class Layout(NamedTuple):
     """Which column holds which field; `kind` is "bars" or "trades". `zoned` is whether the first time names its zone, None where
-    times are numbers."""
+    times are numbers. `width` is how many columns the first line names, 0 where rows cannot have more."""
 
     kind: str
     columns: dict[str, int]
     has_header: bool
     zoned: bool | None = None
+    width: int = 0
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -60,18 +69,15 @@ class Source(NamedTuple):
     layout: Layout
 
     def chunks(self) -> Iterator[Chunk]:
-        if self.path.suffix.lower() in (".parquet", ".pq"):
+        if self.path.suffix.lower() in PARQUET:
             return _parquet_chunks(self.path, self.layout)
         return _csv_chunks(self.path, skip_header=self.layout.has_header)
 
 
 def open_source(path: Path) -> Source:
     """Find out what a file holds; raises `TapeError` naming the file and what is wrong with it."""
-    if not path.is_file():
-        raise TapeError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
-    if path.stat().st_size == 0:
-        raise TapeError(f"{path}: the file is empty; name one with rows of bars or market trades")
-    if path.suffix.lower() in (".parquet", ".pq"):
+    _refuse_what_is_no_table(path)
+    if path.suffix.lower() in PARQUET:
         return Source(path, _layout_of_header(path, _parquet_names(path)))
     first_rows: list[Sequence[object]] = []
     for chunk in _csv_chunks(path, skip_header=False):
@@ -80,10 +86,39 @@ def open_source(path: Path) -> Source:
     if not first_rows:
         raise TapeError(f"{path}: the file is empty; name one with rows of bars or market trades")
     first = [str(value) for value in first_rows[0]]
+    _refuse_other_separators(path, first)
     headed = _is_header(first)
     layout = _layout_of_header(path, first) if headed else _layout_of_values(path, first)
     data, place = first_rows[headed:headed + 1], layout.columns["time"]
-    return Source(path, layout._replace(zoned=is_zoned(data[0][place]) if data and place < len(data[0]) else None))
+    zoned = is_zoned(data[0][place]) if data and place < len(data[0]) else None
+    return Source(path, layout._replace(zoned=zoned, width=len(first)))
+
+
+def _refuse_what_is_no_table(path: Path) -> None:
+    """Raises `TapeError` for what is no file, or one of another kind than its name says."""
+    try:
+        if not path.is_file():
+            raise TapeError(f"{path}: no such file" if not path.exists() else f"{path}: not a file; name one with rows")
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not start:
+        raise TapeError(f"{path}: the file is empty; name one with rows of bars or market trades")
+    suffix = path.suffix.lower()
+    if suffix == ".gz" and not start.startswith(GZIP):
+        raise TapeError(f"{path}: not compressed by gzip; call it {path.stem}")
+    if start.startswith(GZIP) and suffix != ".gz":
+        raise TapeError(f"{path}: compressed by gzip; call it {path.name}.gz")
+    if start.startswith(b"PAR1") and suffix not in PARQUET:
+        raise TapeError(f"{path}: a Parquet file; call it {path.stem}.parquet")
+    for magic, told in NO_TEXT:
+        if start.startswith(magic):
+            raise TapeError(f"{path}: {told}")
+
+
+def _unreadable(path: Path, error: OSError) -> TapeError:
+    return TapeError(f"{path}: cannot be read ({error.strerror or error}); see who may read it, and its name")
 
 
 def _is_header(first: Sequence[str]) -> bool:
@@ -95,16 +130,30 @@ def _layout_of_header(path: Path, header: Sequence[str]) -> Layout:
     names = [name.strip().lstrip("\ufeff").strip('"').lower() for name in header]
     bars = _columns(names, BAR_FIELDS)
     if all(field in bars for field in ("time", "open", "high", "low", "close")):
-        return Layout("bars", bars, has_header=True)
+        return _once_each(path, names, Layout("bars", bars, has_header=True))
     trades = _columns(names, TRADE_FIELDS)
     if all(field in trades for field in ("time", "price", "quantity")):
-        return Layout("trades", trades, has_header=True)
+        return _once_each(path, names, Layout("trades", trades, has_header=True))
     if "price" in trades or "quantity" in trades:
         missing = [field for field in ("time", "price", "quantity") if field not in trades]
     else:
         missing = [field for field in ("time", "open", "high", "low", "close") if field not in bars]
     raise TapeError(f"{path}: no column for {', '.join(missing)} among {', '.join(names[:12])}; "
                     "bars need time, open, high, low, close, trades need time, price, quantity")
+
+
+def _once_each(path: Path, names: Sequence[str], layout: Layout) -> Layout:
+    for index in layout.columns.values():
+        if names.count(names[index]) > 1:
+            raise TapeError(f"{path}: line 1: two columns are called {names[index]}; leave one of them")
+    return layout
+
+
+def _refuse_other_separators(path: Path, first: Sequence[str]) -> None:
+    for mark, word in SEPARATORS.items():
+        if any(mark in cell for cell in first):
+            raise TapeError(f"{path}: line 1: columns are separated by {word}; save the file with commas between columns and "
+                            "points in numbers")
 
 
 def _columns(names: Sequence[str], fields: Sequence[str]) -> dict[str, int]:
@@ -129,6 +178,9 @@ def _layout_of_values(path: Path, first: Sequence[str]) -> Layout:
     if len(first) >= 5:
         count = min(len(first), len(BAR_FIELDS))
         return Layout("bars", {field: index for index, field in enumerate(BAR_FIELDS[:count])}, has_header=False)
+    if len(first) == 1:
+        raise TapeError(f"{path}: line 1: a single column, {first[0][:40]!r}; begin the file with the names of its columns, "
+                        "separated by commas")
     raise TapeError(f"{path}: {len(first)} columns and no header; name the columns in a first line")
 
 
@@ -171,16 +223,19 @@ def _csv_chunks(path: Path, *, skip_header: bool) -> Iterator[Chunk]:
                 yield Chunk(line, rows)
     except (EOFError, zlib.error) as error:
         raise TapeError(f"{path}: compressed data end too early, after line {line}; fetch the file again") from error
-    except (gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
-        raise TapeError(f"{path}: line {line} or after: not readable as text ({error})") from error
+    except UnicodeDecodeError as error:
+        raise TapeError(f"{path}: line {line} or after: not text in UTF-8; save it as CSV in UTF-8, or as Parquet") from error
+    except (gzip.BadGzipFile, csv.Error) as error:
+        raise TapeError(f"{path}: line {line} or after: not readable as text ({error}); fetch the file again") from error
     except OSError as error:
-        raise TapeError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise _unreadable(path, error) from error
 
 
 def raw_rows(path: Path) -> Iterator[list[str]]:
     """The rows of a table as text, its header, or the names of its columns, first. Raises `TapeError` where it cannot be read."""
+    _refuse_what_is_no_table(path)
     chunks = _csv_chunks(path, skip_header=False)
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if path.suffix.lower() in PARQUET:
         names = _parquet_names(path)
         yield names
         chunks = _parquet_chunks(path, Layout("bars", {name: place for place, name in enumerate(names)}, has_header=True))
@@ -201,7 +256,7 @@ def _parquet_names(path: Path) -> list[str]:
     try:
         return [str(name) for name in pyarrow.parquet.read_schema(path).names]
     except (pyarrow.ArrowException, OSError) as error:
-        raise TapeError(f"{path}: not a readable Parquet file ({_first_line(error)})") from error
+        raise TapeError(f"{path}: not a readable Parquet file ({_first_line(error)}); fetch or write it again") from error
 
 
 def _parquet_chunks(path: Path, layout: Layout) -> Iterator[Chunk]:
@@ -221,7 +276,8 @@ def _parquet_chunks(path: Path, layout: Layout) -> Iterator[Chunk]:
                 yield Chunk(line, list(zip(*columns, strict=True)))
                 line += batch.num_rows
     except (pyarrow.ArrowException, OSError) as error:
-        raise TapeError(f"{path}: row {line} or after cannot be read ({_first_line(error)})") from error
+        told = f"row {line} or after cannot be read ({_first_line(error)}); fetch or write the file again"
+        raise TapeError(f"{path}: {told}") from error
 
 
 def _plain_values(column: object) -> list[object]:

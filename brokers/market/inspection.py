@@ -1,5 +1,6 @@
 """One full pass over a tape: rows, times, increments, bar length, gaps and bad rows."""
 
+import math
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,8 @@ DAY_NS = DAY_SECONDS * NS_PER_SECOND
 LONG_WEEKEND_NS = 5 * DAY_NS
 LEAST_QUANTITY = 10_000
 PRICE_HEADROOM = 10
+VOLUME_HEADROOM = 100  # what longer bars may add up to
+ROUNDING = 0.01
 CRYPTO_FEE_PPM = 1_000
 SHARE_DECIMALS = 2
 
@@ -70,6 +73,8 @@ class _Survey:
         self.first_ns: Nanoseconds = -1
         self.last_ns: Nanoseconds = -1
         self.highest = 0.0
+        self.lowest = math.inf
+        self.most = 0.0
         self.price_decimals = 0
         self.quantity_decimals = 0
         self.deltas: Counter[int] = Counter()
@@ -110,11 +115,15 @@ class _Survey:
             self.day_deltas.update(later - earlier for earlier, later in zip(before, after, strict=True)
                                    if later // DAY_NS == earlier // DAY_NS)
             self.highest = max(self.highest, *bars.highs)
+            self.lowest = min(self.lowest, *bars.lows)
+            self.most = max(self.most, *bars.volumes)
             self._extend(bars.times)
 
     def _measure_prints(self, prints: Prints) -> None:
         if prints.times:
             self.highest = max(self.highest, *prints.prices)
+            self.lowest = min(self.lowest, *prints.prices)
+            self.most = max(self.most, *prints.quantities)
             self._extend(prints.times)
 
     def _extend(self, times: list[Nanoseconds]) -> None:
@@ -153,7 +162,7 @@ def survey(path: Path, terms: TapeTerms, *, on_bad: str) -> tuple[Source, TapeRe
     facts.run(tolerate=on_bad == "skip")
     if on_bad == "refuse" and facts.bad_count:
         more = f" and {facts.bad_count - 1} more bad rows" if facts.bad_count > 1 else ""
-        raise TapeError(f"{path}: {facts.bad_rows[0]}{more}; repair the file or read it with --on-bad skip")
+        raise TapeError(f"{path}: {facts.bad_rows[0]}{more}; {_remedy(facts.bad_rows[0])}")
     if not facts.rows:
         raise TapeError(f"{path}: no usable row; name a file with rows of bars or market trades")
     named = named_instrument(path, terms.symbol)
@@ -167,6 +176,14 @@ def survey(path: Path, terms: TapeTerms, *, on_bad: str) -> tuple[Source, TapeRe
         last_ns=facts.last_ns, bar_seconds=bar_seconds, tick_size=instrument.tick_size, lot_size=instrument.lot_size,
         gaps=gaps, longest_gap_ns=longest_ns, bad_count=facts.bad_count,
         bad_rows=tuple(str(row) for row in facts.bad_rows), instrument=instrument)
+
+
+def _remedy(row: BadRow) -> str:
+    if row.reason.endswith("is not a time"):
+        return "write times as 2024-01-31T12:00:00Z, in one column, or as numbers"
+    if row.reason == "time goes backwards":
+        return "sort the rows, oldest first"
+    return "repair the file or read it with --on-bad skip"
 
 
 def inspect(path: Path, *, symbol: str | None = None) -> TapeReport:
@@ -209,11 +226,14 @@ def _instrument(facts: _Survey, named: NamedInstrument, terms: TapeTerms) -> Ins
     equity = named.asset_class is AssetClass.EQUITY
     decimals = max(facts.price_decimals, SHARE_DECIMALS) if equity else facts.price_decimals
     tick_size = terms.tick_size or Decimal(1).scaleb(-decimals)
+    _refuse_finer(facts, tick_size, terms)
     exponent = minor_exponent_of(named.quote_currency)
     max_ticks = max(1_000, PRICE_HEADROOM * (int(Decimal(str(facts.highest)) / tick_size) + 1))
     lot_size = terms.lot_size or (Decimal(1) if equity else Decimal(1).scaleb(-facts.quantity_decimals))
     max_lots = _most_lots(tick_size, lot_size, exponent, max_ticks)
-    while terms.lot_size is None and max_lots * lot_size < LEAST_QUANTITY and lot_size < 1:
+    most = Decimal(repr(facts.most))
+    while terms.lot_size is None and lot_size < 1 and (
+            max_lots * lot_size < LEAST_QUANTITY or most / lot_size >= MAX_PRODUCT // VOLUME_HEADROOM):
         lot_size = lot_size.scaleb(1)
         max_lots = _most_lots(tick_size, lot_size, exponent, max_ticks)
     default_fee_ppm = 0 if equity else CRYPTO_FEE_PPM
@@ -226,6 +246,14 @@ def _instrument(facts: _Survey, named: NamedInstrument, terms: TapeTerms) -> Ins
             maker_fee_ppm=default_fee_ppm if terms.maker_fee_ppm is None else terms.maker_fee_ppm)
     except InstrumentError as error:
         raise TapeError(f"{facts.source.path}: {error}") from error
+
+
+def _refuse_finer(facts: _Survey, tick_size: Decimal, terms: TapeTerms) -> None:
+    """Raises `TapeError` where the smallest price is far from every whole tick, unless that tick was asked for."""
+    ticks = facts.lowest / float(tick_size)
+    if terms.tick_size is None and abs(max(1, round(ticks)) - ticks) > ROUNDING * ticks:
+        raise TapeError(f"{facts.source.path}: prices down to {facts.lowest:.12g} cannot be told in ticks of {tick_size}; scale "
+                        "the prices up")
 
 
 def _most_lots(tick_size: Decimal, lot_size: Decimal, exponent: int, max_ticks: int) -> int:

@@ -101,4 +101,4 @@ def test_dividends_are_paid_and_adjusted_closes_are_pointed_at(tmp_path: Path, c
     result = json.loads(told.out)
     assert float(result["dividends"]) > 0, (result["refused"], result["fills"])
     assert run([*buys, "--actions", str(tmp_path / "none.csv")]) == 1
-    assert "none.csv: cannot be read" in capsys.readouterr().err
+    assert "none.csv: no such file" in capsys.readouterr().err

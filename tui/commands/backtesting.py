@@ -185,7 +185,7 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     series = [restated_series(tape, actions.splits, bar_ns) for tape in tapes]
     params = {**written, **_params(wish.params)}
     bar_notes.refuse_too_few(tapes, series, strategy, params)
-    bar_notes.tell(tapes, series, wish.volume_percent)
+    bar_notes.tell(tapes, series)
     return Prepared(series, strategy, params, setup)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.strategies.registry import Strategy
 
 
-def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", volume_percent: float) -> None:
+def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]") -> None:
     """A note for each thing that the bars leave open."""
     import numpy
 
@@ -29,9 +29,9 @@ def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", volume_per
         if report.bad_count:
             print_note(f"{report.path}: {plural(report.bad_count, 'bad row')} left out, the first: {plain(report.bad_rows[0])}")
         still = len(one.bars.volumes) - numpy.count_nonzero(one.bars.volumes)
-        if still and volume_percent < 100:
+        if still:
             bars = len(one.bars.volumes)
-            print_note(f"{report.path}: {still:,} of {bars:,} bars have no volume, --volume-percent does not bind there")
+            print_note(f"{report.path}: {still:,} of {bars:,} bars have no volume: a stop or target fills whole there")
 
 
 def refuse_too_few(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", strategy: "Strategy",
