@@ -27,7 +27,7 @@ from engine.research_state import cell_of
 from engine.service import CheckView
 from engine.state import State
 from engine.strategy_state import StrategySettings
-from engine.units import NS_PER_SECOND, Minor
+from engine.units import NS_PER_SECOND, Minor, Nanoseconds
 from engine.valuation import market_value_minor, portfolio_positions
 
 NS_PER_DAY = 86_400 * NS_PER_SECOND
@@ -188,20 +188,18 @@ def fall_due(state: State, market: MarketView, settings: StrategySettings) -> Fa
     parity = candidate.found(EvidenceKind.PARITY, candidate.digest)
     if candidate.stage is not Stage.BACKTEST and state.settings.lifecycle.require_parity and parity and not parity.same:
         return Fall(Stage.BACKTEST, f"backtest and engine differ: {parity.source}")
-    if candidate.stage is Stage.BACKTEST or not _is_told(state, market, settings.portfolio):
+    if candidate.stage is Stage.BACKTEST or settings.portfolio not in state.portfolios:
         return None
-    reason = _broken(state, standing(state, market, settings, candidate))
+    reason = _broken(state, standing(state, market, settings, candidate),
+                     is_told=state.account_of(settings.portfolio).funded and is_valued(state, market, settings.portfolio))
     return Fall(Stage.PAPER if candidate.stage.is_live else Stage.BACKTEST, reason) if reason else None
 
 
-def _is_told(state: State, market: MarketView, portfolio: str) -> bool:
-    """Whether results can be valued now; a guess is no reason to act."""
-    return portfolio in state.portfolios and state.account_of(portfolio).funded and is_valued(state, market, portfolio)
-
-
-def _broken(state: State, now: Standing) -> str:
+def _broken(state: State, now: Standing, *, is_told: bool) -> str:
+    """Which bound is broken, in words. A part of a capital that cannot be valued now (not `is_told`) would be a guess, which is no
+    reason to act; round trips need no price."""
     asked = state.settings.lifecycle
-    if asked.demote_drawdown_fraction and now.drawdown_fraction >= asked.demote_drawdown_fraction:
+    if is_told and asked.demote_drawdown_fraction and now.drawdown_fraction >= asked.demote_drawdown_fraction:
         return f"its own drawdown is {now.drawdown_fraction:.1%}, the bound is {asked.demote_drawdown_fraction:.1%}"
     if asked.demote_losing_streak and now.losing_streak >= asked.demote_losing_streak:
         return f"{now.losing_streak} losing round trips in a row, the bound is {asked.demote_losing_streak}"
@@ -212,13 +210,27 @@ def _broken(state: State, now: Standing) -> str:
 
 
 def stage_checks(state: State, intent: OrderIntent) -> list[CheckView]:
-    """A strategy enters with real money only from the staged stage on; nobody else is asked."""
+    """A strategy enters with real money only from the staged stage on, also one that is no longer configured there; nobody else
+    is asked."""
     settings = settings_of(state, intent.portfolio, intent.strategy)
-    if settings is None or not state.portfolios[intent.portfolio].settings.live:
+    candidate = state.candidates.get(intent.strategy)
+    if (settings is None and candidate is None) or not state.portfolios[intent.portfolio].settings.live:
         return []
-    candidate = state.candidates.get(settings.name)
+    if settings is None:
+        return [check("candidate stage", False, "a strategy of the configuration", "none",  # noqa: FBT003
+                      f"{intent.strategy} is no strategy of {intent.portfolio} any more: it enters nothing there")]
     stage = stage_in_force(candidate, settings)
     changed = f" ({changed_since(candidate, settings)})" if candidate is not None and changed_since(candidate, settings) else ""
     return [check("candidate stage", stage.is_live, "staged_live or full_live", stage,
                   f"{settings.name} is in {stage}{changed}: it enters with real money from staged_live on; "
                   f"`quarterdeck candidates show {settings.name}` says what is missing")]
+
+
+def outlived(state: State, intent: OrderIntent, asked_ns: Nanoseconds) -> bool:
+    """Whether an entry with real money was asked for with more rights than its strategy has now: it is in no live stage, not
+    configured there any more, or staged since then."""
+    if any(not one.passed for one in stage_checks(state, intent)):
+        return True
+    candidate = state.candidates.get(intent.strategy)
+    return candidate is not None and state.portfolios[intent.portfolio].settings.live \
+        and candidate.stage is Stage.STAGED_LIVE and asked_ns < candidate.since_ns

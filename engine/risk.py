@@ -110,6 +110,7 @@ def _standing_checks(state: State, intent: OrderIntent) -> list[CheckView]:
               f"{instrument.symbol} cannot be {'sold short' if short else 'bought'} at {instrument.venue}"),
         check("trading state", trading_state is TradingState.ACTIVE, "ACTIVE", trading_state,
               f"{intent.portfolio} is {trading_state}: entries are blocked; resume first"),
+        *_leaving_checks(state, instrument, intent),
         check("automation", portfolio.settings.automation is not AutomationLevel.MONITOR_ONLY, "suggest_only or higher",
               portfolio.settings.automation, f"{intent.portfolio} only monitors; change its automation level to trade"),
         check("connection", account.connectivity is Connectivity.LIVE and account.funded, "live", account.connectivity,
@@ -117,6 +118,16 @@ def _standing_checks(state: State, intent: OrderIntent) -> list[CheckView]:
         check("drift", drift is None, "none", f"ours {drift.our_lots}, venue {drift.venue_lots} lots" if drift else "none",
               f"{instrument.symbol} differs between us and the venue; accept the venue's word first"),
     ]
+
+
+def _leaving_checks(state: State, instrument: Instrument, intent: OrderIntent) -> list[CheckView]:
+    """Nothing is added to what is on its way out as a whole: the addition would be withdrawn at once, or be filled behind the
+    exit and stay. Asked only then."""
+    position = state.position(intent.portfolio, intent.instrument_id)
+    if position is None or not position.exit_reason or position.exit_lots:
+        return []
+    return [check("leaving", False, "staying", "leaving",
+                  f"{instrument.symbol} is on its way out ({position.exit_reason}); enter anew once it is flat")]
 
 
 def _arming_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> list[CheckView]:
@@ -288,7 +299,8 @@ def approve_flatten(intent: OrderIntent, venue_lots: int) -> RiskApproved | Refu
 
 
 def approve_resend(state: State, order: Order, at_ns: Nanoseconds) -> RiskApproved | Refusal:
-    """The same order once more, proven never to have arrived; an entry only while entries are allowed."""
+    """The same order once more, proven never to have arrived; an entry only while entries are allowed, and while nobody wants it
+    cancelled."""
     if order.intent.purpose is not Purpose.ENTRY:
         return RiskApproved(order.intent, _SEAL)
     trading_state = state.effective_state(order.intent.portfolio)
@@ -296,4 +308,9 @@ def approve_resend(state: State, order: Order, at_ns: Nanoseconds) -> RiskApprov
         return Refusal("trading state", "ACTIVE", trading_state, "entries are blocked")
     if not is_armed(state, order.intent.portfolio, at_ns):
         return Refusal("arming", "armed", "not armed", f"{order.intent.account} is not armed")
+    for one in stage_checks(state, order.intent):
+        if not one.passed:
+            return refusal_of(one)
+    if order.cancel_requests:
+        return Refusal("cancel", "not cancelled", "cancelled", "it is being cancelled")
     return RiskApproved(order.intent, _SEAL)

@@ -1,6 +1,7 @@
 """Candidates at work: evidence is kept, a person promotes one stage at a time, a broken bound demotes without asking."""
 
 import math
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,12 +16,13 @@ from engine.candidates import (
     stage_in_force,
 )
 from engine.decide import parents
-from engine.lifecycle import fall_due, gates
+from engine.lifecycle import fall_due, gates, outlived
 from engine.lifecycle_events import CandidateDemoted, CandidatePromoted, EvidenceRecorded
-from engine.orders import Purpose
+from engine.orders import OrderIntent, Purpose
 from engine.service import AlertLevel, Refusal
 from engine.strategy_state import StrategySettings
 from engine.turn import Turn
+from engine.units import Nanoseconds
 
 CODE = "candidate"
 AUTOMATIC = "engine"
@@ -37,7 +39,7 @@ def record(turn: Turn, command: RecordEvidence) -> None:
         return
     evidence = msgspec.structs.replace(command.evidence, at_ns=turn.at_ns, by=command.by)
     turn.emit(EvidenceRecorded(command.strategy, evidence, command.command_id))
-    _fall_where_due(turn, settings)
+    fall_where_due(turn, settings)
     turn.accept(command.command_id, f"{evidence.kind} of {command.strategy} is recorded")
 
 
@@ -61,7 +63,7 @@ def promote(turn: Turn, command: PromoteCandidate) -> None:
     if isinstance(settings, Refusal):
         turn.refuse(command.command_id, what, settings)
         return
-    _fall_where_due(turn, settings)
+    fall_where_due(turn, settings)
     refusal = _unpromotable(turn, settings, command)
     if refusal is not None:
         turn.refuse(command.command_id, what, refusal)
@@ -123,34 +125,39 @@ def demote(turn: Turn, command: DemoteCandidate) -> None:
 
 
 def beat(turn: Turn) -> None:
-    """Look at every candidate's form and bounds."""
+    """Look at every candidate's form and bounds, and at entries that should be gone: a cancel may be refused or overtaken."""
     if turn.state.candidates:
         for settings in turn.state.settings.strategies:
-            _fall_where_due(turn, settings)
+            fall_where_due(turn, settings)
+        _withdraw(turn, "its strategy may not enter with real money", lambda intent, asked_ns: outlived(
+            turn.state, intent, asked_ns))
 
 
-def _fall_where_due(turn: Turn, settings: StrategySettings) -> None:
+def fall_where_due(turn: Turn, settings: StrategySettings) -> None:
+    """Demote a candidate whose form changed or whose bound is broken."""
     fall = fall_due(turn.state, turn.market, settings)
     if fall is not None:
         _fall(turn, settings, fall.stage, fall.reason, AUTOMATIC)
 
 
 def _fall(turn: Turn, settings: StrategySettings, stage: Stage, reason: str, by: str, command_id: str = "") -> int:
-    """Record it, tell it, and withdraw the entries that the strategy may no longer make; how many. Exits stay as they are."""
+    """Record it, tell it, and withdraw the entries that it made with real money, with more rights than it has now; how many.
+    Exits stay as they are."""
     turn.emit(CandidateDemoted(settings.name, stage, by, reason, command_id))
     turn.alert(AlertLevel.ERROR if by == AUTOMATIC else AlertLevel.WARN, CODE, settings.name, f"back in {stage}: {reason}")
     known = turn.state.portfolios.get(settings.portfolio)
-    return _withdraw(turn, settings, f"{settings.name} is back in {stage}") if known and known.settings.live \
-        and not stage.is_live else 0
+    if known is None or not known.settings.live:
+        return 0
+    return _withdraw(turn, f"{settings.name} is back in {stage}", lambda intent, _: (
+        intent.strategy, intent.portfolio) == (settings.name, settings.portfolio))
 
 
-def _withdraw(turn: Turn, settings: StrategySettings, reason: str) -> int:
-    entries = [order for order in turn.state.orders.values()
-               if order.intent.strategy == settings.name and order.intent.portfolio == settings.portfolio
-               and order.intent.purpose is Purpose.ENTRY and not order.external]
+def _withdraw(turn: Turn, reason: str, is_meant: Callable[[OrderIntent, Nanoseconds], bool]) -> int:
+    """Cancel entries and end those over time, told by their terms and when they were asked for; how many of the first."""
+    entries = [order for order in turn.state.orders.values() if order.intent.purpose is Purpose.ENTRY and not order.external
+               and is_meant(order.intent, order.intended_at_ns)]
     for parent in list(turn.state.parents.values()):
-        if parent.works and not parent.from_lots and parent.intent.strategy == settings.name \
-                and parent.intent.portfolio == settings.portfolio:
+        if parent.works and not parent.from_lots and is_meant(parent.intent, parent.started_at_ns):
             parents.end(turn, parent, reason)
     for order in entries:
         turn.cancel(order, reason)

@@ -1,7 +1,7 @@
 """What a strategy's rule wanted after a closed bar: recorded once, then done the way that a person's command is done."""
 
 from engine import strategy_events
-from engine.decide import commands, entries
+from engine.decide import commands, entries, lifecycle
 from engine.effects import Answer
 from engine.inputs import AutomationLevel, ClosePosition, EnableStrategy, PlaceOrder, StrategyActed
 from engine.instruments import Instrument
@@ -19,6 +19,7 @@ def acted(turn: Turn, taken: StrategyActed) -> None:
     place = known.places.get(taken.instrument_id)
     if settings is None or not known.runs(settings) or (place is not None and taken.close_ns <= place.acted_ns):
         return
+    lifecycle.fall_where_due(turn, settings)  # a bound that broke since the last beat comes before what is wanted now
     turn.emit(strategy_events.StrategyActed(taken.strategy, taken.instrument_id, taken.close_ns, taken.memory, taken.want))
     before = len(turn.effects)
     for command in taken.commands:
