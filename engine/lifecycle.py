@@ -196,7 +196,7 @@ def fall_due(state: State, market: MarketView, settings: StrategySettings) -> Fa
 
 
 def _broken(state: State, now: Standing, *, is_told: bool) -> str:
-    """Which bound is broken, in words. A part of a capital that cannot be valued now (not `is_told`) would be a guess, which is no
+    """Which bound is broken, in words. A part of a capital that cannot be valued now (not `is_told`) would be a guess, and no
     reason to act; round trips need no price."""
     asked = state.settings.lifecycle
     if is_told and asked.demote_drawdown_fraction and now.drawdown_fraction >= asked.demote_drawdown_fraction:
