@@ -51,9 +51,9 @@ class EvidenceKind(StrEnum):
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was found of a rule with exactly the parameters of `digest`.
 
-    A backtest tells days, round trips, drawdown and return (parts of its cash); a parity whether backtest and engine made the
-    same fills (`same`); a calibration how many of a model's forecasts are settled and their mean Brier score (0 is best).
-    `source` says in words what it was found on.
+    A backtest tells days, round trips, drawdown and return (parts of its cash), on which `symbols`, and the lowest fee that was
+    taken from a fill, in parts per million; a parity whether backtest and engine made the same fills (`same`); a calibration how
+    many of a model's forecasts are settled and their mean Brier score (0 is best). `source` says in words what it was found on.
     """
 
     kind: EvidenceKind
@@ -68,6 +68,8 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     brier: float = 0.0
     at_ns: Nanoseconds = 0
     by: str = ""
+    symbols: tuple[str, ...] = ()
+    fee_ppm: int = 0
 
 
 class RecordEvidence(msgspec.Struct, frozen=True, tag=True):

@@ -33,6 +33,8 @@ from engine.valuation import market_value_minor, portfolio_positions
 NS_PER_DAY = 86_400 * NS_PER_SECOND
 NONE = "none recorded"
 MODEL = "llm/"
+FEW = 3
+PPM_A_BPS = 100
 
 
 class Gate(NamedTuple):
@@ -101,20 +103,43 @@ def gates(state: State, market: MarketView, settings: StrategySettings) -> tuple
         known = candidate.found(EvidenceKind.BACKTEST, digest)
         return (Gate("backtest", known is not None, "one of this form", known.source if known else NONE),)
     if target is Stage.PAPER:
-        return (*_backtest_gates(candidate, digest, asked), *_parity_gates(candidate, digest, asked))
+        return (*_backtest_gates(state, settings, candidate, digest), *_parity_gates(candidate, digest, asked))
     return (*_own_gates(state, market, settings, candidate, target), *_parity_gates(candidate, digest, asked),
             *_calibration_gates(state, candidate, digest, settings))
 
 
-def _backtest_gates(candidate: Candidate, digest: str, asked: LifecycleSettings) -> Iterator[Gate]:
-    known = candidate.found(EvidenceKind.BACKTEST, digest)
+def _backtest_gates(state: State, settings: StrategySettings, candidate: Candidate, digest: str) -> Iterator[Gate]:
+    """A backtest of what it trades, at no lower a fee than is paid there, with results that are good enough."""
+    known, asked = candidate.found(EvidenceKind.BACKTEST, digest), state.settings.lifecycle
     if known is None:
         yield Gate("backtest", False, "one of this form", NONE)  # noqa: FBT003
         return
+    tested = {_bare(symbol) for symbol in known.symbols}
+    untested = [symbol for symbol in settings.symbols if _bare(symbol) not in tested]
+    yield Gate("backtest symbols", not untested, "all that it trades",
+               f"none of {', '.join(untested[:FEW])}{' and others' if untested[FEW:] else ''}" if untested else "all")
+    fee_ppm = _fee_ppm(state, settings)
+    yield Gate("backtest fee", known.fee_ppm >= fee_ppm, f"at least {fee_ppm / PPM_A_BPS:g} bps",
+               f"{known.fee_ppm / PPM_A_BPS:g} bps")
     yield from _results_gates("backtest", (known.days, asked.backtest_min_days),
                               (known.round_trips, asked.backtest_min_round_trips),
                               (known.drawdown_fraction, asked.backtest_max_drawdown_fraction),
                               (known.return_fraction, asked.min_return_fraction))
+
+
+def _bare(symbol: str) -> str:
+    """A symbol without its venue: a file of bars has none."""
+    return symbol.strip().upper().partition("@")[0]
+
+
+def _fee_ppm(state: State, settings: StrategySettings) -> int:
+    """The highest fee that the strategy pays for taking what it trades, as far as its account lists that; 0 where nothing is
+    known."""
+    listed = state.account_of(settings.portfolio).listed or state.instruments
+    wanted = {symbol.strip().upper() for symbol in settings.symbols}
+    known = (state.instruments[one] for one in listed if one in state.instruments)
+    return max((one.taker_fee_ppm for one in known if one.symbol.upper() in wanted or one.instrument_id.upper() in wanted),
+               default=0)
 
 
 def _own_gates(state: State, market: MarketView, settings: StrategySettings, candidate: Candidate,

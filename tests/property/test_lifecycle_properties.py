@@ -57,7 +57,7 @@ def play(course: Course, act: Act) -> None:
         case ("record", EvidenceKind() as kind, bool() as good, int() as form):
             desk.do(RecordEvidence(course.command_id(), "s", Evidence(
                 kind, digest_of(FORMS[form]), "x", days=400.0, round_trips=200, return_fraction=0.1,
-                drawdown_fraction=0.1 if good else 0.9, same=good)))
+                drawdown_fraction=0.1 if good else 0.9, same=good, symbols=("COIN", "OTHER"))))
         case ("promote", Stage() as stage, int() as form):
             desk.do(PromoteCandidate(course.command_id(), "s", stage, digest_of(FORMS[form]), "ada"))
         case ("next",):

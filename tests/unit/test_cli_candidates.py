@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.mkdir(mode=0o700)
     (path / "config.toml").write_text(CONFIG, encoding="utf-8")
     rng, price = random.Random(3), 100.0
-    with (path / "AAA.csv").open("w", encoding="utf-8") as file:
+    with (path / "BTC-USD.csv").open("w", encoding="utf-8") as file:
         file.write("timestamp,open,high,low,close,volume\n")
         for at in range(600):
             opened, price = price, max(20.0, price * (1 + rng.gauss(0, 0.006)))
@@ -54,7 +54,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -
 
 def test_from_the_first_backtest_to_paper_and_back(home: Path, capsys: pytest.CaptureFixture[str],
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    tape = str(home / "AAA.csv")
+    tape = str(home / "BTC-USD.csv")
     refused = told(capsys, "candidates", "promote", "trend", "--yes", status=1)
     assert "trend may not go to backtest yet: backtest: none recorded" in refused
     tested = json.loads(told(capsys, "backtest", tape, "--strategy", "trend", "--record", "--json"))
@@ -62,7 +62,7 @@ def test_from_the_first_backtest_to_paper_and_back(home: Path, capsys: pytest.Ca
     assert json.loads(told(capsys, "parity", tape, "--strategy", "trend", "--record", "--json"))["same"]
     view = json.loads(told(capsys, "candidates", "show", "trend", "--json"))
     assert (view["stage"], view["next_stage"], [gate["met"] for gate in view["gates"]]) == ("research", "backtest", [True])
-    assert view["evidence"][0]["source"] == "AAA 2023-11-14 to 2023-11-17, spread 2 bps, slippage 0 bps"
+    assert view["evidence"][0]["source"] == "BTC/USD 2023-11-14 to 2023-11-17, fee 10 bps, spread 2 bps, slippage 0 bps"
     assert view["evidence"][0]["text"].startswith(f"2.1 days, {tested['round_trips']} round trips")
     assert "there is no terminal to ask on" in told(capsys, "candidates", "promote", "trend", status=2)
     assert told(capsys, "candidates", "promote", "trend", "--yes", "--reason", "a fair file") == "trend is in backtest\n"
@@ -77,6 +77,18 @@ def test_from_the_first_backtest_to_paper_and_back(home: Path, capsys: pytest.Ca
     assert "thought again" in told(capsys, "candidates", "show", "trend")
 
 
+def test_a_backtest_of_another_instrument_or_without_fees_is_told_as_what_is_missing(
+        home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tape = str(home / "BTC-USD.csv")
+    told(capsys, "backtest", tape, "--strategy", "trend", "--record")
+    told(capsys, "candidates", "promote", "trend", "--yes")
+    told(capsys, "backtest", tape, "--symbol", "AAA", "--fee-bps", "0", "--strategy", "trend", "--record")
+    gates = json.loads(told(capsys, "candidates", "show", "trend", "--json"))["gates"]
+    unmet = {gate["name"]: (gate["found"], gate["needed"]) for gate in gates if not gate["met"]}
+    assert unmet["backtest symbols"] == ("none of BTC/USD", "all that it trades")
+    assert unmet["backtest fee"] == ("0 bps", "at least 10 bps")
+
+
 def answered(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Somebody sits at the terminal and types this."""
     typed = io.StringIO(text)
@@ -85,14 +97,14 @@ def answered(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 
 def test_evidence_is_about_a_configured_strategy_in_its_own_form(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tape = str(home / "AAA.csv")
+    tape = str(home / "BTC-USD.csv")
     assert "ema_cross is no strategy of config.toml" in told(capsys, "backtest", tape, "--record", status=2)
     other = told(capsys, "backtest", tape, "--strategy", "trend", "--set", "fast_bars=6", "--record", status=1)
     assert "not recorded: refused by digest" in other and "another rule or other parameters" in other
 
 
 def test_other_parameters_in_the_configuration_are_in_research_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told(capsys, "backtest", str(home / "AAA.csv"), "--strategy", "trend", "--record")
+    told(capsys, "backtest", str(home / "BTC-USD.csv"), "--strategy", "trend", "--record")
     told(capsys, "candidates", "promote", "trend", "--yes")
     (home / "config.toml").write_text(CONFIG.replace("fast_bars = 5", "fast_bars = 4"), encoding="utf-8")
     assert "trend may not go to backtest yet" in told(capsys, "candidates", "promote", "trend", "--yes", status=1)
@@ -124,7 +136,7 @@ def test_a_rule_of_ones_own_keeps_its_stage_whatever_a_command_does_beside(home:
     (home / "strategies" / "mine.py").write_text(OWN, encoding="utf-8")
     (home / "config.toml").write_text(CONFIG.replace("ema_cross", "mine").replace(
         "fast_bars = 5, slow_bars = 15, warmup_bars = 20", "bars = 4"), encoding="utf-8")
-    told(capsys, "backtest", str(home / "AAA.csv"), "--strategy", "trend", "--record")
+    told(capsys, "backtest", str(home / "BTC-USD.csv"), "--strategy", "trend", "--record")
     told(capsys, "candidates", "promote", "trend", "--yes")
     assert "may not go to paper yet" in told(capsys, "candidates", "promote", "trend", "--yes", status=1)
     view, = json.loads(told(capsys, "candidates", "list", "--json"))

@@ -28,7 +28,7 @@ from engine.orders import OrderKind, Purpose, Side
 from engine.service import CandidateView, Receipt
 from engine.state import decode_state, encode_state
 from engine.strategy_state import StrategySettings
-from tests.unit.engine_desk import ACCOUNT, Desk, alerts, fold, rows_of, settings_of
+from tests.unit.engine_desk import ACCOUNT, OTHER, Desk, alerts, coin, fold, rows_of, settings_of
 from tests.unit.test_engine_construction import ROOMY
 
 DAY_SECONDS = 86_400.0
@@ -58,7 +58,8 @@ class Course:
 
     def record(self, kind: EvidenceKind = EvidenceKind.BACKTEST, **found: Any) -> Receipt:
         usual = {"days": 400.0, "round_trips": 150, "drawdown_fraction": 0.1, "return_fraction": 0.2, "same": True,
-                 "forecasts": 200, "brier": 0.2, "digest": digest_of(self.settings), "source": "a file"}
+                 "forecasts": 200, "brier": 0.2, "symbols": self.settings.symbols,
+                 "digest": digest_of(self.settings), "source": "a file"}
         return self.desk.do(RecordEvidence(self.command_id(), "s", Evidence(kind, **{**usual, **found}), "ada"))
 
     def promote(self, stage: Stage, digest: str = "") -> Receipt:
@@ -168,6 +169,21 @@ def test_each_bound_of_a_backtest_is_a_gate(found: dict[str, Any], told: str) ->
     assert course.promote(Stage.BACKTEST).accepted
     message = why(course.promote(Stage.PAPER))
     assert told in message and message.count("needed") == 1
+
+
+def test_a_backtest_of_other_instruments_or_at_a_lower_fee_is_no_evidence() -> None:
+    course = Course(msgspec.structs.replace(strategy(), symbols=("COIN@paper", "OTHER")))
+    course.record(symbols=("other",))
+    course.record(EvidenceKind.PARITY)
+    assert course.promote(Stage.BACKTEST).accepted
+    assert "backtest symbols: none of COIN@paper, needed all that it trades" in why(course.promote(Stage.PAPER))
+    course.record(symbols=("OTHER", "COIN"))
+    dear = coin(taker_fee_ppm=1_000)
+    course.desk = Desk(settings=course.desk.settings, state=course.desk.state, instruments=(dear, OTHER))
+    course.record(symbols=("OTHER", "COIN"), fee_ppm=900)
+    assert "backtest fee: 9 bps, needed at least 10 bps" in why(course.promote(Stage.PAPER))
+    course.record(symbols=("OTHER", "COIN"), fee_ppm=1_000)
+    assert course.promote(Stage.PAPER).accepted
 
 
 def test_a_parity_is_asked_for_unless_the_configuration_does_not() -> None:

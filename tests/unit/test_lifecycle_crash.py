@@ -55,7 +55,8 @@ def entry(command_id: str) -> PlaceOrder:
     return PlaceOrder(command_id, "COIN", Side.BUY, quantity=Decimal(10), stop=Decimal("99.50"), origin="s")
 
 
-BACKTEST = Evidence(EvidenceKind.BACKTEST, DIGEST, days=400.0, round_trips=200, drawdown_fraction=0.1, return_fraction=0.2)
+BACKTEST = Evidence(EvidenceKind.BACKTEST, DIGEST, days=400.0, round_trips=200, drawdown_fraction=0.1, return_fraction=0.2,
+                    symbols=("COIN",))
 SCRIPT: tuple[tuple[int, Command], ...] = (
     (at(1), RecordEvidence("e1", "s", BACKTEST)),
     (at(1.2), RecordEvidence("e2", "s", Evidence(EvidenceKind.PARITY, DIGEST, same=True))),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tui.commands.backtesting import Prepared
 
 NS_PER_DAY = 86_400_000_000_000
+PPM_A_BPS = 100
 
 
 def configured_form(home: Path, name: str) -> tuple[str, dict[str, Any]]:
@@ -49,11 +50,13 @@ def backtest_evidence(tried: "Prepared", report: "PerformanceView", return_perce
     """What a backtest found, beside the strategy's capital, and what trading was taken to cost there."""
     fall = report.figure("max_drawdown")
     times = _times_its_capital(tried)
-    costs = f"spread {tried.setup.spread_bps} bps, slippage {tried.setup.slippage_bps} bps"
+    fee_ppm = min(one.instrument.taker_fee_ppm for one in tried.series)
+    costs = f"fee {fee_ppm / PPM_A_BPS:g} bps, spread {tried.setup.spread_bps} bps, slippage {tried.setup.slippage_bps} bps"
     return Evidence(
         EvidenceKind.BACKTEST, _digest(tried), f"{_source(tried, report.from_ns, report.to_ns)}, {costs}",
         days=(report.to_ns - report.from_ns) / NS_PER_DAY, round_trips=trips, return_fraction=times * return_percent / 100,
-        drawdown_fraction=times * abs(fall.value) / 100 if fall is not None and fall.value is not None else 0.0)
+        drawdown_fraction=times * abs(fall.value) / 100 if fall is not None and fall.value is not None else 0.0,
+        symbols=tuple(one.instrument.symbol for one in tried.series), fee_ppm=fee_ppm)
 
 
 def parity_evidence(tried: "Prepared", tested: "BacktestResult", difference: str) -> Evidence:
