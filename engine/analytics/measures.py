@@ -5,10 +5,11 @@ A measure that is not defined for what it is given is a `Figure` without a value
 """
 
 from collections.abc import Callable, Sequence
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.analytics.records import EquityCurve, FillRecord, TripRecord
+from engine.orders import Purpose
 from engine.units import NS_PER_SECOND, Minor, Nanoseconds
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 SECONDS_PER_YEAR = 365.25 * 86_400
-WEEKDAYS_PER_YEAR, DAYS_PER_YEAR = 252, 365
+SESSIONS_PER_YEAR, WEEKDAYS_PER_YEAR, DAYS_PER_YEAR = 252, 261, 365
 EPOCH_MONDAY = 4  # 1970-01-05 was one
 SQN_MOST = 100
 LEAST_SPREAD = 1e-12
+MOST_YEARLY_GROWTH = 1_000.0
 
 
 class Figure(NamedTuple):
@@ -32,8 +34,8 @@ class Figure(NamedTuple):
 
 
 class Days(NamedTuple):
-    """A curve by days: numbers of the days (1970-01-01 is 0), each day's return, and the first and last point of the curve that
-    belong to it. Days on which nothing was recorded are there with a return of 0: nothing had changed."""
+    """A curve by days: numbers of the days (1970-01-01 is 0), the last point of the curve that belongs to each, and their
+    returns; the first day has one only where it has a second point. `per_year` is how many such days a year has."""
 
     numbers: tuple[int, ...]
     returns: "Floats"
@@ -71,10 +73,12 @@ def growth(curve: EquityCurve) -> "Floats":
     return grown
 
 
-def by_days(curve: EquityCurve, index: "Floats", day_number: Callable[[Nanoseconds], int]) -> Days:
+def by_days(curve: EquityCurve, index: "Floats", day_number: Callable[[Nanoseconds], int], *, every_close: bool = False) -> Days:
     """The curve by days. A point on the very stroke of midnight closes the day before.
 
-    Where something happened on a Saturday or Sunday every day of the year counts, else weekdays alone, 252 a year.
+    Where something was recorded on a Saturday or Sunday every day of the year counts, else weekdays alone. A day without a record
+    changed nothing and has a return of 0; but where the curve has a point at `every_close` of markets that rest on weekends, it
+    was a holiday and no day at all, and a year has 252 of the others.
     """
     import numpy as np
 
@@ -85,7 +89,8 @@ def by_days(curve: EquityCurve, index: "Floats", day_number: Callable[[Nanosecon
         last[day_number(int(at_ns) - 1)] = point
     recorded = list(last)
     every_day = any(_is_weekend(number) for number in recorded)
-    numbers = [number for number in range(recorded[0], recorded[-1] + 1) if every_day or not _is_weekend(number)]
+    numbers = [number for number in range(recorded[0], recorded[-1] + 1)
+               if number in last or every_day or not (every_close or _is_weekend(number))]
     points: list[int] = []
     known = 0
     for number in numbers:
@@ -94,7 +99,8 @@ def by_days(curve: EquityCurve, index: "Floats", day_number: Callable[[Nanosecon
     ends = index[points]
     starts = np.concatenate((index[:1], ends[:-1]))
     returns = np.where(starts > 0, ends / np.where(starts > 0, starts, 1.0) - 1, 0.0)
-    return Days(tuple(numbers), returns, tuple(points), DAYS_PER_YEAR if every_day else WEEKDAYS_PER_YEAR)
+    per_year = DAYS_PER_YEAR if every_day else SESSIONS_PER_YEAR if every_close else WEEKDAYS_PER_YEAR
+    return Days(tuple(numbers), returns if points[0] else returns[1:], tuple(points), per_year)
 
 
 def _is_weekend(number: int) -> bool:
@@ -134,16 +140,33 @@ def years(curve: EquityCurve) -> float:
     return (int(curve.at_ns[-1]) - int(curve.at_ns[0])) / NS_PER_SECOND / SECONDS_PER_YEAR if len(curve.at_ns) else 0.0
 
 
-def exposure(curve: EquityCurve) -> Figure:
-    """The share of time in which something was held."""
+def exposure(curve: EquityCurve, trips: Sequence[TripRecord], fills: Sequence[FillRecord]) -> Figure:
+    """The share of time in which something was held: while round trips lasted, and what is still held at the end. The points of
+    the curve alone do not tell it, since what is held for minutes may lie between two of them."""
+    if len(curve.at_ns) < 2 or curve.at_ns[-1] <= curve.at_ns[0]:
+        return Figure(None, "no time has passed")
+    first, last = int(curve.at_ns[0]), int(curve.at_ns[-1])
+    held, known_until = 0, first
+    for opened, closed in sorted([*((trip.opened_at_ns, trip.closed_at_ns) for trip in trips), *_still_held(curve, fills)]):
+        held += max(0, min(closed, last) - max(opened, known_until))
+        known_until = max(known_until, min(closed, last))
+    return Figure(held / (last - first))
+
+
+def _still_held(curve: EquityCurve, fills: Sequence[FillRecord]) -> list[tuple[Nanoseconds, Nanoseconds]]:
+    """The span from the first entry after the account was last flat to the end, where something is held then."""
     import numpy as np
 
-    at_ns = np.asarray(curve.at_ns, dtype=np.int64)
-    spans = np.diff(at_ns).astype(np.float64)
-    if not len(spans) or spans.sum() <= 0:
-        return Figure(None, "no time has passed")
-    held = np.asarray(curve.gross_minor, dtype=np.float64)[:-1] > 0
-    return Figure(float(spans[held].sum() / spans.sum()))
+    first, last = int(curve.at_ns[0]), int(curve.at_ns[-1])
+    flat = np.flatnonzero(np.asarray(curve.gross_minor, dtype=np.float64) <= 0)
+    if not len(flat):
+        return [(first, last)]
+    newest = int(flat[-1])
+    if newest + 1 == len(curve.at_ns):
+        return []
+    flat_ns, seen_ns = int(curve.at_ns[newest]), int(curve.at_ns[newest + 1])
+    entered = (fill.at_ns for fill in fills if flat_ns <= fill.at_ns < seen_ns and fill.purpose == Purpose.ENTRY.value)
+    return [(min(entered, default=seen_ns), last)]
 
 
 def mean_equity(curve: EquityCurve) -> float:
@@ -176,9 +199,12 @@ def cagr(grown: float, span_years: float) -> Figure:
     if grown <= 0:
         return Figure(-1.0)
     try:
-        return Figure(float(grown ** (1 / span_years) - 1))
+        yearly = float(grown ** (1 / span_years))
     except OverflowError:
+        yearly = inf
+    if span_years < 1 and yearly > MOST_YEARLY_GROWTH:
         return Figure(None, "too short a span to say it by the year")
+    return Figure(yearly - 1)
 
 
 def volatility(returns: "Floats", per_year: int) -> Figure:

@@ -77,7 +77,8 @@ class FillRecord(NamedTuple):
 
 
 class Track(NamedTuple):
-    """All that a report needs of one portfolio or one backtest."""
+    """All that a report needs of one portfolio or one backtest; where `every_close`, the curve has a point at each close of what
+    was traded."""
 
     name: str
     currency: str
@@ -85,6 +86,7 @@ class Track(NamedTuple):
     curve: EquityCurve
     trips: Sequence[TripRecord]
     fills: Sequence[FillRecord]
+    every_close: bool = False
 
 
 def trip_record(trip: RoundTrip, instrument: Instrument) -> TripRecord:

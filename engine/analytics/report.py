@@ -1,6 +1,7 @@
 """A track made into a report: figures, tables by day, week and month, attribution, drawdowns, a curve for a chart."""
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,6 +20,11 @@ PERIODS = ("day", "week", "month")
 CHART_POINTS = 600
 SHOWN_DRAWDOWNS = 5
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_OF_RETURNS = (
+    ("equity", "Equity", "money"), ("profit", "Profit", "money"), ("paid_in", "Paid in", "money"),
+    ("return", "Return", "percent"), ("cagr", "CAGR", "percent"), ("volatility", "Volatility", "percent"),
+    ("max_drawdown", "Max drawdown", "percent"), ("sharpe", "Sharpe", "ratio"), ("sortino", "Sortino", "ratio"), ("calmar", "Calmar", "ratio"),
+    ("exposure", "Exposure", "percent"), ("turnover", "Turnover", "ratio"))
 
 type DayNumber = Callable[[Nanoseconds], int]
 
@@ -27,7 +33,7 @@ def performance(track: Track, day_number: DayNumber, *, period: str = "month", t
     """The report on a track; `day_number` says which day a time belongs to, `period` sizes the table of periods."""
     curve = track.curve
     index = measures.growth(curve)
-    days = measures.by_days(curve, index, day_number)
+    days = measures.by_days(curve, index, day_number, every_close=track.every_close)
     ended = list(track.trips)
     months = period_rows(track, index, days, day_number, "month")
     return PerformanceView(
@@ -55,28 +61,20 @@ def figures(track: Track, index: "Floats", days: Days) -> tuple[FigureView, ...]
 
 def _return_figures(track: Track, index: "Floats", days: Days) -> list[FigureView]:
     curve = track.curve
-    nothing = Figure(None, "no equity has been recorded")
     if not len(index):
-        return [_shown("equity", "Equity", "money", nothing)]
+        return [_shown(*named, Figure(None, "no equity has been recorded")) for named in _OF_RETURNS]
     flows = float(sum(int(flow) for flow in curve.flow_minor))
     profit = float(int(curve.equity_minor[-1]) - int(curve.equity_minor[0])) - flows
     scale = 10.0 ** track.minor_exponent
     deepest = float(measures.drawdown_fractions(index).max())
     yearly = measures.cagr(float(index[-1]), measures.years(curve))
-    return [
-        _shown("equity", "Equity", "money", Figure(int(curve.equity_minor[-1]) / scale)),
-        _shown("profit", "Profit", "money", Figure(profit / scale)),
-        _shown("paid_in", "Paid in", "money", Figure(flows / scale)),
-        _shown("return", "Return", "percent", Figure(float(index[-1]) - 1)),
-        _shown("cagr", "CAGR", "percent", yearly),
-        _shown("volatility", "Volatility", "percent", measures.volatility(days.returns, days.per_year)),
-        _shown("max_drawdown", "Max drawdown", "percent", Figure(deepest)),
-        _shown("sharpe", "Sharpe", "ratio", measures.sharpe(days.returns, days.per_year)),
-        _shown("sortino", "Sortino", "ratio", measures.sortino(days.returns, days.per_year)),
-        _shown("calmar", "Calmar", "ratio", measures.calmar(yearly, deepest)),
-        _shown("exposure", "Exposure", "percent", measures.exposure(curve)),
-        _shown("turnover", "Turnover", "ratio", measures.turnover(curve, track.fills)),
-    ]
+    values = (
+        Figure(int(curve.equity_minor[-1]) / scale), Figure(profit / scale), Figure(flows / scale), Figure(float(index[-1]) - 1),
+        yearly, measures.volatility(days.returns, days.per_year), Figure(deepest),
+        measures.sharpe(days.returns, days.per_year), measures.sortino(days.returns, days.per_year),
+        measures.calmar(yearly, deepest), measures.exposure(curve, track.trips, track.fills),
+        measures.turnover(curve, track.fills))
+    return [_shown(*named, value) for named, value in zip(_OF_RETURNS, values, strict=True)]
 
 
 def _trip_figures(track: Track) -> list[FigureView]:
@@ -132,8 +130,8 @@ def period_rows(track: Track, index: "Floats", days: Days, day_number: DayNumber
     for number, point in zip(days.numbers, days.last_points, strict=True):
         last[period_of(number, period)] = point
     count: dict[str, int] = {}
-    for trip in track.trips:
-        name = period_of(day_number(trip.closed_at_ns), period)
+    for day in _days_of_trips(track, day_number):
+        name = period_of(day, period)
         count[name] = count.get(name, 0) + 1
     equity = [int(one) for one in track.curve.equity_minor]
     paid: list[Minor] = [0]
@@ -149,6 +147,14 @@ def period_rows(track: Track, index: "Floats", days: Days, day_number: DayNumber
             100 * float(measures.drawdown_fractions(part).max()), money(track, flow), count.get(name, 0)))
         before = point
     return tuple(rows)
+
+
+def _days_of_trips(track: Track, day_number: DayNumber) -> Iterator[int]:
+    """For each round trip the day of the first point of the curve that knows its result."""
+    at_ns = track.curve.at_ns
+    for trip in track.trips if len(at_ns) else ():
+        point = min(bisect_left(at_ns, trip.closed_at_ns), len(at_ns) - 1)
+        yield day_number(int(at_ns[point]) - 1)
 
 
 def trip_view(track: Track, number: int, trip: TripRecord) -> TripView:

@@ -32,7 +32,8 @@ def track_of(result: BacktestResult, series: Sequence[Series], name: str = "",
                         gross_minor(result, series).tolist())
     return Track(name or result.strategy, first.quote_currency, first.minor_exponent, curve,
                  [trip_record(trip, by_id[trip.instrument_id]) for trip in _in_regimes(result, series, regimes)],
-                 [_fill_record(result.strategy, fill, by_id[fill.instrument_id]) for fill in result.fill_rows()])
+                 [_fill_record(result.strategy, fill, by_id[fill.instrument_id]) for fill in result.fill_rows()],
+                 every_close=True)
 
 
 def _in_regimes(result: BacktestResult, series: Sequence[Series], settings: RegimeSettings) -> Iterator[RoundTrip]:

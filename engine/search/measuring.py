@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any, NamedTuple
 
-from engine.analytics.measures import DAYS_PER_YEAR, EPOCH_MONDAY, SECONDS_PER_YEAR, WEEKDAYS_PER_YEAR
+from engine.analytics.measures import DAYS_PER_YEAR, EPOCH_MONDAY, SECONDS_PER_YEAR, SESSIONS_PER_YEAR
 from engine.backtest.compiling import compiled
 from engine.backtest.run import Series, Setup, backtest
 from engine.errors import ConfigError, UsageError
@@ -70,20 +70,19 @@ def moments_in(series: Sequence[Series]) -> Any:
 
 
 def grid_of(at_ns: Any, span: Span) -> Grid:
-    """Where the days of a span end among the moments; the days are those of `engine.analytics.measures.by_days`."""
+    """Where the days of a span end among the moments; the days are those that have a return in
+    `engine.analytics.measures.by_days`, with a moment at every close."""
     import numpy
 
     first = int(numpy.searchsorted(at_ns, span.from_ns, side="right")) - 1 if span.from_ns else 0
     first = max(0, first)
     days = (at_ns[first:] - 1) // NS_PER_DAY
     recorded = numpy.unique(days)
-    numbers = numpy.arange(recorded[0], recorded[-1] + 1)
     every_day = bool((((recorded - EPOCH_MONDAY) % 7) >= 5).any())
-    if not every_day:
-        numbers = numbers[((numbers - EPOCH_MONDAY) % 7) < 5]
+    numbers = numpy.arange(recorded[0], recorded[-1] + 1) if every_day else recorded
     ends = numpy.searchsorted(days, numbers, side="right") - 1 + first
     years = (int(at_ns[-1]) - int(at_ns[first])) / NS_PER_SECOND / SECONDS_PER_YEAR
-    return Grid(first, ends, DAYS_PER_YEAR if every_day else WEEKDAYS_PER_YEAR, years)
+    return Grid(first, ends[int(ends[0] == first):], DAYS_PER_YEAR if every_day else SESSIONS_PER_YEAR, years)
 
 
 def cut(series: Sequence[Series], span: Span, before_bars: int) -> tuple[Series, ...]:
@@ -99,7 +98,7 @@ def cut(series: Sequence[Series], span: Span, before_bars: int) -> tuple[Series,
         end = int(numpy.searchsorted(closes_ns, span.to_ns, side="right")) if span.to_ns else len(closes_ns)
         if end > start:
             place = max(0, start - before_bars)
-            found.append(Series(one.instrument, BarColumns(*(column[place:end] for column in one.bars))))
+            found.append(one._replace(bars=BarColumns(*(column[place:end] for column in one.bars))))
     if not found:
         raise UsageError("a span holds no bars; use fewer windows or longer files")
     return tuple(found)

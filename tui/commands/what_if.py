@@ -95,7 +95,8 @@ def _drawn(track: "Track", method: str, draw: Draw) -> Chance:
     if method == "trades":
         returns, block = trip_returns(track), 0.0
     else:
-        days = measures.by_days(track.curve, measures.growth(track.curve), lambda at_ns: at_ns // NS_PER_DAY)
+        days = measures.by_days(track.curve, measures.growth(track.curve), lambda at_ns: at_ns // NS_PER_DAY,
+                                every_close=track.every_close)
         returns, block = days.returns.tolist(), draw.block_days
     years = draw.years or span_years
     steps = max(1, round(len(returns) * years / span_years)) if span_years > 0 else len(returns)
