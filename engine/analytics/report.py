@@ -23,8 +23,8 @@ EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _OF_RETURNS = (
     ("equity", "Equity", "money"), ("profit", "Profit", "money"), ("paid_in", "Paid in", "money"),
     ("return", "Return", "percent"), ("cagr", "CAGR", "percent"), ("volatility", "Volatility", "percent"),
-    ("max_drawdown", "Max drawdown", "percent"), ("sharpe", "Sharpe", "ratio"), ("sortino", "Sortino", "ratio"), ("calmar", "Calmar", "ratio"),
-    ("exposure", "Exposure", "percent"), ("turnover", "Turnover", "ratio"))
+    ("max_drawdown", "Max drawdown", "percent"), ("sharpe", "Sharpe", "ratio"), ("sortino", "Sortino", "ratio"),
+    ("calmar", "Calmar", "ratio"), ("exposure", "Exposure", "percent"), ("turnover", "Turnover", "ratio"))
 
 type DayNumber = Callable[[Nanoseconds], int]
 
