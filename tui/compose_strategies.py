@@ -8,19 +8,20 @@ from engine.config import Config
 from engine.config_strategies import StrategyConfig
 from engine.errors import ConfigError
 from engine.strategies.registry import BUILT_IN, Strategy
-from engine.strategies.user import FOLDER, load_user_strategy, user_strategy_path
+from engine.strategies.user import FOLDER, load_user_strategy, user_strategy_path, with_patience
 from store.tried_strategies import trials
 
 _log = logging.getLogger("quarterdeck.compose")
 
 
 def user_strategies(home: Path, config: Config) -> dict[str, Strategy]:
-    """The rules that are no part of the program, by name. Raises `ConfigError` for one that is missing or wrong."""
+    """The rules that are no part of the program, by name, as an engine runs them. Raises `ConfigError` for one that is missing or
+    wrong."""
     found: dict[str, Strategy] = {}
     for one in config.strategies:
         if one.rule not in BUILT_IN:
             found[one.rule] = _loaded(home, one, found.get(one.rule))
-    return found
+    return {rule: with_patience(user_strategy_path(home, rule), strategy) for rule, strategy in found.items()}
 
 
 def _loaded(home: Path, one: StrategyConfig, known: Strategy | None) -> Strategy:
@@ -42,6 +43,9 @@ def strategy_problems(home: Path, config: Config) -> tuple[list[str], list[str]]
     found: dict[str, Strategy] = {}
     for one in config.strategies:
         if one.rule in BUILT_IN:
+            hidden = user_strategy_path(home, one.rule)
+            if hidden.exists():
+                errors.append(f"{hidden}: {one.rule} is a built-in rule, which runs instead; give the file another name")
             continue
         try:
             found[one.rule] = _loaded(home, one, found.get(one.rule))

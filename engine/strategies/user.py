@@ -2,22 +2,28 @@
 the file and the line. Such a file is a program of its owner: it runs with all their rights."""
 
 import hashlib
+import math
+import sys
 import traceback
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple, NoReturn
 
 from engine.errors import ConfigError
 from engine.kernel.wants import BarColumns, Held, RuleWant, flat, no_want
+from engine.strategies.patience import Patience, TookTooLong
 from engine.strategies.registry import BUILT_IN, RULE, Bound, Strategy
-from engine.strategies.writing import Context
+from engine.strategies.writing import Context, want_problem
 
 FOLDER = "strategies"
 TRIAL_BARS = 200
 LONGEST_WARMUP = 1_900
 BAR_NS = 60_000_000_000
+LOAD_SECONDS = 10.0
+RULE_SECONDS = 5.0
+LARGEST_NUMBER = 1 << 63
 
 
 class NoMemory(NamedTuple):
@@ -37,9 +43,47 @@ def load_user_strategy(path: Path) -> Strategy:
         source = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    names = _run(path, _compiled(path, source))
+    patience, voice = Patience(LOAD_SECONDS), Voice()
+    try:
+        strategy = _patient(path, patience, _looked_over)(path, source, voice)
+    finally:
+        patience.close()
+    voice.heard = True
+    return strategy
+
+
+def with_patience(path: Path, strategy: Strategy) -> Strategy:
+    """The strategy as an engine runs it: a bar over which it takes too long ends it, not the engine."""
+    return strategy._replace(rule=_patient(path, Patience(RULE_SECONDS), strategy.rule))
+
+
+def _patient[**Given, Found](path: Path, patience: Patience, function: Callable[Given, Found]) -> Callable[Given, Found]:
+    guarded = patience.guarded(function)
+
+    def patient(*values: Given.args, **terms: Given.kwargs) -> Found:
+        try:
+            return guarded(*values, **terms)
+        except TookTooLong as error:
+            refuse(path, error, told=f"took longer than {patience.seconds:g} s and was ended")
+
+    return patient
+
+
+class Voice:
+    """What a file prints: on standard error, since standard output belongs to answers; nothing while it is tried out."""
+
+    def __init__(self) -> None:
+        self.heard = False
+
+    def __call__(self, *values: object, **terms: Any) -> None:
+        if self.heard:
+            print(*values, **{"file": sys.stderr, **terms})  # noqa: T201 - the file's own words
+
+
+def _looked_over(path: Path, source: bytes, voice: Voice) -> Strategy:
+    names = _run(path, _compiled(path, source), voice)
     strategy = _strategy(path, names, hashlib.sha256(source).hexdigest())
-    _try_out(strategy)
+    _try_out(path, strategy, _line_of(names["on_bar"]))
     return strategy
 
 
@@ -52,20 +96,22 @@ def _compiled(path: Path, source: bytes) -> CodeType:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _run(path: Path, code: CodeType) -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": f"quarterdeck_strategy_{path.stem}", "__file__": str(path)}
+def _run(path: Path, code: CodeType, voice: Voice) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": f"quarterdeck_strategy_{path.stem}", "__file__": str(path), "print": voice}
     try:
         exec(code, names)  # noqa: S102 - the owner's own file, named in the owner's own configuration
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is told in one line
+    except (KeyboardInterrupt, TookTooLong):
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it raises is told in one line
         refuse(path, error)
     return names
 
 
-def refuse(path: Path, error: BaseException) -> NoReturn:
-    """Say what a strategy's file raised, and at which of its lines; raises `ConfigError`."""
+def refuse(path: Path, error: BaseException, line: int = 1, told: str = "") -> NoReturn:
+    """Say what a strategy's file raised, and at which of its lines (`line` where it was at none); raises `ConfigError`."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    where = f"{path}:{lines[-1]}" if lines else f"{path}"
-    raise ConfigError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}") from None
+    named = f"{type(error).__name__}: {' '.join(str(error).split())}" if str(error) else type(error).__name__
+    raise ConfigError(f"{path}:{lines[-1] if lines else line}: {told or named}") from None
 
 
 def _strategy(path: Path, names: Mapping[str, Any], digest: str) -> Strategy:
@@ -75,20 +121,38 @@ def _strategy(path: Path, names: Mapping[str, Any], digest: str) -> Strategy:
     for name in ("warmup", "on_bar"):
         if not callable(names[name]):
             raise ConfigError(f"{path}:1: {name} must be a function, not {type(names[name]).__name__}")
+    _require_one_argument(path, "warmup", names["warmup"], "the parameters")
+    _require_one_argument(path, "on_bar", names["on_bar"], "the context")
     params: Any = names["Params"]
     memory: Any = names.get("Memory", NoMemory)
     _require_numbers(path, "Params", params)
     _require_numbers(path, "Memory", memory)
     kept = names.get("KEPT", ())
+    if not isinstance(kept, tuple | list) or not all(isinstance(one, str) for one in kept):
+        raise ConfigError(f'{path}:1: KEPT must be a tuple of names, like ("count",)')
     fields: tuple[str, ...] = memory._fields
     unknown = [one for one in kept if one not in fields]
     if unknown:
         raise ConfigError(f"{path}:1: KEPT names {unknown[0]!r}, which is no field of Memory")
     about = " ".join(str(names.get("__doc__") or f"A strategy of {path.name}").split())
     warmup = _warmup_of(path, names["warmup"])
-    rule, bounds = _rule_of(path, names["on_bar"], warmup), _bounds(path, names, params)
+    rule, bounds = _rule_of(path, names["on_bar"], warmup, kept), _bounds(path, names, params)
     return Strategy(path.stem, RULE, rule, params, memory, tuple(kept), bounds, warmup, lambda _: "", _explain, about,
                     source_hash=digest)
+
+
+def _require_one_argument(path: Path, name: str, function: Any, argument: str) -> None:
+    import inspect
+
+    where = f"{path}:{_line_of(function)}: {name}"
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise ConfigError(f"{where} must be a plain function, neither async nor a generator")
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        raise ConfigError(f"{where} must take one argument, {argument} ({error})") from None
+    except ValueError:
+        pass  # something built in that does not tell
 
 
 def _require_numbers(path: Path, name: str, kind: Any) -> None:
@@ -97,15 +161,22 @@ def _require_numbers(path: Path, name: str, kind: Any) -> None:
         raise ConfigError(f"{path}:1: {name} must be a NamedTuple")
     for field in kind._fields:
         default = kind._field_defaults.get(field)
-        if not isinstance(default, int | float):
+        if not isinstance(default, int | float) or not math.isfinite(default):
             raise ConfigError(f"{path}:1: {name}.{field} needs a number as its default")
 
 
 def _bounds(path: Path, names: Mapping[str, Any], params: Any) -> dict[str, Bound]:
     found: dict[str, Bound] = {}
-    for name, bound in dict(names.get("BOUNDS", {})).items():
-        if name not in params._fields or not isinstance(bound, tuple) or len(bound) != 2:
+    given = names.get("BOUNDS", {})
+    if not isinstance(given, dict):
+        raise ConfigError(f'{path}:1: BOUNDS must be a dict, like {{"bars": (1, 50)}}')
+    for name, bound in given.items():
+        pair = isinstance(bound, tuple) and len(bound) == 2 and all(isinstance(end, int | float) for end in bound)
+        if name not in params._fields or not pair or not bound[0] <= bound[1]:
             raise ConfigError(f"{path}:1: BOUNDS[{name!r}] must be (least, largest) of a parameter")
+        default = params._field_defaults[name]
+        if not bound[0] <= default <= bound[1]:
+            raise ConfigError(f"{path}:1: BOUNDS[{name!r}] leaves out the default {default}")
         found[name] = Bound(*bound)
     return found
 
@@ -114,8 +185,10 @@ def _warmup_of(path: Path, warmup: Callable[[Any], Any]) -> Callable[[Any], int]
     def checked(params: Any) -> int:
         try:
             bars = warmup(params)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is told in one line
-            refuse(path, error)
+        except (KeyboardInterrupt, TookTooLong):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it raises is told in one line
+            refuse(path, error, _line_of(warmup))
         if not isinstance(bars, int) or not 0 <= bars <= LONGEST_WARMUP:
             raise ConfigError(f"{path}:{_line_of(warmup)}: warmup must give 0 to {LONGEST_WARMUP} bars, not {bars!r}")
         return bars
@@ -128,8 +201,8 @@ def _line_of(function: Any) -> int:
     return int(code.co_firstlineno) if code is not None else 1
 
 
-def _rule_of(path: Path, on_bar: Callable[[Context], Any],
-             warmup: Callable[[Any], int]) -> Callable[..., tuple[Any, RuleWant]]:
+def _rule_of(path: Path, on_bar: Callable[[Context], Any], warmup: Callable[[Any], int],
+             kept: Sequence[str]) -> Callable[..., tuple[Any, RuleWant]]:
     """The file's function as a rule, asked once its warm-up is over; one context serves all bars."""
     context, nothing = Context(), no_want()
     quiet_bars = -1
@@ -147,19 +220,39 @@ def _rule_of(path: Path, on_bar: Callable[[Context], Any],
         context.place, context.seen, context.held = place, seen, held
         try:
             want = on_bar(context)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is told in one line
-            refuse(path, error)
-        if type(context.memory) is not type(memory):
-            raise ConfigError(f"{path}:{_line_of(on_bar)}: context.memory must stay a {type(memory).__name__}, "
-                              f"not {type(context.memory).__name__}")
+        except (KeyboardInterrupt, TookTooLong):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it raises is told in one line
+            refuse(path, error, _line_of(on_bar))
+        if context.memory is not memory:
+            problem = _memory_problem(context.memory, memory, kept)
+            if problem:
+                raise ConfigError(f"{path}:{_line_of(on_bar)}: context.memory{problem}")
         if want is None:
             return context.memory, nothing
         if type(want) is not RuleWant:
             raise ConfigError(f"{path}:{_line_of(on_bar)}: on_bar must give context.buy(...), context.sell_short(...), "
                               f"context.leave() or None, not {type(want).__name__}")
+        problem = want_problem(want)
+        if problem:
+            raise ConfigError(f"{path}:{_line_of(on_bar)}: on_bar gave a want that cannot be meant: {problem}")
         return context.memory, want
 
     return rule
+
+
+def _memory_problem(memory: Any, before: Any, kept: Sequence[str]) -> str:
+    """What is wrong with a memory that was set; empty where it can be kept and journaled."""
+    if type(memory) is not type(before):
+        return f" must stay a {type(before).__name__}, not {type(memory).__name__}"
+    for value in memory:
+        if not (isinstance(value, float) or (isinstance(value, int) and -LARGEST_NUMBER <= value < LARGEST_NUMBER)):
+            name = memory._fields[[one is value for one in memory].index(True)]
+            return f".{name} = {value!r}: must be a number that fits 64 bits"
+    for name in kept:
+        if not math.isfinite(getattr(memory, name)):
+            return f".{name} = {getattr(memory, name)}: what is KEPT must be finite"
+    return ""
 
 
 def _explain(_params: Any, memory: Any, _want: RuleWant, _price: Callable[[float], str]) -> str:
@@ -167,14 +260,29 @@ def _explain(_params: Any, memory: Any, _want: RuleWant, _price: Callable[[float
     return f"its own rule{f' ({known})' if known else ''}"
 
 
-def _try_out(strategy: Strategy) -> None:
-    """Run it on made-up bars, flat and long, so that most mistakes show before it is near a market."""
-    params, memory = strategy.params(), strategy.memory()
+def _try_out(path: Path, strategy: Strategy, line: int) -> None:
+    """Run it on made-up bars, flat and long, so that most mistakes show before it is near a market; twice, since the same bars
+    must bring the same wants."""
+    params = strategy.params()
     warmup = strategy.warmup(params)
     bars = _made_up(warmup + TRIAL_BARS)
+    before = [column[:] for column in bars]
+    first = _wants_of(strategy, params, bars, warmup)
+    if before != list(bars):
+        raise ConfigError(f"{path}:{line}: on_bar changes the bars that it is shown; work on a copy")
+    if _wants_of(strategy, params, bars, warmup) != first:
+        raise ConfigError(f"{path}:{line}: on_bar wants other things of the same bars the second time; it may use neither chance "
+                          "nor clock, and what it remembers belongs into context.memory")
+
+
+def _wants_of(strategy: Strategy, params: Any, bars: BarColumns, warmup: int) -> list[str]:
+    memory = strategy.memory()
+    told = []
     for place in range(warmup, warmup + TRIAL_BARS):
-        strategy.rule(params, memory, bars, place, place + 1, Held(5, bars.closes[place], bars.lows[place] // 2, 0, 3))
-        memory, _ = strategy.rule(params, memory, bars, place, place + 1, flat())
+        holding = strategy.rule(params, memory, bars, place, place + 1, Held(5, bars.closes[place], bars.lows[place] // 2, 0, 3))
+        memory, want = strategy.rule(params, memory, bars, place, place + 1, flat())
+        told.append(repr((holding, memory, want)))  # as text, in which no number differs from itself
+    return told
 
 
 def _made_up(count: int) -> BarColumns:

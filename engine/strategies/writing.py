@@ -23,7 +23,11 @@ own wants) is named in `KEPT = ("field", ...)` and journaled. `BOUNDS = {"bars":
 from typing import Any
 
 from engine.kernel.regimes import Regime, regime_at
-from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, LEAVE, BarColumns, Held, RuleWant, flat
+from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, LEAVE, NOTHING, BarColumns, Held, RuleWant, flat
+
+WHOLE_BPS = 10_000
+MOST_BPS = 100 * WHOLE_BPS
+MOST_TICKS = 1 << 62
 
 
 class Context:
@@ -99,16 +103,38 @@ class Context:
 
     def leave(self, part_bps: int = 10_000) -> RuleWant:
         """Leave what is held, or a part of it."""
-        return RuleWant(LEAVE, 0, BY_RISK, part_bps, 0, 0, 0, 0)
+        return _meant(RuleWant(LEAVE, 0, BY_RISK, part_bps, 0, 0, 0, 0))
 
 
 def _entering(sign: int, *, risk_bps: int = 0, share_bps: int = 0, stop_ticks: int = 0, target_ticks: int = 0,
               trail_ticks: int = 0, max_hold_ns: int = 0) -> RuleWant:
     if (risk_bps > 0) == (share_bps > 0):
         raise ValueError("say how much in one way: risk_bps or share_bps")
-    levels = (stop_ticks, target_ticks, trail_ticks, max_hold_ns)
-    if any(value != int(value) or value < 0 for value in levels):
-        raise ValueError("levels and distances are whole ticks of 0 or more: round them")
-    stop, target, trail, hold = (int(value) for value in levels)
+    levels = [int(value) if abs(value) < MOST_TICKS and value == int(value) else -1
+              for value in (stop_ticks, target_ticks, trail_ticks, max_hold_ns)]
     kind, size = (BY_RISK, risk_bps) if risk_bps else (BY_SHARE, share_bps)
-    return RuleWant(ENTER, sign, kind, int(size), stop, target, trail, hold)
+    return _meant(RuleWant(ENTER, sign, kind, int(size) if size == int(size) else size, *levels))
+
+
+def _meant(want: RuleWant) -> RuleWant:
+    problem = want_problem(want)
+    if problem:
+        raise ValueError(problem)
+    return want
+
+
+def want_problem(want: RuleWant) -> str:
+    """What is wrong with the numbers of a want, in words; empty where it can be meant."""
+    levels = (want.stop_ticks, want.target_ticks, want.trail_ticks, want.max_hold_ns)
+    if want.act == NOTHING:
+        return ""
+    if want.act == LEAVE:
+        whole = type(want.size_bps) is int and 1 <= want.size_bps <= WHOLE_BPS
+        return "" if whole else f"a part to leave is 1 to {WHOLE_BPS} hundredths of a percent, not {want.size_bps!r}"
+    if want.act != ENTER or want.sign not in (1, -1) or want.size_kind not in (BY_RISK, BY_SHARE):
+        return f"{want!r}; use context.buy(...), context.sell_short(...) or context.leave()"
+    if type(want.size_bps) is not int or not 1 <= want.size_bps <= MOST_BPS:
+        return f"sizes are whole hundredths of a percent, 1 to {MOST_BPS}, not {want.size_bps!r}"
+    if any(type(value) is not int or not 0 <= value < MOST_TICKS for value in levels):
+        return "levels and distances are whole ticks of 0 or more: round them"
+    return ""

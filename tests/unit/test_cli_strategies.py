@@ -59,6 +59,23 @@ def test_a_replay_trades_and_tells(home: Path, capsys: pytest.CaptureFixture[str
     assert "AAA" in told(capsys, "--home", str(home), "regimes")
 
 
+def test_rules_of_ones_own_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "strategies" / "mine.py"
+    own.parent.mkdir()
+    own.write_text('"""Buys what rises."""\nfrom typing import NamedTuple\nclass Params(NamedTuple):\n    bars: int = 3\n'
+                   "def warmup(params):\n    return params.bars\ndef on_bar(context):\n    pass\n", encoding="utf-8")
+    (own.parent / "broken.py").write_text("def", encoding="utf-8")
+    (own.parent / "grid.py").write_text("", encoding="utf-8")
+    listed = told(capsys, "--home", str(tmp_path), "strategies", "rules")
+    assert "Buys what rises" in listed
+    assert f"{own.parent}/broken.py:1: invalid syntax" in listed
+    assert f"{own.parent}/grid.py: grid is a built-in rule; give the file another name" in listed
+    rules = {one["rule"]: one for one in json.loads(told(capsys, "--home", str(tmp_path), "strategies", "rules", "--json"))
+             if "error" not in one}
+    assert rules["mine"]["params"] == {"bars": {"default": 3}}
+    assert "3 bars with these parameters" in told(capsys, "--home", str(tmp_path), "strategies", "show", "mine")
+
+
 def test_rules_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rules = json.loads(told(capsys, "--home", str(tmp_path), "strategies", "rules", "--json"))
     assert {one["rule"] for one in rules} >= {"dca", "grid", "pairs", "rebalance", "ensemble"}

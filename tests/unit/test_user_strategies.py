@@ -156,6 +156,25 @@ def test_a_configuration_that_does_not_fit_is_told(tmp_path: Path, text: str, to
     assert told in errors[0]
 
 
+def test_a_file_that_hides_behind_a_built_in_rule_is_told(tmp_path: Path) -> None:
+    home = configured(tmp_path, CONFIG.replace('"mine"', '"dca"').replace("{bars = 5}", "{}"))
+    path = written(tmp_path, GOOD, "dca")
+    assert strategy_problems(home, load_config(home / "config.toml"))[0] == [
+        f"{path}: dca is a built-in rule, which runs instead; give the file another name"]
+
+
+def test_a_rule_without_end_is_stopped_and_not_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.strategies.user.RULE_SECONDS", 0.2)
+    home = configured(tmp_path, CONFIG.replace("{bars = 5}", "{}"))
+    forever = "    while context.seen == 900:\n        pass\n    if context.held.lots:"
+    written(tmp_path, GOOD.replace("    if context.held.lots:", forever))
+    rule = user_strategies(home, load_config(home / "config.toml"))["mine"]
+    bars = BarColumns(*([value] * 900 for value in (1, 2, 10, 11, 9, 10, 5)))
+    with pytest.raises(ConfigError, match=r"mine\.py:2[12]: took longer than 0\.2 s and was ended"):
+        rule.rule(rule.params(), rule.memory(), bars, 899, 900, flat())
+    assert rule.rule(rule.params(), rule.memory(), bars, 898, 899, flat())[1].act == 0
+
+
 def test_a_broken_record_is_told(tmp_path: Path) -> None:
     (tmp_path / "tried.json").write_text(json.dumps([1]), encoding="utf-8")
     with pytest.raises(StoreError, match="delete it and try the strategies again"):

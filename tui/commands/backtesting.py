@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from engine.errors import UsageError
+from engine.errors import ConfigError, UsageError
 from engine.settings import Settings
 from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
 from engine.units import NS_PER_SECOND
@@ -221,9 +221,11 @@ def _strategy(home: Path, name: str) -> "Strategy":
     from engine.strategies.user import load_user_strategy, user_strategy_path
 
     path = user_strategy_path(home, name)
-    if name in BUILT_IN or not path.is_file():
-        return built_in(name)
-    return load_user_strategy(path)
+    if path.is_file():
+        return load_user_strategy(path)
+    if name not in BUILT_IN:
+        raise ConfigError(f"there is no built-in strategy called {name!r}, and no {path}; there are: {', '.join(BUILT_IN)}")
+    return built_in(name)
 
 
 def _params(given: Sequence[str]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from engine.errors import UsageError
+from engine.errors import ConfigError, UsageError
 from engine.inputs import EnableStrategy
 from engine.service import Snapshot, StrategyLine, StrategyView
 from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
+from engine.strategies.user import FOLDER, load_user_strategy, user_strategy_path
 from tui.commands.link import command_id, engine_link
 from tui.commands.queries import snapshot_for
 from tui.commands.trading import told_receipt
@@ -47,9 +48,10 @@ def show(path: Path, name: str, *, as_json: bool) -> None:
     snapshot = snapshot_for(path)
     view = next((one for one in (snapshot.strategies if snapshot else ()) if one.name == name), None)
     if view is None:
-        if name not in BUILT_IN:
+        own = user_strategy_path(path, name)
+        if name not in BUILT_IN and not own.is_file():
             raise UsageError(f"{name}: no such strategy; there is: {_names(snapshot)}")
-        _show_rule(built_in(name), as_json=as_json)
+        _show_rule(load_user_strategy(own) if own.is_file() else built_in(name), as_json=as_json)
         return
     if as_json:
         print_json(view)
@@ -74,17 +76,25 @@ def _names(snapshot: Snapshot | None) -> str:
     return ", ".join([*named, *BUILT_IN])
 
 
-def list_rules(*, as_json: bool) -> None:
-    """The built-in rules, each with what it does in a sentence."""
-    found = [built_in(name) for name in BUILT_IN]
+def list_rules(path: Path, *, as_json: bool) -> None:
+    """The built-in rules and those of the home's own, each with what it does in a sentence, or what is wrong with its file."""
+    found, wrong = [built_in(name) for name in BUILT_IN], {}
+    for file in sorted((path / FOLDER).glob("*.py")):
+        try:
+            found.append(load_user_strategy(file))
+        except ConfigError as error:
+            wrong[file.stem] = str(error)
     if as_json:
-        print_json([_rule_facts(one) for one in found])
+        print_json([*(_rule_facts(one) for one in found), *({"rule": name, "error": why} for name, why in wrong.items())])
         return
-    print_table(words("rule", "trades", "what it does"), [[one.name, _trades(one), _sentence(one)] for one in found], empty="")
+    rows = [[one.name, _trades(one), _sentence(one)] for one in found]
+    rows += [[name, MISSING, why] for name, why in wrong.items()]
+    print_table(words("rule", "trades", "what it does"), rows, empty="")
 
 
 def _sentence(strategy: Strategy) -> str:
-    return strategy.about.split(". ", maxsplit=1)[0].partition(": ")[2].rstrip(".")
+    said = strategy.about.split(". ", maxsplit=1)[0].rstrip(".")
+    return said if strategy.source_hash else said.partition(": ")[2]
 
 
 def _trades(strategy: Strategy) -> str:

@@ -21,7 +21,7 @@ def list_strategies(context: typer.Context, as_json: Json = False) -> None:
 
 @strategies.command("show")
 def show(context: typer.Context,
-         name: Annotated[str, typer.Argument(metavar="NAME", help="A strategy, or a built-in rule.")],
+         name: Annotated[str, typer.Argument(metavar="NAME", help="A strategy, or a rule.")],
          as_json: Json = False) -> None:
     """One strategy with its parameters and its last want; or what a rule does and takes."""
     from tui.commands import strategies as work
@@ -30,11 +30,11 @@ def show(context: typer.Context,
 
 
 @strategies.command("rules")
-def rules(as_json: Json = False) -> None:
-    """The built-in rules."""
+def rules(context: typer.Context, as_json: Json = False) -> None:
+    """The built-in rules and your own."""
     from tui.commands import strategies as work
 
-    work.list_rules(as_json=as_json)
+    work.list_rules(home_of(context), as_json=as_json)
 
 
 @strategies.command("enable")
