@@ -18,9 +18,9 @@ FORMAT = "1"
 # what runs for every bar or every bar in position goes into the loop itself
 INLINED = frozenset((
     "rule", "held_by_rule", "value_minor", "spread_at", "ema_step", "atr_step", "true_range", "venue_quote", "out_at_quote",
-    "engine_quote", "venue_bar", "engine_bar", "trailed_row", "trailed", "trail_level", "tighter_stop", "leaves_whole", "sign_of",
-    "hold_is_over", "mark_at_close", "open_one", "open_all", "close_all", "look_at_losses", "beat", "latch", "loss_share",
-    "equity_of", "worse", "with_slippage", "scaled_up", "scaled_down"))
+    "engine_quote", "venue_bar", "engine_bar", "follow", "trailed_row", "better_price", "trail_level", "tighter_stop",
+    "leaves_whole", "sign_of", "hold_is_over", "mark_at_close", "open_one", "open_all", "close_all", "look_at_losses", "beat",
+    "latch", "loss_share", "equity_of", "worse", "with_slippage", "scaled_up", "scaled_down"))
 INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled code alone
 
 

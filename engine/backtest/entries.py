@@ -53,6 +53,7 @@ from engine.backtest.holdings import (
     WAITING_TARGET,
     WAITING_TRAIL,
     WEEK_EQUITY,
+    leaves_whole,
 )
 from engine.kernel.exits import tighter_stop, trail_level
 from engine.kernel.heat import open_risk_minor
@@ -64,12 +65,12 @@ from engine.kernel.wants import BY_RISK, RuleWant
 CHECKS = ("", "reduces", "risk", "size", "brake", "regime", "maximum quantity", "order notional", "risk per order",
           "position share", "buying power", "gross exposure", "net exposure", "sector share", "asset class share",
           "bucket share", "heat", "bucket heat", "daily notional", "strategy capital", "strategy heat", "instrument",
-          "trading state", "minimum quantity", "price collar", "stop required", "stop side", "target side", "spread",
+          "trading state", "leaving", "minimum quantity", "price collar", "stop required", "stop side", "target side", "spread",
           "reward to risk", "day loss", "week loss", "drawdown", "orders a day", "minimum notional", "positions")
 (PASSED, REDUCES, RISK, SIZE, BRAKE, REGIME, MOST_LOTS, ORDER_NOTIONAL, RISK_PER_ORDER, POSITION_SHARE, BUYING_POWER, GROSS, NET,
  SECTOR, ASSET_CLASS, BUCKET, HEAT, BUCKET_HEAT, DAILY_NOTIONAL, STRATEGY_CAPITAL, STRATEGY_HEAT, INSTRUMENT, TRADING_STATE,
- LEAST_LOTS, COLLAR, STOP_REQUIRED, STOP_SIDE, TARGET_SIDE, SPREAD, REWARD, DAY_LOSS, WEEK_LOSS, DRAWDOWN, ORDERS_A_DAY,
- LEAST_NOTIONAL, POSITIONS) = range(36)
+ LEAVES, LEAST_LOTS, COLLAR, STOP_REQUIRED, STOP_SIDE, TARGET_SIDE, SPREAD, REWARD, DAY_LOSS, WEEK_LOSS, DRAWDOWN, ORDERS_A_DAY,
+ LEAST_NOTIONAL, POSITIONS) = range(37)
 UNBOUNDED = 1 << 62
 BPS = 10_000
 NS_PER_SECOND = 1_000_000_000
@@ -213,38 +214,39 @@ def order_cap_minor(w: Any, limits: Limits, factor: float) -> int:
     return max(0, int(cap * factor))
 
 
-def size_passes(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int, lots: int) -> bool:
-    """Whether one check on size lets that many lots pass; each only gets harder with size."""
+def excess(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int, lots: int) -> float:
+    """By how much that many lots are beyond what a check on size lets pass, in the check's own measure; at most 0 where they
+    pass. It grows with the lots, nearly in proportion."""
     if check == RISK_PER_ORDER or check == HEAT or check == BUCKET_HEAT or check == STRATEGY_HEAT:
         risk = risk_at(w, at, entry.sign * lots, entry.price_ticks, entry.stop_ticks, gap_bps)
-        return heat_passes(w, check, limits, factor, risk)
+        return heat_excess(w, check, limits, factor, risk)
     size = lots + w[SAME_SIDE_LOTS] if check == POSITION_SHARE else lots
     more = notional_minor(entry.price_ticks, size, w[at + VALUE_NUM], w[at + VALUE_DEN])
     if check == ORDER_NOTIONAL:
-        return more <= order_cap_minor(w, limits, factor)
+        return float(more - order_cap_minor(w, limits, factor))
     if check == BUYING_POWER:
         fee = fee_minor(entry.price_ticks, lots, w[at + VALUE_NUM], w[at + VALUE_DEN], w[at + TAKER_PPM])
-        return bool(more + fee <= int(w[EQUITY] * limits.leverage) - w[AT_WORK])
+        return float(more + fee - (int(w[EQUITY] * limits.leverage) - w[AT_WORK]))
     if check == DAILY_NOTIONAL:
         first = w[DAY_EQUITY] if w[ROLLED] != 0 else w[EQUITY]
-        return bool(w[ENTERED_MINOR] + more <= int(max(0, first) * limits.daily_fraction))
+        return float(w[ENTERED_MINOR] + more - int(max(0, first) * limits.daily_fraction))
     if check == STRATEGY_CAPITAL:
-        return bool(w[AT_WORK] + more <= sizing_minor(w[EQUITY], limits))
-    return share_passes(w, check, limits, entry.sign, more)
+        return float(w[AT_WORK] + more - sizing_minor(w[EQUITY], limits))
+    return share_excess(w, check, limits, entry.sign, more)
 
 
-def heat_passes(w: Any, check: int, limits: Limits, factor: float, risk: int) -> bool:
+def heat_excess(w: Any, check: int, limits: Limits, factor: float, risk: int) -> float:
     """The checks on what may be lost."""
     if check == RISK_PER_ORDER:
-        return share_of(risk, w[EQUITY]) <= limits.risk_fraction * factor
+        return share_of(risk, w[EQUITY]) - limits.risk_fraction * factor
     if check == HEAT:
-        return share_of(w[HEAT_MINOR] + risk, w[EQUITY]) <= limits.heat_fraction * factor
+        return share_of(w[HEAT_MINOR] + risk, w[EQUITY]) - limits.heat_fraction * factor
     if check == STRATEGY_HEAT:
-        return share_of(w[HEAT_MINOR] + risk, w[EQUITY]) <= limits.strategy_heat_fraction * factor
-    return share_of(w[BUCKET_HEAT_MINOR] + risk, w[EQUITY]) <= limits.bucket_heat_fraction * factor
+        return share_of(w[HEAT_MINOR] + risk, w[EQUITY]) - limits.strategy_heat_fraction * factor
+    return share_of(w[BUCKET_HEAT_MINOR] + risk, w[EQUITY]) - limits.bucket_heat_fraction * factor
 
 
-def share_passes(w: Any, check: int, limits: Limits, sign: int, more: int) -> bool:
+def share_excess(w: Any, check: int, limits: Limits, sign: int, more: int) -> float:
     """The checks on what is at work, as shares of equity."""
     total, limit = more, limits.position_fraction
     if check == GROSS:
@@ -257,7 +259,7 @@ def share_passes(w: Any, check: int, limits: Limits, sign: int, more: int) -> bo
         total, limit = w[IN_CLASS] + more, limits.class_fraction
     elif check == BUCKET:
         total, limit = w[IN_BUCKET] + more, limits.bucket_fraction
-    return share_of(total, w[EQUITY]) <= limit
+    return share_of(total, w[EQUITY]) - limit
 
 
 def is_on(w: Any, at: int, check: int, limits: Limits) -> bool:
@@ -288,14 +290,28 @@ def is_on(w: Any, at: int, check: int, limits: Limits) -> bool:
 
 def largest_passing(w: Any, at: int, check: int, limits: Limits, factor: float, entry: Entry, gap_bps: int,
                     most_lots: int) -> int:
-    """The most lots up to `most_lots` that pass a check, 0 where none do."""
-    least, most, middle = 0, most_lots + 1, most_lots
+    """The most lots up to `most_lots` that pass a check, 0 where none do.
+
+    Looked for around where the excess would be nothing if it grew in proportion, in steps of twice the length, then halved.
+    """
+    too_far = excess(w, at, check, limits, factor, entry, gap_bps, most_lots)
+    if too_far <= 0.0:
+        return most_lots
+    within = excess(w, at, check, limits, factor, entry, gap_bps, 0)
+    if within > 0.0:
+        return 0
+    least, most, step = 0, most_lots, 1
+    lots = min(most_lots - 1, int(most_lots * (within / (within - too_far))))
     while most - least > 1:
-        if size_passes(w, at, check, limits, factor, entry, gap_bps, middle):
-            least = middle
+        passes = excess(w, at, check, limits, factor, entry, gap_bps, lots) <= 0.0
+        if passes:
+            least = lots
         else:
-            most = middle
-        middle = (least + most) // 2
+            most = lots
+        lots = least + step if passes else most - step
+        step *= 2
+        if not least < lots < most:
+            lots = (least + most) // 2
     return least
 
 
@@ -365,6 +381,8 @@ def level_check(w: Any, at: int, limits: Limits, entry: Entry, want: RuleWant, l
         failed = INSTRUMENT
     elif w[STRICTEST] >= 2:
         failed = TRADING_STATE
+    elif leaves_whole(w, at):
+        failed = LEAVES
     elif lots < w[at + MIN_LOTS]:
         failed = LEAST_LOTS
     elif spread_bps > limits.collar_bps:

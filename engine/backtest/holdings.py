@@ -8,7 +8,7 @@ the logs of fills and of round trips. `at` is where a row begins; the names belo
 
 from typing import Any, NamedTuple
 
-from engine.kernel.exits import ExitState, trailed
+from engine.kernel.exits import better_price, tighter_stop, trail_level
 from engine.kernel.money import fee_minor, signed_notional_minor
 from engine.kernel.rounding import scaled_down
 
@@ -76,8 +76,9 @@ def entry_ticks_of(w: Any, at: int) -> int:
 
 def trailed_row(w: Any, at: int, price_ticks: int) -> tuple[int, int]:
     """The stop and the best price once a price was seen."""
-    state = ExitState(sign_of(w[at + LOTS]), 0, 0, w[at + STOP], w[at + BEST], 0, w[at + TRAIL], 0, 0, 0, 0)
-    return trailed(state, price_ticks)
+    sign = sign_of(w[at + LOTS])
+    best = better_price(sign, w[at + BEST], price_ticks)
+    return tighter_stop(sign, w[at + STOP], trail_level(sign, best, w[at + TRAIL], 0)), best
 
 
 def leave_later(w: Any, at: int, code: int, lots: int, decided_ticks: int) -> None:

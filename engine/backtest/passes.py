@@ -29,7 +29,7 @@ from engine.backtest.holdings import (
     entry_ticks_of,
     leave_later,
 )
-from engine.backtest.steps import Friction, engine_bar, engine_quote, nothing_happens, spread_at, venue_bar, venue_quote
+from engine.backtest.steps import Friction, engine_bar, engine_quote, follow, spread_at, stays_within, venue_bar, venue_quote
 from engine.kernel.wants import ENTER, LEAVE, NOTHING, BarColumns, Held, RuleWant
 
 NEVER_NS = 1 << 62
@@ -100,9 +100,10 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
         if w[held_at] != 0 or w[waiting_at] != 0 or braked:
             bid = opens[place] - spread // 2
             ask = bid + spread
-            if w[held_at] != 0 and not braked and nothing_happens(w, at, bid, ask, highs[place], lows[place]):
+            if w[held_at] != 0 and not braked and stays_within(w, at, bid, ask, highs[place], lows[place]):
                 w[low_at], w[high_at] = min(w[low_at], lows[place]), max(w[high_at], highs[place])
                 w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
+                follow(w, at, highs[place], lows[place], w[bid_at], w[ask_at])
             else:
                 when, close_ns = Moment(opens_ns[place], place, 0), closes_ns[place]
                 venue_quote(w, at, friction, bid, ask, when)
@@ -179,7 +180,7 @@ def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits:
         at, place = HEAD + number * ROW, cursor[3 * number]
         next_ns = bars.opens_ns[place + 1] if place + 1 < starts[number + 1] else NEVER_NS
         high, low = bars.highs[place], bars.lows[place]
-        quiet = w[at + LOTS] == 0 or nothing_happens(w, at, w[at + BID], w[at + ASK], high, low)
+        quiet = w[at + LOTS] == 0 or stays_within(w, at, w[at + BID], w[at + ASK], high, low)
         if not quiet:
             venue_bar(w, at, friction, high, low, bars.volumes[place], Moment(now_ns, place, number))
         if braked and closed == 0:
@@ -188,6 +189,7 @@ def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits:
             mark_at_close(w, at, friction, bars.opens[place], bars.closes[place])
             if quiet:
                 w[at + LOW], w[at + HIGH] = min(w[at + LOW], low), max(w[at + HIGH], high)
+                follow(w, at, high, low, w[at + BID], w[at + ASK])
             else:
                 stays_open = w[at + ALWAYS_OPEN] != 0 or next_ns == now_ns
                 engine_bar(w, at, high, low, w[at + BID], w[at + ASK], now_ns, stays_open)
@@ -224,7 +226,7 @@ def open_one(w: Any, friction: Friction, limits: Limits, beats: bool, count: int
         bid = open_ticks - spread // 2
         ask = bid + spread
         price = bid if w[at + LOTS] > 0 else ask
-        quiet = w[at + LOTS] != 0 and nothing_happens(w, at, bid, ask, price, price)
+        quiet = w[at + LOTS] != 0 and stays_within(w, at, bid, ask, price, price)
         if not quiet:
             venue_quote(w, at, friction, bid, ask, when)
     if beats:

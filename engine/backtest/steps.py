@@ -62,17 +62,17 @@ def worse(w: Any, at: int, friction: Friction, ticks: int, side: int) -> int:
     return int(min(with_slippage(ticks, side, friction.slippage_bps), w[at + MAX_TICKS]))
 
 
-def nothing_happens(w: Any, at: int, bid: int, ask: int, high: int, low: int) -> bool:
-    """Whether a whole bar, its opening quote included, leaves a holding as it is: no level is reached, nothing waits or is on its
-    way out, and the stop does not follow. Told early, since most bars are like that."""
+def stays_within(w: Any, at: int, bid: int, ask: int, high: int, low: int) -> bool:
+    """Whether a whole bar, its opening quote included, reaches no level of a holding and its quote moves no stop, where nothing
+    waits and nothing is on its way out. Told early, since most bars are like that: all that may happen is at its close."""
     if w[at + WAITING] != 0 or w[at + LEAVING] != STAYS or w[at + HOLD_NS] != 0:
         return False
-    stop, target, best = w[at + STOP], w[at + TARGET], w[at + BEST]
+    stop, target = w[at + STOP], w[at + TARGET]
     if w[at + LOTS] > 0:
         return bool(low > stop and bid > stop and (target == 0 or (high < target and bid < target))
-                    and (w[at + TRAIL] == 0 or (high <= best and bid <= best)))
+                    and (bid <= w[at + BEST] or w[at + TRAIL] == 0))
     return bool((stop == 0 or (high < stop and ask < stop)) and (target == 0 or (low > target and ask > target))
-                and (w[at + TRAIL] == 0 or (low >= best and ask >= best)))
+                and (ask >= w[at + BEST] or w[at + TRAIL] == 0))
 
 
 def venue_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: Moment) -> None:
@@ -160,9 +160,19 @@ def engine_bar(w: Any, at: int, high: int, low: int, mark_bid: int, mark_ask: in
     mark = mark_bid if sign > 0 else mark_ask
     if stays_open and hold_is_over(w[at + OPENED_NS], w[at + HOLD_NS], close_ns):
         leave_later(w, at, HOLD_OVER, 0, mark)
-    elif w[at + TRAIL] > 0:
-        stop, best = trailed_row(w, at, high if sign > 0 else low)
-        if (stop - w[at + STOP]) * sign > 0:
-            w[at + STOP], w[at + BEST] = stop, best
-            if (mark - stop) * sign <= 0:
-                leave_later(w, at, STOP_HIT, 0, mark)
+    else:
+        follow(w, at, high, low, mark_bid, mark_ask)
+
+
+def follow(w: Any, at: int, high: int, low: int, mark_bid: int, mark_ask: int) -> None:
+    """A trailing stop follows a closed bar's extreme; where it has passed the mark, the position leaves."""
+    sign = sign_of(w[at + LOTS])
+    extreme = high if sign > 0 else low
+    if w[at + TRAIL] == 0 or (extreme - w[at + BEST]) * sign <= 0:
+        return
+    stop, best = trailed_row(w, at, extreme)
+    if (stop - w[at + STOP]) * sign > 0:
+        w[at + STOP], w[at + BEST] = stop, best
+        mark = mark_bid if sign > 0 else mark_ask
+        if (mark - stop) * sign <= 0:
+            leave_later(w, at, STOP_HIT, 0, mark)

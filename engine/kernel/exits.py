@@ -60,15 +60,20 @@ def tighter_stop(sign: int, one_ticks: int, other_ticks: int) -> int:
     return max(one_ticks, other_ticks) if sign > 0 else min(one_ticks, other_ticks)
 
 
+def better_price(sign: int, best_ticks: int, price_ticks: int) -> int:
+    """The best of the prices seen once `price_ticks` was: a long's highest, a short's lowest; 0 is none."""
+    if price_ticks > 0 and (best_ticks <= 0 or (price_ticks - best_ticks) * sign > 0):
+        return price_ticks
+    return best_ticks
+
+
 def trailed(state: ExitState, price_ticks: int) -> tuple[int, int]:
     """The stop and the best price once `price_ticks` was seen: `(stop_ticks, best_ticks)`; neither ever retreats.
 
     Only the best price matters, not the way to it: a run of prices leaves what its best alone would leave.
     """
     sign = state.sign
-    best_ticks = state.best_ticks
-    if price_ticks > 0 and (best_ticks <= 0 or (price_ticks - best_ticks) * sign > 0):
-        best_ticks = price_ticks
+    best_ticks = better_price(sign, state.best_ticks, price_ticks)
     stop_ticks = state.stop_ticks
     if best_ticks > 0:
         stop_ticks = tighter_stop(sign, stop_ticks, trail_level(sign, best_ticks, state.trail_ticks, state.trail_bps))
