@@ -204,8 +204,7 @@ def _line_of(function: Any) -> int:
 def _rule_of(path: Path, on_bar: Callable[[Context], Any], warmup: Callable[[Any], int],
              kept: Sequence[str]) -> Callable[..., tuple[Any, RuleWant]]:
     """The file's function as a rule, asked once its warm-up is over; one context serves all bars."""
-    context, nothing = Context(), no_want()
-    quiet_bars = -1
+    context, nothing, quiet_bars, line = Context(), no_want(), -1, _line_of(on_bar)
 
     def rule(params: Any, memory: Any, bars: BarColumns, place: int, seen: int,
              held: Held) -> tuple[Any, RuleWant]:
@@ -214,31 +213,35 @@ def _rule_of(path: Path, on_bar: Callable[[Context], Any], warmup: Callable[[Any
             context.params, quiet_bars = params, warmup(params)
         if seen <= quiet_bars:
             return memory, nothing
-        context.memory = memory
         if context.bars is not bars:
             context.show(bars)
-        context.place, context.seen, context.held = place, seen, held
+        context.memory, context.place, context.seen, context.held = memory, place, seen, held
         try:
             want = on_bar(context)
         except (KeyboardInterrupt, TookTooLong):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it raises is told in one line
-            refuse(path, error, _line_of(on_bar))
-        if context.memory is not memory:
-            problem = _memory_problem(context.memory, memory, kept)
-            if problem:
-                raise ConfigError(f"{path}:{_line_of(on_bar)}: context.memory{problem}")
-        if want is None:
-            return context.memory, nothing
+            refuse(path, error, line)
+        after = context.memory
+        if want is None and type(after) is type(memory):
+            return after, nothing
+        _require_sound(path, line, after, memory, kept)
         if type(want) is not RuleWant:
-            raise ConfigError(f"{path}:{_line_of(on_bar)}: on_bar must give context.buy(...), context.sell_short(...), "
+            raise ConfigError(f"{path}:{line}: on_bar must give context.buy(...), context.sell_short(...), "
                               f"context.leave() or None, not {type(want).__name__}")
         problem = want_problem(want)
         if problem:
-            raise ConfigError(f"{path}:{_line_of(on_bar)}: on_bar gave a want that cannot be meant: {problem}")
-        return context.memory, want
+            raise ConfigError(f"{path}:{line}: on_bar gave a want that cannot be meant: {problem}")
+        return after, want
 
     return rule
+
+
+def _require_sound(path: Path, line: int, memory: Any, before: Any, kept: Sequence[str]) -> None:
+    """Look at a memory that was set, before it is journaled with a want; raises `ConfigError`."""
+    problem = _memory_problem(memory, before, kept)
+    if problem:
+        raise ConfigError(f"{path}:{line}: context.memory{problem}")
 
 
 def _memory_problem(memory: Any, before: Any, kept: Sequence[str]) -> str:
@@ -263,24 +266,24 @@ def _explain(_params: Any, memory: Any, _want: RuleWant, _price: Callable[[float
 def _try_out(path: Path, strategy: Strategy, line: int) -> None:
     """Run it on made-up bars, flat and long, so that most mistakes show before it is near a market; twice, since the same bars
     must bring the same wants."""
-    params = strategy.params()
-    warmup = strategy.warmup(params)
-    bars = _made_up(warmup + TRIAL_BARS)
+    bars = _made_up(strategy.warmup(strategy.params()) + TRIAL_BARS)
     before = [column[:] for column in bars]
-    first = _wants_of(strategy, params, bars, warmup)
+    first = _wants_of(path, line, strategy, bars)
     if before != list(bars):
         raise ConfigError(f"{path}:{line}: on_bar changes the bars that it is shown; work on a copy")
-    if _wants_of(strategy, params, bars, warmup) != first:
+    if _wants_of(path, line, strategy, bars) != first:
         raise ConfigError(f"{path}:{line}: on_bar wants other things of the same bars the second time; it may use neither chance "
                           "nor clock, and what it remembers belongs into context.memory")
 
 
-def _wants_of(strategy: Strategy, params: Any, bars: BarColumns, warmup: int) -> list[str]:
-    memory = strategy.memory()
+def _wants_of(path: Path, line: int, strategy: Strategy, bars: BarColumns) -> list[str]:
+    params, memory = strategy.params(), strategy.memory()
     told = []
-    for place in range(warmup, warmup + TRIAL_BARS):
+    for place in range(len(bars.closes) - TRIAL_BARS, len(bars.closes)):
         holding = strategy.rule(params, memory, bars, place, place + 1, Held(5, bars.closes[place], bars.lows[place] // 2, 0, 3))
-        memory, want = strategy.rule(params, memory, bars, place, place + 1, flat())
+        after, want = strategy.rule(params, memory, bars, place, place + 1, flat())
+        _require_sound(path, line, after, memory, strategy.kept)
+        memory = after
         told.append(repr((holding, memory, want)))  # as text, in which no number differs from itself
     return told
 

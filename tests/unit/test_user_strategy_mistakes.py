@@ -111,7 +111,7 @@ def test_what_it_prints_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_want_is_looked_at_whenever_it_comes(tmp_path: Path) -> None:
     late = on_bar("if context.seen > 5_000:", "    from engine.kernel.wants import RuleWant",
                   "    return RuleWant(1, 1, 0, None, 0, 0, 0, 0)", "if context.seen > 4_000:",
-                  "    context.memory = Memory('x')")
+                  "    context.memory = Memory('x')", "    return context.leave()")
     strategy = loaded(tmp_path, late)
     bars = BarColumns(*([value] * 5_001 for value in (1, 2, 10, 11, 9, 10, 5)))
     with pytest.raises(ConfigError, match=r"mine\.py:10: on_bar gave a want that cannot be meant"):
