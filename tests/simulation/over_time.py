@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 
-from engine.events import OrderFilled, OrderIntended, decode
-from engine.inputs import Command, PlaceOrder, TrailSpec
+from engine.events import OrderFilled, OrderIntended, TradingStateChanged, decode
+from engine.inputs import Command, PlaceOrder, TradingState, TrailSpec
 from engine.orders import Side
 from engine.parent_events import ParentAccepted, ParentSliced
 from engine.parents import OverTime, Style
@@ -34,21 +34,34 @@ def over_time(random: Random, seed: int, symbols: Sequence[str], from_ns: Nanose
 
 
 def overdone(rows: list[JournalRow]) -> list[str]:
-    """What an order over time did beyond its terms: more filled than asked, a slice sent twice."""
+    """What an order over time did beyond its terms: more filled than asked, more left than asked, a slice sent twice, one more
+    that enters once trading was blocked."""
     asked: dict[str, int] = {}
+    leaving: Counter[str] = Counter()
     parent_of: dict[str, str] = {}
     filled: Counter[str] = Counter()
     slices: Counter[tuple[str, int]] = Counter()
+    blocked: set[str] = set()
+    found: list[str] = []
     for row in rows:
         event = decode(row.kind, row.payload)
         match event:
             case ParentAccepted(parent=parent):
                 asked[parent.parent_id] = parent.intent.order_lots
-            case ParentSliced(parent_id=parent_id, place=place):
+                if parent.from_lots:
+                    leaving[parent.parent_id] = 0
+            case ParentSliced(parent_id=parent_id, place=place, lots=lots):
                 slices[parent_id, place] += 1
+                if parent_id in leaving:
+                    leaving[parent_id] += lots
+                elif lots and parent_id in blocked:
+                    found.append(f"slice {place} of {parent_id} went out after trading had been blocked")
+            case TradingStateChanged(state=state) if state is not TradingState.ACTIVE:
+                blocked = set(asked)
             case OrderIntended(intent=intent) if intent.slice_of:
                 parent_of[intent.client_order_id] = intent.slice_of
             case OrderFilled(fill=fill) if fill.client_order_id in parent_of:
                 filled[parent_of[fill.client_order_id]] += fill.last_lots
-    return [*(f"{key} filled {lots} lots of {asked[key]}" for key, lots in filled.items() if lots > asked[key]),
+    return [*found, *(f"{key} filled {lots} lots of {asked[key]}" for key, lots in filled.items() if lots > asked[key]),
+            *(f"{key} left {lots} lots of {asked[key]}" for key, lots in leaving.items() if lots > asked[key]),
             *(f"slice {place} of {key} came {count} times" for (key, place), count in slices.items() if count > 1)]

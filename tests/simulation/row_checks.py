@@ -15,6 +15,7 @@ from engine.turn import Turn
 from engine.units import NS_PER_SECOND
 from engine.valuation import equity_minor, fraction, heat_minor, mark_ticks, reference_ticks
 from store.memory import MemoryJournal
+from tests.simulation.candidates import should_be_gone
 from tests.simulation.world import STEP_NS
 
 ROUNDING_MINOR = 4
@@ -78,12 +79,14 @@ class RowChecks:
     # ---- every look at the market ----
 
     def looked(self, at_ns: int) -> None:
-        """Where entries are blocked none works whose cancel was not asked for by the next beat."""
+        """Where entries are blocked, or a candidate has no right to them any more, none works that nobody asked to cancel by the
+        next beat."""
         if not at_ns:  # what a restarted venue reads again
             return
         known, self._unwithdrawn = self._unwithdrawn, {}
         for order in self.state.orders.values():
-            blocked = self.state.effective_state(order.intent.portfolio) is not TradingState.ACTIVE
+            blocked = self.state.effective_state(order.intent.portfolio) is not TradingState.ACTIVE \
+                or should_be_gone(self.state, order)
             if blocked and order.intent.purpose is Purpose.ENTRY and not order.external and not order.cancel_requests:
                 since_ns = self._unwithdrawn[order.client_order_id] = known.get(order.client_order_id, at_ns)
                 if at_ns - since_ns <= STEP_NS + NS_PER_SECOND:  # a print right behind a quote sees no beat in between

@@ -25,13 +25,26 @@ from engine.state import State, encode_state
 from engine.units import NS_PER_SECOND
 from store.memory import JournalCrashed
 from tests.simulation.alerts import fired_too_often
+from tests.simulation.candidates import after_crash, unlawful, with_candidate
 from tests.simulation.faults import FaultyBroker
 from tests.simulation.limit_checks import beyond_limits
 from tests.simulation.over_time import overdone
 from tests.simulation.research import ScriptedDesk, broken_research
 from tests.simulation.row_checks import RowChecks, WatchedJournal
 from tests.simulation.targets import aimed, budget_violations, by_hand, done_twice
-from tests.simulation.world import ACCOUNT, ITEMS, START_NS, STEP_NS, Silence, WorldTape, instruments, script, settings, silences
+from tests.simulation.world import (
+    ACCOUNT,
+    ITEMS,
+    ROOMY,
+    START_NS,
+    STEP_NS,
+    Silence,
+    WorldTape,
+    instruments,
+    script,
+    settings,
+    silences,
+)
 
 FAULT_RATE = 0.12
 MOST_CRASHES = 4
@@ -74,7 +87,7 @@ class Simulation:
         self.broker.on_cancel = self._check_cancel
         self.broker.on_look = self._look
         self.silences = silences(more) if rate else ()
-        self.settings = aimed(settings(self.random), Random(seed * 31_337 + 3))
+        self.settings = with_candidate(aimed(settings(self.random), Random(seed * 31_337 + 3)), seed, ROOMY)
         self.tape = WorldTape(seed)
         self.research = ScriptedDesk(seed)
         self.engine: Engine | None = None
@@ -112,7 +125,8 @@ class Simulation:
         self.journal = WatchedJournal(rows=self.journal.durable, crash_after=crash_after,
                                       lose_last=self.random.random() < 0.5)
         parts = EngineParts(clock=VirtualClock(), journal=self.journal, engine_id="sim", version="test", mode=Mode.REPLAY,
-                            settings=self.settings, brokers=(self.broker,), state=state, script=script(self.seed),
+                            settings=after_crash(self.settings, self.seed, self.crashes), brokers=(self.broker,), state=state,
+                            script=script(self.seed, self.settings),
                             tape=_Calming(self.tape, self.broker, self.silences, self.research))
         self.engine = Engine(parts)
         self.research.attach(self.engine)
@@ -129,6 +143,7 @@ class Simulation:
             if intent.purpose is Purpose.ENTRY:
                 if not self._resent(intent):
                     self.violations += [*beyond_limits(state, market, intent), *budget_violations(state, market, intent)]
+                self.violations += unlawful(state, market, intent)
                 if state.effective_state("main") is not TradingState.ACTIVE:
                     self.violations.append(f"entry {intent.client_order_id} while {state.effective_state('main')}")
                 asks = self.settings.portfolios[0].automation is not AutomationLevel.AUTO_EXECUTE

@@ -34,6 +34,7 @@ from engine.instruments import AssetClass, Instrument
 from engine.orders import OrderKind, Side
 from engine.units import NS_PER_SECOND
 from tests.simulation.alerts import NAMES, alert_command
+from tests.simulation.candidates import on_their_way
 from tests.simulation.over_time import over_time
 from tests.simulation.research import LEARNING, researching
 from tests.simulation.targets import rebalancings
@@ -162,7 +163,7 @@ def _walk(random: Random) -> Iterator[MarketItem]:
             opens[instrument_id] = bid
 
 
-def script(seed: int) -> tuple[tuple[int, Command], ...]:
+def script(seed: int, settings: Settings) -> tuple[tuple[int, Command], ...]:
     """What is asked of the engine, and when."""
     random = Random(seed * 7919 + 1)
     commands: list[tuple[int, Command]] = []
@@ -173,6 +174,9 @@ def script(seed: int) -> tuple[tuple[int, Command], ...]:
     commands += rebalancings(Random(seed * 15_485_863 + 7), seed, START_NS + 20 * STEP_NS, (ITEMS - 40) * STEP_NS)
     commands += over_time(Random(seed * 179_424_673 + 11), seed, [one.symbol for one in instruments()], START_NS + 20 * STEP_NS,
                           (ITEMS - 120) * STEP_NS)
+    more = Random(seed * 122_949_823 + 23)
+    entries = [_entry(more, f"t{seed}-{place}", more.choice(("XRP/USD", "ETH/USD"))) for place in range(more.randint(8, 24))]
+    commands += on_their_way(seed, settings, entries, START_NS + 3 * STEP_NS, (ITEMS - 60) * STEP_NS)
     commands += researching(Random(seed * 49_979_687 + 13), seed, START_NS + 10 * STEP_NS, (ITEMS - 60) * STEP_NS)
     commands.append((START_NS + (ITEMS - 10) * STEP_NS, SetTradingState(f"c{seed}-resume", TradingState.ACTIVE)))
     return tuple(sorted(commands, key=lambda entry: entry[0]))
