@@ -173,14 +173,16 @@ NEW = Candidate()
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def form_digest(rule: str, source_hash: str, params: dict[str, int | float]) -> str:
-    """A digest of exactly this rule with exactly these parameters; `source_hash` is that of a person's own file."""
-    return sha256(_encoder.encode((rule, source_hash, params))).hexdigest()[:16]
+def form_digest(rule: str, source_hash: str, params: dict[str, int | float], bar_ns: Nanoseconds = 0) -> str:
+    """A digest of exactly this rule with exactly these parameters on bars of that length (0: the feed's own); `source_hash` is
+    that of a person's own file."""
+    form = (rule, source_hash, params, bar_ns) if bar_ns else (rule, source_hash, params)
+    return sha256(_encoder.encode(form)).hexdigest()[:16]
 
 
 def digest_of(settings: StrategySettings) -> str:
     """The digest of a strategy in the form that it has in the configuration."""
-    return form_digest(settings.rule, settings.source_hash, settings.params)
+    return form_digest(settings.rule, settings.source_hash, settings.params, settings.bar_ns)
 
 
 def stage_in_force(candidate: Candidate | None, settings: StrategySettings) -> Stage:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from engine.alert_language import parse_span
 from engine.config_accounts import NAME_PATTERN
 from engine.config_limits import Money, Section
 from engine.errors import ConfigError
@@ -11,6 +12,7 @@ from engine.inputs import Limits
 from engine.regimes import RegimeSettings
 from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
 from engine.strategy_state import StrategySettings
+from engine.units import NS_PER_SECOND, Nanoseconds
 
 _REGIMES = RegimeSettings()
 STRATEGY_EXAMPLE = [
@@ -18,7 +20,20 @@ STRATEGY_EXAMPLE = [
     "[[strategies]]", 'name = "trend"', 'rule = "ema_cross"', 'symbols = ["BTC/USD"]',
     "params = {fast_bars = 20, slow_bars = 50}",
 ]
+DAY_SECONDS = 86_400
 RULE_PATTERN = r"^[a-z][a-z0-9_]{0,47}$"
+
+
+def bar_length_ns(text: str) -> Nanoseconds:
+    """The length of a bar such as `15m`, `1h` or `1d`, as `--bar` takes it; 0 for the feed's own (an empty text). Raises
+    `ConfigError` for what is none, and for a length that does not divide a day."""
+    plain = text.lower().replace(" ", "")
+    if not plain:
+        return 0
+    seconds = int(plain) if plain.isdigit() else parse_span(plain)
+    if not seconds or DAY_SECONDS % seconds:
+        raise ConfigError("must be a length that divides a day, such as 5m, 1h, 4h or 1d")
+    return seconds * NS_PER_SECOND
 
 
 class StrategyConfig(Section):
@@ -31,6 +46,9 @@ class StrategyConfig(Section):
     portfolio: str = Field(default="main", description="The portfolio that it trades in, by name.")
     symbols: tuple[str, ...] = Field(strict=False, min_length=1, max_length=1_000, description="What it trades.")
     params: dict[str, int | float | bool] = Field(default={}, description="The rule's parameters; the others have defaults.")
+    bar: str = Field(
+        default="", examples=["1h"],
+        description="The length of the bars that its rule sees, such as 15m, 1h or 1d, joined from the feed's (empty: those).")
     enabled: bool = Field(default=True, description="Whether it runs; `quarterdeck strategies enable` can say otherwise.")
     capital_fraction: float = Field(
         default=0.0, ge=0, le=10,
@@ -43,16 +61,30 @@ class StrategyConfig(Section):
     uses_model: bool = Field(
         default=False, description="Whether a language model has a say in what it wants: real money asks for its calibration.")
 
+    @field_validator("bar")
+    @classmethod
+    def _is_a_length(cls, text: str) -> str:
+        try:
+            bar_length_ns(text)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    @property
+    def bar_ns(self) -> Nanoseconds:
+        return bar_length_ns(self.bar)
+
     def settings(self, strategy: Strategy | None = None) -> StrategySettings:
         """What the engine needs of it. A rule that is no part of the program is given where strategies are to run; without it
         the parameters stay as they were written. Raises `ConfigError`."""
         if strategy is None and self.rule not in BUILT_IN:
-            return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, dict(self.params), self.enabled)
+            return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, dict(self.params), self.enabled,
+                                    bar_ns=self.bar_ns)
         known = strategy or built_in(self.rule)
         params = params_of(known, self.params)
         return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, params._asdict(), self.enabled,
                                 known.warmup(params), self.capital_fraction, self.capital_fixed, self.heat_budget_fraction,
-                                self.uses_model, known.source_hash)
+                                self.uses_model, known.source_hash, self.bar_ns)
 
 
 class RegimesConfig(Section):

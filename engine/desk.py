@@ -5,13 +5,14 @@ Nothing here lasts. What a rule remembers is found again from the bars of histor
 every want. A bar that a strategy acted on before a restart is history too, so it acts on each bar once.
 """
 
-from array import array
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from engine.bar_columns import InstrumentBars, common_moments
 from engine.budgets import sizing_minor
-from engine.errors import QuarterdeckError
+from engine.errors import QuarterdeckError, TapeError
 from engine.inputs import Bar, ClosePosition, EnableStrategy, Input, PlaceOrder, StrategyActed
-from engine.instruments import Instrument
+from engine.instruments import ALWAYS_OPEN, Instrument
 from engine.kernel.wants import KEEP, NOTHING, BarColumns, Held, RuleWant, basket_want, flat
 from engine.market import KEPT_BARS, MarketView
 from engine.state import State
@@ -21,36 +22,16 @@ from engine.strategy_wants import command_of, held_of, price_words
 from engine.units import Nanoseconds
 from engine.want import resolve
 
-LONGEST_COLUMNS = 4 * KEPT_BARS
-TRIMMED_COLUMNS = 2 * KEPT_BARS
 AFTER_ALL_NS = 1 << 62
 NOT_ACTED = StrategyPlace(0)
 UNKNOWN = StrategyState()
 
 
-class Columns:
-    """The closed bars of one instrument, oldest first; trimmed once rules have begun to run on them."""
+class Place(NamedTuple):
+    """Where the newest bars stand, an index for each instrument, and when they end."""
 
-    def __init__(self) -> None:
-        self.bars = BarColumns(*(array("q") for _ in BarColumns._fields))
-
-    def add(self, bar: Bar) -> bool:
-        """Take a bar in; False for one that is no newer than what is known."""
-        closes_ns = self.bars.closes_ns
-        if closes_ns and bar.close_ns <= closes_ns[-1]:
-            return False
-        values = (bar.open_ns, bar.close_ns, bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks, bar.volume_lots)
-        for column, value in zip(self.bars, values, strict=True):
-            column.append(value)  # type: ignore[attr-defined]
-        return True
-
-    def trim(self) -> None:
-        if len(self.bars.closes_ns) > LONGEST_COLUMNS:
-            for column in self.bars:
-                del column[:-TRIMMED_COLUMNS]  # type: ignore[attr-defined]
-
-    def __len__(self) -> int:
-        return len(self.bars.closes_ns)
+    indices: list[int]
+    close_ns: Nanoseconds
 
 
 class Running:
@@ -64,6 +45,16 @@ class Running:
         self.memory = strategy.memory()
         self.begun = False
         self.failed = False
+        self.asked_ns: Nanoseconds | None = None
+
+    @property
+    def joins(self) -> bool:
+        """Whether it is a basket on longer bars, which do not have to be told together."""
+        return self.strategy.kind == BASKET and self.settings.bar_ns != 0
+
+    def start_over(self) -> None:
+        """More is known of the past: what it remembers is found again."""
+        self.begun, self.asked_ns = False, None
 
     @property
     def place_id(self) -> str:
@@ -101,48 +92,62 @@ class Desk:
         self._strategies = [(one, known.get(one.rule) or built_in(one.rule)) for one in strategies]
         for settings, strategy in self._strategies:
             params_of(strategy, settings.params)
-        self._columns: dict[str, Columns] = {}
+        self._lengths = tuple(sorted({one.bar_ns for one in strategies if one.bar_ns}))
+        self._bars: dict[str, InstrumentBars] = {}
         self._running: dict[str, list[Running]] = {}
         self._resolved_for: tuple[object, object] = (None, None)
         self.idle = not self._strategies
 
     # ---- history ---------------------------------------------------------------------------------------------------------
 
-    def history(self, bar: Bar) -> None:
+    def history(self, bar: Bar, state: State, market: MarketView) -> None:
         """A bar of a tape from before the point at which a run goes on: known, not acted on."""
         if self.idle:
             return
-        self._columns.setdefault(bar.instrument_id, Columns()).add(bar)
+        self._bars_of(bar.instrument_id, state, market).add(bar)
         for running in self._running.get(bar.instrument_id, ()):
-            running.begun = False
+            running.start_over()
 
     def warm(self, instrument_id: str, state: State, market: MarketView) -> None:
         """Older bars have become known: start over from them, now and not when the next bar is waited for."""
         if self.idle:
             return
-        columns = self._columns[instrument_id] = Columns()
+        self._bars.pop(instrument_id, None)
+        bars = self._bars_of(instrument_id, state, market)
         for bar in market.bars(instrument_id, KEPT_BARS):
-            columns.add(bar)
+            bars.add(bar)
+        self._find_again(instrument_id, state, market)
+
+    def _find_again(self, instrument_id: str, state: State, market: MarketView) -> None:
+        """What the strategies of an instrument remember, from all that is known of it."""
         self._resolve(state)
         for running in self._running.get(instrument_id, ()):
-            running.begun = False
+            running.start_over()
             if running.strategy.kind == BASKET:
                 continue
             known = state.strategies.get(running.settings.name, UNKNOWN)
             try:
-                self._catch_up(running, [columns.bars], AFTER_ALL_NS, known.places.get(running.place_id, NOT_ACTED))
+                self._catch_up(running, AFTER_ALL_NS, known.places.get(running.place_id, NOT_ACTED))
             except Exception:  # noqa: BLE001 - the next bar finds it again, and tells
                 running.begun = False
+            self._count(running, market)
 
-    def _columns_with(self, bar: Bar, market: MarketView) -> Columns | None:
+    def _bars_of(self, instrument_id: str, state: State, market: MarketView) -> InstrumentBars:
+        bars = self._bars.get(instrument_id)
+        if bars is None:
+            known = state.instruments.get(instrument_id)
+            bars = InstrumentBars(self._lengths, known.session if known is not None else ALWAYS_OPEN, market.session_bounds)
+            self._bars[instrument_id] = bars
+        return bars
+
+    def _bars_with(self, bar: Bar, state: State, market: MarketView) -> InstrumentBars | None:
         """The instrument's bars up to this one; None where it is not new."""
-        columns = self._columns.get(bar.instrument_id)
-        if columns is None:
-            columns = self._columns[bar.instrument_id] = Columns()
-            for known in market.bars(bar.instrument_id, KEPT_BARS):
-                if known.close_ns < bar.close_ns:
-                    columns.add(known)
-        return columns if columns.add(bar) else None
+        fresh = bar.instrument_id not in self._bars
+        bars = self._bars_of(bar.instrument_id, state, market)
+        for known in market.bars(bar.instrument_id, KEPT_BARS) if fresh else ():
+            if known.close_ns < bar.close_ns:
+                bars.add(known)
+        return bars if bars.add(bar) else None
 
     # ---- a closed bar ----------------------------------------------------------------------------------------------------
 
@@ -150,18 +155,20 @@ class Desk:
         """What the strategies of the bar's instrument want now; the state has decided on the bar already."""
         if self.idle:
             return []
-        columns = self._columns_with(bar, market)
-        if columns is None:
+        bars = self._bars_with(bar, state, market)
+        if bars is None:
             return []
         self._resolve(state)
         wanted: list[Input] = []
         for running in self._running.get(bar.instrument_id, ()):
-            places = self._places_at(running, bar.close_ns)
-            if places is None or running.failed:
+            if running.failed:
                 continue
-            acted: Input | None
+            acted: Input | None = None
             try:
-                acted = self._run(running, places, bar.close_ns, state, market)
+                place = self._place_at(running, bars, bar.close_ns)
+                if place is not None:
+                    acted = self._run(running, place, state, market)
+                    self._count(running, market)
             except Exception as error:  # noqa: BLE001 - a rule is a person's code; it ends with its strategy, not the engine
                 running.failed = True
                 named = "" if isinstance(error, QuarterdeckError) else f"{type(error).__name__}: "
@@ -170,7 +177,7 @@ class Desk:
                                        running.settings.name, enabled=False, by="engine", reason=told)
             if acted is not None:
                 wanted.append(acted)
-        columns.trim()
+        bars.trim()
         return wanted
 
     def _resolve(self, state: State) -> None:
@@ -196,27 +203,62 @@ class Desk:
                 for instrument in group:
                     self._running.setdefault(instrument.instrument_id, []).append(running)
 
-    def _places_at(self, running: Running, close_ns: Nanoseconds) -> list[int] | None:
-        """The newest bar's place in each column, where all of them close at this moment."""
-        places = []
-        for instrument in running.instruments:
-            columns = self._columns.get(instrument.instrument_id)
-            if columns is None or columns.bars.closes_ns[-1] != close_ns:
-                return None
-            places.append(len(columns) - 1)
-        return places
+    def _place_at(self, running: Running, bars: InstrumentBars, now_ns: Nanoseconds) -> Place | None:
+        """Where the newest bars stand and when they end, where the rule is to be asked after the bar that closes now; `bars` are
+        those of that bar's instrument. Raises `TapeError` where there are no bars of its length."""
+        length_ns = running.settings.bar_ns
+        if length_ns and bars.longer[length_ns].problem:
+            raise TapeError(bars.longer[length_ns].problem)
+        if not running.joins and length_ns not in bars.told:
+            return None
+        every = [self._bars.get(one.instrument_id) for one in running.instruments]
+        known = [one for one in every if one is not None and len(one.feed) and one.feed.bars.closes_ns[-1] == now_ns]
+        if len(known) < len(every):
+            return None
+        columns = [one.of(length_ns) for one in known]
+        ends_ns = [one.bars.closes_ns[-1] if len(one) else 0 for one in columns]
+        if running.joins and not self._first_asked(running, ends_ns, now_ns):
+            return None
+        return Place([len(one) - 1 for one in columns], ends_ns[0])
 
-    def _run(self, running: Running, places: list[int], close_ns: Nanoseconds, state: State,
-             market: MarketView) -> StrategyActed | None:
+    def _first_asked(self, running: Running, ends_ns: Sequence[Nanoseconds], now_ns: Nanoseconds) -> bool:
+        """Whether a basket's newest longer bars end together and were not asked about yet."""
+        if running.asked_ns is None:
+            asked = [end_ns for moment_ns, end_ns in self._moments(running) if moment_ns < now_ns]
+            running.asked_ns = max(asked, default=0)
+        if min(ends_ns) < max(ends_ns) or ends_ns[0] <= running.asked_ns:
+            return False
+        running.asked_ns = ends_ns[0]
+        return True
+
+    def _moments(self, running: Running) -> list[tuple[Nanoseconds, Nanoseconds]]:
+        """When a basket was asked on longer bars, and about which."""
+        bars = [self._bars[one.instrument_id] for one in running.instruments]
+        longer = [one.longer[running.settings.bar_ns] for one in bars]
+        return common_moments([one.feed.bars.closes_ns for one in bars], [(one.bars.closes_ns, one.told_ns) for one in longer])
+
+    def _count(self, running: Running, market: MarketView) -> None:
+        """Let it be seen how many bars a strategy on longer ones knows."""
+        bar_ns = running.settings.bar_ns
+        if bar_ns:
+            for one in running.instruments:
+                known = self._bars.get(one.instrument_id)
+                market.longer_bars[one.instrument_id, bar_ns] = len(known.of(bar_ns)) if known is not None else 0
+
+    def _columns_of(self, running: Running) -> list[BarColumns]:
+        return [self._bars[one.instrument_id].of(running.settings.bar_ns).bars for one in running.instruments]
+
+    def _run(self, running: Running, place: Place, state: State, market: MarketView) -> StrategyActed | None:
         known = state.strategies.get(running.settings.name, UNKNOWN)
-        place = known.places.get(running.place_id, NOT_ACTED)
-        columns = [self._columns[one.instrument_id].bars for one in running.instruments]
+        acted = known.places.get(running.place_id, NOT_ACTED)
+        places, close_ns = place
+        columns = self._columns_of(running)
         if not running.begun:
-            self._catch_up(running, columns, close_ns, place)
-        if close_ns <= place.acted_ns or not known.runs(running.settings):
+            self._catch_up(running, close_ns, acted)
+        if close_ns <= acted.acted_ns or not known.runs(running.settings):
             before = running.kept()
             running.step(columns, places, [flat()] * len(places))
-            running.restore(place.memory if close_ns <= place.acted_ns else before)
+            running.restore(acted.memory if close_ns <= acted.acted_ns else before)
             return None
         held = [held_of(state, running.settings, one, column.closes_ns)
                 for one, column in zip(running.instruments, columns, strict=True)]
@@ -227,16 +269,18 @@ class Desk:
             return None
         return StrategyActed(running.settings.name, running.place_id, close_ns, running.kept(), words, commands)
 
-    def _catch_up(self, running: Running, columns: Sequence[BarColumns], before_ns: Nanoseconds, place: StrategyPlace) -> None:
+    def _catch_up(self, running: Running, before_ns: Nanoseconds, acted: StrategyPlace) -> None:
         """Run the rule over the bars before this moment as if flat; then give it back what it has from its wants."""
         running.begun = True
         running.memory = running.strategy.memory()
+        columns = self._columns_of(running)
         indexed = [{close_ns: at for at, close_ns in enumerate(column.closes_ns)} for column in columns]
-        for close_ns in columns[0].closes_ns:
+        ends_ns = [end_ns for _, end_ns in self._moments(running)] if running.joins else columns[0].closes_ns
+        for close_ns in ends_ns:
             places = [index[close_ns] for index in indexed if close_ns in index]
             if close_ns < before_ns and len(places) == len(columns):
                 running.step(columns, places, [flat()] * len(places))
-        running.restore(place.memory)
+        running.restore(acted.memory)
 
     def _asked(self, running: Running, want: RuleWant, weights: Sequence[int], held: Sequence[Held], close_ns: Nanoseconds,
                state: State, market: MarketView) -> tuple[tuple[PlaceOrder | ClosePosition, ...], str]:
@@ -261,6 +305,6 @@ class Desk:
                       market: MarketView) -> list[RuleWant]:
         equity = sizing_minor(state, market, running.settings.portfolio, running.settings.name)
         return [
-            basket_want(target_bps, holding, self._columns[one.instrument_id].bars.closes[-1], one.value_num, one.value_den,
+            basket_want(target_bps, holding, self._bars[one.instrument_id].feed.bars.closes[-1], one.value_num, one.value_den,
                         equity, running.params.band_bps, running.params.stop_bps)
             for one, target_bps, holding in zip(running.instruments, weights, held, strict=True)]

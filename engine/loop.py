@@ -79,7 +79,7 @@ class Loop:
         if not more_close:
             bars, self.bars_unseen = self.bars_unseen, []
             for bar in bars:
-                self.desk.history(bar)
+                self.desk.history(bar, self.state, self.market)
 
     def warm(self, bars: Sequence[Bar]) -> None:
         """Closed bars of one instrument from before those seen so far, oldest first."""

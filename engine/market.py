@@ -80,6 +80,7 @@ class MarketView:
         self._day_due_ns: Nanoseconds = 0
         self._day_open: dict[str, tuple[int, Ticks]] = {}
         self.alert_memo = AlertMemo()
+        self.longer_bars: dict[tuple[str, Nanoseconds], int] = {}  # how many a strategy on longer bars knows, by their length
 
     def session_open(self, session: str, at_ns: Nanoseconds) -> bool:
         """Whether a market trades at a moment."""

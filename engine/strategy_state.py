@@ -15,6 +15,7 @@ class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     `params` holds every parameter, defaults included; `warmup_bars` is how many bars the rule sees before it may want. Its
     capital is a part of the portfolio's equity, which compounds, or fixed; `heat_budget_fraction` is a part of the equity too
     (0: no budget). `uses_model` where a language model has a say in what it wants; `source_hash` is that of a person's own rule.
+    `bar_ns` is the length of the bars that its rule sees, joined from those of the feed; 0 stands for the feed's own.
     """
 
     name: str
@@ -29,6 +30,7 @@ class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     heat_budget_fraction: float = 0.0
     uses_model: bool = False
     source_hash: str = ""
+    bar_ns: Nanoseconds = 0
 
 
 class StrategyPlace(msgspec.Struct, frozen=True, omit_defaults=True):

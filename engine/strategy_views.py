@@ -11,6 +11,7 @@ from engine.state import State
 from engine.strategy_state import StrategyPlace, StrategySettings, StrategyState
 from engine.strategy_wants import waiting_sign
 from engine.strategy_words import RegimeView, StrategyLine, StrategyView
+from engine.units import NS_PER_SECOND
 from engine.want import resolve
 
 NO_PLACE = StrategyPlace(0)
@@ -42,7 +43,7 @@ def _view(state: State, market: MarketView, settings: StrategySettings) -> Strat
         told += f": {known.switch_reason}" if known.switch_reason else ""
         note = f"{told}; {note}" if note else told
     return StrategyView(settings.name, settings.rule, settings.portfolio, settings.symbols, settings.params, settings.warmup_bars,
-                        known.runs(settings), note, lines)
+                        known.runs(settings), note, lines, settings.bar_ns // NS_PER_SECOND)
 
 
 def _line(state: State, market: MarketView, settings: StrategySettings, known: StrategyState,
@@ -52,7 +53,8 @@ def _line(state: State, market: MarketView, settings: StrategySettings, known: S
     position = state.position(settings.portfolio, instrument_id)
     own = position if position is not None and position.strategy == settings.name else None
     waiting = waiting_sign(state, settings, instrument)
+    bars = market.longer_bars.get((instrument_id, settings.bar_ns), 0) if settings.bar_ns else market.bars_stamp(instrument_id)[1]
     return StrategyLine(
-        instrument.symbol, instrument_id, market.bars_stamp(instrument_id)[1],
+        instrument.symbol, instrument_id, bars,
         instrument.quantity(own.lots) if own else Decimal(0), instrument.price(entry_ticks(own, instrument)) if own else None,
         "buy" if waiting > 0 else "sell" if waiting < 0 else "", place.want, place.want_at_ns, place.refusal)

@@ -35,7 +35,8 @@ class RegimeView(msgspec.Struct, frozen=True):
 
 
 class StrategyView(msgspec.Struct, frozen=True):
-    """A strategy of the configuration. `note` says who switched it and why, or what keeps it from running."""
+    """A strategy of the configuration. `note` says who switched it and why, or what keeps it from running. `bar_seconds` is
+    the length of the bars that its rule sees, 0 for those of the feed."""
 
     name: str
     rule: str
@@ -46,3 +47,4 @@ class StrategyView(msgspec.Struct, frozen=True):
     enabled: bool
     note: str
     lines: tuple[StrategyLine, ...]
+    bar_seconds: int = 0

@@ -15,14 +15,14 @@ from brokers.sessions import session_bounds
 from engine.analytics.records import decided_ticks
 from engine.backtest.actions import Split, restated
 from engine.backtest.holdings import ENTERED, RULE_LEFT
-from engine.backtest.longer_bars import in_longer_bars
+from engine.backtest.longer_bars import bars_of_trades, refuse_misfits, sessions_over
 from engine.backtest.results import TESTED, BacktestResult, TestedFill
 from engine.backtest.run import Series, Setup
 from engine.clocks import VirtualClock
 from engine.errors import TapeError
 from engine.events import OrderFilled, OrderIntended, WantRefused, decode
 from engine.inputs import AutomationLevel, Bar, MarketItem, MarketTrade, PortfolioSettings, Quote, Settings
-from engine.instruments import Instrument
+from engine.instruments import ALWAYS_OPEN, Instrument
 from engine.kernel.exits import HOLD_OVER, STOP_HIT, TARGET_HIT
 from engine.kernel.wants import BarColumns
 from engine.orders import OrderIntent, Purpose
@@ -36,14 +36,16 @@ from store.memory import MemoryJournal
 from tui.formats import plural
 
 LEAST_BARS = 2
+MINUTE_NS = 60 * NS_PER_SECOND
 VENUE_ROOM = 1.0  # buying power is the portfolio's limit here; the venue's own, which counts slippage, stays out of the way
 SAME_MOMENT_NS = NS_PER_SECOND // 1_000
 EXIT_CODES = {Purpose.STOP: STOP_HIT, Purpose.TARGET: TARGET_HIT, Purpose.ENTRY: ENTERED}
 
 
 def series_of(tape: RecordedTape, bar_ns: Nanoseconds = 0) -> Series:
-    """A recorded tape as columns, in bars of another length where one is given; raises `TapeError` for market trades without
-    one, for bars that do not fit, and for too few."""
+    """A recorded tape as columns, for a rule on bars of another length where one is given: market trades become bars of a minute,
+    or of that length where it is no number of minutes. Raises `TapeError` for market trades without one, for bars that do not
+    fit, and for too few."""
     import numpy
 
     if tape.report.kind != "bars" and not bar_ns:
@@ -52,16 +54,19 @@ def series_of(tape: RecordedTape, bar_ns: Nanoseconds = 0) -> Series:
     rows = numpy.array([_as_bar(item) for item in tape.items() if isinstance(item, Bar | MarketTrade)], numpy.int64)
     rows = rows.reshape(-1, len(BarColumns._fields))
     columns: list[Any] = [numpy.ascontiguousarray(rows[:, field]) for field in range(len(BarColumns._fields))]
-    found = Series(tape.instrument, BarColumns(*columns))
-    if bar_ns and len(rows):
-        try:
-            found = in_longer_bars(found, bar_ns)
-        except TapeError as error:
-            raise TapeError(f"{tape.report.path}: {error}") from None
-    if len(found.bars.closes) < LEAST_BARS:
-        bars = plural(len(found.bars.closes), "bar")
-        raise TapeError(f"{tape.report.path}: {bars} is too few to test anything on; name a longer file")
-    return found
+    bars = BarColumns(*columns)
+    try:
+        if bar_ns:
+            refuse_misfits(bars, bar_ns)
+        if tape.report.kind != "bars":
+            bars = bars_of_trades(bars, bar_ns if bar_ns % MINUTE_NS else MINUTE_NS)
+    except TapeError as error:
+        raise TapeError(f"{tape.report.path}: {error}") from None
+    if len(bars.closes) < LEAST_BARS:
+        few = plural(len(bars.closes), "bar")
+        raise TapeError(f"{tape.report.path}: {few} is too few to test anything on; name a longer file")
+    session = tape.instrument.session
+    return Series(tape.instrument, bars, () if session == ALWAYS_OPEN else sessions_over(session, bars, session_bounds))
 
 
 def _as_bar(item: Bar | MarketTrade) -> tuple[int, ...]:
@@ -74,7 +79,9 @@ def _as_bar(item: Bar | MarketTrade) -> tuple[int, ...]:
 
 def restated_series(tape: RecordedTape, splits: Sequence[Split], bar_ns: Nanoseconds = 0) -> Series:
     """A recorded tape as columns in units that its splits leave alone."""
-    return Series(*restated(*series_of(tape, bar_ns), splits))
+    found = series_of(tape, bar_ns)
+    instrument, bars = restated(found.instrument, found.bars, splits)
+    return found._replace(instrument=instrument, bars=bars)
 
 
 class SeriesTape:
@@ -125,7 +132,8 @@ def engine_run(series: Sequence[Series], strategy: Strategy, params: dict[str, A
                                   limits)
     running = StrategySettings(strategy.name, strategy.name, TESTED, tuple(one.instrument_id for one in instruments),
                                chosen._asdict(), warmup_bars=strategy.warmup(chosen), capital_fraction=setup.capital_fraction,
-                               capital_fixed=setup.capital_fixed, heat_budget_fraction=setup.heat_budget_fraction)
+                               capital_fixed=setup.capital_fixed, heat_budget_fraction=setup.heat_budget_fraction,
+                               bar_ns=setup.bar_ns)
     settings = Settings(
         (portfolio,), reconcile_seconds=86_400.0, trail_step_fraction=setup.trail_step_fraction,
         gap_allowance_bps=setup.gap_allowance_bps, sectors=dict(setup.sectors), buckets=dict(setup.buckets),

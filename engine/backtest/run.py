@@ -36,6 +36,7 @@ from engine.backtest.holdings import (
     TRIPS_ROOM,
     entry_ticks_of,
 )
+from engine.backtest.longer_bars import Asked, Joining, as_lists, asked_on_longer_bars
 from engine.backtest.regime_sizes import WHOLE, has_sizes, sizes_of
 from engine.backtest.results import BacktestResult, Remaining
 from engine.backtest.steps import Friction
@@ -46,7 +47,8 @@ from engine.kernel.wants import BarColumns
 from engine.regimes import USUAL_REGIMES, RegimeSettings
 from engine.strategies.registry import BASKET, Strategy, params_of
 from engine.tolerance import Limits as LimitSettings
-from engine.units import MAX_PRODUCT, NS_PER_SECOND, Minor
+from engine.trading_hours import SessionBounds
+from engine.units import MAX_PRODUCT, NS_PER_SECOND, Minor, Nanoseconds
 
 BARS_A_TRIP = 16
 INTERPRETED_BARS = 300_000  # interpreted in the time that loading the compiler takes
@@ -56,10 +58,12 @@ TABLE_FIELDS = 8  # 64 bytes a bar
 
 
 class Series(NamedTuple):
-    """The closed bars of one instrument in columns of 64-bit integers, oldest first."""
+    """The closed bars of one instrument in columns of 64-bit integers, oldest first; with the sessions of a market that closes,
+    which longer bars do not reach over."""
 
     instrument: Instrument
     bars: BarColumns
+    sessions: tuple[SessionBounds, ...] = ()
 
 
 class Means(NamedTuple):
@@ -76,7 +80,8 @@ class Setup(NamedTuple):
     is how many instruments may be held at once (0: any number). `splits` were applied to the series already, by `restated`, and
     tell in which shares `dividends` are counted; `borrow_ppm` is what a short pays a year. `regimes` is how regimes are told, and
     what part of its usual size an entry has in each. The strategy's capital is a part of the equity (0: all of it), or fixed;
-    `heat_budget_fraction` is what it may risk at once (0: what the limits allow).
+    `heat_budget_fraction` is what it may risk at once (0: what the limits allow). `bar_ns` is the length of the bars that the
+    rule sees (0: those of the series); everything else goes by the bars of the series.
     """
 
     cash_minor: Minor
@@ -98,6 +103,7 @@ class Setup(NamedTuple):
     capital_fraction: float = 0.0
     capital_fixed: Decimal | None = None
     heat_budget_fraction: float = 0.0
+    bar_ns: Nanoseconds = 0
 
     @property
     def has_actions(self) -> bool:
@@ -115,7 +121,7 @@ def backtest(series: Sequence[Series], strategy: Strategy, params: Mapping[str, 
     What is compiled is kept below `cache_folder`. Up to `interpreted_bars` bars the same pass is interpreted, with the same
     result: a single short run is over before the compiler would have been loaded. Raises `ConfigError` for parameters that the
     strategy does not take and for limits that a pass over bars cannot express, `InstrumentError` where money would not fit 64
-    bits.
+    bits, `TapeError` where the bars do not fit into those that the rule is to see.
     """
     problems = inexpressible(setup)
     if problems:
@@ -233,7 +239,7 @@ def side_by_side(series: Sequence[Series]) -> list[Series]:
     table = _table([one.bars for one in series])
     starts = numpy.cumsum([0, *(len(one.bars.closes) for one in series)]).tolist()
     views = [[table[start:end, field] for field in range(FIELDS)] for start, end in itertools.pairwise(starts)]
-    return [Series(one.instrument, BarColumns(*columns)) for one, columns in zip(series, views, strict=True)]
+    return [one._replace(bars=BarColumns(*columns)) for one, columns in zip(series, views, strict=True)]
 
 
 def _table(bars: Sequence[BarColumns]) -> Any:
@@ -273,12 +279,21 @@ def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, s
         table = _table([one.bars for one in series])
         joined = [table[:, field] for field in range(FIELDS)]
     starts: list[int] = numpy.cumsum([0, *(len(one.bars.closes) for one in series)]).tolist()
-    terms = (friction, limits, braked, params, strategy.memory())
+    asked = _asked(series, strategy, params, setup, means)
+    terms = (friction, limits, braked, asked.params, strategy.memory())
     if means.compiles:
-        at_ns, equity = _compiled_pass(w, joined, starts, terms, strategy, setup, means.cache_folder)
+        at_ns, equity = _compiled_pass(w, joined, starts, terms, (strategy, asked), setup, means.cache_folder)
     else:
-        at_ns, equity = _interpreted_pass(w, joined, starts, terms, strategy, setup)
+        at_ns, equity = _interpreted_pass(w, joined, starts, terms, (strategy, asked), setup)
     return (joined[1] if _is_alone(starts, strategy, setup) else at_ns), equity
+
+
+def _asked(series: tuple[Series, ...], strategy: Strategy, params: Any, setup: Setup, means: Means) -> Asked:
+    """What the pass asks: the strategy's own rule, or what asks it on longer bars."""
+    if not setup.bar_ns:
+        return Asked(strategy.rule, params, {})
+    how = Joining(setup.bar_ns, means.compiles, means.cache_folder)
+    return asked_on_longer_bars([one.bars for one in series], [one.sessions for one in series], strategy, params, how)
 
 
 def _is_alone(starts: list[int], strategy: Strategy, setup: Setup) -> bool:
@@ -286,41 +301,49 @@ def _is_alone(starts: list[int], strategy: Strategy, setup: Setup) -> bool:
     return len(starts) == 2 and strategy.kind != BASKET and not setup.has_actions
 
 
-def _entry_of(strategy: Strategy, setup: Setup) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
+def _entry_of(strategy: Strategy, setup: Setup, rule: Callable[..., Any]) -> tuple[Callable[..., Any],
+                                                                                   dict[str, Callable[..., Any]]]:
     """The pass over several instruments that a strategy needs, and what takes the places of the names there."""
     opening: dict[str, Callable[..., Any]] = {"open_all": open_after_actions} if setup.has_actions else {}
     if strategy.kind == BASKET:
-        return baskets.one_basket, {"weights": strategy.rule, **opening}
-    return passes.several_instruments, {"rule": strategy.rule, **opening}
+        return baskets.one_basket, {"weights": rule, **opening}
+    return passes.several_instruments, {"rule": rule, **opening}
 
 
-def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...], strategy: Strategy, setup: Setup,
-                   cache_folder: Path | None) -> tuple[Any, Any]:
+def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...],
+                   asking: tuple[Strategy, Asked], setup: Setup, cache_folder: Path | None) -> tuple[Any, Any]:
     import numpy
 
+    strategy, asked = asking
     bars, total = BarColumns(*joined), starts[-1]
     equity = numpy.empty(total, numpy.int64)
     if _is_alone(starts, strategy, setup):
-        compiled(passes.one_instrument, {"rule": strategy.rule}, cache_folder)(w, bars, *terms, equity)
+        compiled(passes.one_instrument, {"rule": asked.rule, **asked.inner}, cache_folder)(w, bars, *terms, equity)
         return None, equity
     at_ns = numpy.empty(total, numpy.int64)
-    entry = compiled(*_entry_of(strategy, setup), cache_folder)
+    pass_of, replaced = _entry_of(strategy, setup, asked.rule)
+    entry = compiled(pass_of, {**replaced, **asked.inner}, cache_folder)
     marked = entry(w, bars, numpy.array(starts), *terms, numpy.zeros(3 * len(starts), numpy.int64), at_ns, equity)
     return at_ns[:marked], equity[:marked]
 
 
 def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...],
-                      strategy: Strategy, setup: Setup) -> tuple[Any, Any]:
+                      asking: tuple[Strategy, Asked], setup: Setup) -> tuple[Any, Any]:
     """The same over plain lists, which the interpreter reads several times as fast as arrays."""
     import numpy
 
+    strategy, asked = asking
+    rule = asked.rule
+    if asked.inner:
+        friction, limits, braked, params, memory = terms
+        rule, terms = asked.interpreted_rule(), (friction, limits, braked, as_lists(params), memory)
     bars, total, work = BarColumns(*(column.tolist() for column in joined)), starts[-1], w.tolist()
     at_ns, equity = [0] * total, [0] * total
     marked = total
     if _is_alone(starts, strategy, setup):
-        interpreted(passes.one_instrument, {"rule": strategy.rule})(work, bars, *terms, equity)
+        interpreted(passes.one_instrument, {"rule": rule})(work, bars, *terms, equity)
     else:
-        entry = interpreted(*_entry_of(strategy, setup))
+        entry = interpreted(*_entry_of(strategy, setup, rule))
         marked = entry(work, bars, starts, *terms, [0] * (3 * len(starts)), at_ns, equity)
     w[:] = work
     return numpy.array(at_ns[:marked], numpy.int64), numpy.array(equity[:marked], numpy.int64)

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from engine.backtest import passes, regime_sizes
+from engine.backtest import longer_bars, passes, regime_sizes
 from engine.backtest.compiling import functions_reached, stamp_of
 from engine.search.measuring import Material, strategy_in
 
@@ -16,6 +16,8 @@ def digest_of(material: Material) -> str:
     functions: dict[int, Any] = {}
     rule: Any = strategy.rule
     entries: tuple[Any, ...] = (passes.one_instrument, passes.several_instruments, regime_sizes.sizes_into)
+    if material.setup.bar_ns:
+        entries = (*entries, longer_bars.join_into, longer_bars.on_longer_bar, longer_bars.on_longer_bars)
     for entry in entries:
         functions_reached(entry, {"rule": rule}, functions)
     terms = f"{material.strategy}|{material.source_hash}|{material.setup!r}|{[one.instrument for one in material.series]!r}"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from engine.analytics.measures import DAYS_PER_YEAR, EPOCH_MONDAY, SECONDS_PER_YEAR, SESSIONS_PER_YEAR
 from engine.backtest.compiling import compiled
+from engine.backtest.longer_bars import recorded_bars
 from engine.backtest.run import Series, Setup, backtest
 from engine.errors import ConfigError, UsageError
 from engine.kernel.wants import BarColumns
@@ -154,7 +155,7 @@ def outcome_of(material: Material, span: Span, params: Mapping[str, Number], gri
 
     strategy = strategy_in(material)
     folder = Path(material.cache_folder) if material.cache_folder else None
-    before = 0 if span == WHOLE else strategy.warmup(params_of(strategy, params))
+    before = 0 if span == WHOLE else _warming_bars(material, strategy, params)
     result = backtest(cut(material.series, span, before), strategy, params, material.setup, folder)
     if grid is None:
         grid = grid_of(result.equity_at_ns, span)
@@ -170,6 +171,12 @@ def outcome_of(material: Material, span: Span, params: Mapping[str, Number], gri
     return Outcome(
         span, dict(params), len(result.trips), won, gained, lost, paid, result.cash_minor, result.final_equity_minor,
         float(worst), grid.years, grid.days_per_year, blocks, tuple(returns.tolist()) if with_returns else ())
+
+
+def _warming_bars(material: Material, strategy: Strategy, params: Mapping[str, Number]) -> int:
+    """How many bars before a span a strategy sees to warm up on."""
+    warmup = strategy.warmup(params_of(strategy, params))
+    return max(recorded_bars(one.bars, warmup, material.setup.bar_ns) for one in material.series)
 
 
 def outcomes_of(material: Material, span: Span, sets: Sequence[Mapping[str, Number]], *,

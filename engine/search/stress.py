@@ -70,7 +70,7 @@ def bars_of(series: Series, moves: Moves) -> Series:
     old = series.bars
     columns: list[Any] = [old.opens_ns, old.closes_ns, first, numpy.maximum(high, numpy.maximum(first, last)),
                           numpy.minimum(low, numpy.minimum(first, last)), last, old.volumes]
-    return Series(series.instrument, BarColumns(*columns))
+    return series._replace(bars=BarColumns(*columns))
 
 
 def worst_time(result: BacktestResult) -> Nanoseconds:

@@ -181,10 +181,12 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     actions = _actions(wish, names)
     setup = setup._replace(splits=actions.splits, dividends=actions.dividends,
                            borrow_ppm=round(wish.borrow_percent * PPM_A_PERCENT))
-    bar_ns = seconds_of(wish.bar, "--bar") * NS_PER_SECOND if wish.bar else 0
+    bar_ns = recording.configured_bar_ns(home, wish.strategy) if wish.record else 0
+    bar_ns = seconds_of(wish.bar, "--bar") * NS_PER_SECOND if wish.bar else bar_ns
+    setup = setup._replace(bar_ns=bar_ns)
     series = [restated_series(tape, actions.splits, bar_ns) for tape in tapes]
     params = {**written, **_params(wish.params)}
-    bar_notes.refuse_too_few(tapes, series, strategy, params)
+    bar_notes.refuse_too_few(tapes, series, (strategy, params), bar_ns)
     bar_notes.tell(tapes, series)
     return Prepared(series, strategy, params, setup)
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from engine.alert_text import span_text
 from engine.errors import TapeError
-from engine.units import NS_PER_SECOND
+from engine.units import NS_PER_SECOND, Nanoseconds
 from tui.formats import duration, moment, plain, plural
 from tui.printing import print_note
 
@@ -34,14 +35,19 @@ def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]") -> None:
             print_note(f"{report.path}: {still:,} of {bars:,} bars have no volume: a stop or target fills whole there")
 
 
-def refuse_too_few(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", strategy: "Strategy",
-                   params: Mapping[str, Any]) -> None:
-    """Raises `TapeError` where no file is longer than what the strategy sees before it may want anything."""
+def refuse_too_few(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", tried: "tuple[Strategy, Mapping[str, Any]]",
+                   bar_ns: Nanoseconds) -> None:
+    """Raises `TapeError` where no file is longer than what the strategy, with these parameters and on bars of that length (0: as
+    they were recorded), sees before it may want anything."""
+    from engine.backtest.longer_bars import Joining, join
     from engine.strategies.registry import params_of
 
+    strategy, params = tried
     warmup = strategy.warmup(params_of(strategy, params))
-    longest, bars = max(((tape.report, len(one.bars.closes)) for tape, one in zip(tapes, series, strict=True)),
-                        key=lambda found: found[1])
+    seen = [join(one.bars, one.sessions, Joining(bar_ns)).bars if bar_ns else one.bars for one in series]
+    counts = [len(bars.closes) for bars in seen]
+    bars, longest = max(zip(counts, (tape.report for tape in tapes), strict=True), key=lambda found: found[0])
     if bars <= warmup:
-        raise TapeError(f"{longest.path}: {plural(bars, 'bar')}, but {strategy.name} wants nothing before it has seen "
+        long = f" of {span_text(bar_ns // NS_PER_SECOND)}" if bar_ns else ""
+        raise TapeError(f"{longest.path}: {plural(bars, 'bar')}{long}, but {strategy.name} wants nothing before it has seen "
                         f"{warmup:,}; name a longer file, or shorten the warm-up with --set")

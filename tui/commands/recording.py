@@ -35,6 +35,12 @@ def configured_budgets(home: Path, name: str) -> dict[str, Any]:
             "heat_budget_fraction": one.heat_budget_fraction}
 
 
+def configured_bar_ns(home: Path, name: str) -> int:
+    """The length of the bars that a strategy of the configuration sees, 0 for those of the feed; raises `UsageError` where it is
+    none."""
+    return _configured(home, name).bar_ns
+
+
 def _configured(home: Path, name: str) -> "StrategyConfig":
     from engine.config import CONFIG_FILE, load_config
 
@@ -71,7 +77,8 @@ def parity_evidence(tried: "Prepared", tested: "BacktestResult", difference: str
 def _digest(tried: "Prepared") -> str:
     from engine.strategies.registry import params_of
 
-    return form_digest(tried.strategy.name, tried.strategy.source_hash, params_of(tried.strategy, tried.params)._asdict())
+    return form_digest(tried.strategy.name, tried.strategy.source_hash, params_of(tried.strategy, tried.params)._asdict(),
+                       tried.setup.bar_ns)
 
 
 def _times_its_capital(tried: "Prepared") -> float:

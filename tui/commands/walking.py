@@ -79,6 +79,7 @@ def walk_forward(home: Path, wish: Wish, asked: Asked, planned: Planned, *, as_j
 
 
 def _splits(ready: Prepared, planned: Planned) -> "list[Split]":
+    from engine.backtest.longer_bars import recorded_bars
     from engine.search.measuring import moments_in
     from engine.search.splits import Plan, splits_of
     from engine.strategies.registry import params_of
@@ -86,7 +87,9 @@ def _splits(ready: Prepared, planned: Planned) -> "list[Split]":
     at_ns = moments_in(ready.series)
     purge = planned.purge_bars
     if purge is None:
-        purge = ready.strategy.warmup(params_of(ready.strategy, ready.params)) if planned.scheme == "purged" else 0
+        warmup = ready.strategy.warmup(params_of(ready.strategy, ready.params))
+        purge = max(recorded_bars(one.bars, warmup, ready.setup.bar_ns) for one in ready.series) \
+            if planned.scheme == "purged" else 0
     embargo = round(len(at_ns) * planned.embargo_percent / 100)
     return splits_of(at_ns, Plan(planned.scheme, planned.windows, planned.choose_percent / 100, purge, embargo))
 
