@@ -6,9 +6,10 @@ fat-tailed and their sizes are correlated, as real ones are. Nothing depends on 
 """
 
 import hashlib
-import math
 from array import array
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from math import ceil, cos, exp, floor, log, sin, sqrt, tau
 from random import Random
 from typing import NamedTuple
 
@@ -40,9 +41,9 @@ class DailyWalk:
     """The closing levels of one instrument, drawn day after day from one stream and kept."""
 
     def __init__(self, key: str, common_key: str, volatility: float, common_share: float) -> None:
-        self._own, self._common = seeded(key), seeded(common_key)
+        self._own, self._common = seeded(key).random, seeded(common_key)
         self._volatility = volatility
-        self._share = common_share
+        self._share, self._own_share = common_share, sqrt(1.0 - common_share ** 2)
         self._log_volatility = 0.0
         self._days: list[Day] = []
 
@@ -53,10 +54,10 @@ class DailyWalk:
         return self._days[day - FIRST_DAY]
 
     def _draw(self) -> None:
-        self._log_volatility = VOLATILITY_MEMORY * self._log_volatility + VOLATILITY_NOISE * self._own.gauss(0.0, 1.0)
-        volatility = self._volatility * math.exp(self._log_volatility)
-        own_share = math.sqrt(1.0 - self._share ** 2)
-        shock = self._share * self._common.gauss(0.0, 1.0) + own_share * self._own.gauss(0.0, 1.0)
+        wildness, own_shock = normal_pair(self._own)
+        self._log_volatility = VOLATILITY_MEMORY * self._log_volatility + VOLATILITY_NOISE * wildness
+        volatility = self._volatility * exp(self._log_volatility)
+        shock = self._share * self._common.gauss(0.0, 1.0) + self._own_share * own_shock
         before = self._days[-1].after if self._days else 0.0
         self._days.append(Day(before, before + volatility * shock - PULL * before, volatility))
 
@@ -70,7 +71,7 @@ class Bridge:
         self.variance = variance
         random = seeded(key)
         self.jump_at = random.random() if random.random() < JUMP_CHANCE else 2.0
-        self.jump = random.gauss(0.0, 2.0 * math.sqrt(variance)) if self.jump_at <= 1.0 else 0.0
+        self.jump = random.gauss(0.0, 2.0 * sqrt(variance)) if self.jump_at <= 1.0 else 0.0
         self.levels = array("d", bytes(8 * (NODES + 1)))
         self.variances = array("d", bytes(8 * NODES))
         self.levels[0], self.levels[NODES] = ends[0], ends[1] - self.jump
@@ -91,17 +92,22 @@ class Bridge:
         """The finer points of one stretch, ends included."""
         points = array("d", bytes(8 * (FINE + 1)))
         points[0], points[FINE] = self.levels[index], self.levels[index + 1]
-        random = seeded(f"{self.key}|{index}")
+        random = seeded(f"{self.key}|{index}").random
         variances = [self.variances[index]]
         step = FINE
         while step > 1:  # level by level, left to right: the same draws whoever asks
             half = step // 2
             finer: list[float] = []
-            for number, variance in enumerate(variances):
-                left = number * step
-                part = _uneven(random, 0.5)
-                points[left + half] = _midpoint(random, points[left], points[left + step], variance, part)
-                finer += (variance * part, variance * (1.0 - part))
+            middle = half
+            for variance in variances:  # _uneven and _midpoint, written out: an engine's start waits for 100,000 of them
+                scatter, shift = normal_pair(random)
+                odds = exp(SPLIT_NOISE * scatter)
+                part = odds / (1.0 + odds)
+                rest = 1.0 - part
+                left = points[middle - half]
+                points[middle] = left + (points[middle + half] - left) * part + sqrt(variance * part * rest) * shift
+                finer += (variance * part, variance * rest)
+                middle += step
             variances, step = finer, half
         return points
 
@@ -141,16 +147,24 @@ class StretchCache:
     def extremes(self, bridge: Bridge, from_ns: Nanoseconds, to_ns: Nanoseconds, *, fine: bool) -> tuple[float, float]:
         """Lowest and highest level between two instants, from the fine points or (for long bars) the coarse ones."""
         first, last = (min(1.0, max(0.0, bridge.place(at_ns))) for at_ns in (from_ns, to_ns))
-        levels = [self.level(bridge, from_ns), self.level(bridge, to_ns)]
         scale = NODES * FINE if fine else NODES
-        for point in range(math.ceil(first * scale), math.floor(last * scale) + 1):
-            if fine:
-                index = min(NODES - 1, point // FINE)
-                level = self.stretch(bridge, index)[point - index * FINE]
-            else:
-                level = bridge.levels[point]
-            levels.append(level + bridge.jump if point / scale >= bridge.jump_at else level)
-        return min(levels), max(levels)
+        begin, end = ceil(first * scale), floor(last * scale) + 1
+        jump = min(end, max(begin, ceil(bridge.jump_at * scale)))
+        found = [self.level(bridge, from_ns), self.level(bridge, to_ns)]
+        for start, stop, added in ((begin, jump, 0.0), (jump, end, bridge.jump)):
+            for levels in self._runs(bridge, start, stop) if fine else (bridge.levels[start:stop],):
+                if levels:
+                    found += (min(levels) + added, max(levels) + added)
+        return min(found), max(found)
+
+    def _runs(self, bridge: Bridge, start: int, stop: int) -> Iterator[array[float]]:
+        """The fine points from `start` to before `stop`, by stretches."""
+        while start < stop:
+            index = min(NODES - 1, start // FINE)
+            offset = index * FINE
+            last = stop if index == NODES - 1 else min(stop, offset + FINE)
+            yield self.stretch(bridge, index)[start - offset:last - offset]
+            start = last
 
 
 def seeded(key: str) -> Random:
@@ -163,15 +177,22 @@ def noise(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
 
 
+def normal_pair(random: Callable[[], float]) -> tuple[float, float]:
+    """Two standard normal draws, the same that two calls of `Random.gauss` give (Box and Muller, 1958)."""
+    angle = random() * tau
+    radius = sqrt(-2.0 * log(1.0 - random()))
+    return cos(angle) * radius, sin(angle) * radius
+
+
 def _uneven(random: Random, even: float) -> float:
     """The left part of a variance, scattered around its even share."""
-    odds = even / (1.0 - even) * math.exp(SPLIT_NOISE * random.gauss(0.0, 1.0))
+    odds = even / (1.0 - even) * exp(SPLIT_NOISE * random.gauss(0.0, 1.0))
     return odds / (1.0 + odds)
 
 
 def _midpoint(random: Random, left: float, right: float, variance: float, part: float) -> float:
     """The middle of a bridge whose variance falls in two unequal parts."""
-    return left + (right - left) * part + math.sqrt(variance * part * (1.0 - part)) * random.gauss(0.0, 1.0)
+    return left + (right - left) * part + sqrt(variance * part * (1.0 - part)) * random.gauss(0.0, 1.0)
 
 
 def _share_of_left(left: float, middle: float, right: float) -> float:
@@ -181,4 +202,4 @@ def _share_of_left(left: float, middle: float, right: float) -> float:
 
 
 def _usual(place: float) -> float:
-    return place + 0.12 * (1.0 - math.exp(-place / 0.05)) + 0.06 * math.exp((place - 1.0) / 0.05)
+    return place + 0.12 * (1.0 - exp(-place / 0.05)) + 0.06 * exp((place - 1.0) / 0.05)
