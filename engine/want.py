@@ -10,6 +10,7 @@ import msgspec
 from engine.heat import bucket_heat, bucket_of, correlated_heat, heat_lines
 from engine.inputs import Connectivity, PlaceOrder, TrailSpec
 from engine.instruments import Instrument
+from engine.kernel.wants import LONGEST_HOLD_NS
 from engine.limits import BPS
 from engine.market import MarketView
 from engine.orders import OrderIntent, OrderKind, Purpose
@@ -18,7 +19,7 @@ from engine.risk import entry_checks
 from engine.service import CheckView, OrderCard, Refusal
 from engine.sizing import Sized, atr_distance_ticks, sized, ways
 from engine.state import State
-from engine.units import Lots, Nanoseconds, Ticks, seconds_to_ns, steps_exact, steps_up, stop_steps, target_steps
+from engine.units import NS_PER_SECOND, Lots, Nanoseconds, Ticks, seconds_to_ns, steps_exact, steps_up, stop_steps, target_steps
 from engine.valuation import (
     entry_stop_ticks,
     equity_minor,
@@ -32,7 +33,7 @@ from engine.valuation import (
 
 PERCENT_BPS = 100
 MOST_DIGITS = 18
-LONGEST_HOLD_SECONDS = 10 * 366 * 86_400
+LONGEST_HOLD_SECONDS = LONGEST_HOLD_NS // NS_PER_SECOND
 
 
 class Assessment(NamedTuple):

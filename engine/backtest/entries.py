@@ -30,6 +30,7 @@ from engine.backtest.holdings import (
     LONG_OVER,
     LOTS,
     MAX_LOTS,
+    MAX_TICKS,
     MIN_LOTS,
     MIN_NOTIONAL_MINOR,
     NATIVE,
@@ -60,17 +61,18 @@ from engine.kernel.heat import open_risk_minor
 from engine.kernel.money import fee_minor, notional_minor, share_of, signed_notional_minor
 from engine.kernel.rounding import scaled_down
 from engine.kernel.sizing import lots_for_notional, lots_for_risk
-from engine.kernel.wants import BY_RISK, RuleWant
+from engine.kernel.wants import BY_RISK, LONGEST_HOLD_NS, RuleWant
 
 CHECKS = ("", "reduces", "risk", "size", "brake", "regime", "maximum quantity", "order notional", "risk per order",
           "position share", "buying power", "gross exposure", "net exposure", "sector share", "asset class share",
           "bucket share", "heat", "bucket heat", "daily notional", "strategy capital", "strategy heat", "instrument",
           "trading state", "leaving", "minimum quantity", "price collar", "stop required", "stop side", "target side", "spread",
-          "reward to risk", "day loss", "week loss", "drawdown", "orders a day", "minimum notional", "positions")
+          "reward to risk", "day loss", "week loss", "drawdown", "orders a day", "minimum notional", "positions", "trail",
+          "price", "max hold")
 (PASSED, REDUCES, RISK, SIZE, BRAKE, REGIME, MOST_LOTS, ORDER_NOTIONAL, RISK_PER_ORDER, POSITION_SHARE, BUYING_POWER, GROSS, NET,
  SECTOR, ASSET_CLASS, BUCKET, HEAT, BUCKET_HEAT, DAILY_NOTIONAL, STRATEGY_CAPITAL, STRATEGY_HEAT, INSTRUMENT, TRADING_STATE,
  LEAVES, LEAST_LOTS, COLLAR, STOP_REQUIRED, STOP_SIDE, TARGET_SIDE, SPREAD, REWARD, DAY_LOSS, WEEK_LOSS, DRAWDOWN, ORDERS_A_DAY,
- LEAST_NOTIONAL, POSITIONS) = range(37)
+ LEAST_NOTIONAL, POSITIONS, TRAIL_REACH, PRICE, MAX_HOLD) = range(40)
 UNBOUNDED = 1 << 62
 BPS = 10_000
 NS_PER_SECOND = 1_000_000_000
@@ -400,6 +402,15 @@ def level_check(w: Any, at: int, limits: Limits, entry: Entry, want: RuleWant, l
     return failed
 
 
+def plan_check(w: Any, at: int, want: RuleWant) -> int:
+    """The first part of an exit plan that the instrument cannot express; 0 where it can be meant."""
+    if want.trail_ticks > w[at + MAX_TICKS]:
+        return TRAIL_REACH
+    if want.stop_ticks > w[at + MAX_TICKS] or want.target_ticks > w[at + MAX_TICKS]:
+        return PRICE
+    return MAX_HOLD if want.max_hold_ns > LONGEST_HOLD_NS else PASSED
+
+
 def losing_check(w: Any, limits: Limits) -> int:
     """The first loss that has reached its limit at this very moment; 0 where none has, and before the first day began."""
     if w[ROLLED] == 0:
@@ -437,10 +448,10 @@ def enter(w: Any, at: int, limits: Limits, factor: float, want: RuleWant, gap_bp
     """A want to enter becomes an order on its way, or what refused it is counted."""
     price = w[at + ASK] if want.sign > 0 else w[at + BID]
     entry = Entry(want.sign, price, governing_stop(w, at, want.sign, want.stop_ticks, want.trail_ticks, price))
-    check, lots = PASSED, 0
-    if w[at + LOTS] * want.sign < 0:
+    check, lots = plan_check(w, at, want), 0
+    if check == PASSED and w[at + LOTS] * want.sign < 0:
         check = REDUCES
-    else:
+    elif check == PASSED:
         lots, check = sized(w, at, limits, factor, entry, want, gap_bps)
     if check == PASSED:
         check = refusing_check(w, at, limits, entry, want, lots)

@@ -21,6 +21,8 @@ LEAVE = 2
 BY_RISK = 0
 BY_SHARE = 1
 
+LONGEST_HOLD_NS = 10 * 366 * 86_400 * 1_000_000_000
+
 
 class BarColumns(NamedTuple):
     """Closed bars by column, oldest first: times in ns, prices in ticks, volumes in lots."""

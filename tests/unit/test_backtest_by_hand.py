@@ -184,6 +184,14 @@ def test_money_is_the_end_of_it() -> None:
     assert (fills(refused), refused.refused) == ([], {"size": 1})  # 5.00 buy no share of 100.00
 
 
+@pytest.mark.parametrize(("terms", "check"), [
+    ({"trail_ticks": 10_000_001}, "trail"), ({"stop_ticks": 9_900, "target_ticks": 1 << 61}, "price"),
+    ({"stop_ticks": 9_900, "max_hold_ns": 11 * 366 * 86_400 * 1_000_000_000}, "max hold")])
+def test_a_plan_that_no_order_can_have_is_refused(terms: dict[str, int], check: str) -> None:
+    found = run([FIRST, (10_000, 10_010, 9_990, 10_000)], {1: long(**terms)})
+    assert (fills(found), found.refused) == ([], {check: 1})
+
+
 def test_two_instruments_share_one_account_and_its_limits() -> None:
     bars = [FIRST, (10_000, 10_010, 9_990, 10_000), (10_000, 10_010, 9_990, 10_000)]
     found = run(bars, {1: long(stop_ticks=9_900)}, limits=FREE_BUT_GROSS, names=("ACME", "BETA"))
