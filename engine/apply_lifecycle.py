@@ -22,8 +22,11 @@ def counted(state: State, trips: Sequence[RoundTrip]) -> Changes:
         known = candidates.get(trip.strategy)
         if known is None or known.stage not in (Stage.PAPER, Stage.STAGED_LIVE, Stage.FULL_LIVE):
             continue
-        if state.portfolios[trip.portfolio].settings.live is known.stage.is_live:
-            candidates = {**candidates, trip.strategy: replace(known, results=with_trip(known.results, trip, known.since_ns))}
+        where = state.portfolios[trip.portfolio].settings
+        if where.live is known.stage.is_live:
+            results = with_trip(known.results, trip, known.since_ns)
+            results = replace(results, simulated=known.results.simulated or where.simulated)
+            candidates = {**candidates, trip.strategy: replace(known, results=results)}
     return {} if candidates is state.candidates else {"candidates": candidates}
 
 

@@ -51,9 +51,10 @@ class EvidenceKind(StrEnum):
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was found of a rule with exactly the parameters of `digest`.
 
-    A backtest tells days, round trips, drawdown and return (parts of its cash), on which `symbols`, and the lowest fee that was
-    taken from a fill, in parts per million; a parity whether backtest and engine made the same fills (`same`); a calibration how
-    many of a model's forecasts are settled and their mean Brier score (0 is best). `source` says in words what it was found on.
+    A backtest tells days, round trips, drawdown and return (parts of its cash), on which `symbols`, at what fee of a fill (the
+    lowest, in parts per million), and how long the bars were that the rule saw; a parity whether backtest and engine made the
+    same fills (`same`); a calibration how many of a model's forecasts are settled and their mean Brier score (0 is best).
+    `source` says in words what it was found on.
     """
 
     kind: EvidenceKind
@@ -70,6 +71,7 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str = ""
     symbols: tuple[str, ...] = ()
     fee_ppm: int = 0
+    bar_ns: Nanoseconds = 0
 
 
 class RecordEvidence(msgspec.Struct, frozen=True, tag=True):
@@ -126,7 +128,8 @@ class LifecycleSettings(msgspec.Struct, frozen=True):
 class StageResults(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a strategy's own round trips in a portfolio came to since its stage began, fees included.
 
-    `from_ns` is when the first of them was opened; `worst_fall_minor` the deepest fall of the sum below its highest.
+    `from_ns` is when the first of them was opened; `worst_fall_minor` the deepest fall of the sum below its highest; `simulated`
+    where any of them was made on invented prices.
     """
 
     portfolio: str = ""
@@ -137,6 +140,7 @@ class StageResults(msgspec.Struct, frozen=True, omit_defaults=True):
     peak_minor: Minor = 0
     worst_fall_minor: Minor = 0
     losing_streak: int = 0
+    simulated: bool = False
 
 
 NO_RESULTS = StageResults()

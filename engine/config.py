@@ -249,10 +249,9 @@ class Config(Section):
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
             sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
             strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies), regimes=self.regimes.settings(),
-            lifecycle=self.lifecycle.settings(), golive=self.golive.settings(),
-            jobs=self.jobs(), currency=self._currency_settings(),
-            research=research_settings(self.research, self.research_model, self.research_prices),
-        )
+            lifecycle=self.lifecycle.settings(), golive=self.golive.settings(), jobs=self.jobs(),
+            currency=self._currency_settings(),
+            research=research_settings(self.research, self.research_model, self.research_prices))
 
     def _currency_settings(self) -> CurrencySettings:
         return CurrencySettings(minor_exponent=money_decimals(self.currency.base), **self.currency.model_dump())
@@ -270,7 +269,7 @@ class Config(Section):
             minor_exponent=self.minor_exponent_of(account), automation=portfolio.automation,
             limits=portfolio.resolved_limits(), tolerance=portfolio.risk_tolerance, live=account.live,
             targets=portfolio.targets.settings(), research=portfolio.research.settings(),
-        )
+            simulated=account.kind == PAPER and self.market.source == SIMULATED)
 
 
 class CheckedConfig(msgspec.Struct, frozen=True):

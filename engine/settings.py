@@ -21,7 +21,8 @@ class AutomationLevel(StrEnum):
 
 
 class PortfolioSettings(msgspec.Struct, frozen=True):
-    """What the configuration says of one portfolio; `live` where its account holds real money."""
+    """What the configuration says of one portfolio; `live` where its account holds real money, `simulated` where it trades on the
+    invented prices of the built-in market."""
 
     portfolio: str
     account: str
@@ -33,6 +34,7 @@ class PortfolioSettings(msgspec.Struct, frozen=True):
     tolerance: RiskTolerance = RiskTolerance.MODERATE
     targets: TargetSettings | None = None
     research: PortfolioResearch = PortfolioResearch()
+    simulated: bool = False
 
 
 class CurrencySettings(msgspec.Struct, frozen=True):

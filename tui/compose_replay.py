@@ -140,7 +140,7 @@ def _settings(config: Config, tapes: Sequence[RecordedTape], own: Mapping[str, S
     limits = msgspec.structs.replace(
         first.limits, stale_quote_seconds=max(first.limits.stale_quote_seconds, longest_bar_seconds))
     portfolio = msgspec.structs.replace(
-        first, currency=currency, minor_exponent=instrument.minor_exponent, limits=limits, live=False)
+        first, currency=currency, minor_exponent=instrument.minor_exponent, limits=limits, live=False, simulated=False)
     # A recorded market has no stream to lose: one full pass a tape day is enough.
     return msgspec.structs.replace(settings, portfolios=(portfolio,), reconcile_seconds=SECONDS_PER_DAY)
 

@@ -16,7 +16,7 @@ from engine.lifecycle_events import CandidateDemoted, CandidatePromoted
 from engine.orders import Purpose, Side
 from engine.state import State
 from tests.unit.engine_desk import fold, rows_of
-from tests.unit.test_lifecycle import EASY, Course, strategy
+from tests.unit.test_lifecycle import EASY, MINUTE_NS, Course, strategy
 
 FORMS = (strategy(), strategy(source_hash="other"), msgspec.structs.replace(strategy(), symbols=("COIN", "OTHER")))
 ASKED = msgspec.structs.replace(EASY, paper_min_days=0, paper_min_round_trips=1, staged_min_days=0, staged_min_round_trips=1,
@@ -57,7 +57,8 @@ def play(course: Course, act: Act) -> None:
         case ("record", EvidenceKind() as kind, bool() as good, int() as form):
             desk.do(RecordEvidence(course.command_id(), "s", Evidence(
                 kind, digest_of(FORMS[form]), "x", days=400.0, round_trips=200, return_fraction=0.1,
-                drawdown_fraction=0.1 if good else 0.9, same=good, symbols=("COIN", "OTHER"))))
+                drawdown_fraction=0.1 if good else 0.9, same=good, symbols=("COIN", "OTHER"),
+                bar_ns=MINUTE_NS)))
         case ("promote", Stage() as stage, int() as form):
             desk.do(PromoteCandidate(course.command_id(), "s", stage, digest_of(FORMS[form]), "ada"))
         case ("next",):

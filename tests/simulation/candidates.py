@@ -25,7 +25,7 @@ from engine.parents import OverTime
 from engine.state import State
 from engine.strategies.registry import built_in, params_of
 from engine.strategy_state import StrategySettings
-from engine.units import Nanoseconds
+from engine.units import NS_PER_SECOND, Nanoseconds
 from engine.valuation import entry_orders, equity_minor, market_value_minor, portfolio_positions, reference_ticks
 
 NAME = "trend"
@@ -85,7 +85,7 @@ def after_crash(settings: Settings, seed: int, crashes: int) -> Settings:
 def evidence(kind: EvidenceKind, **more: Any) -> Evidence:
     return Evidence(kind, **{"digest": digest_of(trend(Random(0))), "source": "a file", "days": 400.0, "round_trips": 200,
                              "return_fraction": 0.1, "drawdown_fraction": 0.1, "symbols": SYMBOLS, "fee_ppm": DEAR_PPM,
-                             "same": True, **more})
+                             "bar_ns": 60 * NS_PER_SECOND, "same": True, **more})
 
 
 def on_their_way(seed: int, settings: Settings, entries: list[PlaceOrder], from_ns: Nanoseconds,

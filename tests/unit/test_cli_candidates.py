@@ -24,6 +24,7 @@ min_return_fraction = -1
 name = "trend"
 rule = "ema_cross"
 symbols = ["BTC/USD"]
+bar = "5m"
 params = {fast_bars = 5, slow_bars = 15, warmup_bars = 20}
 """
 
@@ -86,6 +87,11 @@ def test_a_backtest_of_another_instrument_or_without_fees_is_told_as_what_is_mis
     gates = json.loads(told(capsys, "candidates", "show", "trend", "--json"))["gates"]
     unmet = {gate["name"]: (gate["found"], gate["needed"]) for gate in gates if not gate["met"]}
     assert unmet["backtest symbols"] == ("none of BTC/USD", "all that it trades")
+    (home / "config.toml").write_text(CONFIG.replace('bar = "5m"\n', ""), encoding="utf-8")
+    told(capsys, "backtest", tape, "--strategy", "trend", "--record")
+    told(capsys, "candidates", "promote", "trend", "--yes")
+    gates = json.loads(told(capsys, "candidates", "show", "trend", "--json"))["gates"]
+    assert [gate["found"] for gate in gates if gate["name"] == "backtest bars"] == ["of 300 s"], "live it would see minutes"
     assert unmet["backtest fee"] == ("0 bps", "at least 10 bps")
 
 

@@ -32,6 +32,7 @@ from tests.unit.engine_desk import ACCOUNT, OTHER, Desk, alerts, coin, fold, row
 from tests.unit.test_engine_construction import ROOMY
 
 DAY_SECONDS = 86_400.0
+MINUTE_NS = 60_000_000_000
 EASY = LifecycleSettings(paper_min_days=1, paper_min_round_trips=2, staged_min_days=1, staged_min_round_trips=2)
 
 
@@ -58,7 +59,7 @@ class Course:
 
     def record(self, kind: EvidenceKind = EvidenceKind.BACKTEST, **found: Any) -> Receipt:
         usual = {"days": 400.0, "round_trips": 150, "drawdown_fraction": 0.1, "return_fraction": 0.2, "same": True,
-                 "forecasts": 200, "brier": 0.2, "symbols": self.settings.symbols,
+                 "forecasts": 200, "brier": 0.2, "symbols": self.settings.symbols, "bar_ns": MINUTE_NS,
                  "digest": digest_of(self.settings), "source": "a file"}
         return self.desk.do(RecordEvidence(self.command_id(), "s", Evidence(kind, **{**usual, **found}), "ada"))
 
@@ -186,6 +187,36 @@ def test_a_backtest_of_other_instruments_or_at_a_lower_fee_is_no_evidence() -> N
     assert course.promote(Stage.PAPER).accepted
 
 
+def test_a_backtest_on_bars_of_another_length_than_it_sees_is_no_evidence() -> None:
+    course = Course()
+    course.record(bar_ns=60 * MINUTE_NS)
+    course.record(EvidenceKind.PARITY)
+    assert course.promote(Stage.BACKTEST).accepted
+    assert "backtest bars: of 3600 s, needed of 60 s, as it sees (`bar`)" in why(course.promote(Stage.PAPER))
+    hourly = Course(msgspec.structs.replace(strategy(), bar_ns=60 * MINUTE_NS))
+    hourly.record(bar_ns=60 * MINUTE_NS)
+    hourly.record(EvidenceKind.PARITY)
+    assert hourly.promote(Stage.BACKTEST).accepted and hourly.promote(Stage.PAPER).accepted
+
+
+def test_paper_on_invented_prices_is_no_evidence_for_real_money() -> None:
+    """Also where only some of it was made there, before a real market was named."""
+    course = Course()
+    invented = msgspec.structs.replace(course.desk.settings.portfolios[0], simulated=True)
+    course.desk = Desk(settings=msgspec.structs.replace(course.desk.settings, portfolios=(invented,)))
+    course.to_paper()
+    course.round_trip(100)
+    course.restart()
+    course.round_trip(200)
+    assert course.view.round_trips == 2
+    assert why(course.promote(Stage.STAGED_LIVE)) == (
+        "s may not go to staged_live yet: paper prices: invented by the built-in market, needed of a real market")
+    assert course.demote().accepted and course.promote(Stage.PAPER).accepted
+    course.round_trip(100)
+    course.round_trip(200)
+    assert course.promote(Stage.STAGED_LIVE).accepted
+
+
 def test_a_parity_is_asked_for_unless_the_configuration_does_not() -> None:
     course = Course()
     course.record()
@@ -244,7 +275,7 @@ def test_own_round_trips_are_counted_from_the_stage_on() -> None:
     assert (view.round_trips, view.net, view.losing_streak) == (2, Decimal("10.00"), 1)
     assert view.days == pytest.approx(2.0)
     assert view.drawdown_percent == pytest.approx(0.02, rel=0.01)
-    assert [gate.met for gate in gates(course.desk.state, course.desk.market, course.settings)] == [True] * 5
+    assert [gate.met for gate in gates(course.desk.state, course.desk.market, course.settings)] == [True] * 6
 
 
 def test_a_position_of_before_the_stage_is_no_evidence_but_its_loss_counts() -> None:

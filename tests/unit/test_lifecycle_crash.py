@@ -56,7 +56,7 @@ def entry(command_id: str) -> PlaceOrder:
 
 
 BACKTEST = Evidence(EvidenceKind.BACKTEST, DIGEST, days=400.0, round_trips=200, drawdown_fraction=0.1, return_fraction=0.2,
-                    symbols=("COIN",))
+                    symbols=("COIN",), bar_ns=60 * NS_PER_SECOND)
 SCRIPT: tuple[tuple[int, Command], ...] = (
     (at(1), RecordEvidence("e1", "s", BACKTEST)),
     (at(1.2), RecordEvidence("e2", "s", Evidence(EvidenceKind.PARITY, DIGEST, same=True))),

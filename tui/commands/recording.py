@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NS_PER_DAY = 86_400_000_000_000
 PPM_A_BPS = 100
+USUAL_BARS = 1_000
 
 
 def configured_form(home: Path, name: str) -> tuple[str, dict[str, Any]]:
@@ -62,7 +63,7 @@ def backtest_evidence(tried: "Prepared", report: "PerformanceView", return_perce
         EvidenceKind.BACKTEST, _digest(tried), f"{_source(tried, report.from_ns, report.to_ns)}, {costs}",
         days=(report.to_ns - report.from_ns) / NS_PER_DAY, round_trips=trips, return_fraction=times * return_percent / 100,
         drawdown_fraction=times * abs(fall.value) / 100 if fall is not None and fall.value is not None else 0.0,
-        symbols=tuple(one.instrument.symbol for one in tried.series), fee_ppm=fee_ppm)
+        symbols=tuple(one.instrument.symbol for one in tried.series), fee_ppm=fee_ppm, bar_ns=_bar_ns(tried))
 
 
 def parity_evidence(tried: "Prepared", tested: "BacktestResult", difference: str) -> Evidence:
@@ -79,6 +80,13 @@ def _digest(tried: "Prepared") -> str:
 
     return form_digest(tried.strategy.name, tried.strategy.source_hash, params_of(tried.strategy, tried.params)._asdict(),
                        tried.setup.bar_ns)
+
+
+def _bar_ns(tried: "Prepared") -> int:
+    """How long the bars were that the rule saw: those asked for, else the usual ones of the file."""
+    lengths = [sorted(int(close_ns) - int(open_ns) for open_ns, close_ns in zip(
+        one.bars.opens_ns[:USUAL_BARS], one.bars.closes_ns[:USUAL_BARS], strict=True)) for one in tried.series]
+    return tried.setup.bar_ns or max(one[len(one) // 2] for one in lengths)
 
 
 def _times_its_capital(tried: "Prepared") -> float:
