@@ -462,7 +462,14 @@ class InstrumentsListed(msgspec.Struct, frozen=True, tag=True):
 
 
 class TimeAdvanced(msgspec.Struct, frozen=True, tag=True):
-    """The clock's regular beat: deadlines are looked at."""
+    """The clock's regular beat: deadlines are looked at. On a tape it comes before the items of its moment, whose prices the
+    equity history waits for (`worth_later`)."""
+
+    worth_later: bool = False
+
+
+class MomentSeen(msgspec.Struct, frozen=True, tag=True):
+    """A tape showed all closes, or all opening quotes, of a moment: what portfolios are worth goes into the equity history."""
 
 
 class EngineStopping(msgspec.Struct, frozen=True, tag=True):
@@ -475,7 +482,7 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
 
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
                    | VenueReported | ReportFailed | ConnectionChanged | JobEnded | InstrumentsListed | FeedChanged)
-type Input = (MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | EngineStopping | TapeEnded | StrategyActed
-              | ResearchDecided | ResearchEnded | LearningEnded | DaysRecalled)
+type Input = (MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | MomentSeen | EngineStopping | TapeEnded
+              | StrategyActed | ResearchDecided | ResearchEnded | LearningEnded | DaysRecalled)
 
 

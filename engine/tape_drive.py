@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from engine.clocks import VirtualClock
 from engine.errors import InvariantBroken
-from engine.inputs import Bar, Input, MarketItem, TapeEnded, TimeAdvanced
+from engine.inputs import Bar, Input, MarketItem, MomentSeen, TapeEnded, TimeAdvanced
 from engine.ports import Tape
 from engine.publisher import SNAPSHOT_SECONDS
 from engine.shell import WARM_BARS, Shell
@@ -31,6 +31,7 @@ class TapeDrive:
         self._clock = shell.parts.clock
         self._script = deque(shell.parts.script)
         self._beat_ns: Nanoseconds = 0
+        self._shown: MarketItem | None = None
         self._anchor: tuple[float, Nanoseconds] = (0.0, 0)
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -52,6 +53,7 @@ class TapeDrive:
                 clock.advance_to(resume_ns or stamp)
                 await self._connect(ready)
                 connected = True
+            await self._end_moment(item, stamp)
             await self._pace(stamp)
             if shell.stopping:
                 return
@@ -85,13 +87,14 @@ class TapeDrive:
             observer.see(item, stamp)
 
     async def _show(self, item: MarketItem, stamp: Nanoseconds, *, more_close: bool) -> None:
+        self._shown = item
         self._show_venue(item, stamp)
         if self._shell.venue:
             await self._settle([])
         if self._needs_beat(stamp):
             if self._shell.unwritable:
                 await self._shell.retry_journal()
-            await self._settle([(stamp, TimeAdvanced())])
+            await self._settle([(stamp, TimeAdvanced(worth_later=True))])
         loop = self._shell.loop
         effects = loop.take_alone(stamp, item) if more_close else loop.take(stamp, item)
         # What a strategy remembers is durable before the venue's time goes on: a restart begins where the venue stands.
@@ -102,6 +105,14 @@ class TapeDrive:
         if self._shell.loop.inputs_taken % BATCH == 0:
             await asyncio.sleep(0)
             await self._settle([])
+
+    async def _end_moment(self, item: MarketItem, stamp: Nanoseconds) -> None:
+        """Before the next moment's first item, and between the closes and the opening quotes of one."""
+        if self._shown is None:
+            return
+        all_closed = type(self._shown) is Bar and type(item) is not Bar
+        if all_closed or stamp - self._beat_ns >= NS_PER_SECOND:
+            await self._settle([(self._clock.now_ns(), MomentSeen())])
 
     def _needs_beat(self, stamp: Nanoseconds) -> bool:
         """A beat a second of the tape's time."""

@@ -38,19 +38,49 @@ def track_of(result: BacktestResult, series: Sequence[Series], name: str = "",
 
 def _in_regimes(result: BacktestResult, series: Sequence[Series], settings: RegimeSettings) -> Iterator[RoundTrip]:
     """The round trips with the words of the regime at their opening."""
-    bars_of = {one.instrument.instrument_id: one.bars for one in series}
-    known: dict[tuple[str, int], str] = {}
+    numbers = {one.instrument.instrument_id: number for number, one in enumerate(series)}
+    beats = _Beats(series)
+    known: dict[tuple[int, int], str] = {}
     for trip in result.round_trips():
-        bars = bars_of[trip.instrument_id]
-        told = known_bars(bars, trip.opened_at_ns, settings)
-        key = (trip.instrument_id, told)
-        if key not in known:
-            known[key] = _regime_words(bars, told, settings)
-        yield replace(trip, regime=known[key])
+        number = numbers[trip.instrument_id]
+        bars = series[number].bars
+        told = known_bars(bars, beats.last_before(trip.opened_at_ns, number), settings)
+        if (number, told) not in known:
+            known[number, told] = _regime_words(bars, told, settings)
+        yield replace(trip, regime=known[number, told])
+
+
+class _Beats:
+    """When the engine beats on the tape of these bars: before the closes of a moment; where nothing closes before the first quote
+    reaches it, and then an entry of that quote has filled already."""
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        from numpy import concatenate, unique
+
+        self._columns = [one.bars for one in series]
+        self._opens: NDArray[int64] = unique(concatenate([bars.opens_ns for bars in self._columns]))
+        self._closes: NDArray[int64] = unique(concatenate([bars.closes_ns for bars in self._columns]))
+
+    def last_before(self, filled_at_ns: Nanoseconds, number: int) -> Nanoseconds:
+        """The last beat before an entry into the instrument of that number filled; 0 where there was none."""
+        from numpy import searchsorted
+
+        closed, opened = int(searchsorted(self._closes, filled_at_ns, side="right")), int(searchsorted(self._opens, filled_at_ns))
+        newest = max(int(self._closes[closed - 1]) if closed else 0, int(self._opens[opened - 1]) if opened else 0)
+        if newest < filled_at_ns and any(_opens_at(bars, filled_at_ns) for bars in self._columns[:number]):
+            return filled_at_ns
+        return newest
+
+
+def _opens_at(bars: BarColumns, at_ns: Nanoseconds) -> bool:
+    from numpy import searchsorted
+
+    place = int(searchsorted(bars.opens_ns, at_ns))
+    return place < len(bars.opens_ns) and int(bars.opens_ns[place]) == at_ns
 
 
 def known_bars(bars: BarColumns, at_ns: Nanoseconds, settings: RegimeSettings) -> int:
-    """How many bars the engine had seen when it told the regime in force at a moment: those that closed before the day began, or
+    """How many bars the engine had seen when it told the regime in force after a beat: those that closed before the day began, or
     the least number needed where there were fewer then; 0 where none was told yet."""
     from numpy import searchsorted
 

@@ -16,7 +16,7 @@ from engine.decide import (
 )
 from engine.decide.withdrawals import withdraw_after_silence
 from engine.events import LevelTouched, ProposalSettled
-from engine.inputs import Connectivity, TimeAdvanced, TradingState
+from engine.inputs import Connectivity, MomentSeen, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
 from engine.orders import Order, OrderStatus, Purpose
 from engine.positions import Position, position_key
@@ -29,7 +29,7 @@ from engine.units import Lots, seconds_to_ns
 ASKED_AGAIN = IN_FLIGHT | {OrderStatus.PENDING_CANCEL, OrderStatus.DISPUTED}
 
 
-def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
+def time_advanced(turn: Turn, beat: TimeAdvanced) -> None:
     """Look at every deadline once."""
     day = turn.state.day
     brakes.roll_day(turn)
@@ -50,7 +50,15 @@ def time_advanced(turn: Turn, _: TimeAdvanced) -> None:
     forecasts.beat(turn)
     rates.beat(turn)
     flatten.beat(turn, turn.at_ns)
-    marks.mark_equity(turn, at_once=turn.state.day != day)
+    if beat.worth_later:
+        marks.follow_positions(turn)
+    else:
+        marks.mark_equity(turn, at_once=turn.state.day != day)
+
+
+def moment_seen(turn: Turn, _: MomentSeen) -> None:
+    """The prices of a tape's moment are known."""
+    marks.mark_equity(turn)
 
 
 def _expire_proposals(turn: Turn) -> None:
