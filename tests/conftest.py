@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ settings.register_profile("explore", deadline=None, max_examples=2_000, print_bl
 settings.load_profile("steady")
 
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+
+if sys.dont_write_bytecode:
+    # Who wants no bytecode beside the sources gets none; but each worker and each process that a test starts would compile
+    # every module and library anew, which is a third of the whole suite. It is kept in pytest's own folder instead.
+    sys.pycache_prefix = str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode = False
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
