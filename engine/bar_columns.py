@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import partial
 
 from engine.inputs import Bar
 from engine.instruments import ALWAYS_OPEN
@@ -60,7 +61,9 @@ class LongerColumns(Columns):
 
     def join(self, bar: Bar) -> bool:
         """Take one more part; whether it tells a longer bar, which then is the newest."""
-        part = Part(*bar[1:])
+        return self.join_part(Part(*bar[1:]))
+
+    def join_part(self, part: Part) -> bool:
         if not fits(part, self._bar_ns):
             seconds, own = (part.close_ns - part.open_ns) // NS_PER_SECOND, self._bar_ns // NS_PER_SECOND
             self.problem = f"a bar of {seconds:,} s does not fit into bars of {own:,} s; set bar to a length that its bars divide"
@@ -73,6 +76,10 @@ class LongerColumns(Columns):
             self.told_ns.append(part.close_ns)
         return is_told
 
+    def lose_track(self) -> None:
+        """What comes next may not go on from here: the next bucket counts only where its beginning is seen."""
+        self._gathered = nothing_gathered()
+
     def trim(self) -> None:
         super().trim()
         del self.told_ns[:-len(self)]
@@ -84,7 +91,8 @@ class InstrumentBars:
 
     def __init__(self, lengths: Sequence[Nanoseconds], session: str, sessions: SessionLookup) -> None:
         self.feed = Columns()
-        self.longer = {bar_ns: LongerColumns(bar_ns, session, sessions) for bar_ns in lengths}
+        self._blank = partial(LongerColumns, session=session, sessions=sessions)
+        self.longer = {bar_ns: self._blank(bar_ns) for bar_ns in lengths}
         self.told: tuple[Nanoseconds, ...] = ()
 
     def add(self, bar: Bar) -> bool:
@@ -93,6 +101,20 @@ class InstrumentBars:
             return False
         self.told = (0, *(bar_ns for bar_ns, columns in self.longer.items() if columns.join(bar)))
         return True
+
+    def begin_with(self, bar_ns: Nanoseconds, parts: Sequence[Bar]) -> None:
+        """Join the longer bars of a length anew: from parts of an older past, oldest first, then from the feed's bars after them.
+        Where the feed's do not go on from there, the bucket in between is not whole and is left out."""
+        columns = self.longer[bar_ns] = self._blank(bar_ns)
+        for part in parts:
+            columns.join(part)
+        known = self.feed.bars
+        after_ns = parts[-1].close_ns if parts else NEVER_OPENS_NS
+        if parts and (not len(self.feed) or known.opens_ns[0] > after_ns):
+            columns.lose_track()
+        for row in zip(*known, strict=True):
+            if row[0] >= after_ns:
+                columns.join_part(Part(*row))
 
     def of(self, bar_ns: Nanoseconds) -> Columns:
         return self.longer[bar_ns] if bar_ns else self.feed

@@ -118,6 +118,17 @@ class Desk:
             bars.add(bar)
         self._find_again(instrument_id, state, market)
 
+    def lengths_on(self, instrument_id: str, state: State) -> tuple[Nanoseconds, ...]:
+        """The lengths of longer bars that strategies look at on an instrument."""
+        self._resolve(state)
+        return tuple(sorted({one.settings.bar_ns for one in self._running.get(instrument_id, ()) if one.settings.bar_ns}))
+
+    def warm_longer(self, bar_ns: Nanoseconds, parts: Sequence[Bar], state: State, market: MarketView) -> None:
+        """An older past of one instrument has become known, from which its longer bars of that length are joined."""
+        instrument_id = parts[0].instrument_id
+        self._bars_of(instrument_id, state, market).begin_with(bar_ns, parts)
+        self._find_again(instrument_id, state, market)
+
     def _find_again(self, instrument_id: str, state: State, market: MarketView) -> None:
         """What the strategies of an instrument remember, from all that is known of it."""
         self._resolve(state)
@@ -161,8 +172,12 @@ class Desk:
         self._resolve(state)
         wanted: list[Input] = []
         for running in self._running.get(bar.instrument_id, ()):
-            if running.failed:
+            runs = state.strategies.get(running.settings.name, UNKNOWN).runs(running.settings)
+            if running.failed and not runs:
                 continue
+            if running.failed:  # somebody let it run again
+                running.failed = False
+                running.start_over()
             acted: Input | None = None
             try:
                 place = self._place_at(running, bars, bar.close_ns)
@@ -171,6 +186,8 @@ class Desk:
                     self._count(running, market)
             except Exception as error:  # noqa: BLE001 - a rule is a person's code; it ends with its strategy, not the engine
                 running.failed = True
+                if not runs:
+                    continue
                 named = "" if isinstance(error, QuarterdeckError) else f"{type(error).__name__}: "
                 told = f"its rule failed: {named}{error}"
                 acted = EnableStrategy(f"desk:{running.settings.name}:{running.place_id}:{bar.close_ns}",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from engine.clocks import SystemClock
 from engine.health import CLOCK_AHEAD
 from engine.inputs import ConnectionChanged, EngineStopping, FeedChanged, Input, MarketItem, TimeAdvanced
-from engine.ports import MarketFeed
+from engine.ports import HalfHours, MarketFeed
 from engine.shell import WARM_BARS, Shell, log_failure
 from engine.units import NS_PER_SECOND, Nanoseconds
 
@@ -18,6 +18,9 @@ LAST_CALLS_SECONDS = 3.0
 LONGEST_FEED_WAIT_SECONDS = 60.0
 SLEEP_NS = 10 * NS_PER_SECOND
 TOLD_AHEAD_SECONDS = 2
+MINUTE_NS = 60 * NS_PER_SECOND
+HALF_HOUR_NS = 30 * MINUTE_NS
+MOST_PARTS = 10_000
 _log = logging.getLogger("quarterdeck.engine")
 
 
@@ -67,6 +70,19 @@ class LiveDrive:
                 log_failure(error)
                 continue
             self._shell.loop.warm(bars)
+            await self._warm_longer(feed, instrument_id)
+
+    async def _warm_longer(self, feed: MarketFeed, instrument_id: str) -> None:
+        """As many longer bars, joined from half hours, or from minutes where these are no parts of them."""
+        loop = self._shell.loop
+        for bar_ns in loop.desk.lengths_on(instrument_id, loop.state):
+            halves = isinstance(feed, HalfHours) and bar_ns % HALF_HOUR_NS == 0
+            asked = min(MOST_PARTS, WARM_BARS * bar_ns // (HALF_HOUR_NS if halves else MINUTE_NS))
+            try:
+                loop.warm_longer(bar_ns, await asyncio.to_thread(
+                    feed.half_hours if isinstance(feed, HalfHours) and halves else feed.history, instrument_id, asked))
+            except Exception as error:  # noqa: BLE001 - without them it warms up on what comes, and shows how far it is
+                log_failure(error)
 
     async def _feed(self, feed: MarketFeed) -> None:
         """A feed that dies is told and started again, ever more slowly; meanwhile its stale quotes block entries by

@@ -87,6 +87,11 @@ class Loop:
         if bars:
             self.desk.warm(bars[0].instrument_id, self.state, self.market)
 
+    def warm_longer(self, bar_ns: Nanoseconds, parts: Sequence[Bar]) -> None:
+        """Closed bars of one instrument, oldest first, from which longer ones are joined for strategies that look at those."""
+        if parts:
+            self.desk.warm_longer(bar_ns, parts, self.state, self.market)
+
     def _decide(self, at_ns: Nanoseconds, taken: Input) -> Sequence[Effect]:
         try:
             decision = decide(self.state, Stamped(at_ns, taken, self.market))

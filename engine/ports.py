@@ -112,6 +112,16 @@ class MarketFeed(Protocol):
 
 
 @runtime_checkable
+class HalfHours(Protocol):
+    """The past in half hours, within which no market opens or closes: a feed that knows it."""
+
+    def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The newest `limit` closed bars of half an hour of UTC, oldest first, adjusted for splits where the source does that.
+        None where nobody answers. Blocks, in any thread: never call it in a loop."""
+        ...
+
+
+@runtime_checkable
 class DailyBars(Protocol):
     """The past in days: a feed or a tape that knows it."""
 

@@ -58,6 +58,7 @@ POLL_SECONDS = 0.05
 MARKS_SECONDS = 5
 WARM_BARS = 60  # a minute bar of the simulated market takes about a millisecond to invent, for each instrument
 HEADLESS_WARM_BARS = 30
+HALF_HOURS_A_BAR = 4  # a day of sixty hours, or weeks of a share's, takes two seconds, beside the engine's loop
 COMMAND_WARM_BARS = 16  # what the average true range needs
 LONGEST_CATCH_UP_NS = 30 * NS_PER_DAY
 _log = logging.getLogger("quarterdeck.compose")
@@ -133,6 +134,9 @@ class WarmingFeed(SimulatedFeed):
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         return super().history(instrument_id, min(limit, self.warm_bars))
+
+    def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        return super().half_hours(instrument_id, min(limit, HALF_HOURS_A_BAR * self.warm_bars))
 
 
 def engine_parts(home: Home, config: Config, real: RealVenues, journal: SqliteJournal | MemoryJournal, state: State,

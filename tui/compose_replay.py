@@ -28,6 +28,7 @@ from store.journal import SqliteJournal
 from tui.commands.script import read_script
 from tui.compose import day_number_in, started
 from tui.compose_research import research_of
+from tui.compose_strategies import misfits
 from tui.folding import restored_state
 from tui.running_engine import Checkpoints, RunningEngine
 from tui.version import VERSION
@@ -97,6 +98,10 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
     """
     merged = MergedTape(tapes)
     tape = PlayedTape(merged)
+    for one in tapes:
+        trading = [each for each in config.strategies if any(one.instrument.is_called(symbol) for symbol in each.symbols)]
+        for line in misfits(trading, one.report.bar_seconds, str(one.report.path)) if one.report.kind == "bars" else ():
+            raise UsageError(line)
     lock = home.lock()
     try:
         state = restored_state(home)

@@ -1,15 +1,19 @@
 """The strategies of a home's own, loaded where the configuration names them, and held to having been tried."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from engine.alert_text import span_text
 from engine.config import Config
 from engine.config_strategies import StrategyConfig
 from engine.errors import ConfigError
 from engine.strategies.registry import BUILT_IN, Strategy
 from engine.strategies.user import FOLDER, load_user_strategy, user_strategy_path, with_patience
+from engine.units import NS_PER_SECOND
 from store.tried_strategies import trials
+
+FEED_SECONDS = 60  # the bars of every venue's feed, the simulated market's too
 
 _log = logging.getLogger("quarterdeck.compose")
 
@@ -51,13 +55,22 @@ def strategy_problems(home: Path, config: Config) -> tuple[list[str], list[str]]
             found[one.rule] = _loaded(home, one, found.get(one.rule))
         except ConfigError as error:
             errors.append(str(error))
-    return errors, list(untried(home, found))
+    return [*errors, *misfits(config.strategies)], list(untried(home, found))
+
+
+def misfits(strategies: Iterable[StrategyConfig], feed_seconds: int = FEED_SECONDS, feed: str = "the venues") -> Iterator[str]:
+    """A line for each strategy whose bars cannot be joined from those of a feed."""
+    length = span_text(feed_seconds)
+    for one in strategies:
+        if one.bar_ns % (feed_seconds * NS_PER_SECOND):
+            yield (f'config.toml: strategy "{one.name}": bar = "{one.bar}": it is no multiple of {length}, the bars of {feed}; '
+                   "set bar to one, or leave it out")
 
 
 def tried_strategies(home: Path, config: Config) -> dict[str, Strategy]:
     """The same where they are to trade; raises `ConfigError` also for one that was not tried in the form that it has now."""
     found = user_strategies(home, config)
-    for line in untried(home, found):
+    for line in (*misfits(config.strategies), *untried(home, found)):
         raise ConfigError(line)
     return found
 

@@ -24,6 +24,7 @@ log = logging.getLogger("quarterdeck.alpaca")
 MINUTE_NS = 60 * NS_PER_SECOND
 MOST_BARS = 10_000
 HISTORY_DAYS = 10
+HALF_HOURS_A_SESSION = 13
 DAY_NS = 86_400 * NS_PER_SECOND
 
 UNPRICED_CONDITIONS = frozenset("BCGHIMNPQRTUVWZ4579")
@@ -132,6 +133,10 @@ class AlpacaFeed:
         """The last closed one-minute bars, oldest first; none where the venue does not answer. Blocks: call it in a thread."""
         return self._past(instrument_id, MINUTES, limit)
 
+    def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The last closed bars of half an hour, oldest first; none where the venue does not answer. Blocks."""
+        return self._past(instrument_id, HALF_HOURS, limit)
+
     def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         """The last closed daily bars, oldest first, adjusted for splits; none where the venue does not answer. Blocks."""
         return self._past(instrument_id, DAYS, limit)
@@ -224,4 +229,6 @@ def _day_of(stamp_ns: Nanoseconds, instrument: Instrument) -> tuple[Nanoseconds,
 
 
 MINUTES = BarLength("1Min", lambda _: timedelta(days=HISTORY_DAYS), lambda at_ns, _: (at_ns, at_ns + MINUTE_NS))
+HALF_HOURS = BarLength("30Min", lambda limit: timedelta(days=limit // HALF_HOURS_A_SESSION * 3 // 2 + HISTORY_DAYS),
+                       lambda at_ns, _: (at_ns, at_ns + 30 * MINUTE_NS))
 DAYS = BarLength("1Day", lambda limit: timedelta(days=limit * 3 // 2 + HISTORY_DAYS), _day_of)

@@ -184,6 +184,10 @@ class CcxtFeed:
         """The last closed one-minute bars, oldest first; none where the venue does not answer. Blocks: call it in a thread."""
         return self._closed_bars(instrument_id, "1m", MINUTE_NS, limit)
 
+    def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The last closed bars of half an hour, oldest first; none where the venue does not answer. Blocks."""
+        return self._closed_bars(instrument_id, "30m", 30 * MINUTE_NS, limit)
+
     def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         """The last closed days of UTC, oldest first; none where the venue does not answer. Blocks."""
         return self._closed_bars(instrument_id, "1d", NS_PER_DAY, limit)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from brokers.waiting import Backoff
 from engine.inputs import Bar, MarketItem
-from engine.ports import DailyBars, MarketFeed
+from engine.ports import DailyBars, HalfHours, MarketFeed
 
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
@@ -34,6 +34,12 @@ class AwaitedFeed:
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         return self._inner.history(instrument_id, limit) if self._listed.is_set() else ()
+
+    def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The half hours that the feed knows; none where it knows none, or before its venue has told what it lists."""
+        if not self._listed.is_set() or not isinstance(self._inner, HalfHours):
+            return ()
+        return self._inner.half_hours(instrument_id, limit)
 
     def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         """The days that the feed knows; none where it knows none, or before its venue has told what it lists."""
@@ -63,6 +69,15 @@ class MergedFeed:
         """Bars of an instrument from the first feed of its venue that has some; none where no feed has."""
         for at in self._venues.get(instrument_id.rpartition("@")[2], ()):
             bars = self._feeds[at].history(instrument_id, limit)
+            if bars:
+                return bars
+        return ()
+
+    def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """Half hours of an instrument from the first feed of its venue that has some; none where no feed has."""
+        for at in self._venues.get(instrument_id.rpartition("@")[2], ()):
+            feed = self._feeds[at]
+            bars = feed.half_hours(instrument_id, limit) if isinstance(feed, HalfHours) else ()
             if bars:
                 return bars
         return ()

@@ -52,6 +52,14 @@ class SimulatedFeed:
         """The last closed one-minute bars before now."""
         return self._market.history(instrument_id, 60, limit, self._now_ns())
 
+    def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        """The last closed bars of half an hour before now. Blocks; any thread: it asks a market of its own."""
+        with self._past_lock:
+            if self._past is None:
+                self._past = self._market.twin()
+            known = any(one.instrument_id == instrument_id for one in self._past.instruments())
+            return self._past.history(instrument_id, 1_800, limit, self._now_ns()) if known else ()
+
     def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         """The last whole sessions before now. Blocks; any thread: it asks a market of its own."""
         with self._past_lock:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from engine.alert_text import span_text
 from engine.errors import ConfigError, UsageError
 from engine.inputs import EnableStrategy
 from engine.service import Snapshot, StrategyLine, StrategyView
@@ -23,8 +24,8 @@ def list_strategies(path: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    columns = (*words("strategy", "rule", "portfolio", "runs", "symbol"), *numbers("held", "entry"), *words("last want (UTC)"),
-               *words("and what kept it"))
+    columns = (*words("strategy", "rule", "bar", "portfolio", "runs", "symbol"), *numbers("held", "entry"),
+               *words("last want (UTC)", "and what kept it"))
     rows = [row for view in found for row in _rows(view)]
     print_table(columns, rows, empty="no strategies; [[strategies]] in config.toml names them, `quarterdeck strategies rules` "
                                      "lists what there is")
@@ -32,7 +33,7 @@ def list_strategies(path: Path, *, as_json: bool) -> None:
 
 def _rows(view: StrategyView) -> list[list[str]]:
     runs = "yes" if view.enabled else "no"
-    head = [view.name, view.rule, view.portfolio, runs]
+    head = [view.name, view.rule, span_text(view.bar_seconds) if view.bar_seconds else MISSING, view.portfolio, runs]
     if not view.lines:
         return [[*head, ", ".join(view.symbols), "", "", view.note or MISSING, ""]]
     return [[*head, line.symbol, number(line.quantity), number(line.entry), _when(line), line.refusal or MISSING]
@@ -58,6 +59,7 @@ def show(path: Path, name: str, *, as_json: bool) -> None:
         return
     facts = [("strategy", view.name), ("rule", view.rule), ("portfolio", view.portfolio),
              ("runs", f"{'yes' if view.enabled else 'no'}{f', {view.note}' if view.note else ''}"),
+             ("bars", f"of {span_text(view.bar_seconds)}, joined from the feed's" if view.bar_seconds else "the feed's own"),
              ("warm-up", f"{view.warmup_bars} bars")]
     facts += [(key, f"{value:g}") for key, value in view.params.items()]
     for line in view.lines:

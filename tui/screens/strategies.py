@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Button
 
+from engine.alert_text import span_text
 from engine.inputs import EnableStrategy
 from engine.service import BudgetView, RegimeView, Snapshot, StrategyLine, StrategyView
 from tui.formats import MISSING, moment, money, number, percent, plain, plural
@@ -47,6 +48,7 @@ class StrategiesGrid(Grid):
         Column("regime", "REGIME", rank=3, most=20),
         Column("portfolio", "PORTFOLIO", rank=4, most=16),
         Column("rule", "RULE", rank=5, most=16),
+        Column("bar", "BAR", rank=6),
         Column("bars", "BARS", "right", rank=6),
     )
 
@@ -140,7 +142,7 @@ def _cells(place: Place) -> tuple[Cell, ...]:
     head = (Cell(plain(view.name), tone), runs)
     used = Cell(percent(budget.used_percent), tone, budget.used_percent) if budget is not None else Cell(MISSING, "muted")
     tail = (used, Cell(f"{regime.trend}, {regime.volatility}" if regime else MISSING, tone), Cell(plain(view.portfolio), "muted"),
-            Cell(plain(view.rule), "muted"))
+            Cell(plain(view.rule), "muted"), Cell(_bar_words(view), "muted", view.bar_seconds))
     if line is None:
         symbols = Cell(plain(", ".join(view.symbols)), tone)
         return (*head, symbols, Cell(MISSING), Cell(MISSING), Cell(""), Cell(MISSING), *tail, Cell(""))
@@ -148,6 +150,11 @@ def _cells(place: Place) -> tuple[Cell, ...]:
     return (*head, Cell(plain(line.symbol), tone), Cell(held, tone if line.quantity else "muted", float(line.quantity)),
             Cell(number(line.entry), tone, float(line.entry or 0)), Cell(line.waiting, "warn"),
             _last_want(line), *tail, Cell(f"{line.bars:,}", "muted", line.bars))
+
+
+def _bar_words(view: StrategyView) -> str:
+    """How long the bars are that its rule sees."""
+    return span_text(view.bar_seconds) if view.bar_seconds else "feed"
 
 
 def _last_want(line: StrategyLine) -> Cell:
@@ -164,7 +171,8 @@ def _lines(place: Place, decimals: int, width: int) -> list[Line]:
     params = ", ".join(f"{name} {value:g}" for name, value in view.params.items())
     seen = line.bars if line is not None else 0
     warm = f"; {plural(view.warmup_bars - seen, 'bar')} to go" if seen < view.warmup_bars else ""
-    told = [("rule", f"{view.rule} of {view.portfolio}; {params or 'no parameters'}", ""),
+    bars = f"bars of {_bar_words(view)}" if view.bar_seconds else "the feed's bars"
+    told = [("rule", f"{view.rule} of {view.portfolio} on {bars}; {params or 'no parameters'}", ""),
             ("warm-up", f"{plural(view.warmup_bars, 'bar')}, {seen:,} seen{warm}", "warn" if warm else "")]
     if line is not None:
         held = f"{number(line.quantity)} at {number(line.entry)}" if line.quantity else "nothing"
