@@ -96,6 +96,15 @@ def test_without_an_engine_a_short_one_trades_and_the_journal_answers(
     assert status == 1, "a panic's halt outlives the command"
 
 
+def test_an_order_over_time_is_not_begun_where_no_engine_would_go_on_with_it(
+        home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["buy", "ETH/USD", "0.5", "--trail", "3%", "--over", "2m"]) == 3
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "no engine runs, and an order over time needs one until it is done" in told
+    assert answer(capsys, "positions") == (0, [])
+    assert run(["buy", "ETH/USD", "0.5", "--trail", "3%", "--over", "2m", "--what-if"]) == 0
+
+
 def test_a_running_engine_answers_through_its_socket(
         headless: Headless, capsys: pytest.CaptureFixture[str]) -> None:
     assert "PAPER ready" in headless.ready_line

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from engine.errors import UsageError, VenueUnreachable
+from engine.errors import EngineUnreachable, UsageError, VenueUnreachable
 from engine.inputs import (
     AcknowledgeAlert,
     Approve,
@@ -42,7 +42,11 @@ IN_FLIGHT = frozenset(NOT_DONE)
 
 
 def place(path: Path, order: PlaceOrder, *, what_if: bool, as_json: bool) -> int:
-    """Send an order, or with `what_if` print its checks and its effect; the exit status."""
+    """Send an order, or with `what_if` print its checks and its effect; the exit status. Raises `EngineUnreachable` for an order
+    over time where no engine runs: one that ends with the command would send its first slice and leave the rest."""
+    if order.over is not None and not what_if and existing_home(path).holder_pid() is None:
+        raise EngineUnreachable("no engine runs, and an order over time needs one until it is done: start `quarterdeck` or "
+                                "`quarterdeck run --headless`, then send it again; nothing was sent")
     with engine_link(path, order.portfolio) as link:
         if what_if:
             return _show_what_if(link.what_if_now(order), as_json=as_json)
