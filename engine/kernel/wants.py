@@ -67,6 +67,17 @@ class RuleWant(NamedTuple):
     max_hold_ns: int
 
 
+SPACING_BARS = 400
+
+
+def spacing_ns(bars: BarColumns, place: int, seen: int) -> int:
+    """How far apart bars close, on the mean of the newest ones: nights and weekends between sessions included."""
+    back = min(seen - 1, SPACING_BARS)
+    if back < 1:
+        return bars.closes_ns[place] - bars.opens_ns[place]
+    return (bars.closes_ns[place] - bars.closes_ns[place - back]) // back
+
+
 def no_want() -> RuleWant:
     return RuleWant(NOTHING, 0, BY_RISK, 0, 0, 0, 0, 0)
 

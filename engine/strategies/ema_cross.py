@@ -52,7 +52,7 @@ def rule(p: Params, m: Memory, bars: BarColumns, place: int, seen: int, held: He
     atr = atr_step(m.atr, p.atr_bars, true_range(high, low, bars.closes[place - 1]))
     above = 1 if fast > slow else 0
     after = Memory(fast, slow, atr, above)
-    if seen <= p.warmup_bars or above == m.above:
+    if above == m.above or seen <= warmup(p):
         return after, no_want()
     sign = 1 if above else -1
     if held.lots * sign < 0 and p.leave_on_cross:
@@ -65,7 +65,8 @@ def rule(p: Params, m: Memory, bars: BarColumns, place: int, seen: int, held: He
 
 
 def warmup(p: Params) -> int:
-    return p.warmup_bars
+    """Never shorter than the longest mean: before that it is hardly more than the first value."""
+    return max(p.warmup_bars, p.slow_bars, p.atr_bars)
 
 
 def problem(p: Params) -> str:

@@ -9,7 +9,7 @@ at bar closes. Below the last step lies the stop for everything. Once nothing is
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, LEAVE, BarColumns, Held, RuleWant, no_want
+from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, LEAVE, BarColumns, Held, RuleWant, no_want, spacing_ns
 from engine.strategies.registry import Bound
 
 
@@ -60,8 +60,7 @@ def rule(p: Params, m: Memory, bars: BarColumns, place: int, seen: int, held: He
     if m.centre == 0 or m.pause_ns > 0:
         return Memory(close, 0, 0), no_want()
     if m.parts > 0 and held.lots <= 0:
-        pause_ns = p.pause_bars * (bars.closes_ns[place] - bars.opens_ns[place])
-        return Memory(close, 0, bars.closes_ns[place] + pause_ns), no_want()
+        return Memory(close, 0, bars.closes_ns[place] + p.pause_bars * spacing_ns(bars, place, seen)), no_want()
     parts = _parts_at(p, m, close)
     if parts > m.parts:
         stop_ticks = level_ticks(p, m.centre, p.levels + p.stop_steps)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from engine.kernel.indicators import atr_grow, deviation_at, mean_at, rsi_grow, rsi_value, true_range
 from engine.kernel.regimes import efficiency_at
-from engine.kernel.wants import BY_RISK, ENTER, LEAVE, BarColumns, Held, RuleWant, leave_all, no_want
+from engine.kernel.wants import BY_RISK, ENTER, LEAVE, BarColumns, Held, RuleWant, leave_all, no_want, spacing_ns
 from engine.strategies.registry import Bound
 
 
@@ -69,7 +69,7 @@ def rule(p: Params, m: Memory, bars: BarColumns, place: int, seen: int, held: He
     if sign == 0 or (p.trend_most < 1.0 and abs(efficiency_at(bars.closes, place, p.mean_bars)) > p.trend_most):
         return after, no_want()
     stop_ticks = max(1, bars.closes[place] - sign * max(1, round(p.stop_atr * after.atr)))
-    hold_ns = p.max_hold_bars * (bars.closes_ns[place] - bars.opens_ns[place])
+    hold_ns = p.max_hold_bars * spacing_ns(bars, place, seen)
     return after, RuleWant(ENTER, sign, BY_RISK, p.risk_bps, stop_ticks, 0, 0, hold_ns)
 
 

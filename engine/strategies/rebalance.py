@@ -20,8 +20,8 @@ NS_PER_SECOND = 1_000_000_000
 
 
 class Params(NamedTuple):
-    """`method` 0 equal, 1 inverse volatility, 2 risk parity, 3 `weight_1` to `weight_8` in the order of the symbols; together
-    `total_bps` of equity."""
+    """`method` 0 equal, 1 inverse volatility, 2 risk parity, 3 `weight_1` to `weight_8` in the order of the symbols, of which a
+    ninth gets nothing; together `total_bps` of equity."""
 
     method: int = 0
     interval_seconds: int = 7 * 86_400
@@ -78,9 +78,9 @@ def _parts_into(p: Params, columns: tuple[BarColumns, ...], places: tuple[int, .
     if p.method == GIVEN:
         given = [p.weight_1, p.weight_2, p.weight_3, p.weight_4, p.weight_5, p.weight_6, p.weight_7, p.weight_8]
         total = 0.0
-        for i in range(count):
+        for i in range(min(count, len(given))):
             total += given[i]
-        for i in range(count):
+        for i in range(min(count, len(given))):
             parts[i] = given[i] / total
         return True
     if p.method == EQUAL:
@@ -142,8 +142,7 @@ def warmup(p: Params) -> int:
 
 
 def problem(p: Params) -> str:
-    if p.method == GIVEN and p.weight_1 + p.weight_2 + p.weight_3 + p.weight_4 + p.weight_5 + p.weight_6 + p.weight_7 \
-            + p.weight_8 <= 0.0:
+    if p.method == GIVEN and p.weight_1 <= 0.0:
         return "method = 3: give weight_1, weight_2, ... in the order of the symbols"
     return ""
 
