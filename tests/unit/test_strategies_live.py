@@ -202,6 +202,33 @@ def test_a_rule_that_fails_ends_with_its_strategy() -> None:
     assert any(event.text == switched.reason for event in floor.of(AlertRaised))
 
 
+def test_a_rule_that_failed_is_tried_again_once_it_is_let_run() -> None:
+    wants = {2: no_want()._replace(act=9)}
+    floor = Floor(scripted(wants))
+    floor.bar()
+    floor.bar()
+    assert not floor.view.enabled
+    floor.bar()
+    assert floor.core.do(EnableStrategy("on", "one")).accepted
+    floor.bar()
+    assert [event.enabled for event in floor.of(StrategySwitched)] == [False, True, False], "it fails again over the same bars"
+    wants[2] = no_want()
+    wants[6] = BUY
+    assert floor.core.do(EnableStrategy("on again", "one")).accepted
+    floor.bar()
+    floor.bar()
+    assert [event.close_ns for event in floor.of(StrategyActed)] == [floor.core.at_ns], "it has caught up with all bars since"
+
+
+def test_a_rule_that_fails_while_it_is_stopped_is_told_once() -> None:
+    floor = Floor(scripted({2: no_want()._replace(act=9), 3: no_want()._replace(act=9)}))
+    floor.bar()
+    assert floor.core.do(EnableStrategy("off", "one", enabled=False)).accepted
+    floor.bar()
+    floor.bar()
+    assert [event.by for event in floor.of(StrategySwitched)] == ["user"]
+
+
 def test_an_unknown_strategy_is_not_switched() -> None:
     receipt = Floor(scripted({})).core.do(EnableStrategy("x", "two"))
     assert receipt.refusal is not None
