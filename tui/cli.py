@@ -1,5 +1,6 @@
 """The console script, `quarterdeck` and `qd`: says the version at once, hands everything else to tui.command_line."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from tui.version import VERSION
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line and exit with its status."""
     look_seldom()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every installed package
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
