@@ -269,6 +269,9 @@ def _held_back(
     orders = [order for order in state.orders_in(portfolio, instrument.instrument_id) if order.intent.purpose is Purpose.ENTRY]
     if orders:
         return f"{orders[0].client_order_id} is at work"
+    parent = state.parent_in(portfolio, instrument.instrument_id)
+    if parent is not None:  # between two slices no order of it stands
+        return f"{parent.parent_id} is at work"
     if _is_asked(state, instrument, portfolio):
         return "a decision on it waits for a person"
     if not market.session_open(instrument.session, at_ns):

@@ -31,7 +31,8 @@ def reconcile(turn: Turn, report: VenueReport) -> None:
     """Bring our facts to the venue's word; what cannot be explained is named, adjusted and blocks entries there."""
     first = not turn.state.accounts[report.account].funded
     _clock(turn, report)
-    new_fills = sum(fold_fill(turn, fill) for fill in sorted(report.fills, key=lambda fill: (fill.at_ns, fill.trade_id)))
+    new_fills = sum(fold_fill(turn, fill) for fill in sorted(report.fills, key=lambda fill: (fill.at_ns, fill.trade_id))
+                    if first or not _was_adopted(turn, fill))
     lagging = _orders(turn, report)
     drifting = _positions(turn, report, adopt=first)
     _cash(turn, report, first=first, quiet=new_fills == 0 and not drifting and not lagging)
@@ -42,6 +43,11 @@ def reconcile(turn: Turn, report: VenueReport) -> None:
         turn.emit(Reconciled(report.account, new_fills, len(report.open_orders), len(report.positions), report.venue_time_ns))
     if not live:
         turn.emit(ConnectivityChanged(report.account, Connectivity.LIVE, ""))
+
+
+def _was_adopted(turn: Turn, fill: Fill) -> bool:
+    """A stranger's fill from before the account was first read: what was adopted then holds it, and it would count twice."""
+    return turn.state.order(fill.client_order_id) is None and fill.at_ns <= turn.state.accounts[fill.account].opened_at_ns
 
 
 def _clock(turn: Turn, report: VenueReport) -> None:
@@ -151,10 +157,10 @@ def _was_split(turn: Turn, account: str, told: VenuePosition) -> bool:
     for order in turn.state.orders_in(portfolio, told.instrument_id):
         if order.intent.purpose in (Purpose.ENTRY, Purpose.STOP, Purpose.TARGET) and not order.external:
             turn.cancel(order, BEFORE_SPLIT)
-    for parent in list(turn.state.parents.values()):
-        if parent.works and (parent.intent.portfolio, parent.intent.instrument_id) == (portfolio, told.instrument_id):
-            done_lots = min(parent.done_lots(position), parent.intent.order_lots)
-            turn.emit(ParentEnded(parent.parent_id, BEFORE_SPLIT, done_lots=done_lots if parent.from_lots else 0))
+    parent = turn.state.parent_in(portfolio, told.instrument_id)
+    if parent is not None:
+        done_lots = min(parent.done_lots(position), parent.intent.order_lots) if parent.from_lots else 0
+        turn.emit(ParentEnded(parent.parent_id, BEFORE_SPLIT, done_lots=done_lots))
     turn.alert(AlertLevel.ERROR, "split", told.instrument_id,
                f"{instrument.symbol} was split {ratio.numerator}:{ratio.denominator}: {position.lots} lots are now {told.lots}; "
                "stop, target and trail moved along, entries are withdrawn; look at them before the market opens")

@@ -244,6 +244,11 @@ class State(msgspec.Struct, frozen=True):
         return [order for order in self.orders.values()
                 if order.intent.instrument_id == instrument_id and order.intent.portfolio == portfolio]
 
+    def parent_in(self, portfolio: str, instrument_id: str) -> Parent | None:
+        """The order over time that works in one instrument of one portfolio; there is one at most."""
+        return next((parent for parent in self.parents.values() if parent.works
+                     and (parent.intent.portfolio, parent.intent.instrument_id) == (portfolio, instrument_id)), None)
+
     def covered_lots(self, order: Order) -> Lots:
         """How much of a position an exit order covers: a native child only what its parent has filled, and nothing before that
         is all of it where children wait for that; a pair's what the other one has left of it."""

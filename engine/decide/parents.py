@@ -81,11 +81,9 @@ def over_time_error(turn: Turn, intent: OrderIntent, over: OverTime) -> Refusal 
         return Refusal("participation", "0 to 100 %", str(share), "a participation is a part of the market's volume in percent")
     if (over.style is Style.VWAP or share is not None) and not turn.market.bars(intent.instrument_id, 1):
         return Refusal("volume", "closed bars", "none", "no volume of this instrument is known yet; spread it evenly (twap)")
-    same = [one.parent_id for one in turn.state.parents.values() if one.works
-            and (one.intent.portfolio, one.intent.instrument_id) == (intent.portfolio, intent.instrument_id)]
-    if same:
-        return Refusal("over", "one at a time", same[0], f"{same[0]} is still at work in this instrument; cancel it first")
-    return None
+    same = turn.state.parent_in(intent.portfolio, intent.instrument_id)
+    return None if same is None else Refusal(
+        "over", "one at a time", same.parent_id, f"{same.parent_id} is still at work in this instrument; cancel it first")
 
 
 def _begin(turn: Turn, intent: OrderIntent, over: OverTime, command_id: str, leaves: Position | None = None) -> Parent:

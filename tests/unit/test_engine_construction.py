@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from engine.construction import Plan, plan_of
 from engine.inputs import AutomationLevel, Bar, Limits, PlaceOrder, Rebalance, SetTradingState, TradingState
 from engine.orders import Purpose, Side
+from engine.parents import OverTime
 from engine.schedule_words import Job, JobKind, JobOutcome, RunJob
 from engine.service import Refusal
 from engine.target_events import RebalanceEnded, RebalanceStarted
@@ -273,6 +274,16 @@ def test_a_halt_in_between_ends_the_run() -> None:
 def test_an_instrument_with_an_order_at_work_is_left_as_it_is() -> None:
     desk = desk_of()
     desk.do(PlaceOrder("c", "COIN", Side.BUY, quantity=Decimal(1), stop=Decimal(95)))
+    assert changes(desk)["COIN"] == 0
+    assert plan(desk).lines[0].note.endswith("is at work")
+
+
+def test_an_instrument_with_an_order_over_time_at_work_is_left_too_between_its_slices() -> None:
+    desk = desk_of()
+    receipt = desk.do(PlaceOrder("c", "COIN", Side.BUY, quantity=Decimal(100), stop=Decimal(95), over=OverTime(600)))
+    assert receipt.accepted, receipt.refusal
+    settle(desk)
+    assert not desk.open(Purpose.ENTRY)
     assert changes(desk)["COIN"] == 0
     assert plan(desk).lines[0].note.endswith("is at work")
 
