@@ -48,7 +48,7 @@ def test_a_replay_trades_and_tells(home: Path, capsys: pytest.CaptureFixture[str
     view, = json.loads(told(capsys, "--home", str(home), "strategies", "list", "--json"))
     assert (view["name"], view["rule"], view["enabled"], view["params"]["fast_bars"]) == ("trend", "ema_cross", True, 5)
     assert "EMA 5" in view["lines"][0]["want"]
-    assert "trend     ema_cross  main       yes   AAA" in told(capsys, "--home", str(home), "strategies", "list")
+    assert "trend     ema_cross  feed  main       yes   AAA" in told(capsys, "--home", str(home), "strategies", "list")
     shown = told(capsys, "--home", str(home), "strategies", "show", "trend")
     assert "warm-up         20 bars" in shown
     assert "last want" in shown

@@ -33,7 +33,7 @@ def list_strategies(path: Path, *, as_json: bool) -> None:
 
 def _rows(view: StrategyView) -> list[list[str]]:
     runs = "yes" if view.enabled else "no"
-    head = [view.name, view.rule, span_text(view.bar_seconds) if view.bar_seconds else MISSING, view.portfolio, runs]
+    head = [view.name, view.rule, span_text(view.bar_seconds) if view.bar_seconds else "feed", view.portfolio, runs]
     if not view.lines:
         return [[*head, ", ".join(view.symbols), "", "", view.note or MISSING, ""]]
     return [[*head, line.symbol, number(line.quantity), number(line.entry), _when(line), line.refusal or MISSING]
