@@ -329,7 +329,7 @@ def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[An
 
 def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...],
                       asking: tuple[Strategy, Asked], setup: Setup) -> tuple[Any, Any]:
-    """The same over plain lists, which the interpreter reads several times as fast as arrays."""
+    """The same, interpreted."""
     import numpy
 
     strategy, asked = asking
@@ -337,16 +337,27 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
     if asked.inner:
         friction, limits, braked, params, memory = terms
         rule, terms = asked.interpreted_rule(), (friction, limits, braked, as_lists(params), memory)
-    bars, total, work = BarColumns(*(column.tolist() for column in joined)), starts[-1], w.tolist()
-    at_ns, equity = [0] * total, [0] * total
-    marked = total
+    bars, total, logs_at = _readable(joined), starts[-1], int(w[FILLS_AT])
+    work, equity = w[:logs_at].tolist() + [0] * (len(w) - logs_at), [0] * total
     if _is_alone(starts, strategy, setup):
         interpreted(passes.one_instrument, {"rule": rule})(work, bars, *terms, equity)
+        at_ns, marked = None, total
     else:
-        entry = interpreted(*_entry_of(strategy, setup, rule))
-        marked = entry(work, bars, starts, *terms, [0] * (3 * len(starts)), at_ns, equity)
-    w[:] = work
-    return numpy.array(at_ns[:marked], numpy.int64), numpy.array(equity[:marked], numpy.int64)
+        times, cursor = [0] * total, [0] * (3 * len(starts))
+        marked = interpreted(*_entry_of(strategy, setup, rule))(work, bars, starts, *terms, cursor, times, equity)
+        at_ns = numpy.array(times[:marked], numpy.int64)
+    fills_end = logs_at + min(work[FILLS], work[FILLS_ROOM]) * FILL_ROW
+    trips_at, trips_end = work[TRIPS_AT], work[TRIPS_AT] + min(work[TRIPS], work[TRIPS_ROOM]) * TRIP_ROW
+    w[:fills_end], w[trips_at:trips_end] = work[:fills_end], work[trips_at:trips_end]
+    return at_ns, numpy.array(equity[:marked], numpy.int64)
+
+
+def _readable(joined: list[Any]) -> BarColumns:
+    """Prices as lists, which the interpreter reads several times as fast as arrays; times and volumes, which few bars ask for, as
+    they lie."""
+    opens_ns, closes_ns, opens, highs, lows, closes, volumes = joined
+    return BarColumns(memoryview(opens_ns), memoryview(closes_ns), opens.tolist(), highs.tolist(), lows.tolist(), closes.tolist(),
+                      memoryview(volumes))
 
 
 def _result(w: Any, series: tuple[Series, ...], strategy: Strategy, setup: Setup, total: int, equity_at_ns: Any,
