@@ -74,14 +74,17 @@ def disarm(turn: Turn, command: DisarmAccount) -> None:
     turn.accept(command.command_id, f"{command.account} is disarmed{entries}")
 
 
-def end_what_is_over(turn: Turn) -> None:
-    """Disarm what has run out, holds no real money any more, or was armed under other limits; said once, journaled."""
+def end_what_is_over(turn: Turn, *, restored: bool = False) -> None:
+    """Disarm what has run out, holds no real money any more, or was armed under other limits; said once, journaled. A journal
+    that was `restored` knows nothing of what came after its backup, a demotion or a disarming: who knows of that arms anew."""
     for account in list(turn.state.accounts.values()):
         if not account.armed_until_ns:
             continue
         settings = live_settings(turn.state, account.account)
         if settings is None:
             _end(turn, account, "the account holds no real money any more", "engine")
+        elif restored:
+            _end(turn, account, "the journal was put back from a backup", "engine")
         elif turn.at_ns >= account.armed_until_ns:
             _end(turn, account, "its time is over", "engine")
         elif account.armed_digest != limits_digest(settings.limits):

@@ -24,10 +24,11 @@ from engine.turn import Turn
 def started(turn: Turn, start: EngineStarted) -> None:
     """Record the run's settings; what was in flight is unknown until each venue has reported."""
     before_ns = turn.state.at_ns
+    restored = turn.state.engine_id not in ("", start.engine_id)  # a restore names the journal anew
     turn.emit(SessionStarted(start.engine_id, start.version, start.settings, start.capabilities, before_ns,
                             start.listed, start.keeps_schedule))
     _list_instruments(turn, start.instruments)
-    arming.end_what_is_over(turn)
+    arming.end_what_is_over(turn, restored=restored)
     schedule.started(turn)
     research.cut_short(turn)
     forecasts.started(turn)

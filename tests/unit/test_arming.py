@@ -248,6 +248,16 @@ def test_changed_limits_disarm_at_the_restart() -> None:
     assert refused_by(again.do(bought())) == "arming"
 
 
+def test_a_journal_that_was_put_back_from_a_backup_is_not_armed() -> None:
+    """Since that backup somebody may have disarmed it, or a strategy was led back; a restore gives the journal another name."""
+    desk = live_desk()
+    arm(desk)
+    desk.changed(engine_id="the name it had")
+    again = restarted(desk)
+    assert [one.reason for one in again.of(Disarmed)] == ["the journal was put back from a backup"]
+    assert refused_by(again.do(bought())) == "arming"
+
+
 def test_an_account_that_became_paper_is_disarmed() -> None:
     desk = live_desk()
     arm(desk)
