@@ -140,6 +140,9 @@ def test_a_bad_file_is_refused_in_one_line(name: str, command: str, tmp_path: Pa
     (["--cash", "-5"], "must be a number above zero"), (["--cash", "1e300"], "more than an account can count"),
     (["--on-bad", "ignore"], "must be refuse or skip"), (["--set", "fast_bars=nan"], "must be a number"),
     (["--set", "fast_bars=0"], "must lie in 1 to 1000"), (["--strategy", "pairs"], "basket"),
+    (["--cash", "0.001"], "less than the smallest unit"), (["--cash", "1,5"], "write a decimal point"),
+    (["--fee-bps", "nan"], "must be a number of 0 to 5,000"), (["--fee-bps", "100000"], "must be a number of 0 to 5,000"),
+    (["--fee-bps", "2,5"], "write a decimal point"), (["--volume-percent", "nan"], "must be a number"),
 ])
 def test_what_cannot_be_meant_is_refused_in_one_line(words: list[str], why: str, tmp_path: Path,
                                                      capsys: pytest.CaptureFixture[str]) -> None:

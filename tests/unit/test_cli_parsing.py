@@ -7,6 +7,7 @@ import pytest
 from engine.errors import UsageError
 from engine.inputs import TrailSpec
 from tui.commands.parsing import percent_of, positive, seconds_of, trail_of
+from tui.screens.entries import number_entry
 
 
 @pytest.mark.parametrize(("text", "trail"), [
@@ -35,6 +36,20 @@ def test_spans(text: str, seconds: int) -> None:
 def test_impossible_spans_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="must be a span"):
         seconds_of(text, "--max-hold")
+
+
+@pytest.mark.parametrize("text", ["0,5", "1,5", "2,50", "1.000,5", "1,2345", "12,34,567", ",5", "5,"])
+def test_a_comma_is_no_decimal_point_and_is_not_passed_over(text: str) -> None:
+    with pytest.raises(UsageError, match="write a decimal point, as in 0.5"):
+        positive(text, "quantity")
+    with pytest.raises(UsageError, match="write a decimal point, as in 0.5"):
+        number_entry(text, "quantity")
+
+
+@pytest.mark.parametrize(("text", "value"), [("1,000", 1_000), ("1,234,567.5", Decimal("1234567.5")), (" 7 ", 7)])
+def test_commas_between_thousands_are_taken(text: str, value: Decimal) -> None:
+    assert positive(text, "quantity") == value
+    assert number_entry(text, "quantity") == value
 
 
 def test_numbers() -> None:

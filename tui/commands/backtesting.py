@@ -1,8 +1,9 @@
 """Strategies over recorded bars: the backtest with its report, and its comparison with the engine."""
 
+import math
 import time
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,7 @@ from engine.settings import Settings
 from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
 from engine.units import NS_PER_SECOND
 from tui.commands import bar_notes, recording
-from tui.commands.parsing import positive, seconds_of
+from tui.commands.parsing import positive, seconds_of, ungrouped
 from tui.formats import money, percent
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
 
@@ -28,6 +29,7 @@ PPM_A_BPS = 100
 PPM_A_PERCENT = 10_000
 BPS = 10_000
 MOST_CASH_MINOR = 1 << 53
+MOST_FEE_BPS = 5_000
 SLOW_BARS = 2_000_000
 BUDGETS = ("capital_fraction", "capital_fixed", "heat_budget_fraction")
 OFF_IN_A_PASS = {"max_correlated_heat_fraction": 0.0, "max_value_at_risk_fraction": 0.0, "max_expected_shortfall_fraction": 0.0,
@@ -158,8 +160,8 @@ def prepared(home: Path, wish: Wish) -> Prepared:
         raise UsageError(f"--on-bad {wish.on_bad}: must be refuse or skip")
     if wish.symbol and len(wish.files) > 1:
         raise UsageError("--symbol names the instrument of one file; name the files so that they tell theirs")
-    fee_ppm = int(positive(wish.fee_bps, "--fee-bps") * PPM_A_BPS) if wish.fee_bps not in (None, "0") else None
-    fee_ppm = 0 if wish.fee_bps == "0" else fee_ppm
+    _refuse_no_numbers(wish)
+    fee_ppm = _fee_ppm(wish.fee_bps) if wish.fee_bps is not None else None
     rule, written = recording.configured_form(home, wish.strategy) if wish.record else (wish.strategy, {})
     strategy = _strategy(home, rule)
     tapes = [open_tape(path, on_bad=wish.on_bad, symbol=wish.symbol, spread_bps=wish.spread_bps, taker_fee_ppm=fee_ppm,
@@ -191,8 +193,26 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     return Prepared(series, strategy, params, setup)
 
 
+def _refuse_no_numbers(wish: Wish) -> None:
+    for name, value in (("--volume-percent", wish.volume_percent), ("--borrow-percent", wish.borrow_percent)):
+        if not math.isfinite(value):
+            raise UsageError(f"{name} {value}: must be a number")
+
+
+def _fee_ppm(text: str) -> int:
+    try:
+        bps = Decimal(ungrouped(text, "--fee-bps"))
+    except InvalidOperation:
+        bps = Decimal(-1)
+    if not bps.is_finite() or not 0 <= bps <= MOST_FEE_BPS:
+        raise UsageError(f"--fee-bps {text}: must be a number of 0 to {MOST_FEE_BPS:,}")
+    return int(bps * PPM_A_BPS)
+
+
 def _cash_minor(wish: Wish, exponent: int) -> int:
     cash_minor = int(positive(wish.cash, "--cash").scaleb(exponent))
+    if not cash_minor:
+        raise UsageError(f"--cash {wish.cash}: is less than the smallest unit of its currency; name more")
     if cash_minor >= MOST_CASH_MINOR:
         raise UsageError(f"--cash {wish.cash}: is more than an account can count; name less")
     return cash_minor

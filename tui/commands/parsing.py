@@ -7,13 +7,23 @@ from engine.errors import UsageError
 from engine.inputs import EdgeSpec, TrailSpec
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
 _SECONDS = (86_400, 3_600, 60, 1)
+
+
+def ungrouped(text: str, option: str) -> str:
+    """A number without the commas that group its thousands; raises `UsageError` for any other comma, which may stand for a
+    decimal point: 0,5 is not 5."""
+    text = text.strip().replace("_", "")
+    if "," in text and not _GROUPED.fullmatch(text):
+        raise UsageError(f"{option} {text}: write a decimal point, as in 0.5, and commas between thousands only")
+    return text.replace(",", "")
 
 
 def positive(text: str, option: str) -> Decimal:
     """A number above zero; raises `UsageError` naming the option."""
     try:
-        value = Decimal(text.replace("_", "").replace(",", ""))
+        value = Decimal(ungrouped(text, option))
     except InvalidOperation:
         value = Decimal("NaN")
     if not value.is_finite() or value <= 0:

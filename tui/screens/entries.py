@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from engine.errors import UsageError
 from engine.inputs import SizeSpec, TrailSpec
-from tui.commands.parsing import edge_of, percent_of, positive
+from tui.commands.parsing import edge_of, percent_of, positive, ungrouped
 
 _SPAN = re.compile(r"(\d+)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -14,7 +14,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 def number_entry(text: str, field: str) -> Decimal | None:
     """A positive number, None where nothing was typed. Raises `UsageError`."""
-    text = text.strip().replace(",", "").replace("_", "")
+    text = ungrouped(text, field)
     if not text:
         return None
     try:
