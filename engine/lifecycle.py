@@ -120,7 +120,7 @@ def _backtest_gates(state: State, settings: StrategySettings, candidate: Candida
     yield Gate("backtest symbols", not untested, "all that it trades",
                f"none of {', '.join(untested[:FEW])}{' and others' if untested[FEW:] else ''}" if untested else "all")
     bar_ns = settings.bar_ns or FEED_BAR_NS
-    yield Gate("backtest bars", known.bar_ns == bar_ns, f"of {bar_ns // NS_PER_SECOND} s, as it sees (`bar`)",
+    yield Gate("backtest bars", known.bar_ns == bar_ns, f"of {bar_ns // NS_PER_SECOND} s, as it sees",
                f"of {known.bar_ns // NS_PER_SECOND} s" if known.bar_ns else "not told")
     fee_ppm = _fee_ppm(state, settings)
     yield Gate("backtest fee", known.fee_ppm >= fee_ppm, f"at least {fee_ppm / PPM_A_BPS:g} bps",
@@ -156,7 +156,7 @@ def _own_gates(state: State, market: MarketView, settings: StrategySettings, can
         (asked.staged_min_days, asked.staged_min_round_trips, asked.staged_max_drawdown_fraction, "staged"))
     if target is Stage.STAGED_LIVE:
         real = not candidate.results.simulated
-        yield Gate("paper prices", real, "of a real market", "of a real market" if real else "invented by the built-in market")
+        yield Gate("paper prices", real, "a real market's", "a real market's" if real else "invented")
     yield from _results_gates(where, (now.days, least_days), (now.round_trips, least_trips),
                               (now.drawdown_fraction, most_fall), (now.return_fraction, asked.min_return_fraction))
 
