@@ -9,6 +9,7 @@ from engine.events import AlertRaised, FlattenFinished, FlattenStarted
 from engine.inputs import (
     CancelAllAnswered,
     ConnectionChanged,
+    EngineStarted,
     Flatten,
     Limits,
     OrderReport,
@@ -367,3 +368,28 @@ def test_a_lost_connection_does_not_end_it() -> None:
     desk.reported(open_orders=())
     assert not at_work(desk).finished
     assert [intent.order_lots for intent in closing(desk)] == [10]
+
+
+def test_flat_is_flat_where_the_fill_of_what_was_adopted_is_told_afterwards() -> None:
+    """An emergency engine adopts what another bought. Where the venue's clock stands at that very fill, the next report tells it:
+    counted twice, our book would hold what the venue does not, and panic would wait out the whole settle time."""
+    desk = Desk(live=False, can=NO_BRACKETS)
+    desk.take(EngineStarted("e", "test", desk.settings, desk.instruments, {ACCOUNT: NO_BRACKETS}))
+    desk.take(ConnectionChanged(ACCOUNT, up=True))
+    theirs = desk.fill_of("", 5, trade_id="theirs")
+    desk.reported(positions={COIN_ID: 5}, fills=())
+    desk.later(1)
+    panic(desk)
+    desk.reported(fills=(theirs,))
+    assert desk.held.lots == 5
+    (close,) = closing(desk)
+    desk.fill(close.client_order_id, 5)
+    desk.reported(fills=(theirs,))
+    assert at_work(desk).finished and at_work(desk).flat
+
+
+def test_a_stranger_who_trades_after_the_adoption_is_counted() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.later(1)
+    desk.reported(positions={COIN_ID: 2}, fills=(desk.fill_of("", 2, trade_id="later"),))
+    assert desk.held.lots == 2
