@@ -45,21 +45,23 @@ class DailyWalk:
         self._volatility = volatility
         self._share, self._own_share = common_share, sqrt(1.0 - common_share ** 2)
         self._log_volatility = 0.0
-        self._days: list[Day] = []
+        self._levels, self._volatilities = array("d", [0.0]), array("d")
 
     def day(self, day: int) -> Day:
         """The day numbered from 1970-01-01; the first is `FIRST_DAY`."""
-        while len(self._days) <= day - FIRST_DAY:
+        at = day - FIRST_DAY
+        while len(self._volatilities) <= at:
             self._draw()
-        return self._days[day - FIRST_DAY]
+        return Day(self._levels[at], self._levels[at + 1], self._volatilities[at])
 
     def _draw(self) -> None:
         wildness, own_shock = normal_pair(self._own)
         self._log_volatility = VOLATILITY_MEMORY * self._log_volatility + VOLATILITY_NOISE * wildness
         volatility = self._volatility * exp(self._log_volatility)
         shock = self._share * self._common.gauss(0.0, 1.0) + self._own_share * own_shock
-        before = self._days[-1].after if self._days else 0.0
-        self._days.append(Day(before, before + volatility * shock - PULL * before, volatility))
+        before = self._levels[-1]
+        self._levels.append(before + volatility * shock - PULL * before)
+        self._volatilities.append(volatility)
 
 
 class Bridge:
