@@ -32,9 +32,9 @@ BARS = 36
 BAR_NS = 60 * NS_PER_SECOND
 
 
-def strategy(name: str, rule: str, symbols: tuple[str, ...], **params: float) -> StrategySettings:
+def strategy(name: str, rule: str, symbols: tuple[str, ...], bar_ns: int = 0, **params: float) -> StrategySettings:
     known = built_in(rule)
-    return StrategySettings(name, rule, "main", symbols, params_of(known, params)._asdict())
+    return StrategySettings(name, rule, "main", symbols, params_of(known, params)._asdict(), bar_ns=bar_ns)
 
 
 STRATEGIES = {
@@ -46,11 +46,20 @@ STRATEGIES = {
                        stop_bps=150),),
     "rebalance": (strategy("basket", "rebalance", ("COIN", "OTHER"), method=2, interval_seconds=240, lookback_bars=5,
                            total_bps=3_000, band_bps=10, stop_bps=3_000),),
+    "longer bars": (strategy("trend", "ema_cross", ("COIN",), 2 * BAR_NS, fast_bars=1, slow_bars=2, warmup_bars=2, shorts=1,
+                             leave_on_cross=1, stop_atr=3),
+                    strategy("saver", "dca", ("OTHER",), 3 * BAR_NS, interval_seconds=180, mean_bars=2, stop_bps=400)),
+    "a basket on longer bars": (strategy("pair", "pairs", ("COIN", "OTHER"), 2 * BAR_NS, mean_bars=3, enter_width=0.25,
+                                         leave_width=0.1, stop_width=3, stop_bps=150),),
 }
 
 
 class Tape:
-    """An opening quote and a bar a minute of both instruments; bars that close at a moment come before quotes that open."""
+    """An opening quote and a bar a minute of both instruments; bars that close at a moment come before quotes that open. Where it
+    has gaps, the second misses every fifth bar, so that some longer bars are told late."""
+
+    def __init__(self, *, gaps: bool) -> None:
+        self._gaps = gaps
 
     def instruments(self) -> tuple[Instrument, ...]:
         return (COIN, OTHER)
@@ -63,10 +72,11 @@ class Tape:
         prices = [10_000, 8_000]
         for place in range(BARS):
             open_ns = START_NS + place * BAR_NS
-            for instrument, price in zip((COIN, OTHER), prices, strict=True):
+            traded = (COIN,) if self._gaps and place % 5 == 3 else (COIN, OTHER)
+            for instrument, price in zip(traded, prices, strict=False):
                 yield Quote(instrument.instrument_id, price - 1, price + 1, 0, 0, open_ns)
             opened, prices = prices, [round(price * (1 + rng.gauss(0, 0.006))) for price in prices]
-            for instrument, start, end in zip((COIN, OTHER), opened, prices, strict=True):
+            for instrument, start, end in zip(traded, opened, prices, strict=False):
                 reach = rng.randint(0, 30)
                 yield Bar(instrument.instrument_id, open_ns, open_ns + BAR_NS, start, max(start, end) + reach,
                           min(start, end) - reach, end, 1_000_000)
@@ -77,7 +87,7 @@ def run(journal: MemoryJournal, broker: PaperBroker, strategies: tuple[StrategyS
     settings = settings_of("main", automation=AutomationLevel.AUTO_EXECUTE, limits=limits, strategies=strategies,
                            reconcile_seconds=86_400.0)
     engine = Engine(EngineParts(VirtualClock(), journal, "e", "test", Mode.REPLAY, settings, (broker,),
-                                state=fold(journal.durable), tape=Tape()))
+                                state=fold(journal.durable), tape=Tape(gaps=any(one.bar_ns for one in strategies))))
     asyncio.run(engine.run())
     return engine
 
