@@ -226,7 +226,10 @@ def _slice_exit(turn: Turn, parent: Parent, place: int) -> None:
     if position.exit_reason:
         turn.emit(ParentSliced(parent.parent_id, place, 0, "the slice before is still on its way"))
         return
+    instrument = turn.state.instruments[parent.intent.instrument_id]
     lots, waiting = _lots_due(turn, parent, place, parent.done_lots(position))
+    if lots and not turn.market.session_open(instrument.session, turn.at_ns):
+        lots, waiting = 0, "the market is closed"
     turn.emit(ParentSliced(parent.parent_id, place, lots, waiting))
     if lots:
         whole = lots >= abs(position.lots)

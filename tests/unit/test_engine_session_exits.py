@@ -8,7 +8,8 @@ import pytest
 from brokers.paper.broker import PaperBroker
 from brokers.sessions import session_bounds
 from engine.inputs import Limits, SetLimit
-from engine.orders import Purpose
+from engine.orders import Purpose, Side
+from engine.parents import OverTime
 from engine.service import StopHome
 from engine.state import State
 from engine.units import NS_PER_SECOND
@@ -136,3 +137,23 @@ async def test_what_never_closes_is_never_flat_before_a_close() -> None:
         await shell.until(lambda: shell.state.positions)
         await shell.beat(30)
         assert shell.state.position("main", always.instrument_id) is not None and not exits(shell)
+
+
+async def test_a_position_that_is_left_over_time_is_not_left_while_nobody_trades() -> None:
+    """Slices that are due in the night would all wait at the venue for the open."""
+    close_ns = ns("2026-06-10T20:00")
+    shell = shell_at(close_ns - 60 * MINUTE * NS_PER_SECOND)
+    async with shell.running():
+        await bought_share(shell, quantity=120)
+        leave = bought("out", 60, None, symbol="SHARE", side=Side.SELL, over=OverTime(20 * 3_600))
+        assert (await shell.engine.send(leave)).accepted
+        await until(shell, close_ns - 60 * NS_PER_SECOND)
+        before = len(exits(shell))
+        assert before
+        for hours in (1, 5, 9, 13, 17):
+            await until(shell, close_ns + hours * 3_600 * NS_PER_SECOND)
+        assert len(exits(shell)) == before
+        (parent,) = shell.state.parents.values()
+        assert parent.waiting == "the market is closed"
+        await until(shell, ns("2026-06-11T13:30") + 30 * MINUTE * NS_PER_SECOND)
+        assert len(exits(shell)) == before + 1
