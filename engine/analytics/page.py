@@ -93,7 +93,8 @@ def _charts(view: PerformanceView) -> list[str]:
     charts = ["<h2>Equity</h2>", area_chart("Equity", curve.at_ns, curve.equity), "<h2>Drawdown</h2>",
               area_chart("Drawdown", curve.at_ns, curve.drawdown_percent, unit=" %", falls=True, height=180)]
     if results:
-        charts += ["<h2>Results in R</h2>", histogram("Results of round trips in R", results, unit=" R", height=200)]
+        charts += [f"<h2>Results in R{_left_out(view)}</h2>",
+                   histogram("Results of round trips in R", results, unit=" R", height=200)]
     return charts
 
 
@@ -175,5 +176,8 @@ def _trips(view: PerformanceView) -> str:
              number(float(trip.net), view.money_decimals), number(trip.r_multiple), number(trip.mae_percent),
              number(trip.mfe_percent), escape(trip.strategy), escape(trip.decision),
              escape(trip.exit_reason)] for trip in view.trips]
-    left_out = f" (the newest {len(view.trips)} of {view.trip_count})" if view.trip_count > len(view.trips) else ""
-    return f"<h2>Round trips{left_out}</h2>{_table(heads, rows)}"
+    return f"<h2>Round trips{_left_out(view)}</h2>{_table(heads, rows)}"
+
+
+def _left_out(view: PerformanceView) -> str:
+    return f" (the newest {len(view.trips):,} of {view.trip_count:,})" if view.trip_count > len(view.trips) else ""

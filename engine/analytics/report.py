@@ -21,10 +21,11 @@ CHART_POINTS = 600
 SHOWN_DRAWDOWNS = 5
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _OF_RETURNS = (
-    ("equity", "Equity", "money"), ("profit", "Profit", "money"), ("paid_in", "Paid in", "money"),
-    ("return", "Return", "percent"), ("cagr", "CAGR", "percent"), ("volatility", "Volatility", "percent"),
-    ("max_drawdown", "Max drawdown", "percent"), ("sharpe", "Sharpe", "ratio"), ("sortino", "Sortino", "ratio"),
-    ("calmar", "Calmar", "ratio"), ("exposure", "Exposure", "percent"), ("turnover", "Turnover", "ratio"))
+    ("equity", "Equity", "money"), ("profit", "Profit", "money"), ("outside", "Outside trips", "money"),
+    ("paid_in", "Paid in", "money"), ("return", "Return", "percent"), ("cagr", "CAGR", "percent"),
+    ("volatility", "Volatility", "percent"), ("max_drawdown", "Max drawdown", "percent"), ("sharpe", "Sharpe", "ratio"),
+    ("sortino", "Sortino", "ratio"), ("calmar", "Calmar", "ratio"), ("exposure", "Exposure", "percent"),
+    ("turnover", "Turnover", "ratio"))
 
 type DayNumber = Callable[[Nanoseconds], int]
 
@@ -67,10 +68,12 @@ def _return_figures(track: Track, index: "Floats", days: Days) -> list[FigureVie
     profit = float(int(curve.equity_minor[-1]) - int(curve.equity_minor[0])) - flows
     scale = 10.0 ** track.minor_exponent
     deepest = float(measures.drawdown_fractions(index).max())
+    outside = profit - sum(trip.net_minor for trip in track.trips)
     yearly = measures.cagr(float(index[-1]), measures.years(curve))
     values = (
-        Figure(int(curve.equity_minor[-1]) / scale), Figure(profit / scale), Figure(flows / scale), Figure(float(index[-1]) - 1),
-        yearly, measures.volatility(days.returns, days.per_year), Figure(deepest),
+        Figure(int(curve.equity_minor[-1]) / scale), Figure(profit / scale), Figure(outside / scale),
+        Figure(flows / scale), Figure(float(index[-1]) - 1), yearly,
+        measures.volatility(days.returns, days.per_year), Figure(deepest),
         measures.sharpe(days.returns, days.per_year), measures.sortino(days.returns, days.per_year),
         measures.calmar(yearly, deepest), measures.exposure(curve, track.trips, track.fills),
         measures.turnover(curve, track.fills))

@@ -1,10 +1,14 @@
 """The performance screen: opened by its key on a report of the real analytics, and its way into the chart."""
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 from msgspec.structs import replace
 
 from engine.errors import UsageError
-from engine.service import CurveView, PerformanceView
+from engine.inputs import Bar
+from engine.service import CurveView, PerformanceQuery, PerformanceView
 from tests.tui.driving import Driver, driving
 from tests.tui.performance_views import performance_view
 from tests.tui.views import NOW_NS, SECOND, account, snapshot
@@ -100,6 +104,54 @@ async def test_a_round_trip_from_before_the_bars_says_so() -> None:
         await app.sees("4/4")
         await app.press("end", "enter")
         await app.sees("No bars are kept from then; the oldest is of")
+
+
+async def test_a_round_trip_from_before_the_bars_says_so_also_where_they_come_late() -> None:
+    async with driving(snapshot(), size=(160, 45)) as app:
+        come = asyncio.Event()
+        bars = app.service.bars
+
+        async def late(instrument_id: str, limit: int) -> Sequence[Bar]:
+            await come.wait()
+            return await bars(instrument_id, limit)
+
+        app.service.bars = late  # type: ignore[method-assign]
+        await opened(app)
+        await app.press("end", "enter")
+        await app.publish(snapshot(version=2))
+        await app.sees("Loading bars…")
+        come.set()
+        await app.sees("No bars are kept from then; the oldest is of")
+
+
+async def test_a_long_table_of_months_leaves_the_round_trips_in_sight() -> None:
+    view = performance_view()
+    months = tuple(replace(view.months[0], period=f"{year}-{month:02}") for year in range(2010, 2026) for month in range(1, 13))
+    async with driving(snapshot(), size=(160, 45)) as app:
+        app.service.report = replace(view, months=months, trip_count=1_234)
+        await opened(app)
+        await app.sees("1/2", "Turnover", "ENDED BY", "the newest 40 of 1,234 round trips")
+        assert "Months, return" not in app.text
+        await app.press("n")
+        await app.sees("2/2", "Months, return in percent", "2010")
+        assert "the newest" not in app.text
+
+
+async def test_nothing_is_said_of_the_curve_while_it_is_worked_out() -> None:
+    async with driving(snapshot(), size=(80, 24)) as app:
+        known = asyncio.Event()
+        answer = app.service.performance
+
+        async def slow(query: PerformanceQuery) -> PerformanceView:
+            await known.wait()
+            return await answer(query)
+
+        app.service.performance = slow  # type: ignore[method-assign]
+        await app.press("P")
+        await app.sees("working it out…")
+        assert "not enough of a history" not in app.text
+        known.set()
+        await app.sees("Performance of main", "Sharpe")
 
 
 async def test_a_report_that_cannot_be_made_says_why_and_panic_is_still_there() -> None:

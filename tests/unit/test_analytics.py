@@ -293,6 +293,12 @@ def test_periods_have_the_names_of_the_calendar() -> None:
     assert period_of(MONDAY - 1, "week") == "2023-W52"
 
 
+def test_what_no_round_trip_explains_is_told() -> None:
+    view = report(curve_of([1_000, 1_500], flow=[0, 200]), trip(120), trip(-20, fees=5))
+    assert (value(view, "profit"), value(view, "outside")) == (3.0, 2.0)
+    assert value(report(curve_of([1_000, 1_100]), trip(100)), "outside") == 0.0
+
+
 def test_results_are_attributed_to_what_they_have_in_common() -> None:
     trips = (trip(300, strategy="momentum", decision="strategy", exit_reason="target", fees=2),
              trip(-100, symbol="B", fees=1), trip(50, strategy="momentum", decision="approved proposal"))

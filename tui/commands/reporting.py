@@ -172,4 +172,4 @@ def _show_trips(view: PerformanceView, all_trips: str) -> None:
             for trip in view.trips[:SHOWN_TRIPS]]
     print_table(columns, rows, empty="no round trips")
     if view.trip_count > len(rows):
-        print_note(f"the newest {len(rows)} of {view.trip_count} round trips; {all_trips} writes them all")
+        print_note(f"the newest {len(rows)} of {view.trip_count:,} round trips; {all_trips} writes them all")

@@ -111,6 +111,8 @@ class ChartPane(Widget, can_focus=True):
             self._note = "No bars yet for this instrument." if not bars else ""
             if self.past and bars and self.past.to_ns < bars[0].open_ns:
                 self._bars, self._note = (), f"No bars are kept from then; the oldest is of {moment(bars[0].open_ns, self.zone)}."
+            if not self._bars:
+                self._draw()
 
     def show_failure(self, instrument_id: str, text: str) -> None:
         """Say why there is no chart."""

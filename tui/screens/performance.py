@@ -23,6 +23,7 @@ WIDEST, FRAME, AROUND = 152, 6, 7
 BIG = (132, 38)
 SMALL_PARTS = (("curve", "summary"), ("figures",), ("months", "groups"), ("trips",))
 BIG_PARTS = (("curve", "figures", "months", "trips"), ("groups",))
+LONG_PARTS = (("curve", "figures", "trips"), ("months", "groups"))
 CHART_ROWS, LEAST_TRIP_ROWS = 13, 6
 
 
@@ -44,7 +45,7 @@ class TripsGrid(Grid):
         Column("mfe", "MFE%", "point", rank=2),
         Column("strategy", "STRATEGY", rank=2, most=14),
         Column("decision", "DECISION", rank=4, most=18),
-        Column("reason", "ENDED BY", rank=1, least=8, most=40, flex=True),
+        Column("reason", "ENDED BY", rank=1, least=18, most=40, flex=True),
     )
 
 
@@ -89,7 +90,6 @@ class PerformanceScreen(TurnedDialog):
             self.note(f"no report: {failure}")
             return
         self.view = view
-        self.note("")
         self._arrange()
 
     # ---- showing -----------------------------------------------------------------------------------------------------
@@ -100,7 +100,12 @@ class PerformanceScreen(TurnedDialog):
 
     @property
     def _parts(self) -> tuple[tuple[str, ...], ...]:
-        return BIG_PARTS if self._big else SMALL_PARTS
+        if not self._big:
+            return SMALL_PARTS
+        room = self.app.size.height - AROUND - CHART_ROWS - 1 - LEAST_TRIP_ROWS
+        months = month_lines(self.view.months) if self.view else []
+        figures = figure_lines(self.view, self._width - FRAME) if self.view else []
+        return BIG_PARTS if len(figures) + 1 + len(months) + 1 <= room else LONG_PARTS
 
     @property
     def _width(self) -> int:
@@ -125,6 +130,8 @@ class PerformanceScreen(TurnedDialog):
         self.query_one("#curve").styles.height = chart
         left = room - lines - (chart + 1 if "curve" in shown else 0)
         self.query_one("#trips").styles.height = max(LEAST_TRIP_ROWS, left)
+        if self.view is not None:
+            self.note(_left_out(self.view) if "trips" in shown else "", "muted")
         if "trips" in shown:
             self.query_one("#trips").focus()
         else:
@@ -166,6 +173,12 @@ class PerformanceScreen(TurnedDialog):
         super().redraw()
         self.query_one(TripsGrid).forget_paint()
         self.query_one(CurveChart).refresh()
+
+
+def _left_out(view: PerformanceView) -> str:
+    if view.trip_count <= len(view.trips):
+        return ""
+    return f"the newest {len(view.trips):,} of {view.trip_count:,} round trips; `quarterdeck report --csv FILE` writes them all"
 
 
 def _cells(view: PerformanceView, trip: TripView, app: object) -> tuple[Cell, ...]:

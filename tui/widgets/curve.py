@@ -37,7 +37,7 @@ class CurveChart(Widget):
     def __init__(self, *, id: str | None = None, zone: tzinfo = UTC) -> None:
         super().__init__(id=id)
         self.zone = zone
-        self._curve = CurveView()
+        self._curve: CurveView | None = None
 
     def show(self, curve: CurveView) -> None:
         """Draw this curve."""
@@ -53,16 +53,16 @@ class CurveChart(Widget):
         return Strip([Segment(text, base + tones[tone]) for text, tone in lines[y]]).adjust_cell_length(width, base)
 
     def _lines(self) -> list[list[tuple[str, str]]]:
-        width, rows = self.size.width - AXIS, self.size.height - 1
-        if width < 2 or rows < LEAST_ROWS:
+        width, rows, known = self.size.width - AXIS, self.size.height - 1, self._curve
+        if width < 2 or rows < LEAST_ROWS or known is None:
             return []
-        if len(self._curve.at_ns) < 2 or self._curve.at_ns[-1] <= self._curve.at_ns[0]:
+        if len(known.at_ns) < 2 or known.at_ns[-1] <= known.at_ns[0]:
             return [[("", "")], [("  not enough of a history for a chart yet", "muted")]]
         below = max(2, rows // 3)
-        curve = resampled(self._curve, 2 * width)
-        falls = resampled(self._curve, width)
+        curve = resampled(known, 2 * width)
+        falls = resampled(known, width)
         return [*self._equity(curve.equity, width, rows - below), *_fall_rows(falls.fall_percent, below),
-                [(self._dates(width), "muted")]]
+                [(self._dates(known, width), "muted")]]
 
     def _equity(self, values: Sequence[float], width: int, rows: int) -> list[list[tuple[str, str]]]:
         low, high = min(values), max(values)
@@ -77,8 +77,8 @@ class CurveChart(Widget):
             lines.append([(text, "gain"), (told.rjust(AXIS)[:AXIS], tone)])
         return lines
 
-    def _dates(self, width: int) -> str:
-        first, last = self._curve.at_ns[0], self._curve.at_ns[-1]
+    def _dates(self, known: CurveView, width: int) -> str:
+        first, last = known.at_ns[0], known.at_ns[-1]
         pattern = "%Y-%m-%d" if (last - first) / NS_PER_SECOND > 10 * DAY_SECONDS else "%d %b %H:%M"
         text = [" "] * width
         for column in range(0, width - 12, DATE_EVERY):
