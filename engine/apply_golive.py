@@ -14,8 +14,9 @@ from engine.state import Changes, State
 
 
 def counted(state: State, trips: Sequence[RoundTrip]) -> Changes:
-    """The record on paper with these round trips; those with real money are no part of it."""
-    count = sum(not state.portfolios[trip.portfolio].settings.live for trip in trips)
+    """The record on paper with these round trips; those with real money are no part of it, nor those on invented prices."""
+    where = [state.portfolios[trip.portfolio].settings for trip in trips]
+    count = sum(not one.live and not one.simulated for one in where)
     if not count:
         return {}
     known = state.paper_record

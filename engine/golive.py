@@ -54,7 +54,7 @@ def _not_rehearsed(state: State, at_ns: Nanoseconds) -> Iterator[str]:
 
 def _paper(state: State) -> Iterator[GoLiveGate]:
     asked, known = state.settings.golive, state.paper_record
-    remedy = "trade on paper; a day counts where a round trip ended on it"
+    remedy = "trade on paper at a real market's prices; a day counts where a round trip ended on it"
     yield GoLiveGate("paper days", known.day_count >= asked.paper_min_days, f"at least {asked.paper_min_days}",
                      str(known.day_count), remedy)
     yield GoLiveGate("paper round trips", known.round_trips >= asked.paper_min_round_trips,

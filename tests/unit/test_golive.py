@@ -128,6 +128,14 @@ def test_round_trips_with_real_money_are_no_paper() -> None:
     assert gate(desk, "paper round trips").found == "0"
 
 
+def test_round_trips_at_invented_prices_tell_nothing_of_real_money() -> None:
+    made = settings_of("main")
+    invented = tuple(msgspec.structs.replace(one, simulated=True) for one in made.portfolios)
+    desk = Desk(settings=msgspec.structs.replace(made, portfolios=invented))
+    round_trip(desk, "a")
+    assert (gate(desk, "paper days").found, gate(desk, "paper round trips").found) == ("0", "0")
+
+
 # ---- strategies ----------------------------------------------------------------------------------------------------------------
 
 
