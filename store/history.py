@@ -7,8 +7,11 @@ from typing import Any
 
 from engine.analytics.records import EquityCurve, FillRecord, Track, TripRecord
 from engine.errors import UsageError
+from engine.events import decode
 from engine.orders import Side
 from engine.performance_words import PerformanceQuery
+from engine.strategy_events import RegimeFound
+from store.database import open_reader, unreadable
 from store.view_reader import ViewReader
 
 END_NS = (1 << 63) - 1
@@ -69,6 +72,27 @@ def _portfolios(connection: sqlite3.Connection, wanted: str) -> tuple[list[str],
 def _rows(connection: sqlite3.Connection, statement: str, names: Sequence[str], *bounds: int) -> list[tuple[Any, ...]]:
     filled = statement.format(marks=", ".join("?" * len(names)))
     return connection.execute(filled, (*names, *bounds)).fetchall()
+
+
+def regimes_told(journal: Path, days: int) -> list[RegimeFound]:
+    """The regimes of the newest `days` days of a journal as they were told then, the newest first; archived rows are left out.
+
+    Raises `JournalDamaged` where the journal is not what was written.
+    """
+    connection = open_reader(journal)
+    found: list[RegimeFound] = []
+    try:
+        for kind, payload in connection.execute("SELECT kind, payload FROM journal WHERE kind = 'RegimeFound' ORDER BY seq DESC"):
+            event = decode(kind, payload)
+            assert isinstance(event, RegimeFound)
+            if found and event.day <= found[0].day - days:
+                break
+            found.append(event)
+    except sqlite3.Error as error:
+        raise unreadable(journal, error) from error
+    finally:
+        connection.close()
+    return found
 
 
 class _Sum:

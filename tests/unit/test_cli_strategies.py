@@ -57,6 +57,10 @@ def test_a_replay_trades_and_tells(home: Path, capsys: pytest.CaptureFixture[str
     regimes = json.loads(told(capsys, "--home", str(home), "regimes", "--json"))
     assert regimes[0]["trend"] in ("trend up", "trend down", "range")
     assert "AAA" in told(capsys, "--home", str(home), "regimes")
+    days = json.loads(told(capsys, "--home", str(home), "regimes", "--days", "2", "--json"))
+    assert days[0] == regimes[0], "the newest first"
+    assert [one["day"] for one in days] == [days[0]["day"], days[0]["day"] - 1][:len(days)]
+    assert len(told(capsys, "--home", str(home), "regimes", "--days", "1").splitlines()) == 2
 
 
 def test_rules_of_ones_own_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from tui.commands.options import Json, home_of
 
+Days = Annotated[int | None, typer.Option("--days", min=1, help="Those of the newest days, as they were told then.")]
 Everything = Annotated[bool, typer.Option("--all", help="Include what is closed or settled.")]
 
 
@@ -44,11 +45,11 @@ def alerts(context: typer.Context, as_json: Json = False) -> None:
     queries.alerts(home_of(context), as_json=as_json)
 
 
-def regimes(context: typer.Context, as_json: Json = False) -> None:
+def regimes(context: typer.Context, days: Days = None, as_json: Json = False) -> None:
     """Whether each market trends or ranges, is calm or wild."""
     from tui.commands import strategies
 
-    strategies.regimes(home_of(context), as_json=as_json)
+    strategies.regimes(home_of(context), days, as_json=as_json)
 
 
 COMMANDS = {one.__name__: one for one in (status, positions, orders, fills, alerts, regimes)}

@@ -5,10 +5,10 @@ from pathlib import Path
 from engine.alert_text import span_text
 from engine.errors import ConfigError, UsageError
 from engine.inputs import EnableStrategy
-from engine.service import Snapshot, StrategyLine, StrategyView
+from engine.service import RegimeView, Snapshot, StrategyLine, StrategyView
 from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
 from engine.strategies.user import FOLDER, load_user_strategy, user_strategy_path
-from tui.commands.link import command_id, engine_link
+from tui.commands.link import command_id, engine_link, existing_home
 from tui.commands.queries import snapshot_for
 from tui.commands.trading import told_receipt
 from tui.formats import MISSING, moment, number, percent
@@ -132,10 +132,9 @@ def switch(path: Path, name: str, *, enabled: bool, as_json: bool) -> int:
     return told_receipt(receipt, as_json=as_json)
 
 
-def regimes(path: Path, *, as_json: bool) -> None:
-    """The newest regime of each instrument."""
-    snapshot = snapshot_for(path)
-    found = snapshot.regimes if snapshot else ()
+def regimes(path: Path, days: int | None, *, as_json: bool) -> None:
+    """The newest regime of each instrument, or those of the newest days as they were told then."""
+    found = _regimes_now(path) if days is None else _regimes_of(path, days)
     if as_json:
         print_json(found)
         return
@@ -143,3 +142,25 @@ def regimes(path: Path, *, as_json: bool) -> None:
     rows = [[one.symbol, moment(one.day * NS_PER_DAY)[:10], one.trend, one.volatility, f"{one.efficiency:+.2f}",
              f"{one.volatility_ratio:.2f}", percent(one.size_percent, 0)] for one in found]
     print_table(columns, rows, empty="no regimes yet: they take a day's beginning and, by default, 241 bars")
+
+
+def _regimes_now(path: Path) -> tuple[RegimeView, ...]:
+    snapshot = snapshot_for(path)
+    return snapshot.regimes if snapshot else ()
+
+
+def _regimes_of(path: Path, days: int) -> tuple[RegimeView, ...]:
+    """Regimes of past days, the newest first; sizes are those that the configuration gives to them now."""
+    from engine.config import load_config
+    from engine.regimes import TREND_WORDS, VOLATILITY_WORDS, DayRegime
+    from store.history import regimes_told
+
+    home = existing_home(path)
+    if not home.journal.is_file():
+        return ()
+    settings = load_config(home.config).regimes.settings()
+    return tuple(
+        RegimeView(one.instrument_id.partition("@")[0], one.instrument_id, one.day, TREND_WORDS[one.trend],
+                   VOLATILITY_WORDS[one.volatility], one.efficiency, one.ratio,
+                   100 * DayRegime(one.day, one.trend, one.volatility, one.efficiency, one.ratio).size_factor(settings))
+        for one in regimes_told(home.journal, days))
