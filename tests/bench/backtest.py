@@ -4,8 +4,8 @@ FILE holds the arrays ts, open, high, low, close and volume, of one instrument o
 user (the same rule as a file of one's own, in Python, over the first 100,000 bars), W50 (all of the file in one account),
 W50-limits (with ten positions, 6 % heat and 3 % daily loss), sweep (`tests.bench.search`), growth (all bars at once against
 the same bars in parts of 100,000), first (what a new process needs for its first result of 100,000 bars). The others are timed
-warm, best of several; ratios are to a bare compiled kernel of the same workload in the same run. It also runs as a file:
-`python tests/bench/backtest.py`.
+warm, best of several; ratios are to a bare compiled kernel of the same workload in the same run, for `user` to a bare event
+loop. It also runs as a file: `python tests/bench/backtest.py`.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from engine.kernel.wants import BarColumns
 from engine.strategies.registry import Strategy, built_in
 from engine.strategies.user import load_user_strategy
 from engine.tolerance import Limits
+from tests.bench import bare_events
 from tests.bench.bare_kernel import bare, bare_portfolio
 
 CASH = 10_000_000
@@ -155,6 +156,13 @@ def bare_rate(series: list[Series], workload: str) -> float:
     return prices[0].size / seconds
 
 
+def event_loop_rate(series: Series) -> float:
+    """Bars a second of the plain event loop over the same bars."""
+    rows = [(np.asarray(column) / TICKS_A_UNIT).tolist() for column in series.bars[2:6]]
+    seconds, _ = best_of(5, lambda: bare_events.run(*rows, float(CASH)))
+    return len(rows[0]) / seconds
+
+
 def strategy_of(workload: str, folder: Path) -> Strategy:
     """The rule of the workload: built in and compiled, or as a file."""
     if workload != "user":
@@ -227,11 +235,12 @@ def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
     setup, strategy = setup_of(workload, len(series)), strategy_of(workload, cache)
     first, seconds, result = measured(series, strategy, setup, cache, 3 if workload == "user" else 9)
     rate = result.bars / seconds
+    bare_name = "event_loop" if workload == "user" else "kernel"
+    bare_bars = event_loop_rate(series[0]) if workload == "user" else bare_rate(series, workload)
     told: dict[str, Any] = {
         "workload": workload, "bars": result.bars, "wall_seconds": seconds, "bars_per_second": rate, "first_seconds": first,
         "trades": len(result.trips), "final_equity": result.final_equity_minor / 10 ** EXPONENT, "refused": result.refused,
-        "cuts": result.cuts, "bare_bars_per_second": (kernel := bare_rate(series, workload)),
-        "ratio_to_bare_kernel": rate / kernel}
+        "cuts": result.cuts, f"bare_{bare_name}_bars_per_second": bare_bars, f"ratio_to_bare_{bare_name}": rate / bare_bars}
     if workload == "growth":
         told["growth"] = rate / rate_in_parts(series[0], strategy, setup, cache)
     told["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
