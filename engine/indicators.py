@@ -2,15 +2,18 @@
 
 pandas-ta takes TA-Lib's numbers where that happens to be installed, so its switch is turned off first; every parameter goes by
 keyword, since their order is not what one expects; and only what a test holds against TA-Lib or a formula worked by hand is
-offered. Its cci and wcp are wrong and come from lines of our own. No value changes when later bars appear.
+offered. Its cci and wcp are wrong and come from lines of our own; its means of Wilder and Appel begin in another way than theirs
+and come from the kernel. No value changes when later bars appear.
 
-Live rules use the steps of `engine.kernel.indicators` instead, which give the same values one bar at a time.
+Live rules take the steps of `engine.kernel.indicators`, which give the very same values one bar at a time.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import UsageError
+from engine.kernel.indicators import atr_into, macd_into, rsi_into
 from engine.kernel.wants import BarColumns
 
 if TYPE_CHECKING:
@@ -55,20 +58,46 @@ def _wcp(columns: Mapping[str, Any]) -> Any:
     return (columns[HIGH] + columns[LOW] + 2.0 * columns[CLOSE]) / 4.0
 
 
+def _rsi(columns: Mapping[str, Any], length: int) -> Any:
+    return _filled(1, rsi_into, columns[CLOSE].tolist(), length)[0]
+
+
+def _atr(columns: Mapping[str, Any], length: int) -> Any:
+    return _filled(1, atr_into, *(columns[name].tolist() for name in HLC), length)[0]
+
+
+def _natr(columns: Mapping[str, Any], length: int) -> Any:
+    return 100.0 * _atr(columns, length) / columns[CLOSE]
+
+
+def _macd(columns: Mapping[str, Any], fast: int, slow: int, signal: int) -> Any:
+    line, smoothed = _filled(2, macd_into, columns[CLOSE].tolist(), fast, slow, signal)
+    return [line, line - smoothed, smoothed]
+
+
+def _filled(rows: int, work: Callable[..., None], *given: Any) -> Any:
+    """What a batch form of the kernel writes into so many rows."""
+    import numpy as np
+
+    out = [[math.nan] * len(given[0]) for _ in range(rows)]
+    work(*given, *out)
+    return np.array(out)
+
+
 INDICATORS: dict[str, Indicator] = {
     "sma": Indicator((CLOSE,), {"length": 20}, ("sma",), "simple mean"),
     "ema": Indicator((CLOSE,), {"length": 20}, ("ema",), "exponential mean, seeded with the first value", {"presma": False}),
     "wma": Indicator((CLOSE,), {"length": 20}, ("wma",), "linearly weighted mean"),
-    "rsi": Indicator((CLOSE,), {"length": 14}, ("rsi",), "Wilder's relative strength index", {"mamode": "rma"}),
+    "rsi": Indicator((CLOSE,), {"length": 14}, ("rsi",), "Wilder's relative strength index", own=_rsi),
     "roc": Indicator((CLOSE,), {"length": 10}, ("roc",), "rate of change in percent"),
     "mom": Indicator((CLOSE,), {"length": 10}, ("mom",), "change over some bars"),
     "stdev": Indicator((CLOSE,), {"length": 20}, ("stdev",), "standard deviation over all values", {"ddof": 0}),
     "linreg": Indicator((CLOSE,), {"length": 14}, ("linreg",), "end of the least squares line"),
     "macd": Indicator((CLOSE,), {"fast": 12, "slow": 26, "signal": 9}, ("macd", "histogram", "signal"),
-                      "Appel's convergence and divergence of means"),
+                      "Appel's convergence and divergence of means, each seeded with its first value", own=_macd),
     "bbands": Indicator((CLOSE,), {"length": 20, "width": 2.0}, ("lower", "middle", "upper"), "Bollinger's bands", {"ddof": 0}),
-    "atr": Indicator(HLC, {"length": 14}, ("atr",), "Wilder's average true range", {"mamode": "rma"}),
-    "natr": Indicator(HLC, {"length": 14}, ("natr",), "average true range in percent of the close", {"mamode": "rma"}),
+    "atr": Indicator(HLC, {"length": 14}, ("atr",), "Wilder's average true range", own=_atr),
+    "natr": Indicator(HLC, {"length": 14}, ("natr",), "average true range in percent of the close", own=_natr),
     "true_range": Indicator(HLC, {}, ("true_range",), "true range"),
     "willr": Indicator(HLC, {"length": 14}, ("willr",), "Williams' percent range"),
     "aroon": Indicator((HIGH, LOW), {"length": 14}, ("down", "up", "oscillator"), "Chande's Aroon"),
@@ -111,7 +140,7 @@ def indicator(name: str, columns: Mapping[str, Sequence[float]], **params: float
     found = known.own(wanted, **values) if known.own is not None else _from_library(name, known, wanted, values)
     if found is None:  # too few bars
         return {output: np.full(length, np.nan) for output in known.outputs}
-    rows = [found] if known.own is not None else _outputs(found)
+    rows = _outputs(found) if known.own is None else [found] if len(known.outputs) == 1 else found
     return dict(zip(known.outputs, rows, strict=False))
 
 

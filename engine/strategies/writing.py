@@ -18,13 +18,17 @@
 Prices are whole ticks, volumes lots, times nanoseconds. Optional: `Memory`, a NamedTuple of numbers with defaults, read and set
 as `context.memory`; it is found again from history after a restart, and what does not depend on bars alone (a counter of its
 own wants) is named in `KEPT = ("field", ...)` and journaled. `BOUNDS = {"bars": (2, 500)}` limits parameters.
+The same bars must bring the same wants: neither chance nor clock, and nothing remembered but in `context.memory`.
 """
 
 from typing import Any
 
+from engine.kernel.indicators import deviation_at
 from engine.kernel.regimes import Regime, regime_at
 from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, LEAVE, NOTHING, BarColumns, Held, RuleWant, flat
+from engine.strategies.tracks import Track
 
+MOST_BARS = 10_000_000
 WHOLE_BPS = 10_000
 MOST_BPS = 100 * WHOLE_BPS
 MOST_TICKS = 1 << 62
@@ -33,11 +37,12 @@ MOST_TICKS = 1 << 62
 class Context:
     """The closed bars up to now, what is held, the parameters and the memory; `back` counts bars from the newest (0)."""
 
-    __slots__ = ("bars", "closes", "held", "highs", "lows", "memory", "params", "place", "seen")
+    __slots__ = ("_known", "_tracks", "bars", "closes", "held", "highs", "lows", "memory", "params", "place", "seen")
 
     def __init__(self) -> None:
         self.params: Any = None
         self.memory: Any = None
+        self._known: dict[int, tuple[BarColumns, dict[tuple[int, str, int], Track]]] = {}
         self.show(BarColumns((), (), (), (), (), (), ()))
         self.place = 0
         self.seen = 0
@@ -46,6 +51,7 @@ class Context:
     def show(self, bars: BarColumns) -> None:
         """The columns that the next bars stand in."""
         self.bars, self.highs, self.lows, self.closes = bars, bars.highs, bars.lows, bars.closes
+        self._tracks: dict[tuple[int, str, int], Track] | None = None
 
     # ---- bars ----
 
@@ -78,6 +84,45 @@ class Context:
         """The mean of `count` closes."""
         return sum(self.bars.closes[self._at(back + count - 1):self._at(back) + 1]) / count
 
+    # ---- indicators ----
+
+    def deviation(self, count: int, back: int = 0) -> float:
+        """The standard deviation of `count` closes, over all of them: Bollinger's bands lie some of them around `mean`."""
+        self._at(back + count - 1)
+        return deviation_at(self.closes, self.place - back, count)
+
+    def ema(self, count: int, back: int = 0) -> float:
+        """The exponential mean of closes, seeded with the first close that is known."""
+        return self._track("ema", count, back, count - 1)
+
+    def rsi(self, count: int = 14, back: int = 0) -> float:
+        """Wilder's relative strength index, 0 to 100."""
+        return self._track("rsi", count, back, count)
+
+    def atr(self, count: int = 14, back: int = 0) -> float:
+        """Wilder's average true range, in ticks."""
+        return self._track("atr", count, back, count - 1)
+
+    def _track(self, kind: str, count: int, back: int, needs: int) -> float:
+        tracks = self._tracks if self._tracks is not None else self._tracks_of_bars()
+        first = self.place - self.seen + 1
+        track = tracks.get((first, kind, count))
+        if track is None:
+            track = tracks[first, kind, count] = Track(kind, count)
+        self._at(back)
+        self._at(back + needs)
+        return track.at(self.bars, first, self.place, back)
+
+    def _tracks_of_bars(self) -> dict[tuple[int, str, int], Track]:
+        """What was found over these columns so far; they are held with it, so that nothing else takes their place."""
+        known = self._known.get(id(self.bars.closes_ns))
+        if known is None:
+            if sum(len(bars.closes_ns) for bars, _ in self._known.values()) > MOST_BARS:
+                self._known.clear()
+            known = self._known[id(self.bars.closes_ns)] = (self.bars, {})
+        self._tracks = known[1]
+        return known[1]
+
     def regime(self, trend_bars: int = 60, volatility_bars: int = 20, usual_bars: int = 240, trend_from: float = 0.3,
                calm_below: float = 0.67, wild_from: float = 1.5) -> Regime:
         """Whether the market trends (`trend` +1, -1, 0) and is wild (`volatility` +1) or calm (-1), by the bars so far; its
@@ -86,7 +131,9 @@ class Context:
                          calm_below, wild_from)
 
     def _at(self, back: int) -> int:
-        if not 0 <= back < self.seen:
+        if back < 0:
+            raise IndexError(f"back counts bars from the newest, 0 or more, not {back}")
+        if back >= self.seen:
             raise IndexError(f"{back} bars back: only {self.seen} are known; let warmup() ask for more")
         return self.place - back
 

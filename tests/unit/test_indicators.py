@@ -102,12 +102,17 @@ def kernel_values(name: str, c: dict[str, Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "from_bar"), [
-    ("ema", 0), ("sma", 0), ("stdev", 0), ("bbands", 0), ("donchian", 0), ("roc", 0), ("atr", LATE), ("rsi", LATE),
-    ("macd", LATE)])
+    ("ema", 0), ("sma", 0), ("stdev", 0), ("bbands", 0), ("donchian", 0), ("roc", 0), ("atr", 13), ("rsi", 14), ("macd", 0)])
 def test_the_rules_own_steps_give_the_same_values(name: str, from_bar: int) -> None:
     c = columns(2)
     for batch, stepped in zip(indicator(name, c).values(), kernel_values(name, c), strict=False):
         np.testing.assert_allclose(batch[from_bar:], stepped[from_bar:], rtol=1e-9, atol=1e-8)
+        assert np.isnan(batch[:from_bar]).all()
+
+
+def test_wilders_index_begins_as_he_begins_it() -> None:
+    close = columns(2)["close"]
+    np.testing.assert_allclose(indicator("rsi", {"close": close})["rsi"], talib.RSI(close, 14), rtol=1e-9)
 
 
 def test_the_variance_of_steps_is_that_of_the_weights() -> None:
