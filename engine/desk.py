@@ -5,7 +5,8 @@ Nothing here lasts. What a rule remembers is found again from the bars of histor
 every want. A bar that a strategy acted on before a restart is history too, so it acts on each bar once.
 """
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from engine.bar_columns import InstrumentBars, common_moments
@@ -85,9 +86,11 @@ class Desk:
     """All strategies of an engine, run in the order of the configuration."""
 
     def __init__(self, strategies: Sequence[StrategySettings] = (),
-                 user_strategies: Mapping[str, Strategy] | None = None) -> None:
-        """`user_strategies` are those that are no part of the program, by the rule's name. Raises `ConfigError` for a rule that
-        does not exist and for parameters that it does not take."""
+                 user_strategies: Mapping[str, Strategy] | None = None,
+                 bar_session: Callable[[Instrument], str] = operator.attrgetter("session")) -> None:
+        """`user_strategies` are those that are no part of the program, by the rule's name; `bar_session` names the hours that
+        longer bars keep to. Raises `ConfigError` for a rule that does not exist and for parameters that it does not take."""
+        self._bar_session = bar_session
         known = user_strategies or {}
         self._strategies = [(one, known.get(one.rule) or built_in(one.rule)) for one in strategies]
         for settings, strategy in self._strategies:
@@ -147,7 +150,8 @@ class Desk:
         bars = self._bars.get(instrument_id)
         if bars is None:
             known = state.instruments.get(instrument_id)
-            bars = InstrumentBars(self._lengths, known.session if known is not None else ALWAYS_OPEN, market.session_bounds)
+            session = self._bar_session(known) if known is not None else ALWAYS_OPEN
+            bars = InstrumentBars(self._lengths, session, market.session_bounds)
             self._bars[instrument_id] = bars
         return bars
 

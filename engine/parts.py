@@ -1,11 +1,13 @@
 """What a run of the engine is made of."""
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from engine.inputs import Command, Settings
+from engine.instruments import Instrument
 from engine.market import NS_PER_DAY
 from engine.ports import Broker, Clock, History, Journal, MarketFeed, Notifier, ResearchRecord, Tape
 from engine.pulses import Pulses
@@ -25,7 +27,8 @@ class EngineParts(NamedTuple):
     With `ready_when_warm` false the engine is ready before the feed's history has come. `checkpoint` is handed the state
     now and then, once it is durable, to save it as a snapshot.
     An engine of one command does not run strategies (`runs_strategies`). `halted_elsewhere` says why another process halted
-    this home, or nothing; it is asked every second. `sessions` tells when each market trades, at every venue alike. Where it
+    this home, or nothing; it is asked every second. `sessions` tells when each market trades, at every venue alike;
+    `bar_session` which of them the longer bars of an instrument keep to. Where it
     `keeps_schedule`, jobs start when they are due; `job_runners` do those that the core cannot, each in a thread of its own,
     and say in a line what they did or raise `QuarterdeckError`. Workers beside the engine show in `pulses` that they work.
     """
@@ -54,6 +57,7 @@ class EngineParts(NamedTuple):
     runs_strategies: bool = True
     day_number: Callable[[Nanoseconds], int] = lambda at_ns: at_ns // NS_PER_DAY
     sessions: SessionLookup = only_always_open
+    bar_session: Callable[[Instrument], str] = operator.attrgetter("session")
     keeps_schedule: bool = False
     pulses: Pulses | None = None
     job_runners: Mapping[JobKind, Callable[[Job], str]] = MappingProxyType({})

@@ -62,7 +62,8 @@ class Shell:
     def __init__(self, parts: EngineParts) -> None:
         self.parts = parts
         self.loop = Loop(parts.state, MarketView(parts.day_number, parts.sessions), parts.journal, self._on_defect,
-                         Desk(parts.settings.strategies if parts.runs_strategies else (), parts.user_strategies))
+                         Desk(parts.settings.strategies if parts.runs_strategies else (), parts.user_strategies,
+                              parts.bar_session))
         self.observers = tuple(broker for broker in parts.brokers if isinstance(broker, MarketObserver))
         self.commands: deque[Command] = deque()
         self.venue: deque[Input] = deque()

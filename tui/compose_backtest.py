@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from brokers.market.recorded import RecordedTape
+from brokers.market.recorded import RecordedTape, bar_session
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from brokers.sessions import session_bounds
@@ -65,7 +65,7 @@ def series_of(tape: RecordedTape, bar_ns: Nanoseconds = 0) -> Series:
     if len(bars.closes) < LEAST_BARS:
         few = plural(len(bars.closes), "bar")
         raise TapeError(f"{tape.report.path}: {few} is too few to test anything on; name a longer file")
-    session = tape.instrument.session
+    session = bar_session(tape.instrument)
     return Series(tape.instrument, bars, () if session == ALWAYS_OPEN else sessions_over(session, bars, session_bounds))
 
 
@@ -145,7 +145,8 @@ def engine_run(series: Sequence[Series], strategy: Strategy, params: dict[str, A
     journal = MemoryJournal()
     engine = Engine(EngineParts(
         VirtualClock(), journal, TESTED, TESTED, Mode.REPLAY, settings, (broker,),
-        tape=SeriesTape(series, setup.spread_bps), user_strategies={strategy.name: strategy}, sessions=session_bounds))
+        tape=SeriesTape(series, setup.spread_bps), user_strategies={strategy.name: strategy}, sessions=session_bounds,
+        bar_session=bar_session))
     asyncio.run(engine.run())
     return _told(journal)
 

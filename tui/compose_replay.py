@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from brokers.market.recorded import MergedTape, RecordedTape, open_tape
+from brokers.market.recorded import MergedTape, RecordedTape, bar_session, open_tape
 from brokers.market.tape_days import TapeDays
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
@@ -121,7 +121,7 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
             engine_id=journal.engine_id, version=VERSION, mode=Mode.REPLAY,
             settings=settings, brokers=(_broker(home, config, settings.portfolios[0], tape, wish.cash),), state=state,
             tape=tape, speed=wish.pace, script=tuple(one for one in script if one[0] >= state.at_ns),
-            checkpoint=checkpoints, history=StoredHistory(home.journal), sessions=session_bounds,
+            checkpoint=checkpoints, history=StoredHistory(home.journal), sessions=session_bounds, bar_session=bar_session,
             day_number=day_number_in(config.engine.new_day_zone), user_strategies=own or {})
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, research.close)
     except BaseException:

@@ -19,10 +19,11 @@ from brokers.market.inspection import (
 from brokers.sessions import regular_hours
 from engine.errors import TapeError
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
-from engine.instruments import AssetClass, Instrument
+from engine.instruments import ALWAYS_OPEN, AssetClass, Instrument
 from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
 
 DEFAULT_SPREAD_BPS = 2
+SHARES_SESSION = "XNYS"
 
 
 class RecordedTape:
@@ -176,6 +177,13 @@ def open_tape(path: Path | str, *, on_bad: str = "refuse",  # noqa: PLR0913 - al
     return RecordedTape(source, report, spread_bps=spread_bps, warmup=warmup)
 
 
+def bar_session(instrument: Instrument) -> str:
+    """The hours that longer bars of a recorded instrument keep to. A recorded market is open whenever it has rows, but a share's
+    bars end with its session, as they do at a venue."""
+    share = instrument.asset_class is AssetClass.EQUITY and instrument.session == ALWAYS_OPEN
+    return SHARES_SESSION if share else instrument.session
+
+
 def item_time_ns(item: MarketItem) -> Nanoseconds:
     """When an item becomes known."""
     return item.close_ns if isinstance(item, Bar) else item.at_ns
@@ -188,7 +196,7 @@ def _moment(item: MarketItem) -> tuple[Nanoseconds, bool]:
 @lru_cache(maxsize=32_768)
 def _session_of_stamp(at_ns: Nanoseconds) -> tuple[Nanoseconds, Nanoseconds]:
     day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_ns // 1_000)).date()
-    return regular_hours("XNYS", day)
+    return regular_hours(SHARES_SESSION, day)
 
 
-__all__ = ["MergedTape", "RecordedTape", "TapeReport", "inspect", "item_time_ns", "open_tape"]
+__all__ = ["MergedTape", "RecordedTape", "TapeReport", "bar_session", "inspect", "item_time_ns", "open_tape"]

@@ -12,7 +12,7 @@ import pytest
 from brokers.sessions import session_bounds
 from engine.backtest.longer_bars import Joining, join, sessions_over
 from engine.backtest.run import Series, Setup, backtest
-from engine.instruments import AssetClass
+from engine.instruments import ALWAYS_OPEN, AssetClass
 from engine.kernel.wants import BarColumns
 from engine.strategies.registry import BASKET, BUILT_IN, built_in
 from engine.strategies.user import load_user_strategy
@@ -107,25 +107,27 @@ def test_a_rule_of_ones_own_trades_the_same_on_longer_bars(tmp_path: Path) -> No
     assert traded > 10
 
 
-def share(seed: int) -> Series:
-    """Minutes of the sessions of New York from the Monday before Thanksgiving on, with the half day after it; some are missing,
-    among them the last of a session."""
+def share(seed: int, session: str) -> Series:
+    """Minutes of New York from the Monday before Thanksgiving on, with the half day after it; some are missing, among them the
+    last of a session. A recorded share is open at all times and has minutes from before and after its sessions too."""
     rng = random.Random(seed)
     open_ns = 1_732_545_000 * 10**9  # 2024-11-25 14:30 UTC
-    minutes = [day * 1_440 + minute for day in (0, 1, 2, 4, 7) for minute in range(210 if day == 4 else 390)
+    more = 60 if session == ALWAYS_OPEN else 0
+    minutes = [day * 1_440 + minute for day in (0, 1, 2, 4, 7) for minute in range(-more, (210 if day == 4 else 390) + more)
                if rng.random() > 0.1 and (minute != 389 or day != 1)]
     walk = bars(seed, len(minutes), minutes=1)
     opens_ns = np.array([open_ns + at * MINUTE_NS for at in minutes])
     columns = BarColumns(opens_ns, opens_ns + MINUTE_NS, *walk[2:])  # type: ignore[arg-type]
-    listed = msgspec.structs.replace(instrument("SHARE"), asset_class=AssetClass.EQUITY, session="XNYS", shortable=True)
+    listed = msgspec.structs.replace(instrument("SHARE"), asset_class=AssetClass.EQUITY, session=session, shortable=True)
     return Series(listed, columns, sessions_over("XNYS", columns, session_bounds))
 
 
+@pytest.mark.parametrize("session", ["XNYS", ALWAYS_OPEN])
 @pytest.mark.parametrize("bar_ns", [QUARTER_NS, 4 * QUARTER_NS, 96 * QUARTER_NS])
-def test_sessions_cut_longer_bars_the_same_in_both(bar_ns: int) -> None:
+def test_sessions_cut_longer_bars_the_same_in_both(bar_ns: int, session: str) -> None:
     setup, traded = Setup(CASH, LOOSE, spread_bps=2, bar_ns=bar_ns), 0
     for seed in (1, 2, 3):
-        tapes = [share(seed)]
+        tapes = [share(seed, session)]
         longer = join(tapes[0].bars, tapes[0].sessions, Joining(bar_ns)).bars
         ends = {end_ns // 10**9 % 86_400 for end_ns in longer.closes_ns}
         assert {21 * 3_600, 18 * 3_600} <= ends  # 16:00 of New York and 13:00 on the half day
@@ -135,6 +137,16 @@ def test_sessions_cut_longer_bars_the_same_in_both(bar_ns: int) -> None:
             assert first_difference(tested, engine_run(tapes, built_in(name), params, setup)) == ""
             traded += len(tested.fills)
     assert traded > 5
+
+
+def test_longer_bars_as_long_as_the_recorded_ones_change_nothing() -> None:
+    strategy, params = built_in("ema_cross"), QUICK["ema_cross"]
+    for kind in ("gaps", "nights"):
+        setup, tapes = CASES[kind].setup, [series(f"S{number}", 40 + number, 300, **CASES[kind].kind) for number in range(2)]
+        plain = backtest(tapes, strategy, params, setup, interpreted_bars=INTERPRETED)
+        longer = backtest(tapes, strategy, params, setup._replace(bar_ns=5 * MINUTE_NS), interpreted_bars=INTERPRETED)
+        assert (longer.fills == plain.fills).all()
+        assert len(plain.fills) > 10
 
 
 def test_nothing_is_known_before_its_longer_bar_was_told() -> None:
