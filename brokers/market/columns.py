@@ -89,16 +89,22 @@ def to_lots(quantities: Sequence[float], factor: float) -> list[Lots]:
 
 
 def decimals_of(values: Sequence[object]) -> int:
-    """The most decimal places that any of these numbers is written with, at most eight."""
-    try:
-        texts = [value.rstrip("0") for value in values]  # type: ignore[attr-defined]
-    except AttributeError:
+    """The most decimal places that any of these numbers is written with, at most eight; a text's last zeros do not count."""
+    texts = [value for value in values if isinstance(value, str)]
+    padded = len(texts) == len(values)
+    if not padded:
         texts = [repr(value) if isinstance(value, float) else str(value) for value in values]
-    longest = max((len(text.partition(".")[2]) for text in texts if "e" not in text and "E" not in text), default=0)
-    if any("e" in text or "E" in text for text in texts):
+    letters = "".join(texts)
+    longest = 0
+    if "e" in letters or "E" in letters:
         for text in texts:
             exponent = Decimal(text).normalize().as_tuple().exponent
             longest = max(longest, -exponent if isinstance(exponent, int) else 0)
+        texts = [text for text in texts if "e" not in text and "E" not in text]
+    for text in texts:
+        point = text.find(".") + 1
+        if point and len(text) - point > longest:  # seldom: most have as many as those before
+            longest = max(longest, len(text.rstrip("0") if padded else text) - point)
     return min(MOST_DECIMALS, longest)
 
 
