@@ -29,8 +29,8 @@ Actions = Annotated[str | None, typer.Option("--actions", metavar="FILE", help="
 Borrow = Annotated[float, typer.Option("--borrow-percent", min=0.0, max=1_000.0, help="What shorts pay a year.")]
 Budgets = Annotated[list[str] | None, typer.Option("--budget", metavar="NAME=NUMBER", help="What the strategy may use: "
                                                    "capital_fraction or capital_fixed, heat_budget_fraction; may be repeated.")]
-OfBars = Annotated[str | None, typer.Option("--bar", metavar="LENGTH", help="Make bars of this length, 5m, 1h or 1d, of the "
-                                                                          "file's bars or market trades.")]
+OfBars = Annotated[str | None, typer.Option("--bar", metavar="LENGTH", help="Let the rule see bars of this length, 5m, 1h or "
+                                                                          "1d, joined from the file's bars or market trades.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Write the report, tables and result there.")]
 
 
