@@ -88,9 +88,10 @@ def by_days(curve: EquityCurve, index: "Floats", day_number: Callable[[Nanosecon
     for point, at_ns in enumerate(curve.at_ns):
         last[day_number(int(at_ns) - 1)] = point
     recorded = list(last)
-    every_day = any(_is_weekend(number) for number in recorded)
+    only_begins = len(recorded) > 1 and last[recorded[0]] == 0  # a span may begin on a weekend on which nothing happened
+    every_day = any(_is_weekend(number) for number in recorded[only_begins:])
     numbers = [number for number in range(recorded[0], recorded[-1] + 1)
-               if number in last or every_day or not (every_close or _is_weekend(number))]
+               if every_day or not (_is_weekend(number) or (every_close and number not in last))]
     points: list[int] = []
     known = 0
     for number in numbers:

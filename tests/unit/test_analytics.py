@@ -143,6 +143,16 @@ def test_holidays_of_markets_are_no_days_where_each_close_is_known(oracle: Any) 
     assert value(by_weekdays, "sortino") == pytest.approx(value(view, "sortino"), rel=0.1), "holidays weigh little by 261 a year"
 
 
+def test_a_span_that_begins_on_a_weekend_does_not_make_weekends_days() -> None:
+    saturday = (MONDAY + 5) * NS_PER_DAY + 1
+    curve = EquityCurve([saturday, saturday + 2 * NS_PER_DAY, saturday + 3 * NS_PER_DAY], [100, 110, 99], [0] * 3, [0] * 3)
+    days = measures.by_days(curve, measures.growth(curve), utc_day)
+    assert (days.numbers, days.per_year) == ((MONDAY + 7, MONDAY + 8), 261)
+    assert days.returns.tolist() == pytest.approx([0.1, -0.1])
+    alone = EquityCurve([saturday], [100], [0], [0])
+    assert measures.by_days(alone, measures.growth(alone), utc_day).numbers == (MONDAY + 5,)
+
+
 def test_a_point_at_midnight_closes_the_day_before() -> None:
     curve = EquityCurve([MONDAY * NS_PER_DAY + 1, (MONDAY + 1) * NS_PER_DAY], [100, 110], [0, 0], [0, 0])
     assert measures.by_days(curve, measures.growth(curve), utc_day).numbers == (MONDAY,)
