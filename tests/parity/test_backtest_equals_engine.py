@@ -54,20 +54,15 @@ CASES = {
 PARAMS: dict[str, Any] = {"fast_bars": 4, "slow_bars": 9, "warmup_bars": 12, "shorts": 1, "stop_atr": 1.5, "target_atr": 2.0}
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("compiled")
-
-
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("count", [1, 3])
-def test_ema_cross_trades_the_same(name: str, count: int, cache: Path) -> None:
+def test_ema_cross_trades_the_same(name: str, count: int, compiled_passes: Path) -> None:
     case, strategy = CASES[name], built_in("ema_cross")
     traded = 0
     for seed in range(4):
         tapes = [series(f"S{number}", 10 * seed + number, 300, **case.kind) for number in range(count)]
         params = PARAMS | {"leave_on_cross": seed % 2}
-        tested = backtest(tapes, strategy, params, case.setup, cache)
+        tested = backtest(tapes, strategy, params, case.setup, compiled_passes)
         assert first_difference(tested, engine_run(tapes, strategy, params, case.setup)) == ""
         traded += len(tested.trips)
     assert traded > 10
@@ -75,12 +70,12 @@ def test_ema_cross_trades_the_same(name: str, count: int, cache: Path) -> None:
 
 @pytest.mark.parametrize("name", ["plain", "gaps", "touched levels", "thin volume", "usual limits"])
 @pytest.mark.parametrize("rule", ["ema_cross", "grid"])
-def test_a_fill_was_decided_at_the_price_that_the_engine_saw(name: str, rule: str, cache: Path) -> None:
+def test_a_fill_was_decided_at_the_price_that_the_engine_saw(name: str, rule: str, compiled_passes: Path) -> None:
     case, strategy = CASES[name], built_in(rule)
     params = PARAMS | {"leave_on_cross": 1} if rule == "ema_cross" else {}
     for seed in range(3):
         tapes = [series("S0", 10 * seed, 300, **case.kind)]
-        tested = backtest(tapes, strategy, params, case.setup, cache)
+        tested = backtest(tapes, strategy, params, case.setup, compiled_passes)
         run = engine_run(tapes, strategy, params, case.setup)
         assert [one.decided_ticks for one in tested.fill_rows()] == [one.decided_ticks for one in run.fills]
         assert len(run.fills) > 5
@@ -91,14 +86,14 @@ QUICK = {"warmup_bars": 10, "stop_bps": 200, "interval_seconds": 3_600}
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_every_built_in_rule_trades_the_same(name: str, cache: Path) -> None:
+def test_every_built_in_rule_trades_the_same(name: str, compiled_passes: Path) -> None:
     strategy = built_in(name)
     params = {key: value for key, value in QUICK.items() if key in strategy.params._fields}
     traded = 0
     for kind in ("gaps", "touched levels", "usual limits"):
         case = CASES[kind]
         tapes = [series(f"S{number}", 70 + number, 400, **case.kind) for number in range(3)]
-        tested = backtest(tapes, strategy, params, case.setup, cache)
+        tested = backtest(tapes, strategy, params, case.setup, compiled_passes)
         assert first_difference(tested, engine_run(tapes, strategy, params, case.setup)) == ""
         traded += len(tested.fills)
     assert traded > 10
@@ -115,14 +110,14 @@ BASKETS: dict[str, tuple[str, int, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", BASKETS)
-def test_every_basket_trades_the_same(name: str, cache: Path) -> None:
+def test_every_basket_trades_the_same(name: str, compiled_passes: Path) -> None:
     rule, count, params = BASKETS[name]
     strategy, traded = built_in(rule), 0
     for kind in ("thin volume", "nights", "tight limits"):
         case = CASES[kind]
         tapes = [series(f"S{number}", 90 + number, 300, **case.kind) for number in range(count)]
         tapes[-1] = without_some(tapes[-1])
-        tested = backtest(tapes, strategy, params, case.setup, cache)
+        tested = backtest(tapes, strategy, params, case.setup, compiled_passes)
         assert first_difference(tested, engine_run(tapes, strategy, params, case.setup)) == "", kind
         interpreted = backtest(tapes, strategy, params, case.setup, interpreted_bars=10_000)
         assert (interpreted.fills == tested.fills).all() and (interpreted.equity_minor == tested.equity_minor).all()

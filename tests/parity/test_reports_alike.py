@@ -80,18 +80,13 @@ def sharpe_of(curve: EquityCurve) -> Figure:
     return sharpe(days.returns, days.per_year)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("compiled")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "kind"), [
     (1, {"minutes": 1_440}), (1, {"minutes": 390, "gap": 0.2, "night": 1}), (2, {"minutes": 60, "night": 17, "gap": 0.1})])
-def test_backtest_and_engine_tell_the_same(count: int, kind: dict[str, float], cache: Path) -> None:
+def test_backtest_and_engine_tell_the_same(count: int, kind: dict[str, float], compiled_passes: Path) -> None:
     tapes = [series(f"S{number}", 40 + number, 400, **kind) for number in range(count)]
     setup = Setup(CASH, LOOSE, spread_bps=4, slippage_bps=3, regimes=REGIMES)
-    tested = track_of(backtest(tapes, built_in("ema_cross"), PARAMS, setup, cache), tapes, regimes=REGIMES)
+    tested = track_of(backtest(tapes, built_in("ema_cross"), PARAMS, setup, compiled_passes), tapes, regimes=REGIMES)
     ran = engine_ran(tapes, setup)
     assert len(tested.trips) > 10
     worth = dict(zip(ran.curve.at_ns, ran.curve.equity_minor, strict=True))

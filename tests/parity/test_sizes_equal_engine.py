@@ -31,50 +31,45 @@ BINDS = {"capital that compounds": "strategy capital", "fixed capital": "strateg
          "regimes": "regime", "no entry in a range": "regime", "all of them": "regime"}
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("compiled")
-
-
 @pytest.mark.parametrize("name", BUDGETS)
 @pytest.mark.parametrize("count", [1, 3])
-def test_budgets_and_regimes_size_the_same(name: str, count: int, cache: Path) -> None:
+def test_budgets_and_regimes_size_the_same(name: str, count: int, compiled_passes: Path) -> None:
     strategy, bound = built_in("ema_cross"), 0
     for seed, kind in enumerate(("gaps", "tight limits")):
         setup = CASES[kind].setup._replace(**BUDGETS[name])
         tapes = [series(f"S{number}", 30 * seed + number, 350, **CASES[kind].kind) for number in range(count)]
         params = PARAMS | {"leave_on_cross": seed % 2, "risk_bps": 400}
-        tested = backtest(tapes, strategy, params, setup, cache)
+        tested = backtest(tapes, strategy, params, setup, compiled_passes)
         assert first_difference(tested, engine_run(tapes, strategy, params, setup)) == "", kind
         interpreted = backtest(tapes, strategy, params, setup, interpreted_bars=10_000)
         assert (interpreted.fills == tested.fills).all() and interpreted.refused == tested.refused
         if name in BINDS:
             bound += tested.cuts.get(BINDS[name], 0) + tested.refused.get(BINDS[name], 0)
-        plain = backtest(tapes, strategy, params, setup._replace(capital_fraction=0.0, capital_fixed=None), cache)
+        plain = backtest(tapes, strategy, params, setup._replace(capital_fraction=0.0, capital_fixed=None), compiled_passes)
         assert name != "more capital than there is" or (plain.fills == tested.fills).all()
     assert bound > 3 or name not in BINDS
 
 
 @pytest.mark.parametrize("basket", BASKETS)
-def test_a_basket_is_sized_by_its_capital(basket: str, cache: Path) -> None:
+def test_a_basket_is_sized_by_its_capital(basket: str, compiled_passes: Path) -> None:
     rule, count, params = BASKETS[basket]
     strategy, filled = built_in(rule), 0
     for budget in ("capital that compounds", "fixed capital", "all of them"):
         setup = CASES["nights"].setup._replace(**BUDGETS[budget])
         tapes = [series(f"S{number}", 90 + number, 400, **CASES["nights"].kind) for number in range(count)]
         tapes[-1] = without_some(tapes[-1])
-        tested = backtest(tapes, strategy, params, setup, cache)
+        tested = backtest(tapes, strategy, params, setup, compiled_passes)
         filled += len(tested.fills)
         assert first_difference(tested, engine_run(tapes, strategy, params, setup)) == "", budget
     assert filled > 3
 
 
-def test_regimes_of_many_instruments_are_told_some_with_each_beat(cache: Path) -> None:
+def test_regimes_of_many_instruments_are_told_some_with_each_beat(compiled_passes: Path) -> None:
     """More instruments than a beat tells: the last have yesterday's regime for another moment."""
     strategy, count = built_in("ema_cross"), 23
     setup = Setup(CASH, LOOSE, regimes=REGIMES)
     tapes = [series(f"S{number}", 500 + number, 320) for number in range(count)]
-    tested = backtest(tapes, strategy, PARAMS, setup, cache)
+    tested = backtest(tapes, strategy, PARAMS, setup, compiled_passes)
     assert tested.cuts["regime"] > 100
     assert first_difference(tested, engine_run(tapes, strategy, PARAMS, setup)) == ""
 

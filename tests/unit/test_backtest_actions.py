@@ -96,11 +96,11 @@ def test_a_short_pays_dividends_and_for_borrowing() -> None:
     assert charged.final_equity_minor == free.final_equity_minor - 1_275 - 297
 
 
-def test_a_compiled_pass_pays_the_same(tmp_path: Path) -> None:
+def test_a_compiled_pass_pays_the_same(compiled_passes: Path) -> None:
     series = [Series(SHARE, days([10_000, 10_100, 9_900, 10_000, 10_200, 10_100, 10_300, 10_200, 10_400]))]
     setup = Setup(CASH, FREE, dividends=(Dividend("ACME", 6 * DAY_NS, Fraction("0.333")),), borrow_ppm=50_000)
     params = {"lookback_bars": 3, "stop_bps": 9_000}
-    fast = backtest(series, built_in("rebalance"), params, setup, tmp_path)
+    fast = backtest(series, built_in("rebalance"), params, setup, compiled_passes)
     slow = backtest(series, built_in("rebalance"), params, setup, interpreted_bars=1_000)
     assert fast.dividends_minor == slow.dividends_minor > 0
     assert list(fast.equity_minor) == list(slow.equity_minor)

@@ -32,7 +32,6 @@ def file_of(folder: Path, lines: list[str], head: str = HEAD) -> Path:
 @pytest.fixture(autouse=True)
 def _homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUARTERDECK_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 OWN = '''"""Buys when flat and leaves after five bars."""

@@ -25,7 +25,6 @@ HOUR_NS = 60 * MINUTE_NS
 @pytest.fixture(autouse=True)
 def _homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUARTERDECK_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def rows_of(columns: BarColumns) -> list[tuple[int, ...]]:
