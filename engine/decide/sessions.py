@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from engine.decide import arming, forecasts, marks, research, schedule
+from engine.decide import arming, forecasts, marks, research, schedule, strategies
 from engine.decide.withdrawals import withdraw_entries
 from engine.events import AccountOpened, ConnectivityChanged, InstrumentListed, SessionStarted
 from engine.inputs import (
@@ -30,6 +30,7 @@ def started(turn: Turn, start: EngineStarted) -> None:
     _list_instruments(turn, start.instruments)
     arming.end_what_is_over(turn, restored=restored)
     schedule.started(turn)
+    strategies.started(turn)
     research.cut_short(turn)
     forecasts.started(turn)
     turn.effects.extend(unacknowledged(turn.state))

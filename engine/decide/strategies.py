@@ -30,6 +30,19 @@ def acted(turn: Turn, taken: StrategyActed) -> None:
     turn.effects[before:] = [effect for effect in turn.effects[before:] if not isinstance(effect, Answer)]
 
 
+def started(turn: Turn) -> None:
+    """Tell of what a strategy holds that trades it no more: its stop and target stand, but no rule will leave it."""
+    settings = turn.state.settings.strategies
+    for position in turn.state.positions.values():
+        ran = position.strategy in turn.state.strategies or position.strategy in turn.state.candidates
+        instrument = turn.state.instruments[position.instrument_id]
+        if ran and not any(one.name == position.strategy and one.portfolio == position.portfolio
+                           and any(instrument.is_called(symbol.strip()) for symbol in one.symbols) for one in settings):
+            turn.alert(AlertLevel.WARN, "strategy", f"{position.strategy} {instrument.symbol}",
+                       f"holds {instrument.symbol}, and does not trade it in {position.portfolio} any more: its stop stays, "
+                       "but no rule will leave it; close it by hand, or name the symbol again")
+
+
 def _configured(turn: Turn, name: str) -> StrategySettings | None:
     return next((one for one in turn.state.settings.strategies if one.name == name), None)
 

@@ -21,7 +21,7 @@ from engine.lifecycle_events import CandidateDemoted
 from engine.market import MarketView
 from engine.orders import OrderKind, Purpose, Side
 from engine.parents import OverTime
-from tests.unit.engine_desk import ACCOUNT, Desk, bought
+from tests.unit.engine_desk import ACCOUNT, Desk, alerts, bought
 from tests.unit.test_lifecycle import EASY, Course, lifecycle_settings, staged_live, why
 
 
@@ -146,6 +146,20 @@ def test_an_entry_of_a_strategy_that_is_configured_no_more_goes_and_none_follows
     course.desk.confirm_cancels()
     course.desk.beat(60)
     assert [one.intent.strategy for one in course.desk.open(Purpose.ENTRY)] == ["manual"]
+
+
+def test_what_a_strategy_holds_that_trades_it_no_more_is_told() -> None:
+    course = staged_live()
+    receipt = course.desk.do(course.want())
+    course.desk.accept()
+    course.desk.fill(receipt.order_ids[0], 10)
+    course.desk.accept()
+    course.restart(live=True)
+    assert not alerts(course.desk, "strategy")
+    course.restart(one=msgspec.structs.replace(course.settings, symbols=("OTHER",)), live=True)
+    (told,) = alerts(course.desk, "strategy")
+    assert told.startswith("holds COIN, and does not trade it in main any more: its stop stays, but no rule will leave it")
+    assert course.desk.held.stop_ticks == 9_500 and course.desk.open(Purpose.STOP)
 
 
 # ---- what never arrived --------------------------------------------------------------------------------------------------------
