@@ -463,9 +463,9 @@ class InstrumentsListed(msgspec.Struct, frozen=True, tag=True):
 
 class TimeAdvanced(msgspec.Struct, frozen=True, tag=True):
     """The clock's regular beat: deadlines are looked at. On a tape it comes before the items of its moment, whose prices the
-    equity history waits for (`worth_later`)."""
+    equity history waits for."""
 
-    worth_later: bool = False
+    on_tape: bool = False
 
 
 class MomentSeen(msgspec.Struct, frozen=True, tag=True):

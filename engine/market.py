@@ -68,6 +68,7 @@ class MarketView:
                  sessions: SessionLookup = only_always_open) -> None:
         self.marks: dict[str, Mark] = {}
         self._quoted_ns: dict[str, Nanoseconds] = {}
+        self._closed_ns: dict[str, Nanoseconds] = {}  # when a mark was made of a bar without quotes inside
         self.day_number = day_number
         self.session_bounds = sessions
         self.rejected_items = 0
@@ -120,8 +121,9 @@ class MarketView:
 
     def _is_lone_jump(self, quote: Quote, known: Mark, at_ns: Nanoseconds) -> bool:
         """A jump of more than a fifth within a minute waits for a second quote that says the same (a fat finger does not
-        come twice); a gap after silence is taken at once."""
-        if _near(quote, known) or at_ns - known.at_ns > JUMP_MEMORY_NS:
+        come twice); a gap after silence is taken at once, and so is the open after a bar that no quote came in."""
+        if _near(quote, known) or at_ns - known.at_ns > JUMP_MEMORY_NS \
+                or known.at_ns == self._closed_ns.get(quote.instrument_id):
             if self._suspects:
                 self._suspects.pop(quote.instrument_id, None)
             return False
@@ -156,6 +158,8 @@ class MarketView:
             half = (known.ask_ticks - known.bid_ticks) // 2 if known else 0
             bid = max(1, bar.close_ticks - half)
             self.marks[bar.instrument_id] = Mark(bid, bar.close_ticks + half, bar.close_ticks, at_ns)
+            if not self.quoted_inside(bar):
+                self._closed_ns[bar.instrument_id] = at_ns
         self._open_day(bar.instrument_id, bar.close_ticks)
         for reach in self._reaches.get(bar.instrument_id, {}).values():
             if bar.open_ns + SAME_MOMENT_NS >= reach.since_ns and not self.quoted_inside(bar):

@@ -121,13 +121,17 @@ def _standing_checks(state: State, intent: OrderIntent) -> list[CheckView]:
 
 
 def _leaving_checks(state: State, instrument: Instrument, intent: OrderIntent) -> list[CheckView]:
-    """Nothing is added to what is on its way out as a whole: the addition would be withdrawn at once, or be filled behind the
-    exit and stay. Asked only then."""
+    """Nothing is added to what is on its way out as a whole, by the engine or by a stop that is partly filled: the addition would
+    be withdrawn at once, or be filled behind the exit and stay. Told only then."""
     position = state.position(intent.portfolio, intent.instrument_id)
-    if position is None or not position.exit_reason or position.exit_lots:
+    if position is None:
         return []
-    return [check("leaving", False, "staying", "leaving",
-                  f"{instrument.symbol} is on its way out ({position.exit_reason}); enter anew once it is flat")]
+    why = position.exit_reason if not position.exit_lots else ""
+    if not why and any(order.intent.purpose is Purpose.STOP and order.cum_lots
+                       for order in state.orders_in(intent.portfolio, intent.instrument_id)):
+        why = "its stop is being filled"
+    return [check("leaving", not why, "staying", "leaving",
+                  f"{instrument.symbol} is on its way out ({why}); enter anew once it is flat")] if why else []
 
 
 def _arming_checks(state: State, at_ns: Nanoseconds, intent: OrderIntent) -> list[CheckView]:

@@ -20,15 +20,19 @@ def rules_in_force(turn: Turn, position: Position) -> ExitState:
     return rules
 
 
-def look_at_time_exits(turn: Turn, position: Position) -> None:
-    """Leave what was held for its maximum time, or what must not be held over the close."""
+def look_at_time_exits(turn: Turn, position: Position, *, on_tape: bool = False) -> None:
+    """Leave what was held for its maximum time, or what must not be held over the close.
+
+    On a tape of bars the maximum time waits for the instrument's own next price, which judges it too: at another one's time the
+    newest price is the open of a bar that is long under way, and an exit would be filled at it.
+    """
     over = hold_is_over(position.opened_at_ns, position.plan.max_hold_ns, turn.at_ns)
     session = _session(turn, position)
     if not session.holds(turn.at_ns):
         if over and not position.exit_reason:
             _tell_that_it_waits(turn, position, session)
         return
-    if over:
+    if over and not (on_tape and turn.market.bars(position.instrument_id, 1)):
         want_exit(turn, position, "held for its maximum time")
         return
     reason = _flat_reason(turn, position, session)

@@ -94,7 +94,7 @@ class TapeDrive:
         if self._needs_beat(stamp):
             if self._shell.unwritable:
                 await self._shell.retry_journal()
-            await self._settle([(stamp, TimeAdvanced(worth_later=True))])
+            await self._settle([(stamp, TimeAdvanced(on_tape=True))])
         loop = self._shell.loop
         effects = loop.take_alone(stamp, item) if more_close else loop.take(stamp, item)
         # What a strategy remembers is durable before the venue's time goes on: a restart begins where the venue stands.

@@ -45,6 +45,7 @@ from engine.backtest.holdings import (
     STOP,
     STRICTEST,
     TAKER_PPM,
+    TARGET,
     VALUE_DEN,
     VALUE_NUM,
     WAITING,
@@ -66,13 +67,13 @@ from engine.kernel.wants import BY_RISK, LONGEST_HOLD_NS, RuleWant
 CHECKS = ("", "reduces", "risk", "size", "brake", "regime", "maximum quantity", "order notional", "risk per order",
           "position share", "buying power", "gross exposure", "net exposure", "sector share", "asset class share",
           "bucket share", "heat", "bucket heat", "daily notional", "strategy capital", "strategy heat", "instrument",
-          "trading state", "leaving", "minimum quantity", "price collar", "stop required", "stop side", "target side", "spread",
-          "reward to risk", "day loss", "week loss", "drawdown", "orders a day", "minimum notional", "positions", "trail",
-          "price", "max hold")
+          "trading state", "leaving", "minimum quantity", "price collar", "stop required", "stop side", "target side",
+          "self match", "spread", "reward to risk", "day loss", "week loss", "drawdown", "orders a day", "minimum notional",
+          "positions", "trail", "price", "max hold")
 (PASSED, REDUCES, RISK, SIZE, BRAKE, REGIME, MOST_LOTS, ORDER_NOTIONAL, RISK_PER_ORDER, POSITION_SHARE, BUYING_POWER, GROSS, NET,
  SECTOR, ASSET_CLASS, BUCKET, HEAT, BUCKET_HEAT, DAILY_NOTIONAL, STRATEGY_CAPITAL, STRATEGY_HEAT, INSTRUMENT, TRADING_STATE,
- LEAVES, LEAST_LOTS, COLLAR, STOP_REQUIRED, STOP_SIDE, TARGET_SIDE, SPREAD, REWARD, DAY_LOSS, WEEK_LOSS, DRAWDOWN, ORDERS_A_DAY,
- LEAST_NOTIONAL, POSITIONS, TRAIL_REACH, PRICE, MAX_HOLD) = range(40)
+ LEAVES, LEAST_LOTS, COLLAR, STOP_REQUIRED, STOP_SIDE, TARGET_SIDE, SELF_MATCH, SPREAD, REWARD, DAY_LOSS, WEEK_LOSS, DRAWDOWN,
+ ORDERS_A_DAY, LEAST_NOTIONAL, POSITIONS, TRAIL_REACH, PRICE, MAX_HOLD) = range(41)
 UNBOUNDED = 1 << 62
 BPS = 10_000
 NS_PER_SECOND = 1_000_000_000
@@ -395,6 +396,8 @@ def level_check(w: Any, at: int, limits: Limits, entry: Entry, want: RuleWant, l
         failed = STOP_SIDE
     elif want.target_ticks != 0 and (want.target_ticks - price) * sign <= 0:
         failed = TARGET_SIDE
+    elif w[at + LOTS] != 0 and w[at + TARGET] != 0 and (price - w[at + TARGET]) * sign >= 0:
+        failed = SELF_MATCH
     elif limits.max_spread_bps and spread_bps > limits.max_spread_bps:
         failed = SPREAD
     elif limits.min_reward > 0.0 and not reward_passes(limits, entry, want):

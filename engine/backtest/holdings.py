@@ -25,12 +25,12 @@ STAYS = 0
 (EQUITY, AT_WORK, LONG_OVER, SHORT_OVER, IN_SECTOR, IN_CLASS, IN_BUCKET, HEAT_MINOR, BUCKET_HEAT_MINOR, SAME_SIDE_LOTS,
  COUNT) = range(22, 33)
 # counters by check
-REFUSED, CUTS = 33, 73
+REFUSED, CUTS = 33, 83
 # dividends that are still to come and where they end, four integers each; the fee of shorts, its last day; what both came to
-NEXT_ACTION, ACTIONS_END, BORROW_PPM, BORROW_DAY, DIVIDENDS_MINOR, BORROW_MINOR = range(113, 119)
+NEXT_ACTION, ACTIONS_END, BORROW_PPM, BORROW_DAY, DIVIDENDS_MINOR, BORROW_MINOR = range(133, 139)
 # what part of its usual size an entry has by the regime at each bar: where those of all bars begin (0: it has all of it
 # everywhere), that of the entry in question, and the whole that they are parts of
-SIZES_AT, SIZE_NUM, SIZE_DEN, HEAD = range(119, 123)
+SIZES_AT, SIZE_NUM, SIZE_DEN, HEAD = range(139, 143)
 ACTION_FIELDS = 4
 
 # the terms of an instrument: fees in parts per million; ENTERABLE 0 where the portfolio's lists allow no entry; the numbers of

@@ -25,6 +25,7 @@ from engine.backtest.holdings import (
     TARGET,
     TRAIL,
     WAITING,
+    WAITING_STOP,
     Moment,
     entered,
     leave_later,
@@ -76,15 +77,38 @@ def stays_within(w: Any, at: int, bid: int, ask: int, high: int, low: int) -> bo
 
 
 def venue_quote(w: Any, at: int, friction: Friction, bid: int, ask: int, when: Moment) -> None:
-    """What rests or waits at the venue meets a quote; what it fills may meet it again."""
+    """What rests or waits at the venue meets a quote: stops, market orders, then targets; what it fills may meet it again."""
+    rested = 0
     if w[at + LOTS] != 0:
-        out_at_quote(w, at, friction, bid if w[at + LOTS] > 0 else ask, True, when)
+        price, sign = bid if w[at + LOTS] > 0 else ask, sign_of(w[at + LOTS])
+        beyond = w[at + TARGET] > 0 and (price - w[at + TARGET]) * sign >= 0
+        stopped = w[at + STOP] > 0 and (price - w[at + STOP]) * sign <= 0
+        if beyond and not stopped and w[at + WAITING] != 0 and w[at + LEAVING] == STAYS:
+            rested = abs(w[at + LOTS])
+        else:
+            out_at_quote(w, at, friction, price, True, when)
     if w[at + WAITING] != 0:
-        fresh = w[at + LOTS] == 0
+        fresh, target = w[at + LOTS] == 0, w[at + TARGET]
         paid = ask if w[at + WAITING] > 0 else bid
         entered(w, at, worse(w, at, friction, paid, w[at + WAITING]), when)
+        price = bid if w[at + LOTS] > 0 else ask
         if fresh:
-            out_at_quote(w, at, friction, bid if w[at + LOTS] > 0 else ask, w[at + NATIVE] != 0, when)
+            out_as_it_enters(w, at, friction, price, when)
+        elif rested != 0:
+            left(w, at, rested, price, 1, TARGET_HIT, when, target)
+            out_at_quote(w, at, friction, price, False, when)
+
+
+def out_as_it_enters(w: Any, at: int, friction: Friction, price: int, when: Moment) -> None:
+    """A position meets the quote that made it. A stop and a target that came with the entry stand at the venue before the engine
+    hears of the fill, from which its trailing stop follows."""
+    if w[at + NATIVE] != 0:
+        trailed, w[at + STOP] = w[at + STOP], w[at + WAITING_STOP]
+        out_at_quote(w, at, friction, price, True, when)
+        if w[at + LOTS] == 0:
+            return
+        w[at + STOP] = trailed
+    out_at_quote(w, at, friction, price, False, when)
 
 
 def out_at_quote(w: Any, at: int, friction: Friction, price: int, rested: bool, when: Moment) -> None:

@@ -41,7 +41,7 @@ def time_advanced(turn: Turn, beat: TimeAdvanced) -> None:
     withdraw_after_silence(turn)
     _ask_about_orders(turn)
     _ask_for_reports(turn)
-    _look_at_positions(turn)
+    _look_at_positions(turn, on_tape=beat.on_tape)
     alerts.beat(turn)
     parents.beat(turn)
     schedule.beat(turn)
@@ -50,7 +50,7 @@ def time_advanced(turn: Turn, beat: TimeAdvanced) -> None:
     forecasts.beat(turn)
     rates.beat(turn)
     flatten.beat(turn, turn.at_ns)
-    if beat.worth_later:
+    if beat.on_tape:
         marks.follow_positions(turn)
     else:
         marks.mark_equity(turn, at_once=turn.state.day != day)
@@ -105,12 +105,12 @@ def _ask_for_reports(turn: Turn) -> None:
             turn.ask_report(account.account)
 
 
-def _look_at_positions(turn: Turn) -> None:
+def _look_at_positions(turn: Turn, *, on_tape: bool) -> None:
     """Time exits, touched levels, and positions of which something is not yet as it should be."""
     grace_ns = seconds_to_ns(turn.state.settings.venue_stop_grace_seconds)
     standing = _lots_at_level(turn)
     for position in list(turn.state.positions.values()):
-        look_at_time_exits(turn, position)
+        look_at_time_exits(turn, position, on_tape=on_tape)
         if position.touched_at_ns and turn.at_ns - position.touched_at_ns >= grace_ns:
             _grace_over(turn, position.key)
         home = turn.state.homes.get(position.key)

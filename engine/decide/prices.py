@@ -2,7 +2,17 @@
 
 from engine.events import LevelTouched, StopMoved
 from engine.inputs import Bar, Quote
-from engine.kernel.exits import HOLD_OVER, NO_EXIT, SAME_MOMENT_NS, STOP_HIT, TARGET_HIT, exit_in_bar, exit_on_price, trailed
+from engine.kernel.exits import (
+    HOLD_OVER,
+    NO_EXIT,
+    SAME_MOMENT_NS,
+    STOP_HIT,
+    TARGET_HIT,
+    exit_in_bar,
+    exit_on_price,
+    hold_is_over,
+    trailed,
+)
 from engine.orders import Purpose
 from engine.positions import Position
 from engine.protection import standing_lots, want_exit
@@ -53,7 +63,10 @@ def bar_closed(turn: Turn, bar: Bar) -> None:
         low, high = (bar.close_ticks, bar.close_ticks) if quoted else (bar.low_ticks, bar.high_ticks)
         code, price = exit_in_bar(rules, bar.close_ticks if quoted else bar.open_ticks, high, low, bar.close_ticks,
                                   bar.open_ns, bar.close_ns)
-        if code != NO_EXIT and not (code == TARGET_HIT and rests_at_venue(turn, position, Purpose.TARGET)):
+        if code == TARGET_HIT and rests_at_venue(turn, position, Purpose.TARGET):
+            over = hold_is_over(position.opened_at_ns, rules.max_hold_ns, bar.close_ns)
+            code, price = (HOLD_OVER, bar.close_ticks) if over else (NO_EXIT, 0)
+        if code != NO_EXIT:
             leave_by_rule(turn, position, code, price)
             continue
         best = bar.high_ticks if position.lots > 0 else bar.low_ticks

@@ -101,6 +101,29 @@ def test_a_part_is_closed_and_the_rest_keeps_a_stop_of_its_size(can: VenueCapabi
     assert stop_ticks(desk) == [9_500]
 
 
+def test_nothing_is_added_to_what_is_on_its_way_out() -> None:
+    """It was sent and withdrawn at once; a venue that is quick fills it behind the exit."""
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(lots=4)
+    desk.do(ClosePosition("part", "COIN", quantity=Decimal(1)))
+    assert desk.do(bought("more", 3)).accepted, "a part that leaves is no reason"
+    desk.do(ClosePosition("whole", "COIN"))
+    desk.forget()
+    refused = desk.do(bought("again", 4)).refusal
+    assert refused is not None
+    assert (refused.check, refused.value, desk.sent) == ("leaving", "leaving", [])
+    assert "COIN is on its way out (closed by" in refused.message
+
+
+def test_nothing_is_added_to_what_its_stop_has_begun_to_leave() -> None:
+    desk = Desk(can=NATIVE)
+    desk.enter(lots=4)
+    desk.fill(the_stop(desk), 1, 9_500)
+    refused = desk.do(bought("again", 4)).refusal
+    assert refused is not None
+    assert refused.message == "COIN is on its way out (its stop is being filled); enter anew once it is flat"
+
+
 def test_a_whole_close_outranks_a_part() -> None:
     desk = Desk(can=NO_BRACKETS)
     desk.enter()

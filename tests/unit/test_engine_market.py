@@ -102,6 +102,18 @@ def test_a_gap_after_silence_is_taken_at_once() -> None:
     assert quoted(view, 5_000, seconds=60.1)
 
 
+def test_an_open_far_from_the_close_before_is_taken_where_bars_are_all_there_is() -> None:
+    view = MarketView()
+    quoted(view, 10_000)
+    view.see(bar_of(0, 10_000, 10_100, 10_050), NOON_NS + SECOND)
+    assert quoted(view, 5_000, seconds=1)
+    view = MarketView()
+    quoted(view, 10_000)
+    quoted(view, 10_010, seconds=0.5)
+    view.see(bar_of(0, 10_000, 10_100, 10_050), NOON_NS + SECOND)
+    assert not quoted(view, 5_000, seconds=1), "quotes came inside the bar: one that jumps waits for a second"
+
+
 def test_jumps_of_one_instrument_do_not_confirm_those_of_another() -> None:
     view = MarketView()
     quoted(view, 10_000)
