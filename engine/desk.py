@@ -137,6 +137,7 @@ class Desk:
         self._resolve(state)
         for running in self._running.get(instrument_id, ()):
             running.start_over()
+            self._count(running, market)
             if running.strategy.kind == BASKET:
                 continue
             known = state.strategies.get(running.settings.name, UNKNOWN)
@@ -144,7 +145,6 @@ class Desk:
                 self._catch_up(running, AFTER_ALL_NS, known.places.get(running.place_id, NOT_ACTED))
             except Exception:  # noqa: BLE001 - the next bar finds it again, and tells
                 running.begun = False
-            self._count(running, market)
 
     def _bars_of(self, instrument_id: str, state: State, market: MarketView) -> InstrumentBars:
         bars = self._bars.get(instrument_id)
