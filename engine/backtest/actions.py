@@ -117,6 +117,15 @@ def dividend_rows(instruments: Sequence[Instrument], dividends: Sequence[Dividen
     return sorted(rows)
 
 
+def held_return(instrument: Instrument, bars: BarColumns, dividends: Sequence[Dividend], splits: Sequence[Split]) -> float:
+    """What buying at the first open and holding brought, as a part of it: the way to the last close, and dividends as cash."""
+    first, last = float(bars.opens[0]), float(bars.closes[-1])
+    lot_minor = first * instrument.value_num / instrument.value_den
+    paid = sum(numerator / denominator for at_ns, _, numerator, denominator in dividend_rows([instrument], dividends, splits)
+               if bars.opens_ns[0] < at_ns <= bars.closes_ns[-1])
+    return last / first - 1 + paid / lot_minor
+
+
 # ---- in the pass; these compile too ------------------------------------------------------------------------------------------
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from engine.backtest.actions import Dividend, Split, restated
+from engine.backtest.actions import Dividend, Split, held_return, restated
 from engine.backtest.results import BacktestResult
 from engine.backtest.run import Series, Setup, backtest
 from engine.instruments import AssetClass, Instrument
@@ -94,6 +95,18 @@ def test_a_short_pays_dividends_and_for_borrowing() -> None:
     # 5 % a year of 5,000.00 is 68.49 cents for the first night, of 5,500.00 75.34 for each of three, rounded up each time
     assert charged.borrow_minor == 69 + 3 * 76
     assert charged.final_equity_minor == free.final_equity_minor - 1_275 - 297
+
+
+def test_who_only_holds_is_paid_too() -> None:
+    bars = days([10_000, 10_000, 10_000, 11_000])
+    assert held_return(SHARE, bars, (), ()) == pytest.approx(0.1)
+    paid = [Dividend("ACME", day * DAY_NS, Fraction(cash)) for day, cash in ((1, 7), (3, 5), (9, 7))]
+    paid.append(Dividend("OTHER", 3 * DAY_NS, Fraction(9)))
+    assert held_return(SHARE, bars, paid, ()) == pytest.approx(0.15), "neither the first day's nor one after the last"
+    splits = (Split("ACME", 3 * DAY_NS, Fraction(2)),)
+    halved = restated(SHARE, days([10_000, 10_000, 5_000, 5_500]), splits)
+    two_each = (Dividend("ACME", 4 * DAY_NS, Fraction(2)),)
+    assert held_return(*halved, two_each, splits) == pytest.approx(0.14), "one share became two"
 
 
 def test_a_compiled_pass_pays_the_same(compiled_passes: Path) -> None:

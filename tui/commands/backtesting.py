@@ -68,7 +68,8 @@ class Prepared(NamedTuple):
 
 
 class BacktestView(msgspec.Struct, frozen=True):
-    """What `backtest --json` prints; money as decimal text. `hold_return_percent` is buying all at the first open and holding."""
+    """What `backtest --json` prints; money as decimal text. `hold_return_percent` is buying all at the first open and holding,
+    dividends included."""
 
     strategy: str
     params: dict[str, Any]
@@ -320,9 +321,11 @@ def _remember_trial(home: Path, strategy: "Strategy", result: "BacktestResult") 
 
 
 def _view(ready: Prepared, result: "BacktestResult", report: "PerformanceView", seconds: float) -> BacktestView:
+    from engine.backtest.actions import held_return
+
     first = result.instruments[0]
     cash, final = first.money(result.cash_minor), first.money(result.final_equity_minor)
-    held = [float(one.bars.closes[-1]) / float(one.bars.opens[0]) - 1 for one in ready.series]
+    held = [held_return(one.instrument, one.bars, ready.setup.dividends, ready.setup.splits) for one in ready.series]
     return BacktestView(
         strategy=result.strategy, params=ready.params, symbols=tuple(one.symbol for one in result.instruments), bars=result.bars,
         from_ns=report.from_ns, to_ns=report.to_ns, currency=first.quote_currency, cash=cash, final_equity=final,
