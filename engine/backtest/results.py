@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     type Column = NDArray[int64]
 
 EXIT_REASONS = {STOP_HIT: "stop", TARGET_HIT: "target", HOLD_OVER: "maximum time", RULE_LEFT: "rule"}
+EXIT_WORDS = {STOP_HIT: "stop of the plan", TARGET_HIT: "target of the plan", HOLD_OVER: "held for its maximum time"}
 TESTED = "backtest"
 
 
@@ -88,5 +89,5 @@ class BacktestResult(NamedTuple):
         return RoundTrip(
             portfolio=TESTED, instrument_id=self.instruments[number].instrument_id, strategy=self.strategy, side=sign, lots=lots,
             opened_at_ns=opened_ns, closed_at_ns=closed_ns, realized_minor=realized, fees_minor=fees, initial_risk_minor=risk,
-            exit_reason=EXIT_REASONS[code], decision="strategy", entry_ticks=entry_value / lots, exit_ticks=exit_value / lots,
+            exit_reason=EXIT_WORDS.get(code, f"closed by {self.strategy}"), decision="strategy", entry_ticks=entry_value / lots, exit_ticks=exit_value / lots,
             low_ticks=low, high_ticks=high)

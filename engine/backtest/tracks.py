@@ -7,12 +7,14 @@ from msgspec.structs import replace
 
 from engine.analytics.records import EquityCurve, FillRecord, Track, trip_record
 from engine.backtest.holdings import ENTERED
-from engine.backtest.results import EXIT_REASONS, BacktestResult, TestedFill
+from engine.backtest.results import BacktestResult, TestedFill
 from engine.backtest.run import Series
 from engine.instruments import Instrument
+from engine.kernel.exits import STOP_HIT, TARGET_HIT
 from engine.kernel.regimes import regime_at
 from engine.kernel.wants import BarColumns
 from engine.market import NS_PER_DAY
+from engine.orders import Purpose
 from engine.positions import RoundTrip
 from engine.regimes import USUAL_REGIMES, DayRegime, RegimeSettings
 from engine.units import Nanoseconds
@@ -20,6 +22,8 @@ from engine.units import Nanoseconds
 if TYPE_CHECKING:
     from numpy import int64
     from numpy.typing import NDArray
+
+PURPOSES = {ENTERED: Purpose.ENTRY, STOP_HIT: Purpose.STOP, TARGET_HIT: Purpose.TARGET}
 
 
 def track_of(result: BacktestResult, series: Sequence[Series], name: str = "",
@@ -121,5 +125,5 @@ def _fill_record(strategy: str, fill: TestedFill, instrument: Instrument) -> Fil
     slipped = instrument.signed_notional_minor((fill.ticks - fill.decided_ticks) * fill.sign, fill.lots)
     return FillRecord(
         fill.at_ns, fill.instrument_id, instrument.symbol, strategy, "strategy",
-        "entry" if fill.code == ENTERED else EXIT_REASONS[fill.code], fill.sign, float(instrument.quantity(fill.lots)),
+        PURPOSES.get(fill.code, Purpose.EXIT).value, fill.sign, float(instrument.quantity(fill.lots)),
         float(instrument.price(fill.ticks)), instrument.notional_minor(fill.ticks, fill.lots), fill.fee_minor, slipped)

@@ -99,5 +99,9 @@ def test_backtest_and_engine_tell_the_same(count: int, kind: dict[str, float], c
     told = [trip.regime for trip in tested.trips[-len(ran.trips):]]
     assert [trip.regime for trip in ran.trips] == told
     assert len(set(told)) > 2
+    for one, other in zip(ran.trips, tested.trips[-len(ran.trips):], strict=True):
+        assert (one.exit_reason, one.decision, one.strategy, one.net_minor, one.initial_risk_minor) == (
+            other.exit_reason, other.decision, other.strategy, other.net_minor, other.initial_risk_minor)
+        assert (one.adverse_fraction, one.favourable_fraction) == (other.adverse_fraction, other.favourable_fraction)
     theirs, ours = sharpe_of(ran.curve), sharpe_of(tested.curve)
     assert theirs.value == pytest.approx(ours.value, rel=0.05), "the engine also looks at the opens"

@@ -41,8 +41,8 @@ def test_a_result_tells_its_curve_round_trips_and_fills(result: BacktestResult, 
     track = track_of(result, series)
     assert (track.name, track.currency, track.minor_exponent) == ("ema_cross", "USD", 2)
     (trip,) = track.trips
-    assert (trip.entry_price, trip.exit_price, trip.net_minor, trip.exit_reason, trip.strategy) == (100.0, 95.0, -5_050, "stop",
-                                                                                                 "ema_cross")
+    assert (trip.entry_price, trip.exit_price, trip.net_minor, trip.strategy) == (100.0, 95.0, -5_050, "ema_cross")
+    assert trip.exit_reason == "stop of the plan", "in the words of the journal"
     assert trip.adverse_fraction == pytest.approx(0.06)
     assert trip.favourable_fraction == pytest.approx(0.03)
     assert [(fill.symbol, fill.purpose, fill.sign, fill.notional_minor) for fill in track.fills] == [
