@@ -89,5 +89,5 @@ class BacktestResult(NamedTuple):
         return RoundTrip(
             portfolio=TESTED, instrument_id=self.instruments[number].instrument_id, strategy=self.strategy, side=sign, lots=lots,
             opened_at_ns=opened_ns, closed_at_ns=closed_ns, realized_minor=realized, fees_minor=fees, initial_risk_minor=risk,
-            exit_reason=EXIT_WORDS.get(code, f"closed by {self.strategy}"), decision="strategy", entry_ticks=entry_value / lots, exit_ticks=exit_value / lots,
-            low_ticks=low, high_ticks=high)
+            exit_reason=EXIT_WORDS.get(code, f"closed by {self.strategy}"), decision="strategy", entry_ticks=entry_value / lots,
+            exit_ticks=exit_value / lots, low_ticks=low, high_ticks=high)
