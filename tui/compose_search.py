@@ -1,11 +1,12 @@
 """The composition root of searches: what is searched, who works on it, and where the results are kept."""
 
+import logging
 import os
 import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tui.commands.backtesting import Prepared
 
 CONNECT_SECONDS = "5s"
-ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^\s/:]+:\d{1,5}|tcp://\[[0-9a-fA-F:]+\]:\d{1,5}")
+ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^\s/:]+:\d{1,5}|tcp://\[[0-9a-fA-F:]+\]:\d{1,5}")
 
 
 def material_of(home: Path, ready: "Prepared") -> Material:
@@ -72,6 +73,12 @@ def _cluster(address: str) -> Iterator[Crew]:
         import distributed
     except ImportError:
         raise UsageError("--cluster needs the extra `cluster`: uv sync --extra cluster") from None
+    for talker in ("distributed", "distributed.client"):  # what it has to say of lost connections is told in one line here
+        logging.getLogger(talker).setLevel(logging.CRITICAL)
+    security: Any = distributed.Security
+    if address.startswith(("tls:", "wss:")) and security().get_connection_args("client")["ssl_context"] is None:
+        raise UsageError(f"--cluster {address}: dask has no certificate to connect with; set distributed.comm.tls in its own "
+                         "configuration, or use tcp:// in a network that you trust")
     try:
         connect: Any = distributed.Client
         client: Any = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -84,7 +91,7 @@ def _cluster(address: str) -> Iterator[Crew]:
             raise EngineUnreachable(f"--cluster {address}: the scheduler has no workers; start some with `dask worker {address}`")
         share: Callable[[Material], Any] = lambda material: client.scatter(material, broadcast=True)  # noqa: E731
         with client.get_executor(pure=False) as executor:
-            yield Crew(executor, workers, share)
+            yield Crew(executor, workers, share, (BrokenExecutor, CancelledError, OSError, distributed.KilledWorker))
 
 
 @contextmanager

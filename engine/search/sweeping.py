@@ -5,7 +5,7 @@ asked for, whichever came first.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from typing import Any, NamedTuple, Protocol
 
 from engine.errors import QuarterdeckError
@@ -31,11 +31,13 @@ class Kept(Protocol):
 
 
 class Crew(NamedTuple):
-    """Who does the work: an executor, how many work at once, and how the material gets to them (as it is, in one process)."""
+    """Who does the work: an executor, how many work at once, how the material gets to them (as it is, in one process), and the
+    errors by which the executor says that it lost those who worked."""
 
     executor: Executor
     workers: int
     share: Callable[[Material], Any] = lambda material: material
+    lost: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError)
 
 
 class Job(NamedTuple):
@@ -96,7 +98,7 @@ class Search:
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
-        except BrokenExecutor as lost:
+        except self._crew.lost as lost:
             raise QuarterdeckError("a worker of the search ended by itself, perhaps for want of memory; the same command goes on "
                                    "from what is kept, --jobs 1 needs the least") from lost
         finally:

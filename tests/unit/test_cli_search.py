@@ -54,6 +54,8 @@ def told(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     (["sweep", "FILE", "--vary", "zap=1:2"], "parameter of ema_cross"),
     (["sweep", "FILE", "--vary", "fast_bars=5:9", "--objective", "luck"], "--objective luck: must be one of"),
     (["sweep", "FILE", "--vary", "fast_bars=5:9", "--cluster", "nowhere"], "such as tcp://10.0.0.5:8786"),
+    (["sweep", "FILE", "--vary", "fast_bars=5:9", "--cluster", "ucx://127.0.0.1:8786"], "such as tcp://10.0.0.5:8786"),
+    (["sweep", "FILE", "--vary", "fast_bars=5:9", "--cluster", "tls://127.0.0.1:8786"], "has no certificate to connect with"),
     (["sweep", "FILE", "--vary", "fast_bars=5:9", "--set", "slow_bars=3"], "must be below slow_bars"),
     (["sweep", "--vary", "fast_bars=5:9"], "Missing argument 'FILE...'"),
     (["optimize", "FILE", "--vary", "fast_bars=5:9", "--trials", "0"], "'--trials'"),

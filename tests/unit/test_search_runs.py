@@ -1,7 +1,7 @@
 """Searches: figures equal the report's, every executor gives the same, what is known is not tried again."""
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def test_every_executor_gives_the_same(ground: Material) -> None:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, protocol="tcp://",
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", protocol="tcp://",
                                   processes=False) as running:
         yield running.scheduler_address
 
@@ -142,15 +142,34 @@ def test_progress_is_told_to_its_end(ground: Material) -> None:
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_a_lost_worker_is_one_line(ground: Material) -> None:
-    from concurrent.futures import BrokenExecutor
-
+@pytest.mark.parametrize("lost", [BrokenExecutor, CancelledError])
+def test_a_lost_worker_is_one_line(ground: Material, lost: type[Exception]) -> None:
     class Dies(Here):
         def submit(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
-            raise BrokenExecutor
+            raise lost
 
     with pytest.raises(QuarterdeckError, match="goes on from what is kept"):
         search(ground, Crew(Dies(), 1)).outcomes(JOBS)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_goes_away_is_one_line_and_what_was_found_is_kept(ground: Material) -> None:
+    distributed = pytest.importorskip("distributed")
+    from tui.compose_search import crew_of
+
+    kept = InMemory()
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", protocol="tcp://",
+                                  processes=False) as running:
+
+        def ends(done: int, total: int) -> None:
+            if done:
+                running.close()
+
+        address = running.scheduler_address
+        with pytest.raises(QuarterdeckError, match="goes on from what is kept"), crew_of(ground, 0, address) as crew:
+            Search(ground, crew, kept, ends).outcomes(JOBS)
+    assert 0 < len(kept.outcomes) < len(JOBS)
+    assert search(ground, here(), kept).outcomes(JOBS) == search(ground, here()).outcomes(JOBS)
 
 
 def test_another_file_at_a_worker_is_refused(ground: Material) -> None:
