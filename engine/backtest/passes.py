@@ -40,6 +40,11 @@ def rule(params: Any, memory: Any, bars: BarColumns, place: int, seen: int, held
     raise NotImplementedError
 
 
+def own_memory(memory: Any) -> Any:
+    """The memory that an instrument begins with; of one that is set in place, a copy takes this name's place."""
+    return memory
+
+
 def held_by_rule(w: Any, at: int, place: int) -> Held:
     """What the rule is shown of its position."""
     if w[at + LOTS] == 0:
@@ -140,7 +145,7 @@ def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Frictio
     opens_ns, closes_ns, opens = bars.opens_ns, bars.closes_ns, bars.opens
     count = len(starts) - 1
     marked = 0
-    memories = [memory] * count
+    memories = [own_memory(memory) for _ in range(count)]
     for number in range(count):
         cursor[3 * number], cursor[3 * number + 1] = starts[number], 0
         cursor[3 * number + 2] = opens_ns[starts[number]] if starts[number] < starts[number + 1] else NEVER_NS

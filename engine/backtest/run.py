@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -344,7 +345,8 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
         at_ns, marked = None, total
     else:
         times, cursor = [0] * total, [0] * (3 * len(starts))
-        marked = interpreted(*_entry_of(strategy, setup, rule))(work, bars, starts, *terms, cursor, times, equity)
+        entry, replaced = _entry_of(strategy, setup, rule)
+        marked = interpreted(entry, {**replaced, "own_memory": copy})(work, bars, starts, *terms, cursor, times, equity)
         at_ns = numpy.array(times[:marked], numpy.int64)
     fills_end = logs_at + min(work[FILLS], work[FILLS_ROOM]) * FILL_ROW
     trips_at, trips_end = work[TRIPS_AT], work[TRIPS_AT] + min(work[TRIPS], work[TRIPS_ROOM]) * TRIP_ROW

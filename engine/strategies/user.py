@@ -15,6 +15,7 @@ from engine.errors import ConfigError
 from engine.kernel.wants import BarColumns, Held, RuleWant, flat, no_want
 from engine.strategies.patience import Patience, TookTooLong
 from engine.strategies.registry import BUILT_IN, RULE, Bound, Strategy
+from engine.strategies.remembered import Remembered, remembered
 from engine.strategies.writing import Context, want_problem
 
 FOLDER = "strategies"
@@ -114,7 +115,7 @@ def refuse(path: Path, error: BaseException, line: int = 1, told: str = "") -> N
     raise ConfigError(f"{path}:{lines[-1] if lines else line}: {told or named}") from None
 
 
-def _strategy(path: Path, names: Mapping[str, Any], digest: str) -> Strategy:
+def _strategy(path: Path, names: dict[str, Any], digest: str) -> Strategy:
     for name in ("Params", "warmup", "on_bar"):
         if name not in names:
             raise ConfigError(f"{path}:1: {name} is missing; a strategy has Params, warmup(params) and on_bar(context)")
@@ -124,7 +125,7 @@ def _strategy(path: Path, names: Mapping[str, Any], digest: str) -> Strategy:
     _require_one_argument(path, "warmup", names["warmup"], "the parameters")
     _require_one_argument(path, "on_bar", names["on_bar"], "the context")
     params: Any = names["Params"]
-    memory: Any = names.get("Memory", NoMemory)
+    memory = names["Memory"] = _memory_of(names.get("Memory", NoMemory))
     _require_numbers(path, "Params", params)
     _require_numbers(path, "Memory", memory)
     kept = names.get("KEPT", ())
@@ -155,12 +156,18 @@ def _require_one_argument(path: Path, name: str, function: Any, argument: str) -
         pass  # something built in that does not tell
 
 
+def _memory_of(kind: Any) -> Any:
+    """A plain class of numbers as what the engine can keep; a NamedTuple as it is."""
+    return remembered(kind) if isinstance(kind, type) and kind.__bases__ == (object,) else kind
+
+
 def _require_numbers(path: Path, name: str, kind: Any) -> None:
-    named_tuple = isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_field_defaults")
-    if not named_tuple:
-        raise ConfigError(f"{path}:1: {name} must be a NamedTuple")
-    for field in kind._fields:
-        default = kind._field_defaults.get(field)
+    if not isinstance(kind, type) or not issubclass(kind, tuple | Remembered) or not hasattr(kind, "_field_defaults"):
+        must = "a plain class of numbers or a NamedTuple" if name == "Memory" else "a NamedTuple"
+        raise ConfigError(f"{path}:1: {name} must be {must}")
+    numbers: Any = kind
+    for field in numbers._fields:
+        default = numbers._field_defaults.get(field)
         if not isinstance(default, int | float) or not math.isfinite(default):
             raise ConfigError(f"{path}:1: {name}.{field} needs a number as its default")
 
@@ -280,8 +287,9 @@ def _wants_of(path: Path, line: int, strategy: Strategy, bars: BarColumns) -> li
     params, memory = strategy.params(), strategy.memory()
     told = []
     for place in range(len(bars.closes) - TRIAL_BARS, len(bars.closes)):
-        holding = strategy.rule(params, memory, bars, place, place + 1, Held(5, bars.closes[place], bars.lows[place] // 2, 0, 3))
-        after, want = strategy.rule(params, memory, bars, place, place + 1, flat())
+        holding = strategy.rule(params, memory._replace(), bars, place, place + 1,
+                                Held(5, bars.closes[place], bars.lows[place] // 2, 0, 3))
+        after, want = strategy.rule(params, memory._replace(), bars, place, place + 1, flat())
         _require_sound(path, line, after, memory, strategy.kept)
         memory = after
         told.append(repr((holding, memory, want)))  # as text, in which no number differs from itself

@@ -15,9 +15,10 @@
         if context.held.lots and context.close() < context.lowest(10, back=1):
             return context.leave()
 
-Prices are whole ticks, volumes lots, times nanoseconds. Optional: `Memory`, a NamedTuple of numbers with defaults, read and set
-as `context.memory`; it is found again from history after a restart, and what does not depend on bars alone (a counter of its
-own wants) is named in `KEPT = ("field", ...)` and journaled. `BOUNDS = {"bars": (2, 500)}` limits parameters.
+Prices are whole ticks, volumes lots, times nanoseconds. Optional: `Memory`, a class of numbers with defaults (`count: int = 0`),
+read and set as `context.memory.count`; it is found again from history after a restart, and what does not depend on bars alone (a
+counter of its own wants) is named in `KEPT = ("count", ...)` and journaled. A NamedTuple will do as well, set as a whole. `BOUNDS
+= {"bars": (2, 500)}` limits parameters.
 The same bars must bring the same wants: neither chance nor clock, and nothing remembered but in `context.memory`.
 """
 

@@ -57,11 +57,11 @@ class Params(NamedTuple):
     risk_bps: int = 100
 
 
-class Memory(NamedTuple):
+class Memory:
     fast: float = 0.0
     slow: float = 0.0
     reach: float = 0.0
-    above: int = 0
+    above: bool = False
 
 
 def warmup(params):
@@ -75,16 +75,16 @@ def on_bar(context):
     place, memory = context.place, context.memory
     close, high, low = context.closes[place], context.highs[place], context.lows[place]
     if context.seen == 1:
-        context.memory = Memory(close, close, high - low, 0)
+        memory.fast = memory.slow = close
+        memory.reach = high - low
         return None
-    fast, slow, reach, was_above = memory
-    fast += (close - fast) * FAST
-    slow += (close - slow) * SLOW
-    before = context.closes[place - 1]
-    reach += ((high if high > before else before) - (low if low < before else before) - reach) * WILDER
-    above = 1 if fast > slow else 0
-    context.memory = Memory(fast, slow, reach, above)
-    if above <= was_above or context.seen <= 100 or context.held.lots or context.held.waiting:
+    fast = memory.fast = memory.fast + (close - memory.fast) * FAST
+    slow = memory.slow = memory.slow + (close - memory.slow) * SLOW
+    before, was_above = context.closes[place - 1], memory.above
+    reach = memory.reach
+    memory.reach = reach = reach + ((high if high > before else before) - (low if low < before else before) - reach) * WILDER
+    above = memory.above = fast > slow
+    if was_above or not above or context.seen <= 100 or context.held.lots or context.held.waiting:
         return None
     return context.buy(risk_bps=context.params.risk_bps, target_ticks=close + round(3 * reach), trail_ticks=round(2 * reach))
 '''

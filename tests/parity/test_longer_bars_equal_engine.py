@@ -43,7 +43,7 @@ from typing import NamedTuple
 class Params(NamedTuple):
     bars: int = 4
 
-class Memory(NamedTuple):
+class Memory:
     asked: int = 0
     highs: int = 0
 
@@ -53,9 +53,9 @@ def warmup(params):
     return params.bars
 
 def on_bar(context):
-    context.memory = context.memory._replace(highs=context.memory.highs + (context.close() > context.close(1)))
+    context.memory.highs += context.close() > context.close(1)
     if context.held.lots == 0 and context.close() > context.highest(context.params.bars, back=1):
-        context.memory = context.memory._replace(asked=context.memory.asked + 1)
+        context.memory.asked += 1
         stop = context.lowest(2)
         return context.buy(risk_bps=50, stop_ticks=stop, trail_ticks=context.close() - stop + 1)
     if context.held.lots and context.held.since_bars >= 3 + context.memory.asked % 2:

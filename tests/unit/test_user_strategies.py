@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.backtest.run import Setup, backtest
 from engine.config import check_config, load_config
 from engine.errors import ConfigError, StoreError
 from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, BarColumns, RuleWant, flat
@@ -12,6 +13,7 @@ from engine.strategies.registry import params_of
 from engine.strategies.user import load_user_strategy
 from engine.strategies.writing import Context
 from store.tried_strategies import Trial, record_trial, trials
+from tests.parity.tapes import series
 from tui.commands.config_text import default_text
 from tui.compose_strategies import strategy_problems, tried_strategies, user_strategies
 
@@ -62,6 +64,77 @@ def test_a_file_becomes_a_rule(tmp_path: Path) -> None:
     memory, want = strategy.rule(params, memory, bars, 2, 3, flat())
     assert want == RuleWant(ENTER, 1, BY_RISK, 100, 10, 0, 0, 0)
     assert (memory.high, memory.asked) == (13, 1)
+
+
+COUNTING = '''"""Buys at its seventh bar, leaves after three."""
+from typing import NamedTuple
+
+class Params(NamedTuple):
+    risk_bps: int = 100
+
+class Memory:
+    bars: int = 0
+    low: float = 1e9
+    asked = 0
+
+KEPT = ("asked",)
+
+def warmup(params):
+    return 0
+
+def on_bar(context):
+    memory = context.memory
+    memory.bars += 1
+    memory.low = min(memory.low, context.low())
+    if memory.bars == 7:
+        memory.asked += 1
+        return context.buy(share_bps=100, stop_ticks=memory.low // 2)
+    if context.held.since_bars == 3:
+        return context.leave()
+'''
+
+
+def test_a_memory_of_plain_numbers_is_set_in_place_and_answers_as_every_other(tmp_path: Path) -> None:
+    strategy = load_user_strategy(written(tmp_path, COUNTING))
+    memory = strategy.memory()
+    bars = BarColumns([0], [1], [10], [12], [9], [11], [1])
+    after, _ = strategy.rule(params_of(strategy, {}), memory, bars, 0, 1, flat())
+    assert after is memory
+    assert memory._asdict() == {"bars": 1, "low": 9, "asked": 0}
+    assert (tuple(memory), repr(memory)) == ((1, 9, 0), "Memory(bars=1, low=9, asked=0)")
+    assert memory._replace(asked=4) != memory
+    assert strategy.memory() == strategy.memory(2, asked=0)._replace(bars=0), "what one run sets, no other begins with"
+    assert strategy.explain(params_of(strategy, {}), memory, RuleWant(ENTER, 1, BY_RISK, 1, 0, 0, 0, 0), str) == \
+        "its own rule (bars 1, low 9, asked 0)"
+    for wrong in ({"numbers": 3}, {"bars": 1, "named": 2}):
+        with pytest.raises(TypeError, match=r"Memory\.(numbers|named): no such field"):
+            strategy.memory(**wrong)
+    with pytest.raises(TypeError, match="Memory has 3 fields, not 4"):
+        strategy.memory(1, 2, 3, 4)
+    with pytest.raises(TypeError, match=r"Memory\.bars: given twice"):
+        strategy.memory(1, bars=1)
+
+
+def test_each_instrument_of_a_backtest_has_a_memory_of_its_own(tmp_path: Path) -> None:
+    strategy = load_user_strategy(written(tmp_path, COUNTING))
+    both = [series("ONE", 1, 30), series("TWO", 2, 30)]
+    trips = backtest(both, strategy, {}, Setup(10 ** 12)).trips
+    assert [(trip[0], trip[13], trip[14] % 30) for trip in trips.tolist()] == [(0, 7, 10), (1, 37, 10)]
+
+
+@pytest.mark.parametrize(("before", "after", "told"), [
+    ("memory.bars += 1", "memory.bar += 1", ":19: AttributeError: 'Memory' object has no attribute 'bar'"),
+    ("    asked = 0", "    asked = 'none'", ":1: Memory.asked needs a number as its default"),
+    ("    bars: int = 0", "    bars: int", ":1: Memory.bars needs a number as its default"),
+    ("    asked = 0", "    asked = 0\n    def more(self): pass", ":1: Memory.more needs a number as its default"),
+    ("class Memory:", "class Memory(dict):", ":1: Memory must be a plain class of numbers or a NamedTuple"),
+    ("memory.bars += 1", "memory.bars = 10 ** 30", ":17: context.memory.bars = 1000000")])
+def test_a_memory_of_plain_numbers_that_is_wrong_is_told_with_its_line(tmp_path: Path, before: str, after: str,
+                                                                       told: str) -> None:
+    path = written(tmp_path, COUNTING.replace(before, after))
+    with pytest.raises(ConfigError) as caught:
+        load_user_strategy(path)
+    assert f"{path}{told}" in str(caught.value)
 
 
 @pytest.mark.parametrize(("before", "after", "told"), [
