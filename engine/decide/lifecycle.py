@@ -129,6 +129,7 @@ def beat(turn: Turn) -> None:
     if turn.state.candidates:
         for settings in turn.state.settings.strategies:
             fall_where_due(turn, settings)
+    if turn.state.candidates or turn.state.settings.strategies:
         _withdraw(turn, "its strategy may not enter with real money", lambda intent, asked_ns: outlived(
             turn.state, intent, asked_ns))
 

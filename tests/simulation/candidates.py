@@ -136,6 +136,8 @@ def without_right(state: State, intent: OrderIntent) -> str:
         return ""
     settings = next((one for one in state.settings.strategies if one.name == intent.strategy), None)
     candidate = state.candidates.get(intent.strategy)
+    if settings is None and candidate is None:
+        return ""  # a name that was never a strategy's is one like any other
     if settings is None or candidate is None:
         return "it is no candidate"
     if candidate.stage not in (Stage.STAGED_LIVE, Stage.FULL_LIVE):
