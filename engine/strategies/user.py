@@ -230,7 +230,7 @@ def _rule_of(path: Path, on_bar: Callable[[Context], Any], warmup: Callable[[Any
         except BaseException as error:  # noqa: BLE001 - whatever it raises is told in one line
             refuse(path, error, line)
         after = context.memory
-        if want is None and type(after) is type(memory):
+        if want is None and type(after) is type(memory) and (not kept or not _kept_problem(after, kept)):
             return after, nothing
         _require_sound(path, line, after, memory, kept)
         if type(want) is not RuleWant:
@@ -259,9 +259,15 @@ def _memory_problem(memory: Any, before: Any, kept: Sequence[str]) -> str:
         if not (isinstance(value, float) or (isinstance(value, int) and -LARGEST_NUMBER <= value < LARGEST_NUMBER)):
             name = memory._fields[[one is value for one in memory].index(True)]
             return f".{name} = {value!r}: must be a number that fits 64 bits"
+    return _kept_problem(memory, kept)
+
+
+def _kept_problem(memory: Any, kept: Sequence[str]) -> str:
+    """What is wrong with what is journaled of a memory whenever it changes, also without a want."""
     for name in kept:
-        if not math.isfinite(getattr(memory, name)):
-            return f".{name} = {getattr(memory, name)}: what is KEPT must be finite"
+        value = getattr(memory, name)
+        if not isinstance(value, int | float) or not -LARGEST_NUMBER <= value < LARGEST_NUMBER:  # which nan is not either
+            return f".{name} = {value!r}: what is KEPT must be finite"
     return ""
 
 

@@ -121,6 +121,17 @@ def test_a_want_is_looked_at_whenever_it_comes(tmp_path: Path) -> None:
         strategy.rule(strategy.params(), strategy.memory(), bars, 4_000, 4_001, flat())
 
 
+@pytest.mark.parametrize("memory", ["class Memory(NamedTuple):", "class Memory:"])
+@pytest.mark.parametrize(("value", "told"), [("'x'", "= 'x'"), ("10 ** 40", "= 10000"), ("float('nan')", "= nan"), ("None", "= None")])
+def test_what_is_journaled_is_looked_at_without_a_want_too(tmp_path: Path, memory: str, value: str, told: str) -> None:
+    late = on_bar("if context.seen > 5_000:", f"    context.memory = type(context.memory)(count={value})")
+    strategy = loaded(tmp_path, late.replace("class Memory(NamedTuple):", memory))
+    bars = BarColumns(*([value] * 5_001 for value in (1, 2, 10, 11, 9, 10, 5)))
+    with pytest.raises(ConfigError, match=r"mine\.py:10: context\.memory\.count = ") as caught:
+        strategy.rule(strategy.params(), strategy.memory(), bars, 5_000, 5_001, flat())
+    assert told in str(caught.value)
+
+
 def test_a_file_that_is_right_stays_right(tmp_path: Path) -> None:
     strategy = loaded(tmp_path, on_bar(
         "context.memory = context.memory._replace(count=context.memory.count + 1)",
