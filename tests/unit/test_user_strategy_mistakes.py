@@ -121,8 +121,11 @@ def test_a_want_is_looked_at_whenever_it_comes(tmp_path: Path) -> None:
         strategy.rule(strategy.params(), strategy.memory(), bars, 4_000, 4_001, flat())
 
 
+WRONG_KEPT = [("'x'", "= 'x'"), ("10 ** 40", "= 10000"), ("float('nan')", "= nan"), ("None", "= None")]
+
+
 @pytest.mark.parametrize("memory", ["class Memory(NamedTuple):", "class Memory:"])
-@pytest.mark.parametrize(("value", "told"), [("'x'", "= 'x'"), ("10 ** 40", "= 10000"), ("float('nan')", "= nan"), ("None", "= None")])
+@pytest.mark.parametrize(("value", "told"), WRONG_KEPT)
 def test_what_is_journaled_is_looked_at_without_a_want_too(tmp_path: Path, memory: str, value: str, told: str) -> None:
     late = on_bar("if context.seen > 5_000:", f"    context.memory = type(context.memory)(count={value})")
     strategy = loaded(tmp_path, late.replace("class Memory(NamedTuple):", memory))
