@@ -1,6 +1,6 @@
 """Results of searches, kept as they come: one file for each combination of bars, rule and terms, a line for each set tried."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -15,10 +15,13 @@ FOLDER = "searches"
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """The first line: what was searched, for a person to read; the file's name bears the hash of it."""
+    """The first line: what was searched, for a person to read; the file's name bears the hash of it. `bars` and `terms` are the
+    hashes by which searches of the same bars find each other."""
 
     strategy: str
     files: tuple[str, ...]
+    bars: str = ""
+    terms: str = ""
     format: int = 1
 
 
@@ -30,6 +33,7 @@ class SearchResults:
 
     def __init__(self, home: Path, digest: str, heading: Heading) -> None:
         self.path = home / FOLDER / f"{heading.strategy}-{digest}.jsonl"
+        self._heading = heading
         self._lock = FileLock(f"{self.path}.lock")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,23 @@ class SearchResults:
     def known(self) -> Iterable[Outcome]:
         """What earlier runs have found."""
         return self._known
+
+    def elsewhere(self) -> Iterator[tuple[str, Outcome]]:
+        """What searches of the same bars by other rules, terms or releases found, each with the hash of its terms; "" for our own
+        terms. A line that is none of ours, or half written, is passed over."""
+        for path in sorted(self.path.parent.glob("*.jsonl")) if self._heading.bars else ():
+            if path != self.path:
+                yield from self._found_in(path)
+
+    def _found_in(self, path: Path) -> Iterator[tuple[str, Outcome]]:
+        with suppress(OSError, msgspec.MsgspecError), path.open("rb") as file:
+            heading = msgspec.json.decode(file.readline(), type=Heading)
+            if heading.bars != self._heading.bars:
+                return
+            terms = "" if heading.terms == self._heading.terms else heading.terms
+            for line in file:
+                with suppress(msgspec.MsgspecError):
+                    yield terms, msgspec.json.decode(line, type=Outcome)
 
     def keep(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes to the file at once."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineUnreachable, UsageError
-from engine.search.identity import digest_of
+from engine.search.identity import bars_digest_of, digest_of, terms_digest_of
 from engine.search.measuring import Material
 from engine.search.sweeping import Crew, Progress, Search
 from engine.strategies.user import user_strategy_path
@@ -98,6 +98,7 @@ def _cluster(address: str) -> Iterator[Crew]:
 def opened_search(home: Path, material: Material, crew: Crew, files: tuple[Path, ...],
                   progress: Progress) -> Iterator[tuple[Search, Path]]:
     """A search and the file with the results of its earlier runs; raises `StoreError` where another one writes them."""
-    heading = Heading(material.strategy, tuple(str(path) for path in files))
+    heading = Heading(material.strategy, tuple(str(path) for path in files), bars_digest_of(material.series),
+                      terms_digest_of(material))
     with SearchResults(home, digest_of(material), heading) as results:
         yield Search(material, crew, results, progress), results.path

@@ -113,8 +113,8 @@ def _ratios(halves: "NDArray[Any]", count: "NDArray[Any]", first: "NDArray[Any]"
     return numpy.where(spread > LEAST_SPREAD ** 2, mean / numpy.sqrt(numpy.maximum(spread, LEAST_SPREAD ** 2)), 0.0)
 
 
-def honesty(best: Outcome, tried: Sequence[Outcome]) -> Honesty:
-    """What to think of the best of all that was ever tried on the same bars."""
-    luck, deflated = deflated_sharpe(moments_of([best]), [daily_sharpe(moments_of([one])) for one in tried], len(tried))
+def honesty(best: Outcome, tried: Sequence[Outcome], ratios: Sequence[float | None]) -> Honesty:
+    """What to think of the best of what was tried, where `ratios` are those of all trials ever made on the same bars."""
+    luck, deflated = deflated_sharpe(moments_of([best]), ratios, len(ratios))
     fitted = overfitting(tried)
-    return Honesty(len(tried), luck * sqrt(best.days_per_year), deflated.value, deflated.why, fitted.value, fitted.why)
+    return Honesty(len(ratios), luck * sqrt(best.days_per_year), deflated.value, deflated.why, fitted.value, fitted.why)

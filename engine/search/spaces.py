@@ -128,6 +128,11 @@ def sampled_sets(space: Space, count: int, seed: int) -> list[ParamSet]:
     return _some(space, [found[index] for index in sorted(found)])
 
 
+def longest_warmup(strategy: Strategy, sets: Sequence[Mapping[str, Number]]) -> int:
+    """How many bars the slowest of the sets must have seen before it may want anything."""
+    return max(strategy.warmup(params_of(strategy, one)) for one in sets)
+
+
 def _drawn(space: Space, count: int, rng: Random) -> Iterator[tuple[int, ParamSet]]:
     seen: dict[int, None] = {}
     kept = 0

@@ -6,11 +6,12 @@ asked for, whichever came first.
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from engine.errors import QuarterdeckError
 from engine.search.measuring import Material, outcomes_of
-from engine.search.outcomes import WHOLE, Outcome, Span
+from engine.search.outcomes import WHOLE, Outcome, Span, daily_sharpe, moments_of
 from engine.search.spaces import ParamSet
 from engine.strategy_state import Number
 
@@ -23,9 +24,11 @@ type Progress = Callable[[int, int], None]
 
 
 class Kept(Protocol):
-    """Where outcomes lie between one run and the next."""
+    """Where outcomes lie between one run and the next; `elsewhere` are those of other searches of the same bars, by terms."""
 
     def known(self) -> Iterable[Outcome]: ...
+
+    def elsewhere(self) -> Iterable[tuple[str, Outcome]]: ...
 
     def keep(self, outcomes: Sequence[Outcome]) -> None: ...
 
@@ -64,8 +67,20 @@ class Search:
         self._found: dict[Key, Outcome] = {key_of(one.span, one.params): one for one in kept.known()}
 
     def tried(self, span: Span = WHOLE) -> list[Outcome]:
-        """All that was ever tried over a span, also by earlier searches: the trials that a best of them was picked from."""
+        """All that was ever tried over a span by this rule on these terms, also by earlier searches: what a best is picked of."""
         return [one for (where, _), one in sorted(self._found.items(), key=lambda item: repr(item[0][1])) if where == span]
+
+    def ratios(self) -> list[float | None]:
+        """The daily Sharpe ratio of each trial ever made on these bars: of every set, under whatever rule and terms, by whichever
+        search and over whichever part of the bars. A set that was tried over several is one trial, told over the whole or else
+        over the longest of them."""
+        found: dict[tuple[str, tuple[tuple[str, Number], ...]], tuple[tuple[bool, int], float | None]] = {}
+        for terms, one in chain((("", own) for own in self._found.values()), self._kept.elsewhere()):
+            moments = moments_of([one])
+            key, reach = (terms, key_of(one.span, one.params)[1]), (one.span == WHOLE, moments.days)
+            if key not in found or reach > found[key][0]:
+                found[key] = reach, daily_sharpe(moments)
+        return [ratio for _, ratio in found.values()]
 
     def outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
         """The outcomes in the order of the jobs; raises `QuarterdeckError` where a worker is lost."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from engine.analytics.measures import Figure
 from engine.errors import QuarterdeckError
 from engine.search.honesty import deflated_sharpe
-from engine.search.outcomes import Outcome, daily_sharpe, growth_of, moments_of, score, sharpe
+from engine.search.outcomes import Outcome, growth_of, moments_of, score, sharpe
 from engine.search.spaces import ParamSet
 from engine.search.splits import Split
 from engine.search.sweeping import Job, Search
@@ -23,9 +23,11 @@ class Window(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """All windows. `luck_sharpe` and `deflated` judge the whole of what was never seen against the number of sets tried."""
+    """All windows, in each of which one of so many `sets` was chosen; `max_drawdown` is the deepest inside one of them.
+    `luck_sharpe` and `deflated` judge the whole of what was never seen against the number of trials ever made on these bars."""
 
     windows: tuple[Window, ...]
+    sets: int
     trials: int
     chosen_sharpe: Figure
     judged_sharpe: Figure
@@ -43,7 +45,7 @@ def walk(search: Search, sets: Sequence[ParamSet], splits: Sequence[Split], obje
     judged = search.outcomes([Job(split.judge, params) for split, (params, _) in zip(splits, chosen, strict=True)])
     windows = tuple(Window(split, params, told, outcome)
                     for split, (params, told), outcome in zip(splits, chosen, judged, strict=True))
-    return _summed(windows, [daily_sharpe(moments_of(_outcomes(search, params, splits[-1]))) for params in sets])
+    return _summed(windows, len(sets), search.ratios())
 
 
 def _outcomes(search: Search, params: ParamSet, split: Split) -> list[Outcome]:
@@ -64,8 +66,8 @@ def _choose(search: Search, sets: Sequence[ParamSet], split: Split, objective: s
     return best[1], best[2]
 
 
-def _summed(windows: tuple[Window, ...], ratios: Sequence[float | None]) -> Walk:
+def _summed(windows: tuple[Window, ...], sets: int, ratios: Sequence[float | None]) -> Walk:
     judged = [one.judged for one in windows]
     luck, deflated = deflated_sharpe(moments_of(judged), ratios, len(ratios))
-    return Walk(windows, len(ratios), sharpe([one for window in windows for one in window.chosen]), sharpe(judged),
+    return Walk(windows, sets, len(ratios), sharpe([one for window in windows for one in window.chosen]), sharpe(judged),
                 growth_of(judged), max(one.max_drawdown for one in judged), luck * sqrt(judged[0].days_per_year), deflated)

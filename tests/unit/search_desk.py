@@ -69,9 +69,13 @@ class InMemory:
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
+        self.others: list[tuple[str, Outcome]] = []
 
     def known(self) -> list[Outcome]:
         return list(self.outcomes)
+
+    def elsewhere(self) -> list[tuple[str, Outcome]]:
+        return list(self.others)
 
     def keep(self, outcomes: Any) -> None:
         self.outcomes.extend(outcomes)

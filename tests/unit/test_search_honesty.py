@@ -1,10 +1,13 @@
 """Deflated Sharpe ratio and probability of overfitting, against the values of their papers and against chance."""
 
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import kurtosis, norm, skew
 
 from engine.search.honesty import best_by_luck, deflated_sharpe, honesty, overfitting, probabilistic_sharpe
-from engine.search.outcomes import Moments, moments_of, score, sharpe
+from engine.search.outcomes import Moments, daily_sharpe, moments_of, score, sharpe
 from tests.unit.search_desk import outcome
 
 YEAR = 250
@@ -37,6 +40,23 @@ def test_one_trial_needs_no_luck() -> None:
     luck, told = deflated_sharpe(Moments(400, 0.1, 1.0, 0.0, 3.0), [0.1], 1)
     assert luck == 0.0
     assert told.value == pytest.approx(0.9767, abs=1e-3)
+
+
+@pytest.mark.parametrize("trials", [2, 7, 100, 5_000])
+def test_the_deflated_ratio_is_that_of_the_formula_worked_out_anew(trials: int) -> None:
+    """Bailey and Lopez de Prado (2014), with the distributions, skew and kurtosis of scipy, on raw returns."""
+    rng = np.random.default_rng(trials)
+    table = rng.standard_t(4, (trials, 700)) * 0.01 + 0.0004
+    table[:, ::50] -= 0.03  # lopsided
+    ratios = table.mean(axis=1) / table.std(axis=1, ddof=1)
+    best = table[ratios.argmax()]
+    z = norm.ppf([1 - 1 / trials, 1 - 1 / (trials * math.e)])
+    luck = ratios.std(ddof=1) * ((1 - np.euler_gamma) * z[0] + np.euler_gamma * z[1])
+    spread = 1 - skew(best) * ratios.max() + (kurtosis(best, fisher=False) - 1) / 4 * ratios.max() ** 2
+    expected = norm.cdf((ratios.max() - luck) * math.sqrt(len(best) - 1) / math.sqrt(spread))
+    found = deflated_sharpe(moments_of([outcome(best.tolist())]), ratios.tolist(), trials)
+    assert found[0] == pytest.approx(luck)
+    assert found[1].value == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(("found", "why"), [
@@ -74,9 +94,14 @@ def test_too_few_days_or_sets_say_so() -> None:
 
 def test_all_trials_count() -> None:
     outcomes = random_outcomes(40, 240)
-    told = honesty(outcomes[3], outcomes)  # type: ignore[arg-type]
+    ratios = [daily_sharpe(moments_of([one])) for one in outcomes]  # type: ignore[list-item]
+    told = honesty(outcomes[3], outcomes, ratios)  # type: ignore[arg-type]
     assert told.trials == 40
+    more = honesty(outcomes[3], outcomes, ratios * 5)  # type: ignore[arg-type]
+    assert more.trials == 200
+    assert more.deflated is not None
     assert told.deflated is not None
+    assert more.deflated < told.deflated, "trials made by other rules and terms make the same best less convincing"
     assert told.deflated < 0.95
 
 

@@ -16,12 +16,14 @@ from engine.errors import ConfigError, QuarterdeckError
 from engine.search.adaptive import Terms, optimize
 from engine.search.identity import digest_of
 from engine.search.measuring import Material, cut, deepest, moments_in, outcomes_of, strategy_in
-from engine.search.outcomes import WHOLE, Span, ranked, score, sharpe
-from engine.search.spaces import ParamSet, space_of
+from engine.search.outcomes import WHOLE, Span, daily_sharpe, moments_of, ranked, score, sharpe
+from engine.search.spaces import ParamSet, longest_warmup, space_of
 from engine.search.splits import Plan, splits_of
 from engine.search.sweeping import Crew, Job, Search
 from engine.search.walking import walk
 from tests.unit.search_desk import Here, InMemory, here, material
+from tui.commands.backtesting import Prepared
+from tui.commands.walking import Planned, splits_for
 
 SETS: list[ParamSet] = [{"bars": bars} for bars in range(2, 14)]
 JOBS = [Job(WHOLE, one) for one in SETS]
@@ -132,6 +134,39 @@ def test_all_that_was_ever_tried_counts_as_a_trial(ground: Material) -> None:
     second.outcomes(JOBS[3:5])
     assert len(second.tried()) == 5
     assert second.tried(Span(1, 2)) == []
+    assert len(second.ratios()) == 5
+
+
+def test_a_set_is_one_trial_however_often_and_wherever_it_was_tried(ground: Material) -> None:
+    at_ns = moments_in(ground.series)
+    early, late = Span(0, int(at_ns[799])), Span(int(at_ns[799]), int(at_ns[-1]))
+    kept = InMemory()
+    one = search(ground, here(), kept)
+    in_parts = one.outcomes([Job(early, SETS[0]), Job(late, SETS[0]), Job(early, SETS[1])])
+    longest = [daily_sharpe(moments_of([told])) for told in in_parts[1:]]
+    assert one.ratios() == longest
+    assert one.tried() == [], "none of them over all bars"
+    (whole,) = one.outcomes(JOBS[:1])
+    assert one.ratios()[0] == daily_sharpe(moments_of([whole]))
+    kept.others = [("", whole), ("other terms", whole), ("other terms", in_parts[2]), ("other terms", whole)]
+    assert len(one.ratios()) == 4, "an earlier release's is the same trial, other terms are another one"
+
+
+@pytest.mark.parametrize(("scheme", "number"), [("anchored", 1), ("rolling", 2), ("purged", 0), ("purged", 1), ("purged", 3)])
+def test_nothing_that_is_judged_on_is_read_by_a_choice(ground: Material, scheme: str, number: int) -> None:
+    """Turn the judged bars upside down: the choice and all its figures stay."""
+    at_ns = moments_in(ground.series)
+    warmup = longest_warmup(strategy_in(ground), SETS)
+    assert warmup == 13
+    split = splits_of(at_ns, Plan(scheme, 4, 0.5, warmup, warmup))[number]
+    (one,) = ground.series
+    columns = [column.copy() for column in one.bars]  # type: ignore[attr-defined]
+    judged = (at_ns > split.judge.from_ns) & (at_ns <= split.judge.to_ns)
+    for field in range(2, 6):
+        columns[field][judged] = columns[field][judged] * 2 + 1
+    changed = ground._replace(series=(one._replace(bars=type(one.bars)(*columns)),))
+    before, after = (walk(search(ground_, here()), SETS, [split], "return").windows[0] for ground_ in (ground, changed))
+    assert (before.params, before.chosen) == (after.params, after.chosen)
 
 
 def test_progress_is_told_to_its_end(ground: Material) -> None:
@@ -204,7 +239,7 @@ def test_walking_forward_judges_what_no_choice_has_seen(ground: Material) -> Non
     for scheme in ("anchored", "rolling", "purged"):
         splits = splits_of(at_ns, Plan(scheme, 4, 0.5, 5, 5))
         found = walk(search(ground, here()), SETS[:6], splits, "return")
-        assert found.trials == 6
+        assert (found.sets, found.trials) == (6, 6)
         for window in found.windows:
             told = [outcomes_of(ground, span, [one]) for one in SETS[:6] for span in window.split.choose]
             count = len(window.split.choose)
@@ -230,6 +265,17 @@ def test_a_choice_never_sees_the_judged_bars(ground: Material) -> None:
     before, after = (walk(search(ground_, here()), SETS, split, "return").windows[0] for ground_ in (ground, changed))
     assert before.params == after.params
     assert before.chosen == after.chosen
+
+
+def test_the_embargo_is_no_shorter_than_the_longest_warm_up(ground: Material) -> None:
+    at_ns = moments_in(ground.series)
+    ready = Prepared(list(ground.series), strategy_in(ground), {}, ground.setup)
+    for split in splits_for(ready, SETS, Planned("purged", 4, 50.0, None, 0.0)):
+        judged = np.flatnonzero((at_ns > split.judge.from_ns) & (at_ns <= split.judge.to_ns))
+        chosen = np.concatenate([np.flatnonzero((at_ns > span.from_ns) & (at_ns <= span.to_ns)) for span in split.choose])
+        before, after = chosen[chosen < judged[0]], chosen[chosen > judged[-1]]
+        assert len(before) == max(0, judged[0] - 13)
+        assert not len(after) or after[0] == judged[-1] + 14
 
 
 def test_sets_without_a_value_rank_last(ground: Material) -> None:

@@ -42,7 +42,8 @@ ChooseShare = Annotated[float, typer.Option("--choose-percent", min=5.0, max=95.
                                                                                        "window.")]
 Purge = Annotated[int | None, typer.Option("--purge-bars", min=0, help="Bars left out between choosing and judging; without it "
                                                                       "the warm-up for purged, else none.")]
-Embargo = Annotated[float, typer.Option("--embargo-percent", min=0.0, max=50.0, help="Bars left out after what is judged on.")]
+Embargo = Annotated[float, typer.Option("--embargo-percent", min=0.0, max=50.0, help="Bars left out after what is judged on; the "
+                                                                                        "longest warm-up at least.")]
 MaybeFiles = Annotated[list[Path] | None, typer.Argument(metavar="[FILE...]", help="Bars to backtest on; without any, what the "
                                                                                  "home's portfolio did.", show_default=False)]
 OfPortfolio = Annotated[str, typer.Option("--portfolio", "-p", help="Whose round trips and days, without files.")]

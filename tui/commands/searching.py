@@ -112,12 +112,12 @@ def _searched(home: Path, wish: Wish, asked: Asked, ready: Prepared, work: "Call
     began = time.perf_counter()
     with searching_in(home, wish, asked, ready, as_json=as_json, silent=not tells_itself) as (search, path, progress):
         found = work(search, progress)
-        tried = search.tried()
+        tried, ratios = search.tried(), search.ratios()
     best = ranked(asked.objective, tried)
     view = SearchView(
         ready.strategy.name, tuple(one.instrument.symbol for one in ready.series),
         sum(len(one.bars.closes) for one in ready.series), asked.objective, len(found), time.perf_counter() - began, str(path),
-        honesty(best[0], tried),
+        honesty(best[0], tried, ratios),
         tuple(set_view(asked.objective, one) for one in best[:asked.top]))
     if asked.csv is not None:
         write_sets(asked.csv, [set_view(asked.objective, one) for one in best])
@@ -196,7 +196,7 @@ def honesty_facts(told: Honesty) -> list[tuple[str, str]]:
     """The number of trials and what it does to the best of them, in words."""
     deflated = f"{percent(told.deflated * 100)} likely better than luck" if told.deflated is not None else told.deflated_why
     fitted = f"{percent(told.overfitting * 100)} likely overfitted" if told.overfitting is not None else told.overfitting_why
-    return [("trials", f"{told.trials} ever on these bars and terms"),
+    return [("trials", f"{told.trials} ever on these bars"),
             ("luck alone", luck_text(told.luck_sharpe, told.trials)), ("deflated Sharpe", deflated), ("overfitting", fitted)]
 
 

@@ -1,5 +1,6 @@
 """Walk-forward and purged cross-validation as a command."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,11 +44,13 @@ class WindowView(msgspec.Struct, frozen=True):
 
 
 class WalkView(msgspec.Struct, frozen=True):
-    """What `walk-forward --json` prints. The judged figures are of what no choice had seen; `trials` sets were chosen from."""
+    """What `walk-forward --json` prints. The judged figures are of what no choice had seen, the deepest drawdown is that inside a
+    window. Each choice was among `sets`; `trials` were ever made on these bars."""
 
     strategy: str
     scheme: str
     objective: str
+    sets: int
     trials: int
     chosen_sharpe: float | None
     judged_sharpe: float | None
@@ -67,7 +70,8 @@ def walk_forward(home: Path, wish: Wish, asked: Asked, planned: Planned, *, as_j
     if planned.scheme not in SCHEMES:
         raise UsageError(f"--scheme {planned.scheme}: must be one of {', '.join(SCHEMES)}")
     ready, space = ready_for(home, wish, asked)
-    sets, splits = sets_of(space, asked), _splits(ready, planned)
+    sets = sets_of(space, asked)
+    splits = splits_for(ready, sets, planned)
     with searching_in(home, wish, asked, ready, as_json=as_json) as (search, _, _):
         found = walk(search, sets, splits, asked.objective)
     view = _view(ready.strategy.name, planned.scheme, asked.objective, found)
@@ -78,25 +82,26 @@ def walk_forward(home: Path, wish: Wish, asked: Asked, planned: Planned, *, as_j
     return 0
 
 
-def _splits(ready: Prepared, planned: Planned) -> "list[Split]":
+def splits_for(ready: Prepared, sets: Sequence[dict[str, Number]], planned: Planned) -> "list[Split]":
+    """What is chosen on after a judged stretch warms up on the bars before it, so the embargo is no shorter than the longest
+    warm-up of any set: nothing of what is judged on is read."""
     from engine.backtest.longer_bars import recorded_bars
     from engine.search.measuring import moments_in
+    from engine.search.spaces import longest_warmup
     from engine.search.splits import Plan, splits_of
-    from engine.strategies.registry import params_of
 
-    at_ns = moments_in(ready.series)
-    purge = planned.purge_bars
-    if purge is None:
-        warmup = ready.strategy.warmup(params_of(ready.strategy, ready.params))
-        purge = max(recorded_bars(one.bars, warmup, ready.setup.bar_ns) for one in ready.series) \
-            if planned.scheme == "purged" else 0
-    embargo = round(len(at_ns) * planned.embargo_percent / 100)
+    at_ns, warmup = moments_in(ready.series), 0
+    if planned.scheme == "purged":
+        longest = longest_warmup(ready.strategy, sets)
+        warmup = max(recorded_bars(one.bars, longest, ready.setup.bar_ns) for one in ready.series)
+    purge = warmup if planned.purge_bars is None else planned.purge_bars
+    embargo = max(warmup, round(len(at_ns) * planned.embargo_percent / 100))
     return splits_of(at_ns, Plan(planned.scheme, planned.windows, planned.choose_percent / 100, purge, embargo))
 
 
 def _view(strategy: str, scheme: str, objective: str, found: "Walk") -> WalkView:
     return WalkView(
-        strategy, scheme, objective, found.trials, found.chosen_sharpe.value, found.judged_sharpe.value,
+        strategy, scheme, objective, found.sets, found.trials, found.chosen_sharpe.value, found.judged_sharpe.value,
         (found.judged_growth - 1) * 100, found.max_drawdown * 100, found.luck_sharpe, found.deflated.value, found.deflated.why,
         tuple(_window_view(objective, one) for one in found.windows))
 
@@ -111,10 +116,11 @@ def _window_view(objective: str, one: "Window") -> WindowView:
 def _show(view: WalkView) -> None:
     deflated = f"{percent(view.deflated * 100)} likely better than luck" if view.deflated is not None else view.deflated_why
     print_facts([
-        ("strategy", f"{view.strategy}, {view.scheme}, by {view.objective}"), ("trials", f"{view.trials} sets in each window"),
+        ("strategy", f"{view.strategy}, {view.scheme}, by {view.objective}"),
+        ("trials", f"{view.sets} sets in each window, {view.trials} ever on these bars"),
         ("Sharpe where chosen", plain_float(view.chosen_sharpe, 2)), ("Sharpe where judged", plain_float(view.judged_sharpe, 2)),
         ("return where judged", percent(view.judged_return_percent, signed=True)),
-        ("deepest drawdown", percent(view.max_drawdown_percent)),
+        ("deepest drawdown", f"{percent(view.max_drawdown_percent)} inside a window"),
         ("luck alone", luck_text(view.luck_sharpe, view.trials)),
         ("deflated Sharpe", deflated)])
     print()
