@@ -150,7 +150,7 @@ class Desk:
         bars = self._bars.get(instrument_id)
         if bars is None:
             known = state.instruments.get(instrument_id)
-            session = self._bar_session(known) if known is not None else ALWAYS_OPEN
+            session = self._bar_session(known) if known is not None and self._lengths else ALWAYS_OPEN
             bars = InstrumentBars(self._lengths, session, market.session_bounds)
             self._bars[instrument_id] = bars
         return bars

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from brokers.market.recorded import RecordedTape, bar_session
+from brokers.market.recorded import SHARES_SESSION, RecordedTape
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from brokers.sessions import session_bounds
@@ -65,7 +65,7 @@ def series_of(tape: RecordedTape, bar_ns: Nanoseconds = 0) -> Series:
     if len(bars.closes) < LEAST_BARS:
         few = plural(len(bars.closes), "bar")
         raise TapeError(f"{tape.report.path}: {few} is too few to test anything on; name a longer file")
-    session = bar_session(tape.instrument)
+    session = tape.bar_session if bar_ns else ALWAYS_OPEN
     return Series(tape.instrument, bars, () if session == ALWAYS_OPEN else sessions_over(session, bars, session_bounds))
 
 
@@ -143,10 +143,12 @@ def engine_run(series: Sequence[Series], strategy: Strategy, params: dict[str, A
         slippage_bps=setup.slippage_bps, fill_share_bps=setup.fill_share_bps, touch_fills=setup.touch_fills)
     broker = PaperBroker(TESTED, None, options, tuple(instruments))
     journal = MemoryJournal()
+    sessions = {one.instrument.instrument_id: SHARES_SESSION if one.sessions and one.instrument.session == ALWAYS_OPEN
+                else one.instrument.session for one in series}
     engine = Engine(EngineParts(
         VirtualClock(), journal, TESTED, TESTED, Mode.REPLAY, settings, (broker,),
         tape=SeriesTape(series, setup.spread_bps), user_strategies={strategy.name: strategy}, sessions=session_bounds,
-        bar_session=bar_session))
+        bar_session=lambda one: sessions[one.instrument_id]))
     asyncio.run(engine.run())
     return _told(journal)
 

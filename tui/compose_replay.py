@@ -1,14 +1,14 @@
 """The composition root of a replay: recorded tapes, a virtual clock, a paper venue and a journal of its own."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from brokers.market.recorded import MergedTape, RecordedTape, bar_session, open_tape
+from brokers.market.recorded import MergedTape, RecordedTape, open_tape
 from brokers.market.tape_days import TapeDays
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
@@ -121,7 +121,7 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
             engine_id=journal.engine_id, version=VERSION, mode=Mode.REPLAY,
             settings=settings, brokers=(_broker(home, config, settings.portfolios[0], tape, wish.cash),), state=state,
             tape=tape, speed=wish.pace, script=tuple(one for one in script if one[0] >= state.at_ns),
-            checkpoint=checkpoints, history=StoredHistory(home.journal), sessions=session_bounds, bar_session=bar_session,
+            checkpoint=checkpoints, history=StoredHistory(home.journal), sessions=session_bounds, bar_session=_bar_session(tapes),
             day_number=day_number_in(config.engine.new_day_zone), user_strategies=own or {})
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, research.close)
     except BaseException:
@@ -131,6 +131,12 @@ def open_replay(home: Home, config: Config, wish: "Wish", tapes: Sequence[Record
         raise
     started(running, running.engine.stop, serve=True)
     return ReplayRun(running, tape.played)
+
+
+def _bar_session(tapes: Sequence[RecordedTape]) -> Callable[[Instrument], str]:
+    """The hours that longer bars of a tape's instrument keep to, found out where they are asked for."""
+    known = {tape.instrument.instrument_id: tape for tape in reversed(tapes)}
+    return lambda instrument: known[instrument.instrument_id].bar_session
 
 
 def _settings(config: Config, tapes: Sequence[RecordedTape], own: Mapping[str, Strategy] | None) -> Settings:

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from brokers.market.columns import Steps, read_bars, read_prints, to_lots, to_ticks
@@ -16,7 +16,7 @@ from brokers.market.inspection import (
     inspect,
     survey,
 )
-from brokers.sessions import regular_hours
+from brokers.sessions import NS_PER_DAY, regular_hours
 from engine.errors import TapeError
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.instruments import ALWAYS_OPEN, AssetClass, Instrument
@@ -24,6 +24,8 @@ from engine.units import NS_PER_SECOND, Nanoseconds, Ticks
 
 DEFAULT_SPREAD_BPS = 2
 SHARES_SESSION = "XNYS"
+SATURDAY, SUNDAY = 5, 6
+NS_PER_HOUR = 3_600 * NS_PER_SECOND
 
 
 class RecordedTape:
@@ -62,6 +64,14 @@ class RecordedTape:
         if self._history is None:
             self._history = tuple(bar for _, bar in zip(range(self._warmup), self._bars(), strict=False))
         return self._history[-limit:]
+
+    @cached_property
+    def bar_session(self) -> str:
+        """The hours that longer bars of it keep to. A recorded market is open whenever it has rows, but a share's longer bars end
+        with its session, as they do at a venue; what has a bar at a time when no share trades is none. Reads the file once."""
+        instrument = self.instrument
+        share = self.report.kind == "bars" and instrument.asset_class is AssetClass.EQUITY and instrument.session == ALWAYS_OPEN
+        return SHARES_SESSION if share and not any(_no_share_trades(bar.open_ns) for bar in self._bars()) else instrument.session
 
     def _bars(self) -> Iterator[Bar]:
         instrument, layout = self.instrument, self._source.layout
@@ -177,11 +187,11 @@ def open_tape(path: Path | str, *, on_bad: str = "refuse",  # noqa: PLR0913 - al
     return RecordedTape(source, report, spread_bps=spread_bps, warmup=warmup)
 
 
-def bar_session(instrument: Instrument) -> str:
-    """The hours that longer bars of a recorded instrument keep to. A recorded market is open whenever it has rows, but a share's
-    bars end with its session, as they do at a venue."""
-    share = instrument.asset_class is AssetClass.EQUITY and instrument.session == ALWAYS_OPEN
-    return SHARES_SESSION if share else instrument.session
+def _no_share_trades(at_ns: Nanoseconds) -> bool:
+    """Whether it is a weekend, or the dead of night in New York (20:00 to 4:00, whatever the season)."""
+    day, within_ns = divmod(at_ns, NS_PER_DAY)
+    hour, weekday = within_ns // NS_PER_HOUR, (day + 3) % 7  # 1970-01-01 was a Thursday
+    return 1 <= hour < 8 or weekday == SUNDAY or (weekday == SATURDAY and hour >= 1)
 
 
 def item_time_ns(item: MarketItem) -> Nanoseconds:
@@ -199,4 +209,4 @@ def _session_of_stamp(at_ns: Nanoseconds) -> tuple[Nanoseconds, Nanoseconds]:
     return regular_hours(SHARES_SESSION, day)
 
 
-__all__ = ["MergedTape", "RecordedTape", "TapeReport", "bar_session", "inspect", "item_time_ns", "open_tape"]
+__all__ = ["MergedTape", "RecordedTape", "TapeReport", "inspect", "item_time_ns", "open_tape"]

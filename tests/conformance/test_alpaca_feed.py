@@ -137,6 +137,17 @@ async def test_the_past_of_what_is_not_listed_is_empty(watch: Watch) -> None:
     assert await past(watch, "NOPE@alpaca", 5) == []
 
 
+@pytest.mark.parametrize("symbol", ["AAPL", "BTC/USD"])
+async def test_half_hours_end_with_the_last_that_is_over(watch: Watch, symbol: str) -> None:
+    half_ns = 30 * MINUTE_NS
+    now = time.time_ns() // half_ns * half_ns
+    watch.server.bars[symbol] = [bar_row(now + offset * half_ns, 100.0, 101.5, 99.25, 100.01, volume=5)
+                                 for offset in range(-6, 1)]
+    bars = await asyncio.to_thread(watch.feed.half_hours, f"{symbol}@alpaca", 1_000)
+    assert [(bar.open_ns, bar.close_ns) for bar in bars] == [
+        (now + offset * half_ns, now + (offset + 1) * half_ns) for offset in range(-6, 0)]
+
+
 async def test_shares_have_days_of_a_session_and_the_running_one_is_not_told(watch: Watch) -> None:
     today = time.time_ns() // DAY_NS * DAY_NS
     watch.server.bars["AAPL"] = [bar_row(today + back * DAY_NS + 4 * 3_600 * 10 ** 9, 100.0 + back, 111.5, 99.25, 110.01)

@@ -108,6 +108,9 @@ async def test_prints_come_with_their_side(binance: FeedDesk) -> None:
     assert (first.price_ticks, first.lots, first.aggressor) == (10_005, 30, -1)
 
 
+HALF_HOUR_NS = 1_800 * 10 ** 9
+
+
 async def test_the_past_comes_in_closed_bars_oldest_first(binance: FeedDesk) -> None:
     bars = await asyncio.to_thread(binance.feed.history, COIN.instrument_id, 50)
     assert len(bars) == 50
@@ -122,6 +125,13 @@ async def test_days_are_those_of_utc_that_are_over(binance: FeedDesk) -> None:
     assert len(bars) == 20
     assert all((bar.open_ns % DAY_NS, bar.close_ns - bar.open_ns) == (0, DAY_NS) for bar in bars)
     assert bars[-1].close_ns == time.time_ns() // DAY_NS * DAY_NS
+
+
+async def test_half_hours_are_those_that_are_over(binance: FeedDesk) -> None:
+    bars = await asyncio.to_thread(binance.feed.half_hours, COIN.instrument_id, 60)
+    assert len(bars) == 60
+    assert all((bar.open_ns % HALF_HOUR_NS, bar.close_ns - bar.open_ns) == (0, HALF_HOUR_NS) for bar in bars)
+    assert bars[-1].close_ns == time.time_ns() // HALF_HOUR_NS * HALF_HOUR_NS
 
 
 async def test_without_a_venue_there_is_no_past_and_no_harm(binance: FeedDesk) -> None:

@@ -37,6 +37,15 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def on_longer_bars(home: Path, bar: str) -> Path:
+    """Another home with the same tape and the strategy on longer bars."""
+    other = home / "longer"
+    other.mkdir(exist_ok=True)
+    quick = CONFIG.replace("fast_bars = 5, slow_bars = 15, warmup_bars = 20", "fast_bars = 2, slow_bars = 5, warmup_bars = 6")
+    (other / "config.toml").write_text(f'{quick}bar = "{bar}"\n', encoding="utf-8")
+    return other
+
+
 def told(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
     capsys.readouterr()
     assert run(list(arguments)) == status
@@ -99,3 +108,32 @@ def test_an_untried_strategy_keeps_the_engine_from_starting(tmp_path: Path, caps
     (tmp_path / "config.toml").write_text(CONFIG.replace("ema_cross", "mine").replace("params =", "# params ="), encoding="utf-8")
     assert "no built-in rule, and there is no" in told(capsys, "--home", str(tmp_path), "run", "--headless", status=2)
     assert told(capsys, "--home", str(tmp_path), "config", "check", status=2).count("\n") == 1
+
+
+def test_a_strategy_on_longer_bars_trades_what_the_backtest_says(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bars of five minutes of the tape are joined by the engine; fills fall on them, not on the quarters of an hour."""
+    other, tape = on_longer_bars(home, "15m"), str(home / "AAA.csv")
+    assert told(capsys, "--home", str(other), "config", "check")
+    assert run(["--home", str(other), "replay", "--headless", tape]) == 0
+    assert "trend     ema_cross  15m  main       yes   AAA" in told(capsys, "--home", str(other), "strategies", "list")
+    assert "of 15m, joined from the feed's" in told(capsys, "--home", str(other), "strategies", "show", "trend")
+    view, = json.loads(told(capsys, "--home", str(other), "strategies", "list", "--json"))
+    assert view["bar_seconds"] == 900
+    fills = json.loads(told(capsys, "--home", str(other), "fills", "--json"))
+    asked = [tape, "-s", "ema_cross", "--set", "fast_bars=2", "--set", "slow_bars=5", "--set", "warmup_bars=6", "--bar", "15m"]
+    tested = json.loads(told(capsys, "--home", str(other), "backtest", *asked, "--json"))
+    assert tested["fills"] == len(fills) > 2
+    assert told(capsys, "--home", str(other), "parity", *asked).startswith(f"the same: {len(fills)} fills")
+
+
+@pytest.mark.parametrize(("bar", "words"), [
+    ("7m", "strategies[0].bar = '7m': must be a length that divides a day"), ("soon", "must be a length that divides a day"),
+    ("90s", 'strategy "trend": bar = "90s": it is no multiple of 1m, the bars of the venues; set bar to one, or leave it out')])
+def test_a_length_that_cannot_be_is_refused(home: Path, capsys: pytest.CaptureFixture[str], bar: str, words: str) -> None:
+    assert words in told(capsys, "--home", str(on_longer_bars(home, bar)), "config", "check", status=2)
+
+
+def test_a_length_that_the_tape_does_not_make_up_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = str(on_longer_bars(home, "2m"))
+    assert 'bar = "2m": it is no multiple of 5m' in told(
+        capsys, "--home", other, "replay", "--headless", str(home / "AAA.csv"), status=2)

@@ -15,7 +15,7 @@ from brokers.market.simulated import SimulatedFeed
 from brokers.market.tape_days import TapeDays
 from brokers.sessions import session_bounds
 from engine.inputs import Bar
-from engine.ports import DailyBars
+from engine.ports import DailyBars, HalfHours
 from engine.trading_hours import NS_PER_DAY
 from engine.units import NS_PER_SECOND
 
@@ -64,6 +64,20 @@ async def test_of_several_venues_the_one_that_knows_is_asked() -> None:
     assert merged.daily_bars("AAPL@paper", 3) == feed.daily_bars("AAPL@paper", 3)
     assert merged.daily_bars("AAPL@elsewhere", 3) == ()
     assert feed.daily_bars("NOPE@paper", 3) == ()
+
+
+async def test_half_hours_are_told_by_the_venue_that_knows_them() -> None:
+    feed, listed = SimulatedFeed(SimulatedMarket(7), lambda: FRIDAY_NOON), asyncio.Event()
+    merged = MergedFeed([AwaitedFeed(feed, listed)], {"paper": [0]})
+    assert isinstance(merged, HalfHours)
+    assert merged.half_hours("AAPL@paper", 4) == ()
+    listed.set()
+    halves = merged.half_hours("AAPL@paper", 8)
+    assert list(halves) == list(feed.half_hours("AAPL@paper", 8))
+    assert [bar.close_ns - bar.open_ns for bar in halves] == [1_800 * NS_PER_SECOND] * 8
+    assert halves[-1].close_ns == FRIDAY_NOON
+    assert halves[-5].open_ns == moment("2026-03-06T14:30:00")
+    assert merged.half_hours("AAPL@elsewhere", 3) == feed.half_hours("NOPE@paper", 3) == ()
 
 
 def written(path: Path, rows: list[tuple[str, float, float, float, float]]) -> Path:

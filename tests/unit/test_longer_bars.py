@@ -157,3 +157,17 @@ def test_what_cannot_be_meant_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
                                 (["--bar", "7m"], 1, "divides a day"), (["--bar", "1d"], 1, "but ema_cross wants nothing")):
         assert run(["backtest", file, *more]) == status
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("hours", "session"), [(range(14, 21), "XNYS"), (range(9, 24), "XNYS"), (range(24), "24/7")])
+def test_a_recorded_share_is_told_by_the_hours_of_its_bars(tmp_path: Path, hours: Sequence[int], session: str) -> None:
+    """Minutes of a Monday and a Tuesday; what has bars at night is no share, whatever it is called."""
+    path = tmp_path / "ABC_1m.csv"
+    starts = [1_780_876_800 + 86_400 * day + 3_600 * hour for day in (0, 1) for hour in hours]
+    stamps = [start + 60 * minute for start in starts for minute in range(60)]
+    path.write_text("timestamp,open,high,low,close,volume\n" + "".join(f"{at},10,11,9,10.5,100\n" for at in stamps))
+    tape = open_tape(path)
+    assert tape.bar_session == session
+    found = series_of(tape, 4 * HOUR_NS)
+    ends = {int(end_ns) // HOUR_NS % 24 for end_ns in join(found.bars, found.sessions, Joining(4 * HOUR_NS)).bars.closes_ns}
+    assert ends == ({16, 20} if session == "XNYS" else {0, 4, 8, 12, 16, 20})

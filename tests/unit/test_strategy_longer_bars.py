@@ -22,7 +22,7 @@ from engine.strategy_state import StrategySettings
 from engine.strategy_views import strategy_views
 from engine.trading_hours import SessionBounds
 from engine.units import NS_PER_SECOND
-from tests.unit.engine_desk import COIN_ID, Desk, settings_of
+from tests.unit.engine_desk import COIN_ID, START_NS, Desk, HandFeed, Shell, settings_of
 from tests.unit.test_strategies_live import BUY, Memory, Params
 
 MINUTE_NS = 60 * NS_PER_SECOND
@@ -68,9 +68,9 @@ class Floor:
 
 def joined_of(bars: Sequence[Bar], bar_ns: int) -> list[tuple[int, ...]]:
     """What the backtest makes of the same bars."""
-    columns = BarColumns(*np.array([bar[1:] for bar in bars], np.int64).T)  # type: ignore[arg-type]
-    found = join(columns, (), Joining(bar_ns)).bars
-    return [(*row, seen) for seen, row in enumerate(zip(*(column.tolist() for column in found), strict=True), 1)]  # type: ignore[attr-defined]
+    columns = BarColumns(*np.array([bar[1:] for bar in bars], np.int64).T)
+    rows = zip(*(np.asarray(column).tolist() for column in join(columns, (), Joining(bar_ns)).bars), strict=True)
+    return [(*row, seen) for seen, row in enumerate(rows, 1)]
 
 
 def some_minutes(seed: int, count: int, missing: float = 0.2) -> list[Bar]:
@@ -197,6 +197,42 @@ def test_an_hour_of_which_minutes_are_not_known_is_left_out(known: Sequence[int]
     for at in range(1_211, 1_400):
         floor.bar(minute(at))
     assert [(one[0] - FIRST_NS) // (4 * QUARTER_NS) for one in asked] == [*range(20), 21, 22]
+
+
+class PastFeed(HandFeed):
+    """A feed that knows half hours up to the last that is over, and the minutes of the last hour."""
+
+    asked: list[tuple[str, int]]
+
+    def __init__(self, now_ns: int) -> None:
+        super().__init__()
+        self.now, self.asked = (now_ns - FIRST_NS) // MINUTE_NS, []
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        self.asked.append(("minutes", limit))
+        return [minute(at) for at in range(self.now - 60, self.now)] if instrument_id == COIN_ID else ()
+
+    def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        self.asked.append(("half hours", limit))
+        last = self.now // 30
+        return halves(last - 50, 50) if instrument_id == COIN_ID else ()
+
+
+async def test_a_start_fetches_the_past_that_longer_bars_are_joined_from() -> None:
+    feed = PastFeed(START_NS)
+    asked: list[tuple[int, ...]] = []
+    strategies = tuple(StrategySettings(f"s{number}", "scripted", "main", ("COIN",), {"size": 1}, bar_ns=bar_ns)
+                       for number, bar_ns in enumerate((0, QUARTER_NS, 4 * QUARTER_NS)))
+    desk = Shell(feed=feed, settings=settings_of("main", strategies=strategies),
+                 user_strategies={"scripted": recorder(asked)})
+    async with desk.running():
+        known = desk.engine._shell.loop.market.longer_bars
+        await desk.until(lambda: known.get((COIN_ID, 4 * QUARTER_NS)))
+        assert known[COIN_ID, 4 * QUARTER_NS] == 25
+        assert known[COIN_ID, QUARTER_NS] == 4
+    assert ("minutes", 500) in feed.asked
+    assert ("minutes", 500 * 15) in feed.asked
+    assert ("half hours", 1_000) in feed.asked
 
 
 # ---- baskets ---------------------------------------------------------------------------------------------------------------

@@ -101,8 +101,8 @@ class BinanceVenue(LocalVenue):
         return web.json_response(self._tops())
 
     async def klines(self, request: web.Request) -> web.Response:
-        """One bar a minute or a day, up to now; the last one is not over."""
-        length = {"1m": 60_000, "1d": 86_400_000}[request.query["interval"]]
+        """One bar a minute, half an hour or a day, up to now; the last one is not over."""
+        length = {"1m": 60_000, "30m": 1_800_000, "1d": 86_400_000}[request.query["interval"]]
         last = self.backing.now_ms() // length * length
         count = int(request.query.get("limit", "500"))
         rows = [[last - length * back, "100.00", "101.00", "99.00", "100.50", "3.00", last - length * back + length - 1, "300.0",
