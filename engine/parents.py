@@ -41,6 +41,12 @@ class OverTime(msgspec.Struct, frozen=True, omit_defaults=True):
     style: Style = Style.TWAP
     participation_percent: Decimal | None = None
 
+    @property
+    def words(self) -> str:
+        """How it is spread, as a card says it."""
+        share = self.participation_percent
+        return f"{self.seconds} s, {self.style}{f', at most {share:f} % of the volume' if share is not None else ''}"
+
 
 class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
     """A parent order and how far it is.

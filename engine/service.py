@@ -147,7 +147,8 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 class PositionView(msgspec.Struct, frozen=True):
-    """One open position. P&L is unrealised; `r_multiple` is P&L over the initial risk; distances are percent of mark."""
+    """One open position. P&L is unrealised, None while no mark is known; `r_multiple` is P&L over the initial risk; distances are
+    percent of mark."""
 
     portfolio: str
     symbol: str
@@ -159,8 +160,8 @@ class PositionView(msgspec.Struct, frozen=True):
     mark_age_seconds: float | None
     mark_stale: bool
     market_value: Decimal
-    pnl: Decimal
-    pnl_percent: float
+    pnl: Decimal | None
+    pnl_percent: float | None
     r_multiple: float | None
     stop: Decimal | None
     stop_distance_percent: float | None
@@ -245,7 +246,8 @@ class ClampView(msgspec.Struct, frozen=True):
 
 
 class OrderCard(msgspec.Struct, frozen=True):
-    """Everything a person must see before an order goes: terms, worst case, heat and exposure before and after."""
+    """Everything a person must see before an order goes: terms, worst case, heat and exposure before and after. `over` is how it
+    is worked off over time, empty where it goes out at once."""
 
     portfolio: str
     symbol: str
@@ -275,6 +277,7 @@ class OrderCard(msgspec.Struct, frozen=True):
     bucket_heat_after_percent: float = 0.0
     correlated_heat_before_percent: float = 0.0
     correlated_heat_after_percent: float = 0.0
+    over: str = ""
 
     @property
     def passed(self) -> bool:

@@ -185,7 +185,8 @@ def assess(state: State, market: MarketView, at_ns: Nanoseconds, want: PlaceOrde
     intent = replace_intent(draft, order_lots=size.lots)
     checks = entry_checks(state, market, at_ns, intent)
     card = order_card(state, market, instrument, intent, entry, checks)
-    return Assessment(intent, checks, msgspec.structs.replace(card, clamps=size.clamps))
+    return Assessment(intent, checks, msgspec.structs.replace(
+        card, clamps=size.clamps, over=want.over.words if want.over is not None else ""))
 
 
 def replace_intent(intent: OrderIntent, **fields: object) -> OrderIntent:

@@ -25,6 +25,10 @@ def place_order(turn: Turn, want: PlaceOrder) -> None:
     if isinstance(found, Refusal):
         turn.refuse(want.command_id, describe(want), found)
         return
+    refusal = parents.over_time_error(turn, found.intent, want.over) if want.over is not None else None
+    if refusal is not None:
+        turn.refuse(want.command_id, describe(want), refusal)
+        return
     if needs_approval(turn, want):
         proposals.propose(turn, want, found)
         return

@@ -103,6 +103,7 @@ def test_an_order_over_time_is_not_begun_where_no_engine_would_go_on_with_it(
     assert told.count("\n") == 1 and "no engine runs, and an order over time needs one until it is done" in told
     assert answer(capsys, "positions") == (0, [])
     assert run(["buy", "ETH/USD", "0.5", "--trail", "3%", "--over", "2m", "--what-if"]) == 0
+    assert "120 s, twap" in capsys.readouterr().out
 
 
 def test_a_running_engine_answers_through_its_socket(

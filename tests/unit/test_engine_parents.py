@@ -279,6 +279,9 @@ def test_a_strategys_waits_for_a_person_as_a_whole() -> None:
     receipt = desk.do(bought("p", 100, over=FAST, origin="dca"))
     assert receipt.proposal_id and not desk.state.parents
     assert desk.state.proposals[receipt.proposal_id].want.over == FAST
+    assert desk.state.proposals[receipt.proposal_id].card.over == "600 s, twap", "a person reads it on the card"
+    refusal = desk.do(bought("q", 100, over=OverTime(5), origin="dca")).refusal
+    assert refusal is not None and refusal.check == "over", "nobody is asked for what could not be done"
 
 
 def test_a_restart_goes_on_and_doubles_nothing() -> None:

@@ -226,6 +226,7 @@ def print_card(card: OrderCard) -> None:
     levels = [("limit", card.limit), ("trigger", card.trigger), ("stop", card.stop), ("target", card.target),
               ("price now", card.reference)]
     facts = [("order", f"{card.side.value} {number(card.quantity)} {card.symbol} {kind}, portfolio {card.portfolio}")]
+    facts += [("over", card.over)] if card.over else []
     facts += [(name, number(level)) for name, level in levels if level is not None]
     if card.trail:
         facts.append(("trail", card.trail))

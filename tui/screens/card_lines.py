@@ -17,6 +17,7 @@ def terms_lines(card: OrderCard) -> list[Line]:
     return [
         [(f"{card.side.value} {number(card.quantity)} {plain(card.symbol)}", "strong"),
          (f"  {card.kind.value.replace('_', ' ')} {price}{trigger}".rstrip(), "")],
+        *([_pair("over", plain(card.over))] if card.over else []),
         _pair("market now", number(card.reference)),
         _pair("stop", number(card.stop) if card.stop is not None else "NONE", "" if card.stop is not None else "crit"),
         _pair("target", number(card.target) if card.target is not None else "none"),
