@@ -151,12 +151,18 @@ def drift_views(state: State, account: AccountState, positions: Sequence[Positio
     return tuple(views)
 
 
+def _percent_of(pnl: Minor | None, cost_minor: Minor) -> float | None:
+    if pnl is None:
+        return None
+    return 100 * pnl / cost_minor if cost_minor else 0.0
+
+
 def position_view(state: State, market: MarketView, at_ns: Nanoseconds, position: Position) -> PositionView:
     instrument = state.instruments[position.instrument_id]
     mark = market.marks.get(position.instrument_id)
     value = market_value_minor(state, market, position)
-    pnl = value - position.cost_minor
     price = mark.value_ticks(position.sign) if mark else 0
+    pnl = value - position.cost_minor if price else None
     plan, home = position.plan, state.homes.get(position.key, Home(StopHome.NONE, 0, "not yet looked at"))
     risk = position_risk_minor(state, market, position)
     bare_ns = position.bare_total_ns + (at_ns - position.bare_since_ns if position.bare_since_ns else 0)
@@ -168,8 +174,8 @@ def position_view(state: State, market: MarketView, at_ns: Nanoseconds, position
         side="LONG" if position.lots > 0 else "SHORT", quantity=instrument.quantity(abs(position.lots)),
         entry=instrument.price(entry_ticks(position, instrument)), mark=price_or_none(instrument, price),
         mark_age_seconds=age, mark_stale=age is None or age > limit_seconds, market_value=instrument.money(value),
-        pnl=instrument.money(pnl), pnl_percent=100 * pnl / abs(position.cost_minor) if position.cost_minor else 0.0,
-        r_multiple=pnl / position.initial_risk_minor if position.initial_risk_minor else None,
+        pnl=instrument.money(pnl) if pnl is not None else None, pnl_percent=_percent_of(pnl, abs(position.cost_minor)),
+        r_multiple=pnl / position.initial_risk_minor if pnl is not None and position.initial_risk_minor else None,
         stop=price_or_none(instrument, position.stop_ticks), stop_distance_percent=_distance(price, position.stop_ticks),
         target=price_or_none(instrument, plan.target_ticks), target_distance_percent=_distance(price, plan.target_ticks),
         trail=trail_text(instrument, plan), breakeven_at=price_or_none(instrument, plan.breakeven_at_ticks),

@@ -67,6 +67,13 @@ def arrow(value: Decimal | float | None) -> str:
     return UP if value > 0 else DOWN
 
 
+def gain_tone(value: Decimal | float | None) -> str:
+    """The tone of a result; none for nothing and for what is not known."""
+    if not value:
+        return ""
+    return "gain" if value > 0 else "loss"
+
+
 def age(seconds: float | None) -> str:
     """How old something is, in one unit: `<1s`, `12s`, `3m`, `2h`, `4d`; calm enough to be read while it changes."""
     if seconds is None:

@@ -158,9 +158,9 @@ def bare_rate(series: list[Series], workload: str) -> float:
 
 def event_loop_rate(series: Series) -> float:
     """Bars a second of the plain event loop over the same bars."""
-    rows = [(np.asarray(column) / TICKS_A_UNIT).tolist() for column in series.bars[2:6]]
-    seconds, _ = best_of(5, lambda: bare_events.run(*rows, float(CASH)))
-    return len(rows[0]) / seconds
+    opens, highs, lows, closes = [(np.asarray(column) / TICKS_A_UNIT).tolist() for column in series.bars[2:6]]
+    seconds, _ = best_of(5, lambda: bare_events.run(opens, highs, lows, closes, float(CASH)))
+    return len(closes) / seconds
 
 
 def strategy_of(workload: str, folder: Path) -> Strategy:

@@ -17,6 +17,7 @@ from tui.formats import (
     arrow,
     countdown,
     duration,
+    gain_tone,
     moment,
     money,
     multiple,
@@ -66,7 +67,7 @@ def sheet_of(subject: Subject, zone: tzinfo) -> Sheet:
 
 
 def position_sheet(view: PositionView, zone: tzinfo) -> Sheet:
-    decimals, gain = view.price_decimals, "gain" if view.pnl > 0 else "loss" if view.pnl < 0 else ""
+    decimals, gain = view.price_decimals, gain_tone(view.pnl)
     home = {StopHome.VENUE: "at the venue", StopHome.ENGINE: "by the engine only",
             StopHome.PENDING: "being placed", StopHome.NONE: "nowhere"}[view.stop_home]
     stop, target = "none", "none"

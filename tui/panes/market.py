@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from engine.service import QuoteView, Snapshot
-from tui.formats import age, arrow, number, percent, plain
+from tui.formats import age, arrow, gain_tone, number, percent, plain
 from tui.panes.pane import Pane
 from tui.widgets.columns import Cell, Column
 
@@ -31,7 +31,7 @@ class MarketPane(Pane[QuoteView]):
 
     def cells(self, view: QuoteView) -> tuple[Cell, ...]:
         change = view.change_percent
-        tone = "" if change is None or change == 0 else "gain" if change > 0 else "loss"
+        tone = gain_tone(change)
         stale = view.stale and view.session_open  # a closed market has old prices by nature
         return (
             Cell(plain(view.symbol), "strong"),

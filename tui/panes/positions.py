@@ -10,6 +10,7 @@ from tui.formats import (
     arrow,
     countdown,
     duration,
+    gain_tone,
     multiple,
     number,
     percent,
@@ -56,7 +57,7 @@ class PositionsPane(Pane[PositionView]):
         return self.counts + (f" · {bare} UNPROTECTED" if bare else "")
 
     def cells(self, view: PositionView) -> tuple[Cell, ...]:
-        gain = "gain" if view.pnl > 0 else "loss" if view.pnl < 0 else ""
+        gain = gain_tone(view.pnl)
         decimals = view.price_decimals
         return (
             Cell(plain(view.symbol), "strong"),
@@ -66,7 +67,8 @@ class PositionsPane(Pane[PositionView]):
             mark_cell(view),
             Cell(age(view.mark_age_seconds) + ("!" if view.mark_stale else ""), "stale" if view.mark_stale else "muted",
                  view.mark_age_seconds),
-            Cell(f"{arrow(view.pnl)} {number(view.pnl, 2, signed=True)}", gain, float(view.pnl)),
+            Cell(f"{arrow(view.pnl)} {number(view.pnl, 2, signed=True)}", gain,
+                 None if view.pnl is None else float(view.pnl)),
             Cell(percent(view.pnl_percent, signed=True), gain, view.pnl_percent),
             Cell(multiple(view.r_multiple), gain, view.r_multiple),
             Cell(number(view.stop, decimals), "" if view.stop is not None else "crit"),

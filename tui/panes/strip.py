@@ -19,7 +19,7 @@ from engine.service import (
     Snapshot,
 )
 from engine.units import NS_PER_SECOND
-from tui.formats import age, arrow, clock, countdown, money, percent, plain, plural
+from tui.formats import age, arrow, clock, countdown, gain_tone, money, percent, plain, plural
 from tui.widgets.chips import Chip, chip, chip_line
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def money_chips(snapshot: Snapshot, account: AccountView | None, zone: tzinfo) -
     chips = [chip(MODE_WORDS[snapshot.mode], snapshot.mode.value.lower())]
     if account is None:
         return [*chips, chip("no account yet", "muted"), chip(clock(snapshot.at_ns, zone), "muted", 2)]
-    decimals, tone = account.money_decimals, "gain" if account.day_pnl > 0 else "loss" if account.day_pnl < 0 else ""
+    decimals, tone = account.money_decimals, gain_tone(account.day_pnl)
     position = f" {_place(snapshot, account)}" if len(snapshot.accounts) > 1 else ""
     hot = account.heat_percent > account.heat_limit_percent
     return [

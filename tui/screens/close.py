@@ -11,7 +11,7 @@ from textual.widgets import Button, Input, Label
 from engine.errors import UsageError
 from engine.inputs import ClosePosition
 from engine.service import PositionView
-from tui.formats import arrow, money, number, plain
+from tui.formats import arrow, gain_tone, money, number, plain
 from tui.screens.dialog import Dialog, button
 from tui.screens.entries import number_entry
 from tui.widgets.entry import Entry
@@ -35,7 +35,7 @@ class CloseDialog(Dialog):
             [("mark       ", "muted"), (number(view.mark, view.price_decimals), ""),
              (" STALE" if view.mark_stale else "", "stale")],
             [("P&L        ", "muted"), (f"{arrow(view.pnl)} {money(view.pnl, 2, view.currency, signed=True)}",
-                                        "gain" if view.pnl > 0 else "loss")]])
+                                        gain_tone(view.pnl))]])
         with Horizontal(classes="field"):
             yield Label("quantity", markup=False)
             yield Entry(str(view.quantity), id="quantity")

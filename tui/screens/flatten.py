@@ -7,7 +7,7 @@ from textual.widgets import Button
 
 from engine.inputs import Flatten
 from engine.service import FlattenLine, FlattenView, Snapshot
-from tui.formats import money, number, plain, plural
+from tui.formats import gain_tone, money, number, plain, plural
 from tui.screens.dialog import Dialog, button
 from tui.widgets.background import start
 from tui.widgets.columns import shortened
@@ -84,7 +84,7 @@ def question_lines(snapshot: Snapshot | None) -> list[list[tuple[str, str]]]:
         lines.append([(f"  {shortened(plain(view.symbol), 12)} {plain(view.side):5} ", ""),
                       (f"{number(view.quantity, view.quantity_decimals):>14}", ""),
                       (f"{money(view.market_value, 2, view.currency):>20}", "muted"),
-                      (f"{money(view.pnl, 2, signed=True):>14}", "gain" if view.pnl > 0 else "loss")])
+                      (f"{money(view.pnl, 2, signed=True):>14}", gain_tone(view.pnl))])
     if len(snapshot.positions) > MOST_LINES:
         lines.append([(f"  and {len(snapshot.positions) - MOST_LINES} more", "muted")])
     return lines

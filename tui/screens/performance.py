@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from engine.service import PerformanceQuery, PerformanceView, TripView
-from tui.formats import moment, money, percent, plain, plain_float
+from tui.formats import gain_tone, moment, money, percent, plain, plain_float
 from tui.keymap import bindings_for
 from tui.screens.dialog import button
 from tui.screens.performance_lines import figure_lines, grouping_lines, month_lines, summary_lines
@@ -183,7 +183,7 @@ def _left_out(view: PerformanceView) -> str:
 
 def _cells(view: PerformanceView, trip: TripView, app: object) -> tuple[Cell, ...]:
     zone = app.zone  # type: ignore[attr-defined]
-    tone = "gain" if trip.net > 0 else "loss" if trip.net < 0 else ""
+    tone = gain_tone(trip.net)
     return (
         Cell(str(trip.number), "muted", trip.number), Cell(plain(trip.symbol), "strong"), Cell(trip.side),
         Cell(f"{trip.quantity:,.10g}", "", trip.quantity), Cell(moment(trip.closed_at_ns, zone)[:16], "", trip.closed_at_ns),
