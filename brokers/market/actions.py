@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from brokers.market.columns import decimals_of
+from brokers.market.columns import LATEST_NS, decimals_of
 from brokers.market.formats import open_source, parse_time, raw_rows
 from engine.backtest.actions import Dividend, Split
 from engine.errors import TapeError
@@ -14,6 +14,7 @@ from engine.units import Nanoseconds
 
 ADJUSTED = "adj_close"
 FIELDS = ("symbol", "date", "kind", "value")
+WRITE = "write SYMBOL,2020-08-31,split,4:1 or ...,dividend,0.205"
 LEAST_DIVIDEND = 2e-4
 SPLIT_FROM, REVERSE_TO = 1.2, 0.9
 LARGEST_TERM = 20
@@ -42,23 +43,54 @@ def read_actions(path: Path) -> Actions:
     if any(name not in header for name in FIELDS):
         raise TapeError(f"{path}: line 1: the columns must be {', '.join(FIELDS)}; found {', '.join(header) or 'none'}")
     splits, dividends = [], []
+    lines: dict[tuple[str, Nanoseconds, str], int] = {}
     for line, row in enumerate(rows, 2):
         if not any(row):
             continue
         try:
-            symbol, date, kind, value = (row[header.index(name)].strip() for name in FIELDS)
-            at_ns = parse_time(date)
-            new, _, old = value.partition(":")
-            number = Fraction(new) / Fraction(old or "1")
-        except (ValueError, IndexError, ZeroDivisionError) as error:
-            raise TapeError(f"{path}: line {line}: {error}; write SYMBOL,2020-08-31,split,4:1 or ...,dividend,0.205") from None
-        if kind not in ("split", "dividend") or number <= 0 or (kind == "dividend" and old):
+            symbol, date, kind, value = _cells(header, row)
+            at_ns, number = _date(date), _number(value)
+        except ValueError as error:
+            raise TapeError(f"{path}: line {line}: {error}") from None
+        if kind not in ("split", "dividend") or number <= 0 or (kind == "dividend" and ":" in value):
             raise TapeError(f"{path}: line {line}: {kind} {value}; write a split as 4:1, a dividend as cash above 0")
+        before = lines.setdefault((symbol, at_ns, kind), line)
+        if before != line:
+            told = f"the {kind} of {symbol} on {date} stands in line {before} already; leave one of them"
+            raise TapeError(f"{path}: line {line}: {told}")
         if kind == "split":
             splits.append(Split(symbol, at_ns, number))
         else:
             dividends.append(Dividend(symbol, at_ns, number))
     return Actions(tuple(splits), tuple(dividends))
+
+
+def _cells(header: Sequence[str], row: Sequence[str]) -> tuple[str, ...]:
+    """Symbol, date, kind and value of a row; raises `ValueError` saying what is wrong, as the others here."""
+    if len(row) < len(header) or any(row[len(header):]):
+        raise ValueError(f"{len(row)} columns where the first line has {len(header)}; {WRITE}")
+    cells = tuple(row[header.index(name)].strip() for name in FIELDS)
+    if not cells[0]:
+        raise ValueError(f"no symbol; {WRITE}")
+    return cells
+
+
+def _date(text: str) -> Nanoseconds:
+    try:
+        at_ns = parse_time(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no date; {WRITE}") from None
+    if not 0 <= at_ns < LATEST_NS:
+        raise ValueError(f"{text[:40]!r} is not between 1970 and 2115")
+    return at_ns
+
+
+def _number(text: str) -> Fraction:
+    new, colon, old = text.partition(":")
+    try:
+        return Fraction(new) / Fraction(old if colon else "1")
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text[:40]!r} is no {'ratio' if colon else 'number'}; {WRITE}") from None
 
 
 def has_adjusted(path: Path) -> bool:

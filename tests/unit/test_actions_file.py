@@ -33,6 +33,26 @@ def test_a_bad_line_is_named(line: str, words: str, tmp_path: Path) -> None:
         read_actions(path)
 
 
+WRITE = "write SYMBOL,2020-08-31,split,4:1 or ...,dividend,0.205"
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("ACME,1970-01-03,split,2:0", f"line 3: '2:0' is no ratio; {WRITE}"),
+    ("ACME,1970-01-03,dividend,inf", f"line 3: 'inf' is no number; {WRITE}"),
+    ("ACME,28/02/2005,dividend,1", f"line 3: '28/02/2005' is no date; {WRITE}"),
+    ("ACME,9999-01-01,dividend,1", "line 3: '9999-01-01' is not between 1970 and 2115"),
+    ("ACME,1970-01-03,dividend", f"line 3: 3 columns where the first line has 4; {WRITE}"),
+    ("ACME,1970-01-03,dividend,1,5", f"line 3: 5 columns where the first line has 4; {WRITE}"),
+    (",1970-01-03,dividend,1", f"line 3: no symbol; {WRITE}"),
+    ("ACME,1970-01-02,split,2:1", "line 3: the split of ACME on 1970-01-02 stands in line 2 already; leave one of them")])
+def test_a_bad_line_is_told_in_words(line: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "actions.csv"
+    path.write_text(f"symbol,date,kind,value\nACME,1970-01-02,split,2:1\n{line}\n")
+    with pytest.raises(TapeError) as caught:
+        read_actions(path)
+    assert str(caught.value) == f"{path}: {words}"
+
+
 def test_other_columns_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "actions.csv"
     path.write_text("ticker,when\n")

@@ -99,5 +99,9 @@ def test_dividends_are_paid_and_adjusted_closes_are_pointed_at(tmp_path: Path, c
     assert "no bars of ACME" in told.err
     result = json.loads(told.out)
     assert float(result["dividends"]) > 0, (result["refused"], result["fills"])
+    actions.write_text("symbol,date,kind,value\nBTC/USD,2020-09-13T22:00:00Z,split,2:1\n")
+    assert run([*buys, "--actions", str(actions)]) == 0
+    noted = capsys.readouterr().err
+    assert "BTC/USD: its bars show no split of 2:1 on 2020-09-13 22:00:00 UTC; are they adjusted already?" in noted
     assert run([*buys, "--actions", str(tmp_path / "none.csv")]) == 1
     assert "none.csv: no such file" in capsys.readouterr().err

@@ -191,6 +191,7 @@ def prepared(home: Path, wish: Wish) -> Prepared:
     params = {**written, **_params(wish.params)}
     bar_notes.refuse_too_few(tapes, series, (strategy, params), bar_ns)
     bar_notes.tell(tapes, series)
+    bar_notes.tell_splits(series, actions.splits)
     return Prepared(series, strategy, params, setup)
 
 

@@ -1,5 +1,6 @@
 """What a person should know of recorded bars before they believe a result: gaps, rows left out, no volume, too few of them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from tui.printing import print_note
 
 if TYPE_CHECKING:
     from brokers.market.recorded import RecordedTape
+    from engine.backtest.actions import Split
     from engine.backtest.run import Series
     from engine.strategies.registry import Strategy
 
@@ -33,6 +35,22 @@ def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]") -> None:
         if still:
             bars = len(one.bars.volumes)
             print_note(f"{report.path}: {still:,} of {bars:,} bars have no volume: a stop or target fills whole there")
+
+
+def tell_splits(series: "Sequence[Series]", splits: "Sequence[Split]") -> None:
+    """A note for each split that the bars contradict: the price, told in units that it leaves alone, jumps by it all the same."""
+    import numpy
+
+    for one in series:
+        opens_ns = numpy.asarray(one.bars.opens_ns)
+        for split in splits:
+            place = int(numpy.searchsorted(opens_ns, split.at_ns))
+            if not one.instrument.is_called(split.symbol) or not 0 < place < len(opens_ns):
+                continue
+            jump = math.log(float(one.bars.opens[place]) / float(one.bars.closes[place - 1]))
+            if abs(jump) > abs(math.log(split.ratio)) / 2:
+                told = f"no split of {split.ratio.numerator}:{split.ratio.denominator} on {moment(split.at_ns)} UTC"
+                print_note(f"{one.instrument.symbol}: its bars show {told}; are they adjusted already?")
 
 
 def refuse_too_few(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", tried: "tuple[Strategy, Mapping[str, Any]]",
