@@ -14,7 +14,7 @@ from tests.tui.performance_views import performance_view
 from tests.tui.views import NOW_NS, SECOND, account, snapshot
 from tui.panes.chart import ChartPane, Past, window
 from tui.screens.performance_lines import figure_lines, grouping_lines, month_lines
-from tui.widgets.curve import resampled
+from tui.widgets.curve import label_decimals, resampled
 
 EMPTY = PerformanceView("main", "USD", 2, 0, 0, 0, 252, "month", (performance_view().figures[0],))
 
@@ -210,6 +210,11 @@ def test_a_curve_is_read_by_time_and_keeps_the_deepest_fall_of_each_step() -> No
     read = resampled(curve, 4)
     assert read.equity == [2.0, 3.0, 3.0, 4.0]
     assert read.fall_percent == [5.0, 5.0, 1.0, 1.0]
+
+
+def test_the_labels_of_a_curve_tell_small_accounts_apart() -> None:
+    assert [label_decimals(*ends) for ends in ((9.2, 9.9), (0.0500, 0.0508), (99_000.0, 101_000.0), (2e6, 3e6), (5.0, 5.0))] == [
+        3, 6, 2, 0, 2]
 
 
 def test_a_window_holds_the_span_and_what_is_around_it() -> None:

@@ -13,7 +13,7 @@ SUMMARY = ("profit", "return", "max_drawdown", "sharpe", "sortino", "calmar", "r
 LABEL, VALUE, GAP = 15, 13, 4
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MONTH = 5
-NAME = 26
+NAME, WIDE_NAME = 26, 40
 
 
 def summary_lines(view: PerformanceView, width: int) -> list[Line]:
@@ -76,15 +76,16 @@ def grouping_lines(groupings: Sequence[GroupingView], decimals: int, width: int)
     """What the results came from: a table for each way to tell them apart."""
     lines: list[Line] = []
     wide = width >= 100
+    name = WIDE_NAME if wide else NAME
     for grouping in groupings:
         head = f"{'trips':>7}{'won':>8}{'result':>14}{'factor':>9}"
         head += f"{'mean':>12}{'fees':>12}{'slippage':>12}" if wide else ""
-        lines.append([(f"by {grouping.by}".ljust(NAME), "head"), (head, "muted")])
+        lines.append([(f"by {grouping.by}".ljust(name), "head"), (head, "muted")])
         for row in grouping.groups:
-            cells = f"{row.round_trips:>7}{percent(row.win_percent, 1):>8}"
+            cells = f"{row.round_trips:>7,}{percent(row.win_percent, 1):>8}"
             more = (f"{money(row.mean, decimals):>12}{money(row.fees, decimals):>12}{money(row.slippage, decimals):>12}"
                     if wide else "")
-            lines.append([(shortened(plain(row.name), NAME), ""), (cells, ""),
+            lines.append([(shortened(plain(row.name), name), ""), (cells, ""),
                           (f"{money(row.net, decimals, signed=True):>14}", _tone(float(row.net))),
                           (f"{plain_float(row.profit_factor, 2):>9}", ""), (more, "")])
         lines.append([])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
+from math import ceil, log10
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.segment import Segment
@@ -10,7 +11,7 @@ from textual.widget import Widget
 
 from engine.service import CurveView
 from engine.units import NS_PER_SECOND
-from tui.formats import percent
+from tui.formats import percent, plain_float
 from tui.widgets.candles import Scale, braille_rows
 from tui.widgets.columns import shortened
 
@@ -68,12 +69,12 @@ class CurveChart(Widget):
         low, high = min(values), max(values)
         margin = (high - low) * 0.02 or abs(high) * 1e-4 or 1.0
         scale = Scale(low - margin, high + margin, rows)
-        lines = []
+        lines, decimals = [], label_decimals(low, high)
         for row, text in enumerate(braille_rows(values, scale, width)):
             label = values[-1] if scale.row(values[-1]) == row else scale.price(row) if row % LABEL_EVERY == 0 else None
             mark = "▸" if scale.row(values[-1]) == row else " "
             tone = "strong" if mark == "▸" else "muted"
-            told = "" if label is None else mark + percent(label, 2 if abs(label) < 1e6 else 0).removesuffix("%")
+            told = "" if label is None else mark + plain_float(label, decimals)
             lines.append([(text, "gain"), (told.rjust(AXIS)[:AXIS], tone)])
         return lines
 
@@ -86,6 +87,14 @@ class CurveChart(Widget):
             label = datetime.fromtimestamp(at_ns // NS_PER_SECOND, self.zone).strftime(pattern)
             text[column:column + len(label)] = label
         return shortened("".join(text), width)
+
+
+def label_decimals(low: float, high: float) -> int:
+    """Decimals that tell the labels of an axis apart, also where an account is small or hardly moved; none in the millions."""
+    span = high - low
+    if span > 0 and span < 1:
+        return min(8, 2 + ceil(-log10(span)))
+    return 2 if max(abs(low), abs(high)) < 1e6 else 0
 
 
 def resampled(curve: CurveView, steps: int) -> Resampled:
