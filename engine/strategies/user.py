@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from engine.errors import ConfigError
 from engine.kernel.wants import BarColumns, Held, RuleWant, flat, no_want
+from engine.strategies.hindsight import looks_ahead_at
 from engine.strategies.patience import Patience, TookTooLong
 from engine.strategies.registry import BUILT_IN, RULE, Bound, Strategy
 from engine.strategies.remembered import Remembered, remembered
@@ -287,6 +288,9 @@ def _try_out(path: Path, strategy: Strategy, line: int) -> None:
     if _wants_of(path, line, strategy, bars) != first:
         raise ConfigError(f"{path}:{line}: on_bar wants other things of the same bars the second time; it may use neither chance "
                           "nor clock, and what it remembers belongs into context.memory")
+    if looks_ahead_at(strategy, strategy.params(), [bars]):
+        raise ConfigError(f"{path}:{line}: on_bar looks ahead: it does not want the same where later bars are not there yet, as "
+                          "they never are live; read bars with context.close(back) and its like")
 
 
 def _wants_of(path: Path, line: int, strategy: Strategy, bars: BarColumns) -> list[str]:

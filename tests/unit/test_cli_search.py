@@ -115,7 +115,7 @@ def test_optimize_and_walk_forward_answer(home: Path, file: str, capsys: pytest.
     assert run(["walk-forward", file, *GRID, "--windows", "3", "--objective", "return", "--jobs", "1", "--json"]) == 0
     view = told(capsys)
     assert view["sets"] == 5
-    assert view["trials"] >= 5
+    assert view["trials"] >= 5  # type: ignore[operator]
     assert len(view["windows"]) == 3  # type: ignore[arg-type]
     assert run(["walk-forward", file, *GRID, "--windows", "3", "--objective", "return", "--scheme", "purged", "--jobs", "1"]) == 0
     assert "mine, purged, by return" in capsys.readouterr().out

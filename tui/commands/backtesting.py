@@ -15,7 +15,7 @@ from engine.tolerance import FIELDS, PRESETS, Limits, RiskTolerance, with_limit
 from engine.units import NS_PER_SECOND
 from tui.commands import bar_notes, recording
 from tui.commands.parsing import positive, seconds_of, ungrouped
-from tui.formats import money, percent
+from tui.formats import moment, money, percent
 from tui.printing import numbers, print_facts, print_json, print_note, print_table, words
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
     tested = backtest(ready.series, ready.strategy, ready.params, ready.setup, cache_folder(),
                       interpreted_bars=INTERPRETED_BARS)
     run = engine_run(ready.series, ready.strategy, ready.params, ready.setup)
-    difference = first_difference(tested, run)
+    difference = _looks_ahead(ready) or first_difference(tested, run)
     if as_json:
         print_json({"same": not difference, "difference": difference, "bars": tested.bars, "backtest_fills": len(tested.fills),
                     "engine_fills": len(run.fills), "round_trips": len(tested.trips)})
@@ -146,6 +146,21 @@ def parity_of_files(home: Path, wish: Wish, *, as_json: bool) -> int:
     if wish.record:
         recording.record(home, wish.strategy, recording.parity_evidence(ready, tested, difference))
     return 1 if difference else 0
+
+
+def _looks_ahead(ready: Prepared) -> str:
+    """Where a rule wants something else because later bars are there, in one line; nothing where none does."""
+    from engine.strategies.hindsight import looks_ahead_at
+    from engine.strategies.registry import BASKET, params_of
+
+    bars = [one.bars for one in ready.series]
+    asked = [bars] if ready.strategy.kind == BASKET else [[one] for one in bars]
+    for several in asked:
+        close_ns = looks_ahead_at(ready.strategy, params_of(ready.strategy, ready.params), several)
+        if close_ns:
+            return (f"{ready.strategy.name} looks ahead: at {moment(close_ns)} it wants or remembers something else once later "
+                    "bars are there; no backtest of it can be believed")
+    return ""
 
 
 # ---- from words to terms -------------------------------------------------------------------------------------------------------
