@@ -172,6 +172,14 @@ def test_an_error_in_ones_own_file_is_told_with_its_line(change: tuple[str, str]
         assert str(file) in told
 
 
+def test_files_of_a_basket_that_do_not_meet_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, late = file_of(tmp_path, rows(200)), tmp_path / "ETH-USD_5m.csv"
+    late.write_text(HEAD + "".join(f"{int(line.partition(',')[0]) + 60},{line.partition(',')[2]}" for line in rows(200)))
+    assert run(["backtest", str(file), str(late), "-s", "pairs"]) == 1
+    told = capsys.readouterr().err
+    assert "0 moments at which a bar of every file closes, but pairs wants nothing before it has seen 100 of them" in told
+
+
 def test_what_the_bars_leave_open_is_told_beside_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own_strategy(tmp_path)
     lines = with_row(rows(60), "x,1,1,1,1")

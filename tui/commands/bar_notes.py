@@ -1,5 +1,6 @@
 """What a person should know of recorded bars before they believe a result: gaps, rows left out, no volume, too few of them."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,10 @@ def refuse_too_few(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", 
                    bar_ns: Nanoseconds) -> None:
     """Raises `TapeError` where no file is longer than what the strategy, with these parameters and on bars of that length (0: as
     they were recorded), sees before it may want anything."""
+    import numpy
+
     from engine.backtest.longer_bars import Joining, join
-    from engine.strategies.registry import params_of
+    from engine.strategies.registry import BASKET, params_of
 
     strategy, params = tried
     warmup = strategy.warmup(params_of(strategy, params))
@@ -69,3 +72,8 @@ def refuse_too_few(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", 
         long = f" of {span_text(bar_ns // NS_PER_SECOND)}" if bar_ns else ""
         raise TapeError(f"{longest.path}: {plural(bars, 'bar')}{long}, but {strategy.name} wants nothing before it has seen "
                         f"{warmup:,}; name a longer file, or shorten the warm-up with --set")
+    moments = functools.reduce(numpy.intersect1d, (numpy.asarray(bars.closes_ns) for bars in seen))
+    if strategy.kind == BASKET and len(moments) <= warmup:
+        met = f"{plural(len(moments), 'moment')} at which a bar of every file closes"
+        raise TapeError(f"{longest.path}: {met}, but {strategy.name} wants nothing before it has seen {warmup:,} of them; name "
+                        "files of the same times, or a common --bar")
