@@ -1,8 +1,8 @@
 """A market that needs no network: invented prices that can be asked for at any time, and always the same ones."""
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -32,7 +32,7 @@ LONGEST_LOOK_BACK_DAYS = 3_000
 
 
 class SimulatedMarket:
-    """Invented prices of some instruments; everything is a pure function of seed, instrument and time.
+    """Invented prices of some instruments; everything is a pure function of seed, instrument and time, whatever thread asks.
 
     Shares trade in their session (always, with `always_open`), gap over night and open with wide spreads; coins trade
     round the clock. Prices begin with 2018; before that there is no quote.
@@ -51,12 +51,8 @@ class SimulatedMarket:
             self._walks[instrument.instrument_id] = DailyWalk(
                 f"{seed}|{instrument.symbol}", f"{seed}|{instrument.asset_class}", listed.daily_volatility,
                 listed.common_share)
-        self._bridges: OrderedDict[tuple[str, int], Bridge] = OrderedDict()
+        self._bridge_of = lru_cache(KEPT_DAYS)(self._new_bridge)
         self._stretches = StretchCache()
-
-    def twin(self) -> "SimulatedMarket":
-        """The same prices with a memory of its own, for another thread."""
-        return SimulatedMarket(self.seed, tuple(self._listed.values()))
 
     def instruments(self) -> tuple[Instrument, ...]:
         return tuple(listed.instrument for listed in self._listed.values())
@@ -166,7 +162,7 @@ class SimulatedMarket:
     # ---- inside ----
 
     def _whole_session(self, listed: SimulatedInstrument, day: int, bounds: SessionBounds) -> Bar:
-        bridge = self._new_bridge(listed, day, *bounds)
+        bridge = self._new_bridge(listed.instrument.instrument_id, day, *bounds)
         levels = [level + bridge.jump if at / NODES >= bridge.jump_at else level for at, level in enumerate(bridge.levels)]
         ticks = [self._ticks(listed, level) for level in (levels[0], max(levels), min(levels), levels[-1])]
         bits = noise(f"{self.seed}|volume|{listed.instrument.instrument_id}|{day}")
@@ -217,18 +213,10 @@ class SimulatedMarket:
         if at_ns < bounds.open_ns:
             return None
         day = bounds.open_ns // NS_PER_DAY
-        key = (listed.instrument.instrument_id, day)
-        bridge = self._bridges.get(key)
-        if bridge is None:
-            bridge = self._bridges[key] = self._new_bridge(listed, day, bounds.open_ns, bounds.close_ns)
-            if len(self._bridges) > KEPT_DAYS:
-                self._bridges.popitem(last=False)
-        else:
-            self._bridges.move_to_end(key)
-        return bridge
+        return self._bridge_of(listed.instrument.instrument_id, day, bounds.open_ns, bounds.close_ns)
 
-    def _new_bridge(self, listed: SimulatedInstrument, day: int, open_ns: Nanoseconds, close_ns: Nanoseconds) -> Bridge:
-        instrument = listed.instrument
+    def _new_bridge(self, instrument_id: str, day: int, open_ns: Nanoseconds, close_ns: Nanoseconds) -> Bridge:
+        instrument = self._of(instrument_id).instrument
         walk = self._walks[instrument.instrument_id]
         today = walk.day(day)
         variance = today.volatility ** 2

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from threading import Lock
 
 from brokers.market.invented import MINUTE_NS, SimulatedMarket
 from brokers.market.listing import DEFAULT_TWELVE, SimulatedInstrument
@@ -29,8 +28,6 @@ class SimulatedFeed:
         self._rate = max(0.001, quotes_per_second)
         self._random = seeded(f"{market.seed}|feed")
         self._closed = asyncio.Event()
-        self._past: SimulatedMarket | None = None
-        self._past_lock = Lock()
 
     async def run(self, sink: Callable[[MarketItem], None]) -> None:
         """Hand items to `sink` until `close`; every open instrument is quoted at once when it begins."""
@@ -53,20 +50,15 @@ class SimulatedFeed:
         return self._market.history(instrument_id, 60, limit, self._now_ns())
 
     def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
-        """The last closed bars of half an hour before now. Blocks; any thread: it asks a market of its own."""
-        with self._past_lock:
-            if self._past is None:
-                self._past = self._market.twin()
-            known = any(one.instrument_id == instrument_id for one in self._past.instruments())
-            return self._past.history(instrument_id, 1_800, limit, self._now_ns()) if known else ()
+        """The last closed bars of half an hour before now. Blocks; any thread."""
+        return self._market.history(instrument_id, 1_800, limit, self._now_ns()) if self._knows(instrument_id) else ()
 
     def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
-        """The last whole sessions before now. Blocks; any thread: it asks a market of its own."""
-        with self._past_lock:
-            if self._past is None:
-                self._past = self._market.twin()
-            known = any(one.instrument_id == instrument_id for one in self._past.instruments())
-            return self._past.daily_bars(instrument_id, limit, self._now_ns()) if known else ()
+        """The last whole sessions before now. Blocks; any thread."""
+        return self._market.daily_bars(instrument_id, limit, self._now_ns()) if self._knows(instrument_id) else ()
+
+    def _knows(self, instrument_id: str) -> bool:
+        return any(one.instrument_id == instrument_id for one in self._market.instruments())
 
     async def close(self) -> None:
         """End `run` at once."""

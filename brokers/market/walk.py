@@ -7,10 +7,11 @@ fat-tailed and their sizes are correlated, as real ones are. Nothing depends on 
 
 import hashlib
 from array import array
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from math import ceil, cos, exp, floor, log, sin, sqrt, tau
 from random import Random
+from threading import Lock
 from typing import NamedTuple
 
 from engine.units import Nanoseconds
@@ -38,7 +39,8 @@ class Day(NamedTuple):
 
 
 class DailyWalk:
-    """The closing levels of one instrument, drawn day after day from one stream and kept."""
+    """The closing levels of one instrument, drawn day after day from one stream and kept; one thread draws at a time, since two
+    would share the stream between them."""
 
     def __init__(self, key: str, common_key: str, volatility: float, common_share: float) -> None:
         self._own, self._common = seeded(key).random, seeded(common_key)
@@ -46,12 +48,15 @@ class DailyWalk:
         self._share, self._own_share = common_share, sqrt(1.0 - common_share ** 2)
         self._log_volatility = 0.0
         self._levels, self._volatilities = array("d", [0.0]), array("d")
+        self._drawing = Lock()
 
     def day(self, day: int) -> Day:
         """The day numbered from 1970-01-01; the first is `FIRST_DAY`."""
         at = day - FIRST_DAY
-        while len(self._volatilities) <= at:
-            self._draw()
+        if len(self._volatilities) <= at:
+            with self._drawing:
+                while len(self._volatilities) <= at:
+                    self._draw()
         return Day(self._levels[at], self._levels[at + 1], self._volatilities[at])
 
     def _draw(self) -> None:
@@ -119,32 +124,21 @@ class Bridge:
 
 
 class StretchCache:
-    """The most recently used stretches, so that memory does not grow with the time that is looked at."""
+    """The most recently used stretches, so that memory does not grow with the time that is looked at; for any thread."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int], array[float]] = OrderedDict()
+        self._stretch = lru_cache(KEPT_STRETCHES)(Bridge.stretch)
 
     def level(self, bridge: Bridge, at_ns: Nanoseconds) -> float:
         """The logarithm of the price relative to its base, interpolated between the finest points."""
         place = min(1.0, max(0.0, bridge.place(at_ns)))
         position = place * NODES * FINE
         index = min(NODES - 1, int(position) // FINE)
-        points = self.stretch(bridge, index)
+        points = self._stretch(bridge, index)
         offset = position - index * FINE
         low = min(FINE - 1, int(offset))
         level = points[low] + (points[low + 1] - points[low]) * (offset - low)
         return level + bridge.jump if place >= bridge.jump_at else level
-
-    def stretch(self, bridge: Bridge, index: int) -> array[float]:
-        key = (bridge.key, index)
-        points = self._kept.get(key)
-        if points is None:
-            points = self._kept[key] = bridge.stretch(index)
-            if len(self._kept) > KEPT_STRETCHES:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(key)
-        return points
 
     def extremes(self, bridge: Bridge, from_ns: Nanoseconds, to_ns: Nanoseconds, *, fine: bool) -> tuple[float, float]:
         """Lowest and highest level between two instants, from the fine points or (for long bars) the coarse ones."""
@@ -165,7 +159,7 @@ class StretchCache:
             index = min(NODES - 1, start // FINE)
             offset = index * FINE
             last = stop if index == NODES - 1 else min(stop, offset + FINE)
-            yield self.stretch(bridge, index)[start - offset:last - offset]
+            yield self._stretch(bridge, index)[start - offset:last - offset]
             start = last
 
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 import statistics
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -35,6 +36,26 @@ def test_quotes_do_not_depend_on_the_order_of_the_questions() -> None:
     third = {key: market.quote(*key) for key in reversed(asked)}
     assert second == third
     assert all(second[key] == quote for key, quote in first.items())
+
+
+def bars_of(market: SimulatedMarket, names: list[str]) -> list[list[Bar]]:
+    return [market.history(name, 60, 4, WEDNESDAY_NOON_NS) for name in names]
+
+
+def quotes_of(market: SimulatedMarket, names: list[str]) -> list[Quote | None]:
+    return [market.quote(name, WEDNESDAY_NOON_NS) for name in names]
+
+
+def test_prices_do_not_depend_on_how_many_threads_ask() -> None:
+    """At a start one thread asks for history while another asks for quotes: both are the first to draw the days."""
+    names = [instrument.instrument_id for instrument in SimulatedMarket(7).instruments()]
+    bars, quotes = bars_of(SimulatedMarket(7), names), quotes_of(SimulatedMarket(7), names)
+    for _ in range(5):
+        market = SimulatedMarket(7)
+        with ThreadPoolExecutor(2) as threads:
+            asked = threads.submit(bars_of, market, names), threads.submit(quotes_of, market, names)
+        assert asked[0].result() == bars
+        assert asked[1].result() == quotes
 
 
 def test_another_seed_is_another_market() -> None:

@@ -1,6 +1,7 @@
 """The walk's quick forms give to the last bit what the plain ones say: prices of a seed never change."""
 
 from array import array
+from functools import lru_cache
 from math import ceil, floor
 
 import pytest
@@ -35,11 +36,11 @@ def plain_stretch(bridge: Bridge, index: int) -> array[float]:
 
 
 def plain_extremes(bridge: Bridge, from_ns: int, to_ns: int, *, fine: bool) -> tuple[float, float]:
-    cache, scale = StretchCache(), NODES * FINE if fine else NODES
+    cache, stretch, scale = StretchCache(), lru_cache(bridge.stretch), NODES * FINE if fine else NODES
     levels = [cache.level(bridge, from_ns), cache.level(bridge, to_ns)]
     for point in range(ceil(bridge.place(from_ns) * scale), floor(bridge.place(to_ns) * scale) + 1):
         index = min(NODES - 1, point // FINE)
-        level = cache.stretch(bridge, index)[point - index * FINE] if fine else bridge.levels[point]
+        level = stretch(index)[point - index * FINE] if fine else bridge.levels[point]
         levels.append(level + bridge.jump if point / scale >= bridge.jump_at else level)
     return min(levels), max(levels)
 
