@@ -180,6 +180,16 @@ def test_files_of_a_basket_that_do_not_meet_are_refused(tmp_path: Path, capsys: 
     assert "0 moments at which a bar of every file closes, but pairs wants nothing before it has seen 100 of them" in told
 
 
+def test_fills_larger_than_their_bars_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own_strategy(tmp_path)
+    thin = [line.replace(",1000\n", ",1\n") if place % 2 else line for place, line in enumerate(rows(60))]
+    assert run(["backtest", str(file_of(tmp_path, thin)), "--strategy", "own", "--json"]) == 0
+    told = capsys.readouterr()
+    assert f" of {json.loads(told.out)['fills']} fills are larger than 100% of their bar's volume" in told.err
+    assert run(["backtest", str(file_of(tmp_path, rows(60))), "--strategy", "own"]) == 0
+    assert "fills are larger" not in capsys.readouterr().err
+
+
 def test_what_the_bars_leave_open_is_told_beside_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own_strategy(tmp_path)
     lines = with_row(rows(60), "x,1,1,1,1")

@@ -108,6 +108,7 @@ def backtest_files(home: Path, wish: Wish, out: Path | None, *, as_json: bool) -
                       interpreted_bars=INTERPRETED_BARS)
     seconds = time.perf_counter() - began
     _remember_trial(home, ready.strategy, result)
+    bar_notes.tell_large_fills(result, ready.series, ready.setup.fill_share_bps)
     track = track_of(result, ready.series, f"backtest of {ready.strategy.name}", ready.setup.regimes)
     report = performance(track, lambda at_ns: at_ns // 86_400_000_000_000)
     view = _view(ready, result, report, seconds)

@@ -11,9 +11,12 @@ from engine.units import NS_PER_SECOND, Nanoseconds
 from tui.formats import duration, moment, plain, plural
 from tui.printing import print_note
 
+WHOLE_BPS = 10_000
+
 if TYPE_CHECKING:
     from brokers.market.recorded import RecordedTape
     from engine.backtest.actions import Split
+    from engine.backtest.results import BacktestResult
     from engine.backtest.run import Series
     from engine.strategies.registry import Strategy
 
@@ -36,6 +39,21 @@ def tell(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]") -> None:
         if still:
             bars = len(one.bars.volumes)
             print_note(f"{report.path}: {still:,} of {bars:,} bars have no volume: a stop or target fills whole there")
+
+
+def tell_large_fills(result: "BacktestResult", series: "Sequence[Series]", share_bps: int) -> None:
+    """A note where fills were larger than what their bars traded: at an open market orders fill whole, whatever follows."""
+    import numpy
+
+    large, first_place = 0, 0
+    for number, one in enumerate(series):
+        mine = result.fills[result.fills[:, 0] == number]
+        volumes = numpy.asarray(one.bars.volumes)[mine[:, 8] - first_place]
+        large += int(numpy.count_nonzero((volumes > 0) & (mine[:, 3] > numpy.maximum(1, volumes * share_bps // WHOLE_BPS))))
+        first_place += len(one.bars.volumes)
+    if large:
+        print_note(f"{large:,} of {len(result.fills):,} fills are larger than {share_bps / 100:g}% of their bar's volume: market "
+                   "orders fill whole at an open, a market would not have given that much")
 
 
 def tell_splits(series: "Sequence[Series]", splits: "Sequence[Split]") -> None:
