@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NS_PER_DAY = 86_400 * NS_PER_SECOND
 NOT_ASKED = -1
+MOST_INTERPRETED = 300_000  # joined by the interpreter in the time that loading the compiler takes
 FIELDS = len(BarColumns._fields)
 
 
@@ -56,7 +57,8 @@ class Joined(NamedTuple):
 
 
 class Joining(NamedTuple):
-    """How bars are joined: into which length, compiled or interpreted, compiled code kept below a folder."""
+    """How bars are joined: into which length, compiled (as many bars always are) or interpreted, compiled code kept below a
+    folder."""
 
     bar_ns: Nanoseconds
     compiles: bool = False
@@ -99,7 +101,7 @@ def join(bars: BarColumns, sessions: Sequence[SessionBounds], how: Joining) -> J
     columns: list[Any] = [numpy.ascontiguousarray(column, numpy.int64) for column in bars]
     out: list[Any] = [numpy.zeros(count, numpy.int64) for _ in range(FIELDS)]
     asks: Any = numpy.zeros(count, numpy.int64)
-    if how.compiles:
+    if how.compiles or count > MOST_INTERPRETED:
         run = compiled(join_into, {}, how.cache_folder)
         told = run(BarColumns(*columns), how.bar_ns, numpy.array(ranges, numpy.int64), BarColumns(*out), asks)
         return Joined(BarColumns(*(column[:told].copy() for column in out)), asks)

@@ -80,10 +80,12 @@ def refuse_too_few(tapes: "Sequence[RecordedTape]", series: "Sequence[Series]", 
 
     from engine.backtest.longer_bars import Joining, join
     from engine.strategies.registry import BASKET, params_of
+    from tui.compose_backtest import cache_folder
 
     strategy, params = tried
     warmup = strategy.warmup(params_of(strategy, params))
-    seen = [join(one.bars, one.sessions, Joining(bar_ns)).bars if bar_ns else one.bars for one in series]
+    how = Joining(bar_ns, cache_folder=cache_folder())
+    seen = [join(one.bars, one.sessions, how).bars if bar_ns else one.bars for one in series]
     counts = [len(bars.closes) for bars in seen]
     bars, longest = max(zip(counts, (tape.report for tape in tapes), strict=True), key=lambda found: found[0])
     if bars <= warmup:
