@@ -38,12 +38,11 @@ class LiveDrive:
         await shell.connect(shell.parts.clock.now_ns())
         await self._drain()
         if feed is not None:
-            warming = self._warm_from(feed)
+            warming = shell.spawn(self._warm_from(feed))
+            shell.spawn(self._feed(feed))
             if shell.parts.ready_when_warm:
                 await warming
-            else:
-                shell.spawn(warming)
-            shell.spawn(self._feed(feed))
+                await self._drain()  # the first prices, which came meanwhile
         shell.spawn(self._beats())
         shell.publish(force=True)
         ready()
