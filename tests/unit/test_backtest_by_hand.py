@@ -206,6 +206,46 @@ def test_the_losing_day_ends_the_day() -> None:
     assert sum(found.refused.values()) == 1
 
 
+CLOSE_NS = 1_699_995_600 * 1_000_000_000  # 2023-11-14 21:00 UTC, 16:00 in New York
+OPEN_NS = CLOSE_NS + 17 * 3_600_000_000_000 + 1_800_000_000_000
+
+
+def over_night(bars: Bars, wants: dict[int, RuleWant]) -> list[tuple[str, int, int, str]]:
+    """The last three bars of a share's session and the first of the next one; fills as (minutes to the close or since the open,
+    lots, price, why it left)."""
+    starts = [CLOSE_NS - 3 * MINUTES_NS, CLOSE_NS - 2 * MINUTES_NS, CLOSE_NS - MINUTES_NS, OPEN_NS, OPEN_NS + MINUTES_NS]
+    share = msgspec.structs.replace(instrument(), asset_class=AssetClass.EQUITY, session="XNYS")
+    rows = [(start, start + MINUTES_NS, *bar, 0) for start, bar in zip(starts, bars, strict=False)]
+    series = [Series(share, BarColumns(*(np.array(column, np.int64) for column in zip(*rows, strict=True))))]  # type: ignore[arg-type]
+    found = backtest(series, saying(wants), {}, Setup(CASH, FREE))
+    assert first_difference(found, engine_run(series, saying(wants), {}, Setup(CASH, FREE))) == ""
+    return [(_minutes(row.at_ns), row.sign * row.lots, row.ticks, EXIT_REASONS.get(row.code, "entry")) for row in found.fill_rows()]
+
+
+def _minutes(at_ns: int) -> str:
+    name, since_ns = ("close", CLOSE_NS) if at_ns < OPEN_NS else ("open", OPEN_NS)
+    return f"{name} {(at_ns - since_ns) // 60_000_000_000:+d}"
+
+
+QUIET = (10_000, 10_010, 9_990, 10_000)
+
+
+def test_a_stop_that_the_night_jumps_over_fills_at_the_next_open() -> None:
+    bars = [FIRST, QUIET, QUIET, (9_600, 9_700, 9_500, 9_650)]
+    assert over_night(bars, {1: long(stop_ticks=9_900)}) == [("close -10", 10, 10_000, "entry"), ("open +0", -10, 9_600, "stop")]
+
+
+def test_what_is_wanted_at_the_last_close_waits_for_the_next_open() -> None:
+    bars = [FIRST, QUIET, QUIET, (10_300, 10_310, 10_290, 10_300), (10_400, 10_400, 10_400, 10_400)]
+    assert over_night(bars, {3: long(), 4: leave_all()}) == [("open +0", 10, 10_300, "entry"), ("open +5", -10, 10_400, "rule")]
+
+
+def test_a_time_that_is_over_with_the_session_ends_at_the_next_open() -> None:
+    bars = [FIRST, QUIET, QUIET, (10_300, 10_310, 10_290, 10_300)]
+    assert over_night(bars, {1: long(max_hold_ns=2 * MINUTES_NS)}) == [
+        ("close -10", 10, 10_000, "entry"), ("open +0", -10, 10_300, "maximum time")]
+
+
 def test_the_same_again_is_the_same() -> None:
     bars = [FIRST, (10_000, 10_300, 9_950, 10_250, 7)]
     wants = {1: long(stop_ticks=9_900, target_ticks=10_200)}
