@@ -219,7 +219,8 @@ def over_night(bars: Bars, wants: dict[int, RuleWant]) -> list[tuple[str, int, i
     series = [Series(share, BarColumns(*(np.array(column, np.int64) for column in zip(*rows, strict=True))))]  # type: ignore[arg-type]
     found = backtest(series, saying(wants), {}, Setup(CASH, FREE))
     assert first_difference(found, engine_run(series, saying(wants), {}, Setup(CASH, FREE))) == ""
-    return [(_minutes(row.at_ns), row.sign * row.lots, row.ticks, EXIT_REASONS.get(row.code, "entry")) for row in found.fill_rows()]
+    return [(_minutes(row.at_ns), row.sign * row.lots, row.ticks, EXIT_REASONS.get(row.code, "entry"))
+            for row in found.fill_rows()]
 
 
 def _minutes(at_ns: int) -> str:
