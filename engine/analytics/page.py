@@ -51,8 +51,11 @@ def _day(at_ns: int) -> str:
 
 
 def number(value: float | None, decimals: int = 2, suffix: str = "") -> str:
-    """A number with a true minus, or a dash."""
-    return DASH if value is None else f"{value:,.{decimals}f}{suffix}".replace("-", "−")
+    """A number with a true minus, but none before a zero, or a dash."""
+    if value is None:
+        return DASH
+    digits = f"{abs(value):,.{decimals}f}"
+    return f"{'−' if value < 0 and digits.strip('0.') else ''}{digits}{suffix}"
 
 
 def figure_text(figure: FigureView, decimals: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.analytics.drawings import area_chart, histogram, ticks, told
-from engine.analytics.page import page
+from engine.analytics.page import number, page
 from engine.inputs import EngineStopping
 from engine.state import State
 from store.home import open_home
@@ -161,6 +161,10 @@ def test_words_from_outside_stay_words() -> None:
     text = page(replace(view, name=evil, trips=trips))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_a_zero_has_no_sign_on_the_page() -> None:
+    assert [number(value) for value in (-0.001, 0.0, -0.005001, -1_000.0, None)] == ["0.00", "0.00", "−0.01", "−1,000.00", "–"]
 
 
 def test_an_axis_has_round_numbers_around_what_it_shows() -> None:
