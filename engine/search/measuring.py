@@ -155,7 +155,7 @@ def outcome_of(material: Material, span: Span, params: Mapping[str, Number], gri
 
     strategy = strategy_in(material)
     folder = Path(material.cache_folder) if material.cache_folder else None
-    before = 0 if span == WHOLE else _warming_bars(material, strategy, params)
+    before = 0 if span == WHOLE else warming_bars(material, strategy, params)
     result = backtest(cut(material.series, span, before), strategy, params, material.setup, folder)
     if grid is None:
         grid = grid_of(result.equity_at_ns, span)
@@ -173,7 +173,7 @@ def outcome_of(material: Material, span: Span, params: Mapping[str, Number], gri
         float(worst), grid.years, grid.days_per_year, blocks, tuple(returns.tolist()) if with_returns else ())
 
 
-def _warming_bars(material: Material, strategy: Strategy, params: Mapping[str, Number]) -> int:
+def warming_bars(material: Material, strategy: Strategy, params: Mapping[str, Number]) -> int:
     """How many bars before a span a strategy sees to warm up on."""
     warmup = strategy.warmup(params_of(strategy, params))
     return max(recorded_bars(one.bars, warmup, material.setup.bar_ns) for one in material.series)

@@ -116,3 +116,12 @@ async def test_without_strategies_the_screen_says_where_they_come_from() -> None
         await driver.sees("No strategies: [[strategies]] sections")
         await driver.press("f5")
         assert len(driver.app.screen_stack) == 2
+
+
+async def test_the_length_of_the_bars_that_it_sees_is_said() -> None:
+    hourly = view("hourly", line("BTC/USD", bars=120), bar_seconds=3_600, params={"fast": 12})
+    async with driving(with_strategies(1, hourly, TREND), size=(160, 45)) as driver:
+        await opened(driver)
+        await driver.sees("ema_cross of main on bars of 1h; fast 12", "144 bars, 120 seen; 24 bars to go")
+        await driver.press("down")
+        await driver.sees("ema_cross of main on the feed's bars; fast 12, slow 48")
