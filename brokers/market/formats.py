@@ -286,6 +286,8 @@ def _plain_values(column: object) -> list[object]:
     array: pyarrow.Array = column
     if pyarrow.types.is_timestamp(array.type):
         array = array.cast(pyarrow.timestamp("ns", array.type.tz)).cast(pyarrow.int64())
+    elif pyarrow.types.is_float32(array.type) or pyarrow.types.is_decimal(array.type):
+        array = array.cast(pyarrow.string())  # as written: 106.34 of half the digits is 106.33999633789062 of all
     values: list[object] = array.to_pylist()
     return values
 

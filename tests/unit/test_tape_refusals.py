@@ -2,8 +2,11 @@
 
 import gzip
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from brokers.market.formats import open_source
@@ -127,3 +130,17 @@ def test_a_volume_below_one_lot_is_one_and_none_stays_none(tmp_path: Path) -> No
     path = tmp_path / "ACME_5m.csv"  # a share trades in lots of 1
     path.write_text(HEADER + "1600000000,100,101,99,100,0.4\n1600000300,100,101,99,100,0\n1600000600,100,101,99,100,7.9\n")
     assert [item.volume_lots for item in open_tape(path).items() if isinstance(item, Bar)] == [1, 0, 7]
+
+
+def test_parquet_of_half_precision_and_of_decimals_tells_the_prices_that_were_meant(tmp_path: Path) -> None:
+    prices = [106.34, 106.8, 106.29, 106.75]
+    for kind in (pyarrow.float32(), pyarrow.decimal128(18, 4), pyarrow.float64()):
+        values = [Decimal(str(price)) if kind == pyarrow.decimal128(18, 4) else price for price in prices]
+        columns = dict(zip(("open", "high", "low", "close"), ([value] * 5 for value in values), strict=True))
+        table = {name: pyarrow.array(column, kind) for name, column in {**columns, "volume": [values[0]] * 5}.items()}
+        path = tmp_path / "BTC-USD_5m.parquet"
+        pyarrow.parquet.write_table(pyarrow.table({"timestamp": [1_600_000_000 + 300 * row for row in range(5)], **table}), path)
+        tape = open_tape(path)
+        assert (tape.instrument.tick_size, tape.instrument.lot_size) == (Decimal("0.01"), Decimal("0.01")), kind
+        bar = next(item for item in tape.items() if isinstance(item, Bar))
+        assert bar[3:] == (10_634, 10_680, 10_629, 10_675, 10_634)
