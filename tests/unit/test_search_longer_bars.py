@@ -7,7 +7,7 @@ import numpy as np
 from engine.backtest.longer_bars import Joining, join
 from engine.backtest.run import backtest
 from engine.search.identity import digest_of
-from engine.search.measuring import Material, warming_bars, cut, outcome_of, strategy_in
+from engine.search.measuring import Material, cut, outcome_of, strategy_in, warming_bars
 from engine.search.outcomes import WHOLE, Span
 from tests.parity.tapes import series
 from tests.unit.search_desk import material
