@@ -4,13 +4,18 @@ import math
 import random
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.backtest.run import Setup, backtest
 from engine.kernel.indicators import atr_into, ema_into, rsi_into
 from engine.kernel.wants import BarColumns
+from engine.strategies.user import load_user_strategy
 from engine.strategies.writing import Context
+from tests.parity.tapes import series
+from tui.compose_backtest import engine_run, first_difference
 
 COUNT = 300
 
@@ -114,3 +119,27 @@ def test_a_deviation_is_over_all_of_its_closes() -> None:
     context.show(BarColumns(*([1_000, 1_000, 1_000, 970] for _ in BarColumns._fields)))
     context.place, context.seen = 3, 4
     assert context.deviation(4) == pytest.approx(math.sqrt(168.75))
+
+
+OWN = '''"""Buys what is oversold above its mean."""
+from typing import NamedTuple
+class Params(NamedTuple):
+    low: float = 45.0
+def warmup(params):
+    return 30
+def on_bar(context):
+    if context.held.lots:
+        return context.leave() if context.rsi(9) > 55 or context.ema(5) < context.ema(5, back=3) else None
+    if not context.held.waiting and context.rsi(9) < context.params.low:
+        return context.buy(risk_bps=50, stop_ticks=round(context.close() - 2 * context.atr(9)),
+                           target_ticks=round(context.mean(20) + 2 * context.deviation(20)))
+'''
+
+
+def test_a_rule_that_asks_for_them_trades_the_same_in_engine_and_backtest(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    strategy = load_user_strategy(tmp_path / "own.py")
+    both, setup = [series("S0", 5, 400, night=20), series("S1", 6, 400, night=20)], Setup(1_000_000)
+    tested = backtest(both, strategy, {}, setup)
+    assert len(tested.trips) > 10
+    assert first_difference(tested, engine_run(both, strategy, {}, setup)) == ""
