@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+TESTS = Path(__file__).resolve().parent
+FAST_RUNGS = ("unit", "property")
+
 # The suite gives the same answer each time; `--hypothesis-profile=explore` looks for new cases.
 settings.register_profile("steady", deadline=None, derandomize=True, print_blob=True,
                           suppress_health_check=[HealthCheck.too_slow])
@@ -23,7 +26,7 @@ os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 if sys.dont_write_bytecode:
     # Who wants no bytecode beside the sources gets none; but each worker and each process that a test starts would compile
     # every module and library anew, which is a third of the whole suite. It is kept in pytest's own folder instead.
-    sys.pycache_prefix = str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "bytecode")
+    sys.pycache_prefix = str(TESTS.parent / ".pytest_cache" / "bytecode")
     sys.dont_write_bytecode = False
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -35,8 +38,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 0 if named else None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes first, so that no worker ends with it while the others have nothing left to do."""
+    """Whole rungs are slow: they drive the app, servers, processes, a compiler or long tapes. What is slow comes first, so that
+    no worker ends with it while the others have nothing left to do."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] not in FAST_RUNGS:
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

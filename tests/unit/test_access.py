@@ -45,6 +45,8 @@ from tui.compose_notify import how_to_approve
 from tui.control_client import ControlClient
 from tui.running_engine import RunningEngine
 
+pytestmark = pytest.mark.slow
+
 CODE = "heron-47-lamp"
 WRONG = "lamp-74-heron"
 SECRET = pyotp.random_base32()

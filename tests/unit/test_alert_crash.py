@@ -27,6 +27,8 @@ from engine.units import NS_PER_SECOND
 from store.memory import JournalCrashed, MemoryJournal
 from tests.unit.engine_desk import ACCOUNT, COIN, COIN_ID, OTHER, START_NS, fold, settings_of
 
+pytestmark = pytest.mark.slow
+
 PRICES = (10_000, 10_020, 10_110, 10_090, 10_210, 10_050, 9_990, 10_130, 10_220, 9_960, 9_900, 9_890, 10_120, 10_300, 10_180)
 RULES = (
     AlertRule("level", parse_condition("COIN price > 101 and spread < 50bps")),

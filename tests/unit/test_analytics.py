@@ -72,6 +72,7 @@ def oracle() -> Any:
     return empyrical
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=60, deadline=None)
 @given(returns=returns_lists)

@@ -25,6 +25,8 @@ from store.home import Home
 from tui.commands.link import look
 from tui.control_client import ControlClient
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 60.0
 CONFIG = "[market]\nalways_open = true\n[health]\nport = 0\n"
@@ -158,7 +160,6 @@ def screens() -> Iterator[Callable[..., Screen]]:
         one.close()
 
 
-@pytest.mark.slow
 def test_screens_come_and_go_and_are_dropped_and_the_engine_goes_on(
         engine: Headless, screens: Callable[..., Screen], tmp_path: Path) -> None:
     home = engine.path
@@ -231,7 +232,6 @@ async def shown(address: str) -> aiohttp.ClientSession:
     return browser
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_serving_ends_with_its_windows_and_without_the_engine(engine: Headless, number: signal.Signals) -> None:
     serving = Serving(engine.path)

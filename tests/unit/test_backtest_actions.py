@@ -109,6 +109,7 @@ def test_who_only_holds_is_paid_too() -> None:
     assert held_return(*halved, two_each, splits) == pytest.approx(0.14), "one share became two"
 
 
+@pytest.mark.slow
 def test_a_compiled_pass_pays_the_same(compiled_passes: Path) -> None:
     series = [Series(SHARE, days([10_000, 10_100, 9_900, 10_000, 10_200, 10_100, 10_300, 10_200, 10_400]))]
     setup = Setup(CASH, FREE, dividends=(Dividend("ACME", 6 * DAY_NS, Fraction("0.333")),), borrow_ppm=50_000)

@@ -29,6 +29,8 @@ from tests.unit.venue_homes import (
 )
 from tui.cli import run
 
+pytestmark = pytest.mark.slow
+
 SATURDAY_NS = 1_795_262_400 * 10 ** 9  # 2026-11-21 12:00 UTC
 WRONG_ID, WRONG_SECRET = "PKWRONGWRONGWRONG", "wrong/secret+of=nobody"
 ENDPOINT = re.compile(r"(https?|wss?)://127\.0\.0\.1:\d+")

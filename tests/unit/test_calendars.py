@@ -23,6 +23,7 @@ def on(day: str, session: str = "XNYS") -> SessionBounds | None:
     return bounds_of_day(session, (date.fromisoformat(day) - EPOCH).days)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exchange", library.TABLED)
 def test_a_table_says_what_the_library_says(exchange: str) -> None:
     table = library.table_of(exchange)
@@ -82,6 +83,7 @@ def test_usual_hours_do_not_ask_whether_there_was_a_session() -> None:
     assert regular_hours("XNYS", date(2026, 11, 26)) == (ns("2026-11-26T14:30"), ns("2026-11-26T21:00"))
 
 
+@pytest.mark.slow
 def test_an_engine_starts_without_the_library(tmp_path: Path) -> None:
     code = ("import sys, tui.cli\n"
             f"assert tui.cli.run(['--home', {str(tmp_path / 'h')!r}, 'schedule', 'run', 'risk-monitor:main']) == 0\n"

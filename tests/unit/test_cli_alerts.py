@@ -38,6 +38,7 @@ def test_what_cannot_be_meant_is_wrong_usage(home: Path, capsys: pytest.CaptureF
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_rule_from_its_words_to_its_end(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = said(
         capsys, "alert", "add", "btc/usd price > 9000000 and spread<5bps", "--do", "close BTC/USD", "--do", "notify",

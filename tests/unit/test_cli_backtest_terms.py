@@ -26,6 +26,7 @@ def bound(result: dict[str, Any], check: str) -> int:
     return int(result["cuts"].get(check, 0) + result["refused"].get(check, 0))
 
 
+@pytest.mark.slow
 def test_capital_heat_budget_and_regimes_of_the_configuration_are_held(
         home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strategy = '[[strategies]]\nname = "trend"\nrule = "ema_cross"\nsymbols = ["BTC-USD"]\n'

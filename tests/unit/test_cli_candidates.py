@@ -53,6 +53,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -
     return captured.err if status else captured.out
 
 
+@pytest.mark.slow
 def test_from_the_first_backtest_to_paper_and_back(home: Path, capsys: pytest.CaptureFixture[str],
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     tape = str(home / "BTC-USD.csv")
@@ -109,6 +110,7 @@ def test_evidence_is_about_a_configured_strategy_in_its_own_form(home: Path, cap
     assert "not recorded: refused by digest" in other and "another rule or other parameters" in other
 
 
+@pytest.mark.slow
 def test_other_parameters_in_the_configuration_are_in_research_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told(capsys, "backtest", str(home / "BTC-USD.csv"), "--strategy", "trend", "--record")
     told(capsys, "candidates", "promote", "trend", "--yes")

@@ -18,6 +18,8 @@ from tui.commands.link import command_id
 from tui.compose import catch_up, day_number_in, open_engine, paper_brokers, short_engine, simulated_market
 from tui.folding import folded_snapshot, restored_state
 
+pytestmark = pytest.mark.slow
+
 DAY_NS = 86_400 * NS_PER_SECOND
 NOW_NS = int(datetime(2026, 3, 14, 12, tzinfo=UTC).timestamp()) * NS_PER_SECOND
 BITCOIN = "BTC/USD@paper"

@@ -179,6 +179,7 @@ def test_the_file_opens_again_and_forgets(tmp_path: Path, sealed: bytes) -> None
     assert (store.read("alp"), store.accounts(), store.delete("alp")) == (None, (), False)
 
 
+@pytest.mark.slow
 def test_a_wrong_passphrase_or_a_damaged_file_is_one_line(tmp_path: Path, sealed: bytes) -> None:
     path, wrong = tmp_path / "keys.age", str(123_456_789)
     path.write_bytes(sealed)

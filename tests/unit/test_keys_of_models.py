@@ -54,6 +54,7 @@ def test_what_is_no_key_is_refused(text: str, home: Path, ring: MemoryKeyring, m
     assert "nothing was stored" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reply", "status", "words"), [
     (Reply('{"ready": true}'), 0, "answers"), (Reply(status=401, error="authentication_error"), 1, "BAD_KEY")])
 def test_a_trial_asks_the_model_once(reply: Reply, status: int, words: str, home: Path, ring: MemoryKeyring,

@@ -28,6 +28,8 @@ from store.memory import JournalCrashed, MemoryJournal
 from tests.unit.engine_desk import ACCOUNT, COIN, COIN_ID, START_NS, fold, settings_of
 from tests.unit.test_engine_construction import ROOMY
 
+pytestmark = pytest.mark.slow
+
 PRICES = (*[10_000] * 8, *[9_900] * 3, *[10_000] * 4, *[9_900] * 6)
 STRATEGY = StrategySettings("s", "ema_cross", "main", ("COIN",), params_of(built_in("ema_cross"), {})._asdict())
 DIGEST = digest_of(STRATEGY)

@@ -71,6 +71,7 @@ def test_spreads_are_positive_and_prices_continuous() -> None:
     assert max(steps) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [COIN, SHARE])
 def test_returns_have_fat_tails_and_clustered_sizes(name: str) -> None:
     bars = SimulatedMarket(11).history(name, 60, 4_000, WEDNESDAY_NOON_NS)

@@ -18,6 +18,8 @@ from tui.compose_news import graph_of, recorded_events
 from tui.folding import restored_state
 from tui.running_engine import RunningEngine
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [events]
 graph = "ties.csv"

@@ -17,6 +17,7 @@ CRIT, ERROR = AlertLevel.CRIT, AlertLevel.ERROR
 HIDDEN = "hidden-path"
 
 
+@pytest.mark.slow
 def test_a_notice_reaches_the_service_as_plain_text() -> None:
     with listening() as service:
         assert send(f"json://127.0.0.1:{service.port}/{HIDDEN}", CRIT, "a *title*", "<b>text</b> & \\n more") == ""

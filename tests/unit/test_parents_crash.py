@@ -25,6 +25,8 @@ from engine.units import NS_PER_SECOND
 from store.memory import JournalCrashed, MemoryJournal
 from tests.unit.engine_desk import ACCOUNT, COIN, COIN_ID, START_NS, fold, settings_of
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 330
 BOUGHT, LEFT = 31, 17
 
@@ -79,7 +81,6 @@ def told(journal: MemoryJournal) -> tuple[int, int, int]:
     return lots[Purpose.ENTRY], lots[Purpose.EXIT], max(slices.values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("lose_last", "fill_share_bps"), [(False, 10_000), (True, 10_000), (True, 3_000)])
 def test_nothing_is_doubled_whatever_row_the_engine_dies_at(lose_last: bool, fill_share_bps: int) -> None:
     calm = MemoryJournal()

@@ -98,6 +98,7 @@ def test_no_key_that_a_person_must_know_is_missing_from_the_readme() -> None:
             assert entry.shown in listed, entry
 
 
+@pytest.mark.slow
 def test_the_checks_of_the_readme_are_made_by_the_engine() -> None:
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "engine").glob("**/*.py")]
     calls = [node for tree in trees for node in ast.walk(tree)
@@ -126,6 +127,7 @@ def test_the_version_is_that_of_the_changelog(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == f"quarterdeck {PROJECT['project']['version']}\n"
 
 
+@pytest.mark.slow
 def test_the_replay_of_the_readme(tmp_path: Path) -> None:
     """The example as it stands: the order is filled, leaves at its target, and ends in the same hash each time."""
     (tmp_path / "ACME_1m.csv").write_text(fenced("csv")[0], encoding="utf-8")
@@ -153,6 +155,7 @@ def test_every_dependency_has_an_upper_bound() -> None:
     assert [one for one in named if "<" not in one and "==" not in one] == []
 
 
+@pytest.mark.slow
 def test_every_dependency_is_used() -> None:
     imported: set[str] = set()
     for package in PACKAGES:

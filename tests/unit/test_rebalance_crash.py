@@ -25,6 +25,8 @@ from store.memory import JournalCrashed, MemoryJournal
 from tests.unit.engine_desk import ACCOUNT, COIN, COIN_ID, OTHER, START_NS, fold, settings_of
 from tests.unit.test_engine_construction import HALVES, ROOMY
 
+pytestmark = pytest.mark.slow
+
 PRICES = (*[10_000] * 6, 11_000, *[12_500] * 20)
 
 

@@ -29,6 +29,7 @@ def played(incident: Incident, seed: int = 1, settings: Settings = SETTINGS) -> 
     return rehearse(incident, seed, settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("incident", SOFT)
 def test_every_incident_passes(incident: Incident, seed: int) -> None:
@@ -37,6 +38,7 @@ def test_every_incident_passes(incident: Incident, seed: int) -> None:
     assert found.passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 4])
 def test_a_process_that_is_really_killed_comes_back_to_a_protected_position(seed: int) -> None:
     found = played(Incident.CRASH, seed)

@@ -80,6 +80,7 @@ def test_the_rules_are_the_benchmark_on_the_same_questions() -> None:
 # ---- maps ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_gate_adopts_nothing_for_who_is_calibrated() -> None:
     """At most 5 % of 200 seeds; `python -m tests.bench.recalibration` prints the figures."""
     adopted = sum(sought(scored(seed, 200, 50, 1), None, None, 1).curve is not None for seed in range(200))

@@ -185,6 +185,7 @@ def test_too_few_dates_tell_nothing() -> None:
 # ---- known forecasters -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "times", "expected"), [(2, 1.0, 0.2), (2, 1.8, 0.208964), (50, 1.0, 0.247525),
                                                           (50, 3.0, 0.255553), (2, 0.5, 0.208932), (50, 0.5, 0.248134)])
 def test_known_forecasters_score_what_they_must(shape: float, times: float, expected: float) -> None:

@@ -43,6 +43,7 @@ def search(ground: Material, crew: Crew, kept: InMemory | None = None) -> Search
     return Search(ground, crew, kept or InMemory(), silent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("COIN",), ("COIN", "OTHER")])
 def test_the_figures_are_those_of_the_report(names: tuple[str, ...], tmp_path: Path) -> None:
     ground = material(tmp_path, 1_500, names, night=6)
@@ -219,6 +220,7 @@ def test_the_digest_knows_bars_rule_and_terms(ground: Material, tmp_path: Path) 
                 digest_of(ground._replace(strategy="ema_cross", strategy_file="", source_hash=""))}) == 4
 
 
+@pytest.mark.slow
 def test_optuna_finds_the_same_twice_and_goes_on(ground: Material) -> None:
     pytest.importorskip("optuna")
     space = space_of(strategy_in(ground), {}, ["bars=2:30", "risk_bps=20:200:20"])
@@ -234,6 +236,7 @@ def test_optuna_finds_the_same_twice_and_goes_on(ground: Material) -> None:
     assert all(one.params["bars"] in range(2, 31) for one in longer)
 
 
+@pytest.mark.slow
 def test_walking_forward_judges_what_no_choice_has_seen(ground: Material) -> None:
     at_ns = moments_in(ground.series)
     for scheme in ("anchored", "rolling", "purged"):

@@ -29,6 +29,8 @@ from tui.compose import open_engine
 from tui.http_server import HttpServer
 from tui.running_engine import RunningEngine
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 60.0
 TOKEN = new_token()
 
@@ -121,7 +123,6 @@ async def window(served: Served, cookie: str, seen: list[bytes], *keys: str, unt
                 return
 
 
-@pytest.mark.slow
 def test_a_window_shows_the_engine_and_ends_without_it(served: Callable[..., Served]) -> None:
     one = served()
     cookie = one.cookie()

@@ -104,6 +104,7 @@ def manager(home: Path, tmp_path: Path) -> Iterator[Manager]:
     started.socket.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_the_command_of_the_unit_tells_ready_watchdog_and_stopping(manager: Manager, home: Path, number: signal.Signals) -> None:
     assert manager.hear_until("READY=1") == ["READY=1"], "nothing is told before it is ready"
@@ -116,6 +117,7 @@ def test_the_command_of_the_unit_tells_ready_watchdog_and_stopping(manager: Mana
     assert [line["event"] for line in lines if line["event"] in ("started", "stopping")] == ["started", "stopping"]
 
 
+@pytest.mark.slow
 def test_an_engine_that_hangs_does_not_feed_the_watchdog(manager: Manager) -> None:
     manager.hear_until("WATCHDOG=1")
     os.kill(manager.process.pid, signal.SIGSTOP)
@@ -134,6 +136,7 @@ def test_an_engine_that_hangs_does_not_feed_the_watchdog(manager: Manager) -> No
     assert manager.hear_until("WATCHDOG=1")
 
 
+@pytest.mark.slow
 def test_logs_are_set_aside_at_their_size_and_only_so_many_kept(tmp_path: Path) -> None:
     root = logging.getLogger()
     before, level, raises = root.handlers[:], root.level, logging.raiseExceptions

@@ -159,6 +159,7 @@ def test_a_journal_is_cut_after_a_row_and_the_rest_kept(home: Home, tmp_path: Pa
     assert encode_state(state_at(home.journal)) == encode_state(state)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_no_row_is_lost(home: Home) -> None:
     done = subprocess.run([sys.executable, "-m", "tests.crash.archiving", str(home.path)], cwd=ROOT, capture_output=True,
                           text=True, check=False)
