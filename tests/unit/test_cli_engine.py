@@ -19,6 +19,8 @@ import pytest
 from store.home import Home
 from tui.cli import run
 
+pytestmark = pytest.mark.slow
+
 DEADLINE_SECONDS = 60.0
 BUY = ["buy", "BTC/USD", "0.05", "--stop", "1000", "--take-profit", "9000000"]
 
@@ -104,6 +106,15 @@ def test_an_order_over_time_is_not_begun_where_no_engine_would_go_on_with_it(
     assert answer(capsys, "positions") == (0, [])
     assert run(["buy", "ETH/USD", "0.5", "--trail", "3%", "--over", "2m", "--what-if"]) == 0
     assert "120 s, twap" in capsys.readouterr().out
+
+
+def test_nor_is_one_approved_there(headless: Headless, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was asked for while an engine ran, and the answer comes when none does any more."""
+    status, sent = answer(capsys, "buy", "ETH/USD", "0.5", "--trail", "3%", "--over", "2m", "--propose")
+    assert status == 0 and isinstance(sent, dict), sent
+    headless.end(signal.SIGTERM)
+    assert run(["approve", sent["receipt"]["proposal_id"], "--yes"]) == 3
+    assert "no engine runs, and an order over time needs one" in capsys.readouterr().err
 
 
 def test_a_running_engine_answers_through_its_socket(

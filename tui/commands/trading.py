@@ -37,6 +37,8 @@ NOT_DONE = {
     OrderStatus.UNKNOWN: "the venue did not answer, so it may be live and counts in full; do not send it again",
     OrderStatus.PENDING_CANCEL: "the venue has not confirmed the cancel, so it may still fill",
 }
+NEEDS_ENGINE = ("no engine runs, and an order over time needs one until it is done: start `quarterdeck` or `quarterdeck run "
+                "--headless`, then send it again; nothing was sent")
 GONE = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.DENIED})
 IN_FLIGHT = frozenset(NOT_DONE)
 
@@ -45,8 +47,7 @@ def place(path: Path, order: PlaceOrder, *, what_if: bool, as_json: bool) -> int
     """Send an order, or with `what_if` print its checks and its effect; the exit status. Raises `EngineUnreachable` for an order
     over time where no engine runs: one that ends with the command would send its first slice and leave the rest."""
     if order.over is not None and not what_if and existing_home(path).holder_pid() is None:
-        raise EngineUnreachable("no engine runs, and an order over time needs one until it is done: start `quarterdeck` or "
-                                "`quarterdeck run --headless`, then send it again; nothing was sent")
+        raise EngineUnreachable(NEEDS_ENGINE)
     with engine_link(path, order.portfolio) as link:
         if what_if:
             return _show_what_if(link.what_if_now(order), as_json=as_json)
@@ -124,9 +125,13 @@ def acknowledge(path: Path, alert_id: str, *, as_json: bool) -> int:
 
 def approve(path: Path, proposal_id: str, digest: str, *, yes: bool, as_json: bool) -> int:
     """Approve a pending trade exactly as its card says; without a digest the card is printed, on a terminal asked. The marks on
-    texts behind a decision of research count as read only where somebody said yes to what showed them."""
+    texts behind a decision of research count as read only where somebody said yes to what showed them. Raises `EngineUnreachable`
+    for one over time where no engine runs."""
     flags_read: tuple[str, ...] = ()
+    goes_on = existing_home(path).holder_pid() is not None
     with engine_link(path) as link:
+        if not goes_on and any(one.proposal_id == proposal_id and one.card.over for one in link.snapshot_now().proposals):
+            raise EngineUnreachable(NEEDS_ENGINE)
         if not digest:
             shown = _shown_proposal(link, proposal_id)
             digest = shown.digest
