@@ -10,15 +10,23 @@ type Value = str | int | float | None
 
 
 class Table(NamedTuple):
-    """Names of the columns and the rows under them; times are nanoseconds since 1970, money is in the track's currency."""
+    """Names of the columns and the rows under them; times are nanoseconds since 1970, money is in the track's currency. `kinds`
+    says what each column holds where no row may tell it; without them the rows do."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Value, ...]]
+    kinds: tuple[type[str] | type[int] | type[float], ...] = ()
+
+
+TEXTS = frozenset({"symbol", "instrument_id", "strategy", "decision", "exit_reason", "regime", "purpose", "period"})
+WHOLE = frozenset({"number", "opened_at_ns", "closed_at_ns", "at_ns", "side", "round_trips"})
 
 
 def table_of(track: Track, view: PerformanceView, name: str) -> Table:
-    """One of `TABLES`: `periods` from the report, the others from the track it was made of."""
-    return TABLES[name](track, view)
+    """One of `TABLES`: `periods` from the report, the others from the track it was made of. A column is of the same kind in every
+    file, so that those of several months or portfolios go together."""
+    table = TABLES[name](track, view)
+    return table._replace(kinds=tuple(str if one in TEXTS else int if one in WHOLE else float for one in table.columns))
 
 
 def _round_trips(track: Track, _: PerformanceView) -> Table:

@@ -82,6 +82,16 @@ def test_tables_go_into_files(home: Path, tmp_path: Path, capsys: pytest.Capture
     assert sorted(one.name for one in tmp_path.iterdir()) == ["home", "t.csv", "t.parquet"], "nothing half is left"
 
 
+def test_columns_are_of_one_kind_in_every_file(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("round_trips", "fills", "equity", "periods"):
+        schemas = []
+        for span in ((), ("--from", "2030-01-01")):
+            told_by(capsys, home, "--parquet", str(tmp_path / "one.parquet"), "--table", name, *span)
+            schemas.append(pyarrow.parquet.read_schema(tmp_path / "one.parquet"))
+        assert schemas[0] == schemas[1], f"{name}: also where a span holds no row, or no value"
+        assert "null" not in {str(one) for one in schemas[0].types}
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (("--period", "year"), "--period year: must be one of day, week, month"),
     (("--table", "orders"), "--table orders: must be one of round_trips, fills, equity, periods"),
