@@ -93,12 +93,13 @@ def simulate(method: str, returns: Sequence[float], terms: Terms) -> Chance:
     grown, worst, lowest = (numpy.concatenate([part[number] for part in parts]) for number in range(3))
     yearly = grown ** (1 / terms.years) - 1 if terms.years > 0 else numpy.zeros(0)
     named: list[tuple[str, Floats]] = [("growth", grown - 1), ("max_drawdown", worst)]
-    if len(yearly) and numpy.isfinite(yearly).all():
-        named.append(("cagr", yearly))
     path = drawn_from.cumsum()
     seen = numpy.exp(numpy.concatenate(([0.0], path)))
     observed: dict[str, float | None] = {
         "growth": float(seen[-1] - 1), "max_drawdown": float((1 - seen / numpy.maximum.accumulate(seen)).max())}
+    if len(yearly) and numpy.isfinite(yearly).all():
+        named.append(("cagr", yearly))
+        observed["cagr"] = float(numpy.expm1(path[-1] * terms.steps / (len(returns) * terms.years)))
     return Chance(
         method, len(returns), terms.paths, terms.steps, terms.years, terms.mean_block, terms.seed, terms.ruin_fraction,
         float((lowest <= terms.ruin_fraction).mean()), float((grown < 1).mean()),

@@ -1,5 +1,6 @@
 """Futures drawn from the past, and the same bars under worse conditions."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,30 @@ def test_quantiles_and_ruin_of_a_coin_are_those_of_arithmetic() -> None:
     assert chance.loss_probability == pytest.approx(0.75, abs=0.01)
     assert spread(chance, "growth")[0] == pytest.approx(-0.75)
     assert spread(chance, "growth")[-1] == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize("block", [0.0, 4.0])
+def test_the_futures_are_those_of_every_order_counted_out(block: float) -> None:
+    """All 1,000 ways to draw three of ten results, each with its chance: a block goes on with three in four."""
+    results = np.array([0.3, -0.4, 0.1, -0.2, 0.5, -0.6, 0.05, 0.0, -0.1, 0.2])
+    ends = 1 / block if block else 1.0
+    ruin = loss = growth = drawdown = 0.0
+    for order in itertools.product(range(10), repeat=3):
+        chance = 0.1
+        for one, following in itertools.pairwise(order):
+            chance *= ends / 10 + (1 - ends) * (following == (one + 1) % 10)
+        equity = np.cumprod([1.0, *(1 + results[list(order)])])
+        ruin, loss = ruin + chance * (equity.min() <= 0.5), loss + chance * (equity[-1] < 1)
+        growth += chance * (equity[-1] - 1)
+        drawdown += chance * (1 - equity / np.maximum.accumulate(equity)).max()
+    told = simulate("blocks", results.tolist(), Terms(100_000, 3, 0.5, block, 0.5, 3))
+    means = {one.name: one.mean for one in told.spreads}
+    assert told.ruin_probability == pytest.approx(ruin, abs=0.005)
+    assert told.loss_probability == pytest.approx(loss, abs=0.005)
+    assert means["growth"] == pytest.approx(growth, abs=0.006)
+    assert means["max_drawdown"] == pytest.approx(drawdown, abs=0.003)
+    whole = float(np.prod(1 + results))
+    assert told.observed["cagr"] == pytest.approx(whole ** (3 / 10 / 0.5) - 1), "ten results where three take half a year"
 
 
 def test_blocks_run_on_and_have_the_length_asked_for() -> None:
