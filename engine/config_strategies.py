@@ -10,7 +10,7 @@ from engine.config_limits import Money, Section
 from engine.errors import ConfigError
 from engine.inputs import Limits
 from engine.regimes import RegimeSettings
-from engine.strategies.registry import BUILT_IN, Strategy, built_in, params_of
+from engine.strategies.registry import BUILT_IN, Strategy, built_in, is_number, params_of
 from engine.strategy_state import StrategySettings
 from engine.units import NS_PER_SECOND, Nanoseconds
 
@@ -60,6 +60,14 @@ class StrategyConfig(Section):
         description="The part of the equity that it may risk at once, within the portfolio's heat (0: off).")
     uses_model: bool = Field(
         default=False, description="Whether a language model has a say in what it wants: real money asks for its calibration.")
+
+    @field_validator("params", mode="before")
+    @classmethod
+    def _are_numbers(cls, given: object) -> object:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if not is_number(value):
+                raise ValueError(f"{name} = {value!r}: must be a number")
+        return given
 
     @field_validator("bar")
     @classmethod

@@ -1,15 +1,16 @@
 """The strategies there are, by name: their rule, their parameters and bounds, their warm-up, and what they do in words."""
 
 import importlib
-import math
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from engine.errors import ConfigError
 from engine.strategy_state import Number
 
 RULE, BASKET = "rule", "basket"
+LARGEST = sys.float_info.max
 BUILT_IN = ("ema_cross", "momentum", "mean_reversion", "breakout", "dca", "grid", "pairs", "rebalance", "ensemble")
 
 
@@ -71,10 +72,15 @@ def params_of(strategy: Strategy, given: Mapping[str, object]) -> Any:
     return params
 
 
+def is_number(value: object) -> TypeGuard[Number]:
+    """Whether it is a number, neither infinite nor beyond what a float can be."""
+    return isinstance(value, int | float) and -LARGEST <= value <= LARGEST
+
+
 def _number(name: str, value: object, default: Number, bound: Bound | None) -> Number:
     if isinstance(value, bool):
         value = int(value)
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise ConfigError(f"{name} = {value!r}: must be a number")
     if isinstance(default, int) and value != int(value):
         raise ConfigError(f"{name} = {value}: must be a whole number")

@@ -2,7 +2,6 @@
 the file and the line. Such a file is a program of its owner: it runs with all their rights."""
 
 import hashlib
-import math
 import sys
 import traceback
 from array import array
@@ -15,7 +14,7 @@ from engine.errors import ConfigError
 from engine.kernel.wants import BarColumns, Held, RuleWant, flat, no_want
 from engine.strategies.hindsight import looks_ahead_at
 from engine.strategies.patience import Patience, TookTooLong
-from engine.strategies.registry import BUILT_IN, RULE, Bound, Strategy
+from engine.strategies.registry import BUILT_IN, RULE, Bound, Strategy, is_number
 from engine.strategies.remembered import Remembered, remembered
 from engine.strategies.writing import Context, want_problem
 
@@ -169,7 +168,7 @@ def _require_numbers(path: Path, name: str, kind: Any) -> None:
     numbers: Any = kind
     for field in numbers._fields:
         default = numbers._field_defaults.get(field)
-        if not isinstance(default, int | float) or not math.isfinite(default):
+        if not is_number(default):
             raise ConfigError(f"{path}:1: {name}.{field} needs a number as its default")
 
 

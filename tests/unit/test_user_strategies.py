@@ -260,10 +260,13 @@ def test_a_broken_record_is_told(tmp_path: Path) -> None:
     ('rule = "dca"\nsymbols = ["A"]\nportfolio = "other"', 'portfolio = "other": no such portfolio; there is: main'),
     ('rule = "dca"\nsymbols = ["A"]\n[[strategies]]\nname = "b"\nrule = "dca"\nsymbols = ["a"]',
      '"a" is traded by "a" in "main" already'),
-    ('rule = "dca"\nsymbols = []', "symbols")])
+    ('rule = "dca"\nsymbols = []', "symbols"),
+    *((f'rule = "dca"\nsymbols = ["A"]\nparams = {{buy_bps = {value}}}', f"params: buy_bps = {shown}: must be a number")
+      for value, shown in (('"x"', "'x'"), ("[1]", "[1]"), ("nan", "nan"), ("inf", "inf")))])
 def test_the_configuration_of_built_in_rules_is_looked_at(lines: str, told: str) -> None:
     errors = check_config(f'[[strategies]]\nname = "a"\n{lines}\n', "config.toml").errors
     assert any(told in error for error in errors), errors
+    assert len(errors) == 1
 
 
 def test_the_written_configuration_takes_its_own_example_of_a_strategy() -> None:
