@@ -161,3 +161,20 @@ def test_nothing_is_known_before_its_longer_bar_was_told() -> None:
         earlier = backtest([cut], strategy, params, setup, interpreted_bars=INTERPRETED).fills
         assert (earlier == fills[:len(earlier)]).all()
         assert len(earlier) == (fills[:, 8] < upto).sum()
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_whatever_the_tape_the_length_and_the_rule(seed: int) -> None:
+    """Chosen by chance: rule, terms, number of instruments, how many bars each of them misses, and the length."""
+    rng = random.Random(seed)
+    name, kind = rng.choice(BUILT_IN), rng.choice(sorted(CASES))
+    count = {"pairs": 2, "momentum": 1}.get(name, rng.choice([1, 2, 3]))
+    tapes = []
+    for number in range(count):
+        whole = series(f"S{number}", rng.randrange(10**6), rng.choice([150, 300]), **CASES[kind].kind)
+        stays = np.array([rng.random() > rng.choice([0.0, 0.05, 0.4]) for _ in whole.bars.closes])
+        stays[:rng.choice([0, 1, 5])] = False
+        tapes.append(whole._replace(bars=BarColumns(*(np.ascontiguousarray(np.asarray(column)[stays]) for column in whole.bars))))  # type: ignore[arg-type]
+    setup = CASES[kind].setup._replace(bar_ns=rng.choice([1, 2, 3, 6, 12, 48]) * 5 * MINUTE_NS)
+    tested = backtest(tapes, built_in(name), QUICK[name], setup, interpreted_bars=INTERPRETED)
+    assert first_difference(tested, engine_run(tapes, built_in(name), QUICK[name], setup)) == "", (name, kind)
