@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tui.garbage import look_seldom
+from tui.garbage import look_no_more, look_seldom
 from tui.version import VERSION
 
 
@@ -12,7 +12,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line and exit with its status."""
     look_seldom()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every installed package
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    status = run(list(sys.argv[1:] if arguments is None else arguments))
+    look_no_more()
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tui.garbage import RUNNING_THRESHOLDS, look_seldom, look_usually
+from tui.garbage import RUNNING_THRESHOLDS, look_no_more, look_seldom, look_usually
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +35,9 @@ def test_a_screen_inside_another_program_leaves_its_garbage_alone() -> None:
     frozen = gc.get_freeze_count()
     look_usually()
     assert gc.get_freeze_count() == frozen
+
+
+def test_at_the_end_nothing_is_left_to_look_through() -> None:
+    look_no_more()
+    assert gc.get_count()[0] < RUNNING_THRESHOLDS[0]
+    assert len(gc.get_objects()) < gc.get_freeze_count()
