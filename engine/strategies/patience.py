@@ -4,7 +4,6 @@ A thread looks on. Where a call has run for too long it raises an exception in t
 What waits inside a library (a sleep, a request) ends only once that returns.
 """
 
-import ctypes
 import math
 import threading
 import time
@@ -81,5 +80,7 @@ class Patience:
 
 def _raise_in(thread_id: int, kind: type[BaseException] | None) -> None:
     """Leave an exception with a thread; None takes back one that it has not met yet."""
+    import ctypes
+
     argument: Any = ctypes.py_object(kind) if kind is not None else None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), argument)
