@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from engine.clocks import SystemClock
 from engine.health import CLOCK_AHEAD
-from engine.inputs import ConnectionChanged, EngineStopping, FeedChanged, Input, MarketItem, TimeAdvanced
+from engine.inputs import Bar, ConnectionChanged, EngineStopping, FeedChanged, Input, MarketItem, TimeAdvanced
 from engine.ports import HalfHours, MarketFeed
 from engine.shell import WARM_BARS, Shell, log_failure
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -72,16 +72,15 @@ class LiveDrive:
             await self._warm_longer(feed, instrument_id)
 
     async def _warm_longer(self, feed: MarketFeed, instrument_id: str) -> None:
-        """As many longer bars, joined from half hours, or from minutes where these are no parts of them."""
+        """As many longer bars, joined from an older past."""
         loop = self._shell.loop
         for bar_ns in loop.desk.lengths_on(instrument_id, loop.state):
-            halves = isinstance(feed, HalfHours) and bar_ns % HALF_HOUR_NS == 0
-            asked = min(MOST_PARTS, WARM_BARS * bar_ns // (HALF_HOUR_NS if halves else MINUTE_NS))
             try:
-                loop.warm_longer(bar_ns, await asyncio.to_thread(
-                    feed.half_hours if isinstance(feed, HalfHours) and halves else feed.history, instrument_id, asked))
+                parts = await asyncio.to_thread(_parts_of, feed, instrument_id, bar_ns)
             except Exception as error:  # noqa: BLE001 - without them it warms up on what comes, and shows how far it is
                 log_failure(error)
+                continue
+            loop.warm_longer(bar_ns, parts)
 
     async def _feed(self, feed: MarketFeed) -> None:
         """A feed that dies is told and started again, ever more slowly; meanwhile its stale quotes block entries by
@@ -175,3 +174,11 @@ class LiveDrive:
                 return
             taken += 1
             yield self._shell.parts.clock.now_ns(), taking
+
+
+def _parts_of(feed: MarketFeed, instrument_id: str, bar_ns: Nanoseconds) -> Sequence[Bar]:
+    """What longer bars are joined from: half hours, or minutes where those are no parts of them or are not known."""
+    found: Sequence[Bar] = ()
+    if isinstance(feed, HalfHours) and bar_ns % HALF_HOUR_NS == 0:
+        found = feed.half_hours(instrument_id, min(MOST_PARTS, WARM_BARS * bar_ns // HALF_HOUR_NS))
+    return found or feed.history(instrument_id, min(MOST_PARTS, WARM_BARS * bar_ns // MINUTE_NS))

@@ -16,6 +16,7 @@ from engine.events import OrderIntended
 from engine.inputs import AutomationLevel, Bar, Limits
 from engine.instruments import ALWAYS_OPEN
 from engine.kernel.wants import BarColumns, no_want
+from engine.live_drive import _parts_of
 from engine.strategies.registry import RULE, Bound, Strategy
 from engine.strategy_events import StrategyActed, StrategySwitched
 from engine.strategy_state import StrategySettings
@@ -233,6 +234,10 @@ async def test_a_start_fetches_the_past_that_longer_bars_are_joined_from() -> No
     assert ("minutes", 500) in feed.asked
     assert ("minutes", 500 * 15) in feed.asked
     assert ("half hours", 1_000) in feed.asked
+    assert ("minutes", 10_000) not in feed.asked
+    feed.half_hours = lambda *_: ()  # type: ignore[method-assign]
+    assert len(_parts_of(feed, COIN_ID, 4 * QUARTER_NS)) == 60, "minutes, where the feed knows no half hours"
+    assert feed.asked[-1] == ("minutes", 10_000)
 
 
 # ---- baskets ---------------------------------------------------------------------------------------------------------------
