@@ -70,6 +70,8 @@ def _harmless(value: object) -> object:
 
 
 def _written(path: Path, write: Callable[[Path], object]) -> None:
+    if path.is_dir():
+        raise StoreError(f"{path}: is a folder; name a file in it")
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
         write(part)

@@ -139,6 +139,9 @@ def test_wrong_usage_is_one_line(home: Home, tmp_path: Path, capsys: pytest.Capt
         status, out, err = said(capsys, "audit", "export", *arguments)
         assert (status, out, err.count("\n")) == (2, "", 1), arguments
     assert said(capsys, "audit", "verify", str(tmp_path / "there.csv"))[0] == 1
+    for nameless in ("", "/"):
+        status, out, err = said(capsys, "audit", "verify", nameless)
+        assert (status, out, err.count("\n"), "the proof cannot be read" in err) == (1, "", 1, True), nameless
 
 
 def test_every_kind_of_the_trail_is_one_that_the_engine_records() -> None:

@@ -82,6 +82,13 @@ def test_tables_go_into_files(home: Path, tmp_path: Path, capsys: pytest.Capture
     assert sorted(one.name for one in tmp_path.iterdir()) == ["home", "t.csv", "t.parquet"], "nothing half is left"
 
 
+@pytest.mark.parametrize("nameless", ["", "/"])
+def test_a_folder_is_no_file_to_write(home: Path, capsys: pytest.CaptureFixture[str], nameless: str) -> None:
+    for kind in ("--csv", "--parquet", "--html"):
+        assert run(["--home", str(home), "report", kind, nameless]) == 1
+        assert "is a folder; name a file in it" in capsys.readouterr().err, kind
+
+
 def test_columns_are_of_one_kind_in_every_file(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("round_trips", "fills", "equity", "periods"):
         schemas = []

@@ -73,7 +73,7 @@ def verify(file: Path, against: Path | None, *, as_json: bool) -> int:
 
 def proof_path(file: Path) -> Path:
     """Where the proof of a trail lies."""
-    return file.with_name(f"{file.name}.proof.json")
+    return file.parent / f"{file.name}.proof.json"  # a folder's root has no name to change
 
 
 def _writer(form: str, target: Path) -> Callable[[Path, Table], None]:
