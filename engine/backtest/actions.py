@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.backtest.brakes import NS_PER_DAY
-from engine.backtest.entries import Limits, value_minor
+from engine.backtest.entries import value_minor
 from engine.backtest.holdings import (
     ACTION_FIELDS,
     ACTIONS_END,
@@ -38,8 +38,6 @@ from engine.backtest.holdings import (
     NEXT_ACTION,
     ROW,
 )
-from engine.backtest.passes import open_all
-from engine.backtest.steps import Friction
 from engine.errors import InstrumentError
 from engine.instruments import Instrument
 from engine.kernel.money import PPM
@@ -48,7 +46,6 @@ from engine.kernel.wants import BarColumns
 from engine.units import MAX_PRODUCT, Nanoseconds
 
 DAYS_A_YEAR = 365
-open_every_bar = open_all  # the pass calls `open_all`, whose place `open_after_actions` takes
 
 
 class Split(NamedTuple):
@@ -129,12 +126,10 @@ def held_return(instrument: Instrument, bars: BarColumns, dividends: Sequence[Di
 # ---- in the pass; these compile too ------------------------------------------------------------------------------------------
 
 
-def open_after_actions(w: Any, friction: Friction, limits: Limits, beats: bool, count: int, cursor: Any, opens: Any,
-                       closes_ns: Any, now_ns: int) -> None:
-    """What holdings receive and owe at this moment, then every bar that opens."""
+def settle_actions(w: Any, count: int, now_ns: int) -> None:
+    """What holdings receive and owe at this moment, in the place of `engine.backtest.passes.before_opens`."""
     pay_dividends(w, now_ns)
     pay_for_borrowing(w, count, now_ns)
-    open_every_bar(w, friction, limits, beats, count, cursor, opens, closes_ns, now_ns)
 
 
 def pay_dividends(w: Any, now_ns: int) -> None:

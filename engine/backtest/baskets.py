@@ -8,7 +8,20 @@ from typing import Any
 
 from engine.backtest.entries import Limits, sizing_minor
 from engine.backtest.holdings import HEAD, ROW, VALUE_DEN, VALUE_NUM
-from engine.backtest.passes import NEVER_NS, act, close_all, equity_of, held_by_rule, mark_at_close, open_all
+from engine.backtest.passes import (
+    NEVER_NS,
+    act,
+    before_opens,
+    close_all,
+    equity_of,
+    first_moment,
+    first_of,
+    held_by_rule,
+    mark_at_close,
+    next_moment,
+    open_all,
+    step_on,
+)
 from engine.backtest.steps import Friction
 from engine.kernel.wants import ENTER, KEEP, LEAVE, BarColumns, Held, RuleWant, basket_want
 
@@ -21,48 +34,60 @@ def weights(params: Any, memory: Any, columns: Any, places: Any, seen: int, held
 def one_basket(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, params: Any,
                memory: Any, cursor: Any, equity_at_ns: Any, equity_out: Any) -> int:
     """A basket in one account; how many moments had a bar that closed, each with its equity. Shapes as `several_instruments`."""
-    opens_ns, closes_ns, opens = bars.opens_ns, bars.closes_ns, bars.opens
     count = len(starts) - 1
     columns = [bars] * count
-    marked = 0
-    for number in range(count):
-        cursor[3 * number], cursor[3 * number + 1] = starts[number], 0
-        cursor[3 * number + 2] = opens_ns[starts[number]] if starts[number] < starts[number + 1] else NEVER_NS
-    while True:
-        now_ns = NEVER_NS
-        for number in range(count):
-            now_ns = min(now_ns, cursor[3 * number + 2])
-        if now_ns == NEVER_NS:
-            return marked
-        closed = close_all(w, bars, starts, friction, limits, braked, cursor, now_ns)
-        if closed == count:
-            places, held, out = [0] * count, [held_by_rule(w, HEAD, 0)] * count, [KEEP] * count
-            seen = look(w, starts, cursor, places, held)
-            memory = weights(params, memory, columns, places, seen, held, out)
-            settle(w, bars, friction, limits, params, places, held, out)
-        if closed > 0:
-            equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, count)
+    marked = busy = 0
+    now_ns = first_moment(bars, starts, cursor, count)
+    while now_ns != NEVER_NS:
+        first = first_of(cursor, count, now_ns, 1)
+        closes = first < count
+        if closes:
+            close_all(w, bars, starts, friction, limits, braked, cursor, busy, first, now_ns)
+            equity = equity_of(w, cursor, count, busy)
+            if is_whole(cursor, count, now_ns):
+                places, held, out = [0] * count, [held_by_rule(w, HEAD, 0)] * count, [KEEP] * count
+                seen = look(w, starts, cursor, places, held)
+                memory = weights(params, memory, columns, places, seen, held, out)
+                settle(w, bars, friction, limits, params, places, held, out, equity)
+            equity_at_ns[marked], equity_out[marked] = now_ns, equity
             marked += 1
-        open_all(w, friction, limits, braked and closed == 0, count, cursor, opens, closes_ns, now_ns)
+        else:
+            first = first_of(cursor, count, now_ns, 0)
+        busy = 0
+        for number in range(count):
+            busy = step_on(w, bars, starts, cursor, count, number, busy, now_ns)
+        before_opens(w, count, now_ns)
+        open_all(w, bars, friction, limits, braked and not closes, cursor, count, busy, first, now_ns)
+        now_ns = next_moment(cursor, count)
+    return marked
+
+
+def is_whole(cursor: Any, count: int, now_ns: int) -> bool:
+    """Whether a bar of every instrument closes at this moment."""
+    whole = True
+    for number in range(count):
+        whole = whole and cursor[number] == now_ns and cursor[2 * count + number] != 0
+    return whole
 
 
 def look(w: Any, starts: Any, cursor: Any, places: list[int], held: list[Held]) -> int:
     """Where the bar of each instrument that has just closed stands, and what is held of it; the least number of bars seen."""
     seen = NEVER_NS
     for number in range(len(places)):
-        places[number] = cursor[3 * number] - 1
+        places[number] = cursor[len(places) + number]
         held[number] = held_by_rule(w, HEAD + number * ROW, places[number])
-        seen = min(seen, cursor[3 * number] - starts[number])
+        seen = min(seen, places[number] - starts[number] + 1)
     return seen
 
 
 def settle(w: Any, bars: BarColumns, friction: Friction, limits: Limits, params: Any, places: list[int], held: list[Held],
-           out: list[int]) -> None:
+           out: list[int], equity: int) -> None:
     """Act on the targets of a moment, each beside the capital before any of them."""
     count = len(places)
-    equity = sizing_minor(equity_of(w, count), limits)
+    capital = sizing_minor(equity, limits)
     wants = [basket_want(out[number], held[number], bars.closes[places[number]], w[HEAD + number * ROW + VALUE_NUM],
-                         w[HEAD + number * ROW + VALUE_DEN], equity, params.band_bps, params.stop_bps) for number in range(count)]
+                         w[HEAD + number * ROW + VALUE_DEN], capital, params.band_bps, params.stop_bps)
+             for number in range(count)]
     for number in range(count):
         mark_at_close(w, HEAD + number * ROW, friction, bars.opens[places[number]], bars.closes[places[number]])
     act_on(w, places, limits, wants, LEAVE, friction.gap_bps)

@@ -14,13 +14,17 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-FORMAT = "1"
+FORMAT = "2"
 # what runs for every bar or every bar in position goes into the loop itself
 INLINED = frozenset((
     "rule", "held_by_rule", "value_minor", "spread_at", "ema_step", "atr_step", "true_range", "venue_quote", "out_at_quote",
     "engine_quote", "venue_bar", "engine_bar", "follow", "trailed_row", "better_price", "trail_level", "tighter_stop",
-    "leaves_whole", "sign_of", "hold_is_over", "mark_at_close", "open_one", "open_all", "close_all", "look_at_losses", "beat",
-    "latch", "loss_share", "equity_of", "worse", "with_slippage", "scaled_up", "scaled_down"))
+    "leaves_whole", "sign_of", "hold_is_over", "mark_at_close", "meet_quote", "open_all", "close_all", "look_at_losses", "beat",
+    "latch", "loss_share", "equity_of", "first_of", "next_moment", "step_on", "worse", "with_slippage",
+    "scaled_up", "scaled_down"))
+# modules whose functions know of no list, even where others that are compiled with them do
+FLAT = frozenset(f"engine.backtest.{name}" for name in ("passes", "steps", "holdings", "entries", "brakes", "actions"))
+MAKES_LISTS = frozenset(("BUILD_LIST", "LIST_APPEND", "LIST_EXTEND"))
 INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled code alone
 
 
@@ -47,6 +51,11 @@ def _names(function: FunctionType) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def makes_lists(function: FunctionType) -> bool:
+    """Whether a function's code builds a list."""
+    return any(one.opname in MAKES_LISTS for one in dis.get_instructions(function))
+
+
 def stamp_of(functions: Mapping[int, FunctionType], entry: str) -> str:
     """What names the folder of a compiled pass."""
     import numba
@@ -70,6 +79,14 @@ def _compiled(entry: FunctionType, replaced: tuple[tuple[str, FunctionType], ...
     names = dict(replaced)
     functions: dict[int, FunctionType] = {}
     functions_reached(entry, names, functions)
+    lists = any(makes_lists(one) for one in functions.values() if one is not entry)
+
+    def options_of(function: FunctionType) -> dict[str, bool]:
+        """What is called with no list in sight counts no references: in a loop that costs more than all the rest."""
+        if function is entry:
+            return {"cache": folder is not None}
+        return {**INNER, "_nrt": lists and function.__module__ not in FLAT}
+
     before = config.CACHE_DIR
     if folder is not None:
         place = folder / stamp_of(functions, "|".join([entry.__qualname__, *(f"{k}={v.__module__}.{v.__qualname__}"
@@ -77,7 +94,7 @@ def _compiled(entry: FunctionType, replaced: tuple[tuple[str, FunctionType], ...
         place.mkdir(parents=True, exist_ok=True)
         config.CACHE_DIR = str(place)
     try:
-        return _twin(entry, names, {}, {"cache": folder is not None}, numba.njit)
+        return _twin(entry, names, {}, options_of, numba.njit)
     finally:
         config.CACHE_DIR = before
 
@@ -88,8 +105,8 @@ def interpreted(entry: Callable[..., Any], replaced: Mapping[str, Callable[..., 
     return FunctionType(entry.__code__, {**entry.__globals__, **replaced}, entry.__name__, entry.__defaults__)
 
 
-def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: dict[int, Any], options: Mapping[str, bool],
-          jit: Callable[..., Any]) -> Any:
+def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: dict[int, Any],
+          options_of: Callable[[FunctionType], dict[str, bool]], jit: Callable[..., Any]) -> Any:
     """The compiled twin of a function: its code over a namespace in which every function is a compiled twin."""
     known = made.get(id(function))
     if known is not None:
@@ -98,9 +115,10 @@ def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: di
     for name in _names(function):
         called = replaced.get(name, namespace.get(name))
         if isinstance(called, FunctionType):
-            namespace[name] = _twin(called, replaced, made, INNER, jit)
+            namespace[name] = _twin(called, replaced, made, options_of, jit)
     twin = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
     twin.__module__ = function.__module__
     twin.__qualname__ = function.__qualname__
-    made[id(function)] = jit(error_model="numpy", nogil=True, forceinline=function.__name__ in INLINED, **options)(twin)
+    inlined = function.__name__ in INLINED
+    made[id(function)] = jit(error_model="numpy", nogil=True, forceinline=inlined, **options_of(function))(twin)
     return made[id(function)]

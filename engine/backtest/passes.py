@@ -70,18 +70,9 @@ def act(w: Any, at: int, place: int, count: int, limits: Limits, asked: RuleWant
         enter(w, at, limits, factor, asked, gap_bps)
 
 
-def equity_of(w: Any, count: int) -> int:
-    """Cash and what is held, at the newest marks."""
-    equity = w[CASH]
-    for at in range(HEAD, HEAD + count * ROW, ROW):
-        if w[at + LOTS] != 0:
-            equity += value_minor(w, at)
-    return int(equity)
-
-
-def look_at_losses(w: Any, count: int, limits: Limits, at_ns: int) -> None:
+def look_at_losses(w: Any, count: int, limits: Limits, equity: int, at_ns: int) -> None:
     """The beat of a moment; where a brake blocks entries, those on their way are withdrawn."""
-    beat(w, limits, equity_of(w, count), at_ns)
+    beat(w, limits, equity, at_ns)
     if w[STRICTEST] >= REDUCING:
         for at in range(HEAD, HEAD + count * ROW, ROW):
             w[at + WAITING] = 0
@@ -113,14 +104,14 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
                 when, close_ns = Moment(opens_ns[place], place, 0), closes_ns[place]
                 venue_quote(w, at, friction, bid, ask, when)
                 if braked and when.at_ns != before_ns:
-                    look_at_losses(w, 1, limits, when.at_ns)
+                    look_at_losses(w, 1, limits, w[CASH] + value_minor(w, at), when.at_ns)
                 w[bid_at], w[ask_at] = bid, ask
                 if w[held_at] != 0:
                     engine_quote(w, at, friction, bid, ask, when)
                 if w[held_at] != 0:
                     venue_bar(w, at, friction, highs[place], lows[place], volumes[place], Moment(close_ns, place, 0))
                 if braked:
-                    look_at_losses(w, 1, limits, close_ns)
+                    look_at_losses(w, 1, limits, w[CASH] + value_minor(w, at), close_ns)
                     before_ns = close_ns
                 w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
                 if w[held_at] != 0:
@@ -139,79 +130,146 @@ def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Frictio
     """Several instruments in one account; how many moments had a bar that closed, each with its equity.
 
     The bars of all stand one instrument after the other; those of the i-th are `starts[i] .. starts[i + 1] - 1`. Each has its
-    own memory, which begins as `memory`. `cursor` holds for each instrument its bar, whether that has opened, and the time of
-    what comes next: three integers.
+    own memory, which begins as `memory`. `cursor` has four integers for each instrument, all of a kind together: the time of
+    what comes next, its bar, whether that has opened, and the numbers of those that are held or about to be entered.
     """
-    opens_ns, closes_ns, opens = bars.opens_ns, bars.closes_ns, bars.opens
     count = len(starts) - 1
-    marked = 0
+    marked = busy = 0
     memories = [own_memory(memory) for _ in range(count)]
-    for number in range(count):
-        cursor[3 * number], cursor[3 * number + 1] = starts[number], 0
-        cursor[3 * number + 2] = opens_ns[starts[number]] if starts[number] < starts[number + 1] else NEVER_NS
-    while True:
-        now_ns = NEVER_NS
+    now_ns = first_moment(bars, starts, cursor, count)
+    while now_ns != NEVER_NS:
+        first = first_of(cursor, count, now_ns, 1)
+        closes = first < count
+        if closes:
+            close_all(w, bars, starts, friction, limits, braked, cursor, busy, first, now_ns)
+            equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, cursor, count, busy)
+            marked += 1
+        else:
+            first = first_of(cursor, count, now_ns, 0)
+        busy = 0
         for number in range(count):
-            now_ns = min(now_ns, cursor[3 * number + 2])
-        if now_ns == NEVER_NS:
-            return marked
-        closed = close_all(w, bars, starts, friction, limits, braked, cursor, now_ns)
-        if closed > 0:
-            equity = w[CASH]
-            for number in range(count):
-                at, place = HEAD + number * ROW, cursor[3 * number] - 1
-                if w[at + LOTS] != 0:
-                    equity += value_minor(w, at)
-                if cursor[3 * number + 1] != 0 or place < starts[number] or closes_ns[place] != now_ns:
-                    continue
+            at = HEAD + number * ROW
+            if closes and cursor[number] == now_ns and cursor[2 * count + number] != 0:
+                place = cursor[count + number]
                 memories[number], asked = rule(params, memories[number], bars, place, place - starts[number] + 1,
                                                held_by_rule(w, at, place))
                 if asked.act != NOTHING:
-                    mark_at_close(w, at, friction, opens[place], bars.closes[place])
+                    mark_at_close(w, at, friction, bars.opens[place], bars.closes[place])
                     act(w, at, place, count, limits, asked, friction.gap_bps)
-            equity_at_ns[marked], equity_out[marked] = now_ns, equity
-            marked += 1
-        open_all(w, friction, limits, braked and closed == 0, count, cursor, opens, closes_ns, now_ns)
+            busy = step_on(w, bars, starts, cursor, count, number, busy, now_ns)
+        before_opens(w, count, now_ns)
+        open_all(w, bars, friction, limits, braked and not closes, cursor, count, busy, first, now_ns)
+        now_ns = next_moment(cursor, count)
+    return marked
 
 
-def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, cursor: Any,
-              now_ns: int) -> int:
-    """Every bar that closes at this moment, and how many there were; the first brings the beat."""
-    count = len(starts) - 1
-    closed = 0
+def first_moment(bars: BarColumns, starts: Any, cursor: Any, count: int) -> int:
+    """Put the cursor before the first bar of each instrument; when the first of them opens."""
     for number in range(count):
-        if cursor[3 * number + 2] != now_ns or cursor[3 * number + 1] == 0:
+        cursor[count + number], cursor[2 * count + number] = starts[number], 0
+        cursor[number] = bars.opens_ns[starts[number]] if starts[number] < starts[number + 1] else NEVER_NS
+    return next_moment(cursor, count)
+
+
+def next_moment(cursor: Any, count: int) -> int:
+    """When the next bar of any instrument opens or closes."""
+    soonest_ns = int(NEVER_NS)
+    for number in range(count):
+        soonest_ns = min(soonest_ns, cursor[number])
+    return soonest_ns
+
+
+def first_of(cursor: Any, count: int, now_ns: int, opened: int) -> int:
+    """The first instrument whose bar closes (`opened` 1) or opens (0) at this moment; `count` where none does."""
+    number = 0
+    while number < count and (cursor[number] != now_ns or cursor[2 * count + number] != opened):
+        number += 1
+    return number
+
+
+def step_on(w: Any, bars: BarColumns, starts: Any, cursor: Any, count: int, number: int, busy: int, now_ns: int) -> int:
+    """Past the instrument's bar that closes at this moment; its next one opens where the account has nothing to do with it, else
+    the instrument is one more of those that are `busy`: how many there are now."""
+    if cursor[number] == now_ns and cursor[2 * count + number] != 0:
+        place = cursor[count + number] + 1
+        cursor[count + number], cursor[2 * count + number] = place, 0
+        cursor[number] = bars.opens_ns[place] if place < starts[number + 1] else NEVER_NS
+    at = HEAD + number * ROW
+    if w[at + LOTS] != 0 or w[at + WAITING] != 0:
+        cursor[3 * count + busy] = number
+        return busy + 1
+    if cursor[number] == now_ns:
+        cursor[number], cursor[2 * count + number] = bars.closes_ns[cursor[count + number]], 1
+    return busy
+
+
+def equity_of(w: Any, cursor: Any, count: int, busy: int) -> int:
+    """Cash and what is held, at the newest marks."""
+    equity = w[CASH]
+    for one in range(3 * count, 3 * count + busy):
+        equity += value_minor(w, HEAD + cursor[one] * ROW)
+    return int(equity)
+
+
+def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, cursor: Any, busy: int,
+              first: int, now_ns: int) -> None:
+    """Every bar that closes at this moment, where something is held; the `first` of all that close brings the beat."""
+    count, beats = len(starts) - 1, braked
+    for one in range(3 * count, 3 * count + busy):
+        number = cursor[one]
+        if cursor[number] != now_ns or cursor[2 * count + number] == 0:
             continue
-        at, place = HEAD + number * ROW, cursor[3 * number]
-        next_ns = bars.opens_ns[place + 1] if place + 1 < starts[number + 1] else NEVER_NS
+        if beats and number > first:
+            look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+            beats = False
+        at, place = HEAD + number * ROW, cursor[count + number]
         high, low = bars.highs[place], bars.lows[place]
         quiet = w[at + LOTS] == 0 or stays_within(w, at, w[at + BID], w[at + ASK], high, low)
         if not quiet:
             venue_bar(w, at, friction, high, low, bars.volumes[place], Moment(now_ns, place, number))
-        if braked and closed == 0:
-            look_at_losses(w, count, limits, now_ns)
+        if beats:
+            look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+            beats = False
         if w[at + LOTS] != 0:
             mark_at_close(w, at, friction, bars.opens[place], bars.closes[place])
             if quiet:
                 w[at + LOW], w[at + HIGH] = min(w[at + LOW], low), max(w[at + HIGH], high)
                 follow(w, at, high, low, w[at + BID], w[at + ASK])
             else:
-                stays_open = w[at + ALWAYS_OPEN] != 0 or next_ns == now_ns
-                engine_bar(w, at, high, low, w[at + BID], w[at + ASK], now_ns, stays_open)
-        cursor[3 * number], cursor[3 * number + 1], cursor[3 * number + 2] = place + 1, 0, next_ns
-        closed += 1
-    return closed
+                next_ns = bars.opens_ns[place + 1] if place + 1 < starts[number + 1] else NEVER_NS
+                engine_bar(w, at, high, low, w[at + BID], w[at + ASK], now_ns, w[at + ALWAYS_OPEN] != 0 or next_ns == now_ns)
+    if beats:
+        look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
 
 
-def open_all(w: Any, friction: Friction, limits: Limits, beats: bool, count: int, cursor: Any, opens: Any, closes_ns: Any,
-             now_ns: int) -> None:
-    """Every bar that opens at this moment; the first brings the beat where no bar that closed has."""
-    for number in range(count):
-        if cursor[3 * number + 2] == now_ns and cursor[3 * number + 1] == 0:
-            place = cursor[3 * number]
-            open_one(w, friction, limits, beats, count, opens[place], Moment(now_ns, place, number))
+def before_opens(w: Any, count: int, now_ns: int) -> None:
+    """Stands for what comes between the bars that close at a moment and those that open; usually nothing."""
+
+
+def open_all(w: Any, bars: BarColumns, friction: Friction, limits: Limits, beats: bool, cursor: Any, count: int, busy: int,
+             first: int, now_ns: int) -> None:
+    """The bars that open at this moment, of the instruments that are busy; where no bar closed, the `first` of all that open
+    brings the beat."""
+    for one in range(3 * count, 3 * count + busy):
+        number = cursor[one]
+        if cursor[number] != now_ns or cursor[2 * count + number] != 0:
+            continue
+        if beats and number > first:
+            look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
             beats = False
-            cursor[3 * number + 1], cursor[3 * number + 2] = 1, closes_ns[place]
+        place = cursor[count + number]
+        at, when = HEAD + number * ROW, Moment(now_ns, place, number)
+        bid, ask, quiet = meet_quote(w, at, friction, bars.opens[place], when)
+        if beats:
+            look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+            beats = False
+        if w[at + LOTS] != 0:
+            w[at + BID], w[at + ASK] = bid, ask
+            if not quiet:
+                engine_quote(w, at, friction, bid, ask, when)
+        cursor[number], cursor[2 * count + number] = bars.closes_ns[place], 1
+    if beats:
+        look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
 
 
 def mark_at_close(w: Any, at: int, friction: Friction, open_ticks: int, close_ticks: int) -> None:
@@ -221,22 +279,13 @@ def mark_at_close(w: Any, at: int, friction: Friction, open_ticks: int, close_ti
     w[at + BID], w[at + ASK] = max(1, close_ticks - half), close_ticks + half
 
 
-def open_one(w: Any, friction: Friction, limits: Limits, beats: bool, count: int, open_ticks: int, when: Moment) -> None:
-    """A bar opens with its quote: the venue first, the beat where it is the moment's first, then the engine."""
-    at = HEAD + when.instrument * ROW
-    bid = ask = 0
-    quiet = w[at + LOTS] == 0 and w[at + WAITING] == 0
+def meet_quote(w: Any, at: int, friction: Friction, open_ticks: int, when: Moment) -> tuple[int, int, bool]:
+    """The venue meets the quote that a bar opens with: its bid, its ask, and whether it left all as it was."""
+    spread = spread_at(open_ticks, friction.spread_bps)
+    bid = open_ticks - spread // 2
+    ask = bid + spread
+    price = bid if w[at + LOTS] > 0 else ask
+    quiet = w[at + LOTS] != 0 and stays_within(w, at, bid, ask, price, price)
     if not quiet:
-        spread = spread_at(open_ticks, friction.spread_bps)
-        bid = open_ticks - spread // 2
-        ask = bid + spread
-        price = bid if w[at + LOTS] > 0 else ask
-        quiet = w[at + LOTS] != 0 and stays_within(w, at, bid, ask, price, price)
-        if not quiet:
-            venue_quote(w, at, friction, bid, ask, when)
-    if beats:
-        look_at_losses(w, count, limits, when.at_ns)
-    if w[at + LOTS] != 0:
-        w[at + BID], w[at + ASK] = bid, ask
-        if not quiet:
-            engine_quote(w, at, friction, bid, ask, when)
+        venue_quote(w, at, friction, bid, ask, when)
+    return bid, ask, quiet

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.backtest import baskets, passes
-from engine.backtest.actions import Dividend, Split, dividend_rows, open_after_actions
+from engine.backtest.actions import Dividend, Split, dividend_rows, settle_actions
 from engine.backtest.compiling import compiled, interpreted
 from engine.backtest.entries import BPS, CHECKS, Limits, value_minor
 from engine.backtest.holdings import (
@@ -305,7 +305,7 @@ def _is_alone(starts: list[int], strategy: Strategy, setup: Setup) -> bool:
 def _entry_of(strategy: Strategy, setup: Setup, rule: Callable[..., Any]) -> tuple[Callable[..., Any],
                                                                                    dict[str, Callable[..., Any]]]:
     """The pass over several instruments that a strategy needs, and what takes the places of the names there."""
-    opening: dict[str, Callable[..., Any]] = {"open_all": open_after_actions} if setup.has_actions else {}
+    opening: dict[str, Callable[..., Any]] = {"before_opens": settle_actions} if setup.has_actions else {}
     if strategy.kind == BASKET:
         return baskets.one_basket, {"weights": rule, **opening}
     return passes.several_instruments, {"rule": rule, **opening}
@@ -324,7 +324,7 @@ def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[An
     at_ns = numpy.empty(total, numpy.int64)
     pass_of, replaced = _entry_of(strategy, setup, asked.rule)
     entry = compiled(pass_of, {**replaced, **asked.inner}, cache_folder)
-    marked = entry(w, bars, numpy.array(starts), *terms, numpy.zeros(3 * len(starts), numpy.int64), at_ns, equity)
+    marked = entry(w, bars, numpy.array(starts), *terms, numpy.zeros(4 * len(starts), numpy.int64), at_ns, equity)
     return at_ns[:marked], equity[:marked]
 
 
@@ -344,7 +344,7 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
         interpreted(passes.one_instrument, {"rule": rule})(work, bars, *terms, equity)
         at_ns, marked = None, total
     else:
-        times, cursor = [0] * total, [0] * (3 * len(starts))
+        times, cursor = [0] * total, [0] * (4 * len(starts))
         entry, replaced = _entry_of(strategy, setup, rule)
         marked = interpreted(entry, {**replaced, "own_memory": copy})(work, bars, starts, *terms, cursor, times, equity)
         at_ns = numpy.array(times[:marked], numpy.int64)
