@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 
 from engine.backtest.run import Series, Setup, backtest
 from engine.kernel.wants import BarColumns
+from engine.regimes import USUAL_REGIMES, RegimeSettings
 from engine.strategies.registry import Strategy
 from engine.strategies.user import load_user_strategy
 from engine.units import NS_PER_SECOND
@@ -84,7 +85,10 @@ SETUPS = some.fixed_dictionaries({
     "slippage_bps": some.sampled_from((0, 3, 80)), "fill_share_bps": some.sampled_from((1, 500, 10_000)),
     "touch_fills": some.booleans(), "trail_step_fraction": some.sampled_from((0.0, 0.1, 0.5)),
     "gap_allowance_bps": some.sampled_from((0, 20)), "capital_fraction": some.sampled_from((0.0, 0.4)),
-    "heat_budget_fraction": some.sampled_from((0.0, 0.01))}).map(lambda terms: Setup(CASH, **terms))
+    "heat_budget_fraction": some.sampled_from((0.0, 0.01)),
+    "regimes": some.sampled_from((USUAL_REGIMES, RegimeSettings(
+        trend_bars=3, volatility_bars=2, usual_bars=5, size_in_range=0.5, size_in_wild=0.25))),
+}).map(lambda terms: Setup(CASH, **terms))
 
 
 def bars_of(steps: list[Step]) -> BarColumns:
