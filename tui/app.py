@@ -169,6 +169,8 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         self._show_banner()
 
     def _show_banner(self) -> None:
+        if not self.screen_stack:
+            return  # the app is ending: its screens are gone, its timers not yet
         silent = self.silent_seconds
         text = ""
         as_of = "nothing was shown yet"
@@ -195,8 +197,9 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
             self.bell()
 
     def tell(self, text: str, tone: str = "") -> None:
-        """Say the outcome of an act in the message line: always the same place."""
-        self.workstation.tell(text, tone)
+        """Say the outcome of an act in the message line: always the same place, while there is one."""
+        if self.screen_stack:
+            self.workstation.tell(text, tone)
 
     # ---- commands ----------------------------------------------------------------------------------------------------
 

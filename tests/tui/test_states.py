@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from engine.inputs import Connectivity, TradingState
+from engine.inputs import Connectivity, SetTradingState, TradingState
 from engine.service import Mode, StopHome, TotalView
 from tests.tui.driving import driving
 from tests.tui.views import account, alert, order, position, proposal, quote, snapshot
@@ -165,3 +165,12 @@ async def test_zoom_gives_the_pane_the_screen_and_back() -> None:
         await driver.sees("position share 11.1% above")
         await driver.press("z")
         await driver.sees("1 Positions 4")
+
+
+async def test_what_comes_while_the_app_ends_is_no_defect() -> None:
+    """An end may take longer than a second: the banner's timer and late answers then find no screen any more."""
+    async with driving() as driver:
+        pass
+    assert not driver.app.screen_stack
+    driver.app._show_banner()
+    assert await driver.app.deliver(SetTradingState("late", TradingState.HALTED), "halt") is not None
