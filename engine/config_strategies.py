@@ -18,7 +18,7 @@ _REGIMES = RegimeSettings()
 STRATEGY_EXAMPLE = [
     "A strategy: what a rule wants after each closed bar goes the way of every order. For rules: `quarterdeck strategies rules`",
     "[[strategies]]", 'name = "trend"', 'rule = "ema_cross"', 'symbols = ["BTC/USD"]',
-    "params = {fast_bars = 20, slow_bars = 50}",
+    'bar = "1h"', "params = {fast_bars = 20, slow_bars = 50}",
 ]
 DAY_SECONDS = 86_400
 RULE_PATTERN = r"^[a-z][a-z0-9_]{0,47}$"
