@@ -114,8 +114,8 @@ class Search:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         except self._crew.lost as lost:
-            raise QuarterdeckError("a worker of the search ended by itself, perhaps for want of memory, or its cluster went away; "
-                                   "the same command goes on from what is kept, --jobs 1 needs the least") from lost
+            raise QuarterdeckError("a worker of the search ended by itself, perhaps for want of memory, or its cluster went "
+                                   "away; the same command goes on from what is kept, --jobs 1 needs the least") from lost
         finally:
             for future in waiting:
                 future.cancel()

@@ -80,6 +80,10 @@ WAYS = some.one_of(some.just(0), some.integers(-60, 60), some.sampled_from((-3_5
 REACHES = some.one_of(some.just(0), some.integers(0, 60), some.sampled_from((500, 2_000)))
 STEPS = some.builds(Step, some.one_of(some.just(0), WAYS), WAYS, REACHES, REACHES,
                     some.sampled_from((0, 0, 1, 40, 50_000, 10_000_000)), some.sampled_from((0, 0, 0, 0, 0, 1, 12, 300)))
+def setup_of(terms: dict[str, Any]) -> Setup:
+    return Setup(CASH, **terms)
+
+
 SETUPS = some.fixed_dictionaries({
     "limits": some.sampled_from((LOOSE, DEFAULT, TIGHT)), "spread_bps": some.sampled_from((0, 4, 60)),
     "slippage_bps": some.sampled_from((0, 3, 80)), "fill_share_bps": some.sampled_from((1, 500, 10_000)),
@@ -88,7 +92,7 @@ SETUPS = some.fixed_dictionaries({
     "heat_budget_fraction": some.sampled_from((0.0, 0.01)),
     "regimes": some.sampled_from((USUAL_REGIMES, RegimeSettings(
         trend_bars=3, volatility_bars=2, usual_bars=5, size_in_range=0.5, size_in_wild=0.25))),
-}).map(lambda terms: Setup(CASH, **terms))
+}).map(setup_of)
 
 
 def bars_of(steps: list[Step]) -> BarColumns:
