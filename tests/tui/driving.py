@@ -1,9 +1,11 @@
 """Driving the app: start it on a scripted service, wait for what must come, read what is on the screen."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 
 from engine.service import Snapshot
@@ -11,6 +13,25 @@ from tests.tui.scripted_service import ScriptedService
 from tui.app import QuarterdeckApp
 
 PATIENCE = 200
+SOON_SECONDS = 0.02  # as far as Textual looks ahead: longer than a frame, shorter than any pause that a person would see
+TURNS = 2_000
+
+
+async def settled(*_: float) -> None:
+    """Return once the loop has nothing to do, now or soon.
+
+    Textual's own wait sleeps at least 20 ms a time, twice a key, and takes a process that gets no processor for one that is
+    done. This one asks the loop itself: nothing is ready to run, and no timer is due within a frame.
+    """
+    loop: Any = asyncio.get_running_loop()
+    for _turn in range(TURNS):
+        await asyncio.sleep(0)
+        due = [handle.when() for handle in loop._scheduled if not handle.cancelled()]
+        left = min(due, default=loop.time() + 1) - loop.time()
+        if not loop._ready and left > SOON_SECONDS:
+            return
+        if not loop._ready:
+            await asyncio.sleep(max(0.0, left))
 
 
 class HandClock:
@@ -68,8 +89,11 @@ async def driving(first: Snapshot | None = None, *, size: tuple[int, int] = (120
     service = service or ScriptedService(first)
     clock = HandClock()
     app = QuarterdeckApp(service, now_seconds=clock, **options)
-    async with app.run_test(size=size) as pilot:
-        driver = Driver(app, service, pilot, clock)
-        await driver.until(lambda: app.snapshot is not None)
-        await pilot.pause()
-        yield driver
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("app", "pilot"):
+            patch.setattr(f"textual.{module}.wait_for_idle", settled)
+        async with app.run_test(size=size) as pilot:
+            driver = Driver(app, service, pilot, clock)
+            await driver.until(lambda: app.snapshot is not None)
+            await pilot.pause()
+            yield driver
