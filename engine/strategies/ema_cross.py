@@ -52,7 +52,7 @@ def rule(p: Params, m: Memory, bars: BarColumns, place: int, seen: int, held: He
     atr = atr_step(m.atr, p.atr_bars, true_range(high, low, bars.closes[place - 1]))
     above = 1 if fast > slow else 0
     after = Memory(fast, slow, atr, above)
-    if above == m.above or seen <= warmup(p):
+    if above == m.above or seen <= max(p.warmup_bars, p.slow_bars, p.atr_bars):
         return after, no_want()
     sign = 1 if above else -1
     if held.lots * sign < 0 and p.leave_on_cross:
