@@ -94,6 +94,7 @@ def test_daily_bars_replay_too(script: Path, tmp_path: Path, capsys: pytest.Capt
         assert report_of(capsys, "--home", str(tmp_path / "daily"), "replay", str(tape))["journal_rows"]
 
 
+@pytest.mark.slow
 def test_a_killed_replay_goes_on_to_the_same_fills(
         tape: Path, script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "killed"

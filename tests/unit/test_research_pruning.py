@@ -53,6 +53,7 @@ def prune(path: Path, keep_days: int = 10, needed: Needed | None = None, now_ns:
     return found
 
 
+@pytest.mark.slow
 def test_whole_runs_go_once_they_are_old_and_the_file_becomes_smaller(path: Path) -> None:
     archive = ResearchArchive(path)
     for number in range(40):

@@ -73,6 +73,7 @@ def test_a_span_trades_inside_itself_alone(ground: Material) -> None:
     assert told.years == pytest.approx(800 / 24 / 365.25)
 
 
+@pytest.mark.slow
 def test_every_executor_gives_the_same(ground: Material) -> None:
     alone = search(ground, here()).outcomes(JOBS)
     for workers in (1, 3):

@@ -61,6 +61,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     return Lived(home, loaded_by(RUNNING, home))
 
 
+@pytest.mark.slow
 def test_an_engine_is_ready_without_heavy_libraries(lived: Lived) -> None:
     assert "engine.shell" in lived.loaded
     assert not lived.loaded & set(HEAVY)

@@ -144,6 +144,7 @@ def after_restart(bars: Sequence[Bar], at: int, bar_ns: int) -> list[tuple[int, 
     return asked
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1_000), missing=st.sampled_from([0.0, 0.1, 0.6, 0.93]), at=st.integers(0, 180))
 def test_a_restart_at_any_bar_sees_the_very_same_longer_bars(seed: int, missing: float, at: int) -> None:
     bars = some_minutes(seed, 180, missing)

@@ -52,6 +52,7 @@ def test_the_past_comes_from_whichever_account_of_the_venue_lists_the_instrument
     assert found == {"A@alpaca": 1, "B@alpaca": 1, "C@kraken": 1, "D@alpaca": 0, "A@nowhere": 0}
 
 
+@pytest.mark.slow
 def test_two_accounts_at_one_venue_each_have_their_prices_and_their_past(tmp_path: Path) -> None:
     with served_alpaca() as one, served_alpaca() as other:
         config = (alpaca_account(one, "coins", paper=True, symbols='"BTC/USD"') + portfolio("a", "coins")
