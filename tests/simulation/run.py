@@ -228,8 +228,9 @@ class Simulation:
         position = state.positions[key]
         home = state.homes.get(key)
         mark = self.engine.market.marks[position.instrument_id]
+        last_beat_ns = state.at_ns - STEP_NS  # a hold that ends with the tape is over at a beat that never comes
         hit = exit_on_price(exit_state(position, state.instruments[position.instrument_id]), mark.bid_ticks, mark.ask_ticks,
-                            state.at_ns)
+                            last_beat_ns)
         if hit != NO_EXIT and not position.exit_reason and not position.touched_at_ns:
             self.violations.append(f"{key} is past a level and nothing happens")
         if position.exit_reason:

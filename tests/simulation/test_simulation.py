@@ -1,7 +1,7 @@
 """A handful of seeds of the simulation; `python -m tests.simulation` runs thousands.
 
 The named seeds found something once: 29 and 386 a panic that asked without end, 1218 a heat that grew after its check, 500240 an
-entry that outlived a restart after which its strategy had no right to it.
+entry that outlived a restart after which its strategy had no right to it, 520506 a hold that ended with the tape.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation.run import Simulation, simulate
 
-FOUND_SOMETHING = (29, 386, 1218, 500240)
+FOUND_SOMETHING = (29, 386, 1218, 500240, 520506)
 
 
 @pytest.mark.parametrize("seed", [*range(40), *FOUND_SOMETHING])
