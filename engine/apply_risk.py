@@ -27,7 +27,7 @@ def configured(known: PortfolioState, chosen: PortfolioSettings) -> PortfolioSta
 
 
 def _day_rolled(state: State, event: DayRolled, _: Recorded) -> Changes:
-    """Baselines of every portfolio; told a second time for the same day, those of whom it names alone."""
+    """Baselines of every portfolio; told a second time for the same day, what is missing of those whom it names."""
     same_day = event.day == state.day
     new_week = event.week != state.week
     portfolios = {}
@@ -36,9 +36,10 @@ def _day_rolled(state: State, event: DayRolled, _: Recorded) -> Changes:
             portfolios[name] = portfolio
             continue
         equity = event.equity_minor.get(name)
-        known_week = portfolio.week_equity_minor
+        known_day, known_week = portfolio.day_equity_minor, portfolio.week_equity_minor
+        begun = portfolio if same_day else replace(portfolio, day_entry_count=0, day_entry_notional_minor=0)
         portfolios[name] = replace(
-            portfolio, day_equity_minor=equity, day_entry_count=0, day_entry_notional_minor=0,
+            begun, day_equity_minor=known_day if same_day and known_day is not None else equity,
             week_equity_minor=equity if new_week or known_week is None else known_week,
             high_water_minor=_higher(portfolio.high_water_minor, equity))
     return {"day": event.day, "week": event.week, "portfolios": portfolios}
@@ -114,7 +115,7 @@ def _brake_released(state: State, event: BrakeReleased, recorded: Recorded) -> C
     fields: dict[str, Any] = {"brakes": {**known.brakes, event.brake: released}}
     if event.brake == LOSING_STREAK:
         fields["losing_streak"] = 0
-    elif event.baseline_minor is not None and event.brake in BASELINES:
+    elif event.brake in BASELINES and (event.unvalued or event.baseline_minor is not None):
         fields[BASELINES[event.brake]] = event.baseline_minor
     return _portfolio_changes(state, event.portfolio, **fields)
 

@@ -419,13 +419,14 @@ class BrakeSet(Event, frozen=True, omit_defaults=True):
 
 
 class BrakeReleased(Event, frozen=True, omit_defaults=True):
-    """A brake was let go; its loss is counted anew from `baseline_minor`, where that is given."""
+    """A brake was let go; its loss counts anew from `baseline_minor`, or, where `unvalued`, from the first known worth."""
 
     portfolio: str
     brake: str
     by: str
     cause: str
     baseline_minor: Minor | None = None
+    unvalued: bool = False
 
 
 # ---- alerts and panic -----------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from engine.events import BrakeReleased, BrakeSet, DayRolled, HighWaterRaised
 from engine.inputs import Flatten
 from engine.orders import Purpose
 from engine.service import AlertLevel, BrakeLevel
+from engine.state import PortfolioState
 from engine.turn import Turn
 from engine.units import NS_PER_SECOND, Minor, seconds_to_ns
 from engine.valuation import equity_minor
@@ -38,22 +39,31 @@ def roll_day(turn: Turn) -> None:
     day = turn.market.day_number(turn.at_ns)
     funded = [name for name in turn.state.portfolios if turn.state.account_of(name).funded]
     if day == turn.state.day:
-        late = [name for name in funded if turn.state.portfolios[name].day_equity_minor is None
-                and is_valued(turn.state, turn.market, name)]
+        late = [name for name in _valued(turn, funded) if _lacks_a_baseline(turn.state.portfolios[name])]
         if late:
             turn.emit(DayRolled(day, _worth(turn, late), week_of(day)))
         return
-    ready = len(funded) == len(turn.state.portfolios) and all(is_valued(turn.state, turn.market, name) for name in funded)
+    valued = _valued(turn, funded)
+    ready = len(valued) == len(turn.state.portfolios)
     if not funded or (not ready and turn.at_ns - turn.state.session_at_ns < START_PATIENCE_NS):
         return
     week = week_of(day)
     over = {DAY_LOSS: "a new day", WEEK_LOSS: "a new week" if week != turn.state.week else ""}
-    turn.emit(DayRolled(day, _worth(turn, funded), week))
+    turn.emit(DayRolled(day, _worth(turn, valued), week))
     for name, portfolio in turn.state.portfolios.items():
         for brake, cause in over.items():
             known = portfolio.brakes.get(brake)
             if cause and known and known.level in (BrakeLevel.SMALLER, BrakeLevel.REDUCING):
                 _release(turn, name, brake, "engine", cause)
+
+
+def _valued(turn: Turn, names: list[str]) -> list[str]:
+    """Those whose worth is no guess."""
+    return [name for name in names if is_valued(turn.state, turn.market, name)]
+
+
+def _lacks_a_baseline(portfolio: PortfolioState) -> bool:
+    return any(getattr(portfolio, name) is None for name in BASELINES.values())
 
 
 def _worth(turn: Turn, names: list[str]) -> dict[str, Minor]:
@@ -139,7 +149,8 @@ def _end_pause(turn: Turn, name: str) -> None:
 
 
 def release(turn: Turn, portfolio: str, by: str, cause: str) -> None:
-    """A person resumes: every brake of the portfolio (of all where it is empty) is off, and losses count from here on."""
+    """A person resumes: every brake of the portfolio (of all where it is empty) is off, and losses count from here on, or from
+    the first moment at which its worth is known."""
     for name, known in list(turn.state.portfolios.items()):
         if portfolio in ("", name):
             for brake, state in known.brakes.items():
@@ -148,6 +159,7 @@ def release(turn: Turn, portfolio: str, by: str, cause: str) -> None:
 
 
 def _release(turn: Turn, name: str, brake: str, by: str, cause: str, *, anew: bool = False) -> None:
-    baseline = equity_minor(turn.state, turn.market, name) if anew else None
-    turn.emit(BrakeReleased(name, brake, by, cause, baseline))
+    known = turn.state.account_of(name).funded and is_valued(turn.state, turn.market, name)
+    baseline = equity_minor(turn.state, turn.market, name) if anew and known else None
+    turn.emit(BrakeReleased(name, brake, by, cause, baseline, unvalued=anew and not known))
     turn.alert(AlertLevel.INFO, "brake-released", f"{name} {brake}", f"released by {by}: {cause}")
