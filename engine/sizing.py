@@ -22,7 +22,7 @@ PERCENT_BPS = 100
 LEAST_BARS = 20
 UNBOUNDED = 1 << 62
 YEAR_NS = 365 * 86_400 * NS_PER_SECOND
-SESSIONS_NS = 252 * 23_400 * NS_PER_SECOND
+SESSIONS_A_YEAR = 252
 LARGEST_BPS = 10_000_000
 
 
@@ -136,8 +136,15 @@ def annual_volatility(market: MarketView, instrument: Instrument) -> float | Non
     mean = fsum(returns) / len(returns)
     deviation = sqrt(fsum((value - mean) ** 2 for value in returns) / len(returns))
     bar_ns = sum(bar.close_ns - bar.open_ns for bar in bars) / len(bars)
-    year_ns = YEAR_NS if instrument.session == ALWAYS_OPEN else SESSIONS_NS
-    return deviation * sqrt(year_ns / bar_ns) if bar_ns > 0 and deviation > 0 else None
+    return deviation * sqrt(_bars_a_year(instrument, bar_ns)) if bar_ns > 0 and deviation > 0 else None
+
+
+def _bars_a_year(instrument: Instrument, bar_ns: float) -> float:
+    """How many bars of that length a year of trading has; a share's day is one bar also where it is told to last 24 hours."""
+    if instrument.session == ALWAYS_OPEN:
+        return YEAR_NS / bar_ns
+    return SESSIONS_A_YEAR * instrument.trading_day_ns / bar_ns if bar_ns < instrument.trading_day_ns \
+        else min(float(SESSIONS_A_YEAR), YEAR_NS / bar_ns)
 
 
 def _by_volatility(book: Book, market: MarketView, target_bps: int) -> Lots | Refusal:

@@ -14,7 +14,7 @@ from engine.service import ClampView, Refusal
 from engine.sizing import annual_volatility
 from engine.units import NS_PER_SECOND
 from engine.want import Assessment, assess
-from tests.unit.engine_desk import COIN, COIN_ID, START_NS, Desk, bought, settings_of
+from tests.unit.engine_desk import COIN, COIN_ID, START_NS, Desk, bought, coin, settings_of
 
 MINUTE_NS = 60 * NS_PER_SECOND
 ROOMY: dict[str, Any] = {
@@ -85,6 +85,18 @@ def test_volatility_is_the_deviation_of_returns_scaled_to_a_year() -> None:
     # a target of half that volatility is half the equity: 500 lots of 100.00
     lots = lots_of(made, size=SizeSpec(volatility_percent=Decimal(repr(round(50 * wanted, 4)))))
     assert lots == pytest.approx(500, abs=3)
+
+
+@pytest.mark.parametrize(("hours", "a_year"), [(1, 252 * 6.5), (6.5, 252), (24, 252), (7 * 24, 365 / 7)])
+def test_a_year_of_an_exchange_has_252_days_however_long_a_day_is_told_to_be(hours: float, a_year: float) -> None:
+    share = coin("SHARE", session="XNYS")
+    length_ns = round(hours * 3_600) * NS_PER_SECOND
+    bars = [Bar(share.instrument_id, START_NS + place * length_ns, START_NS + (place + 1) * length_ns, 10_000, 10_100, 10_000,
+                10_000 + place % 2 * 100, 1) for place in range(121)]
+    made = Desk(live=False)
+    made.market.warm(bars)
+    returns = np.diff([bar.close_ticks for bar in bars]) / np.array([bar.close_ticks for bar in bars[:-1]])
+    assert annual_volatility(made.market, share) == pytest.approx(float(returns.std()) * math.sqrt(a_year), rel=1e-9)
 
 
 def test_without_enough_bars_there_is_no_volatility() -> None:
