@@ -305,7 +305,10 @@ def _position_adjusted(state: State, event: PositionAdjusted, recorded: Recorded
     changes = _position_changes(state, fill, event.portfolio, None, cash_delta)
     portfolio: PortfolioState = changes["portfolios"][event.portfolio]
     adjusted = replace(portfolio, adjusted_minor=portfolio.adjusted_minor - cash_delta)
-    changes["portfolios"][event.portfolio] = apply_risk.moved(adjusted, -cash_delta)
+    instrument = state.instruments[event.instrument_id]
+    ticks = event.worth_ticks or event.price_ticks
+    worth = instrument.signed_notional_minor(ticks, event.lots_after) - instrument.signed_notional_minor(ticks, event.lots_before)
+    changes["portfolios"][event.portfolio] = apply_risk.moved(adjusted, worth)
     account = state.accounts[event.account]
     unasked = replace(fill, source=FillSource.RECONCILED)
     changes["accounts"] = {**state.accounts, event.account: replace(

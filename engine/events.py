@@ -249,7 +249,8 @@ class PositionSplit(Event, frozen=True, omit_defaults=True):
 
 
 class PositionAdjusted(Event, frozen=True, omit_defaults=True):
-    """The venue's word on a position that our fills do not explain."""
+    """The venue's word on a position that our fills do not explain: at `price_ticks` it is booked, at `worth_ticks` what came or
+    went was worth then (0: the same)."""
 
     account: str
     portfolio: str
@@ -258,6 +259,7 @@ class PositionAdjusted(Event, frozen=True, omit_defaults=True):
     lots_after: Lots
     price_ticks: Ticks
     reason: str
+    worth_ticks: Ticks = 0
 
 
 class CashAdjusted(Event, frozen=True, omit_defaults=True):

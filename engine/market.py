@@ -69,6 +69,7 @@ class MarketView:
         self.marks: dict[str, Mark] = {}
         self._quoted_ns: dict[str, Nanoseconds] = {}
         self._closed_ns: dict[str, Nanoseconds] = {}  # when a mark was made of a bar without quotes inside
+        self._void_ns: dict[str, Nanoseconds] = {}  # bars closed until then tell no price any more
         self.day_number = day_number
         self.session_bounds = sessions
         self.rejected_items = 0
@@ -217,9 +218,16 @@ class MarketView:
         return list(kept)[-limit:]
 
     def last_close_ticks(self, instrument_id: str) -> Ticks | None:
-        """The close of the newest closed bar."""
+        """The close of the newest closed bar; None where that is no price any more."""
         kept = self._bars.get(instrument_id)
-        return kept[-1].close_ticks if kept else None
+        if not kept or kept[-1].close_ns <= self._void_ns.get(instrument_id, 0):
+            return None
+        return kept[-1].close_ticks
+
+    def void_price(self, instrument_id: str) -> None:
+        """What was seen so far is no price any more, as after a split: nothing is worth anything known until a new one comes."""
+        self.marks.pop(instrument_id, None)
+        self._void_ns[instrument_id] = self.bars_stamp(instrument_id)[0]
 
     def bars_stamp(self, instrument_id: str) -> tuple[Nanoseconds, int]:
         """What changes with an instrument's bars: when the newest closed, and how many there are."""

@@ -152,7 +152,7 @@ def _was_split(turn: Turn, account: str, told: VenuePosition) -> bool:
     if ratio is None:
         return False
     turn.emit(PositionSplit(account, portfolio, told.instrument_id, position.lots, told.lots, ratio.numerator, ratio.denominator))
-    turn.market.marks.pop(told.instrument_id, None)
+    turn.market.void_price(told.instrument_id)
     turn.market.forget(position.key, told.instrument_id)
     for order in turn.state.orders_in(portfolio, told.instrument_id):
         if order.intent.purpose in (Purpose.ENTRY, Purpose.STOP, Purpose.TARGET) and not order.external:
@@ -176,7 +176,9 @@ def _price(turn: Turn, instrument_id: str, average_ticks: float) -> Ticks:
 def _adjust(turn: Turn, account: str, instrument_id: str, our_lots: Lots, venue_lots: Lots, ticks: Ticks) -> None:
     """Take the venue's word, say so loudly, and block entries there until a person accepts it."""
     portfolio = turn.state.accounts[account].portfolio
-    turn.emit(PositionAdjusted(account, portfolio, instrument_id, our_lots, venue_lots, ticks, "the venue's word"))
+    mark = turn.market.marks.get(instrument_id)
+    worth_ticks = mark.value_ticks(our_lots or venue_lots) if mark else 0
+    turn.emit(PositionAdjusted(account, portfolio, instrument_id, our_lots, venue_lots, ticks, "the venue's word", worth_ticks))
     turn.emit(DriftSeen(account, instrument_id, our_lots, venue_lots, settled=True))
     turn.alert(AlertLevel.CRIT, "drift", instrument_id,
                f"we knew {our_lots} lots, the venue holds {venue_lots}: adopted; entries wait until it is accepted")

@@ -2,10 +2,17 @@
 
 
 
+import msgspec
+import pytest
+
 from engine.brakes import DAY_LOSS
-from engine.inputs import SetTradingState, TradingState
+from engine.events import BrakeSet, PositionSplit
+from engine.inputs import Bar, SetTradingState, TradingState, VenuePosition, VenueReported
+from engine.instruments import AssetClass
 from engine.state import State, decode_state, encode_state
-from tests.unit.engine_desk import Desk
+from engine.units import NS_PER_SECOND
+from engine.valuation import equity_minor
+from tests.unit.engine_desk import CASH_MINOR, COIN, COIN_ID, Desk
 from tests.unit.test_engine_brakes import DAY_SECONDS, brake, desk, falls_to, portfolio
 
 
@@ -55,3 +62,45 @@ def test_who_resumes_before_any_price_lets_losses_count_from_the_first_one() -> 
     assert portfolio(again).day_equity_minor == 9_400_000
     falls_to(again, 9_024)
     assert again.state.effective_state("main") is TradingState.REDUCING
+
+
+@pytest.mark.parametrize("ticks", [15_000, 7_000])
+def test_what_was_sold_beside_us_is_neither_a_loss_nor_a_gain_of_the_day(ticks: int) -> None:
+    """A part of what had risen, or fallen, since it was entered goes at the venue's own screen: worth became money."""
+    made = desk(max_day_loss_fraction=0.04, max_drawdown_fraction=0.9)
+    made.later(DAY_SECONDS)
+    falls_to(made, ticks)
+    before = portfolio(made)
+    money = made.state.accounts["acct"].cash_minor + 400 * ticks
+    told = msgspec.structs.replace(made.report(cash_minor=money), positions=(VenuePosition(COIN_ID, 600, 10_000.0),))
+    for _ in range(3):
+        made.later(20)
+        made.quote(ticks)
+        made.take(VenueReported(msgspec.structs.replace(told, venue_time_ns=made.at_ns)))
+        made.beat()
+    assert made.held.lots == 600
+    assert equity_minor(made.state, made.market, "main") == before.day_equity_minor
+    after = portfolio(made)
+    assert (after.day_equity_minor, after.week_equity_minor, after.high_water_minor) == (
+        before.day_equity_minor, before.week_equity_minor, before.high_water_minor)
+    falls_to(made, round(ticks - 0.04 * 1_000 * ticks / 600))
+    assert made.state.effective_state("main") is TradingState.REDUCING
+
+
+@pytest.mark.parametrize(("lots", "average"), [(1_800, 5_000.0), (450, 20_000.0)])
+def test_a_split_is_no_gain_and_no_loss_while_only_closes_of_before_are_known(lots: int, average: float) -> None:
+    share = msgspec.structs.replace(COIN, asset_class=AssetClass.EQUITY)
+    made = Desk(instruments=(share,), max_order_notional_fraction=2.0, max_position_fraction=2.0, max_heat_fraction=1.0,
+                max_risk_per_order_fraction=0.0, stale_quote_seconds=1e3)
+    made.beat()
+    made.enter(lots=900, stop="10")
+    made.take(Bar(COIN_ID, made.at_ns - 60 * NS_PER_SECOND, made.at_ns, 10_000, 10_000, 10_000, 10_000, 5))
+    made.beat()
+    told = msgspec.structs.replace(made.report(), positions=(VenuePosition(COIN_ID, lots, average),))
+    made.later(3_600)
+    made.take(VenueReported(msgspec.structs.replace(told, venue_time_ns=made.at_ns)))
+    made.beat()
+    made.quote(round(average))
+    made.beat()
+    assert len(made.of(PositionSplit)) == 1
+    assert (portfolio(made).high_water_minor, made.of(BrakeSet)) == (CASH_MINOR, [])
