@@ -68,8 +68,8 @@ def size_of(atr: str | None, volatility: str | None, edge: str | None, largest: 
     from engine.inputs import SizeSpec
     from tui.commands.parsing import edge_of, maybe_positive, positive
 
-    return SizeSpec(volatility_percent=positive(volatility.removesuffix("%"), "--volatility") if volatility else None,
-                    edge=edge_of(edge) if edge else None, largest=largest, atr=maybe_positive(atr, "--atr"))
+    return SizeSpec(volatility_percent=positive(volatility.removesuffix("%"), "--volatility") if volatility is not None else None,
+                    edge=edge_of(edge) if edge is not None else None, largest=largest, atr=maybe_positive(atr, "--atr"))
 
 
 def over_of(over: str | None, style: str, participation: str | None) -> "OverTime | None":
@@ -85,7 +85,7 @@ def over_of(over: str | None, style: str, participation: str | None) -> "OverTim
     if style.lower() not in set(Style):
         raise UsageError(f"--style {style}: must be one of {', '.join(Style)}")
     return OverTime(seconds_of(over, "--over"), Style(style.lower()),
-                    percent_of(participation, "--participation") if participation else None)
+                    percent_of(participation, "--participation") if participation is not None else None)
 
 
 def entry_order(side: str, symbol: str, quantity: str | None, *, limit: str | None = None, trigger: str | None = None,
@@ -111,11 +111,11 @@ def entry_order(side: str, symbol: str, quantity: str | None, *, limit: str | No
     limit_price, trigger_price = maybe_positive(limit, "--limit"), maybe_positive(trigger, "--stop-entry")
     return PlaceOrder(
         command_id(), symbol.upper(), Side(side), portfolio=portfolio,
-        quantity=maybe_positive(quantity, "quantity"), risk_percent=percent_of(risk, "--risk") if risk else None,
+        quantity=maybe_positive(quantity, "quantity"), risk_percent=percent_of(risk, "--risk") if risk is not None else None,
         kind=order_kind(limit_price, trigger_price), limit=limit_price, trigger=trigger_price,
         stop=maybe_positive(stop, "--stop"), target=maybe_positive(take_profit, "--take-profit"),
-        trail=trail_of(trail) if trail else None, breakeven_at=maybe_positive(breakeven, "--breakeven"),
-        max_hold_seconds=seconds_of(max_hold, "--max-hold") if max_hold else None,
+        trail=trail_of(trail) if trail is not None else None, breakeven_at=maybe_positive(breakeven, "--breakeven"),
+        max_hold_seconds=seconds_of(max_hold, "--max-hold") if max_hold is not None else None,
         time_in_force=TimeInForce(tif.lower()), propose=propose, rationale=why, size=size, over=over)
 
 
@@ -179,9 +179,9 @@ def protect(context: typer.Context,
 
     change = SetProtection(
         command_id(), symbol.upper(), portfolio, stop=maybe_positive(stop, "--stop"),
-        target=maybe_positive(take_profit, "--take-profit"), trail=trail_of(trail) if trail else None,
+        target=maybe_positive(take_profit, "--take-profit"), trail=trail_of(trail) if trail is not None else None,
         breakeven_at=maybe_positive(breakeven, "--breakeven"),
-        max_hold_seconds=seconds_of(max_hold, "--max-hold") if max_hold else None, clear=_parts(clear or []))
+        max_hold_seconds=seconds_of(max_hold, "--max-hold") if max_hold is not None else None, clear=_parts(clear or []))
     trading.require_something(change)
     leave(trading.protect(home_of(context), change, as_json=as_json))
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from engine.errors import UsageError
 from engine.inputs import SizeSpec, TrailSpec
-from tui.commands.parsing import edge_of, percent_of, positive, ungrouped
+from tui.commands.parsing import edge_of, percent_of, positive, sane, ungrouped
 
-_SPAN = re.compile(r"(\d+)\s*([smhdw])")
+_SPAN = re.compile(r"(\d{1,12})\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -23,7 +23,7 @@ def number_entry(text: str, field: str) -> Decimal | None:
         raise UsageError(f"{field}: {text!r} is not a number; write it like 1250.50") from None
     if not value.is_finite() or value <= 0:
         raise UsageError(f"{field}: must be above zero")
-    return value
+    return sane(value, field)
 
 
 # How an order may be sized: the word of the choice, and what is typed then.
