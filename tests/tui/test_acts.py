@@ -7,7 +7,7 @@ from textual.widgets import Input
 
 from engine.inputs import AcknowledgeAlert, CancelOrder, ClosePosition, Reconcile, SetProtection, SettleOrder, TrailSpec
 from engine.orders import OrderStatus
-from engine.service import Receipt, Refusal
+from engine.service import PositionView, Receipt, Refusal
 from tests.tui.driving import driving
 from tests.tui.views import order, position, snapshot
 from tui.screens.protection import ProtectionDialog
@@ -77,6 +77,29 @@ async def test_more_than_is_held_cannot_be_closed() -> None:
     async with driving() as driver:
         await driver.press("x", "end", "0", "enter", "enter")
         await driver.sees("only 120 is held")
+        assert driver.sent(ClosePosition) == []
+
+
+async def test_a_position_that_changes_under_the_question_is_closed_as_it_is_shown() -> None:
+    async with driving() as driver:
+        await driver.press("x")
+        await driver.publish(snapshot(2, positions=(position(quantity=Decimal(240)),)))
+        await driver.sees("240 is held now")
+        assert driver.app.screen.query_one("#quantity", Input).value == "240"
+        driver.app.screen.query_one("#quantity", Input).value = "120"
+        await driver.publish(snapshot(3, positions=(position(quantity=Decimal(360)),)))
+        await driver.press("enter", "enter")
+        await driver.until(lambda: driver.sent(ClosePosition))
+        assert driver.sent(ClosePosition)[0].quantity == Decimal(120)
+
+
+@pytest.mark.parametrize("left", [(), (position(side="SHORT"),)])
+async def test_a_position_that_ended_or_turned_round_under_the_question_is_not_closed(left: tuple[PositionView, ...]) -> None:
+    async with driving() as driver:
+        await driver.press("x")
+        await driver.publish(snapshot(2, positions=left))
+        await driver.sees("this position is closed")
+        await driver.press("enter", "enter")
         assert driver.sent(ClosePosition) == []
 
 

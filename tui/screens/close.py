@@ -10,8 +10,9 @@ from textual.widgets import Button, Input, Label
 
 from engine.errors import UsageError
 from engine.inputs import ClosePosition
-from engine.service import PositionView
+from engine.service import PositionView, Snapshot
 from tui.formats import arrow, gain_tone, money, number, plain
+from tui.screens.card_lines import Line
 from tui.screens.dialog import Dialog, button
 from tui.screens.entries import number_entry
 from tui.widgets.entry import Entry
@@ -28,17 +29,36 @@ class CloseDialog(Dialog):
         self.position = position
 
     def body(self) -> ComposeResult:
+        yield ToneText(self._facts(), id="facts")
+        with Horizontal(classes="field"):
+            yield Label("quantity", markup=False)
+            yield Entry(str(self.position.quantity), id="quantity")
+
+    def _facts(self) -> list[Line]:
         view = self.position
-        yield ToneText([
+        return [
             [("held       ", "muted"), (number(view.quantity, view.quantity_decimals), "strong"),
              (f"  {plain(view.side)}", "")],
             [("mark       ", "muted"), (number(view.mark, view.price_decimals), ""),
              (" STALE" if view.mark_stale else "", "stale")],
             [("P&L        ", "muted"), (f"{arrow(view.pnl)} {money(view.pnl, 2, view.currency, signed=True)}",
-                                        gain_tone(view.pnl))]])
-        with Horizontal(classes="field"):
-            yield Label("quantity", markup=False)
-            yield Entry(str(view.quantity), id="quantity")
+                                        gain_tone(view.pnl))]]
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Follow the position: what is held may grow, shrink, end or turn round while the dialog is open."""
+        newer = next((view for view in snapshot.positions if view.instrument_id == self.position.instrument_id
+                      and view.portfolio == self.position.portfolio), None)
+        gone = newer is None or newer.side != self.position.side
+        self.query_one("#act", Button).disabled = gone
+        if newer is None or gone:
+            self.note("this position is closed")
+            return
+        entry = self.query_one("#quantity", Input)
+        if newer.quantity != self.position.quantity and entry.value == str(self.position.quantity):
+            entry.value = str(newer.quantity)
+            self.note(f"{number(newer.quantity, newer.quantity_decimals)} is held now")
+        self.position = newer
+        self.query_one("#facts", ToneText).show(self._facts())
 
     def buttons(self) -> ComposeResult:
         yield button("Cancel", "safe")
