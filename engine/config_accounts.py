@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +16,7 @@ MONEY_DECIMALS = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 8, "SOL": 8, "BNB": 8, "U
 DEFAULT_MONEY_DECIMALS = 2
 EXCHANGE_DECIMALS = 8
 PAPER, ALPACA, CCXT = "paper", "alpaca", "ccxt"
+ALPACA_REAL_HOST = "api.alpaca.markets"
 SIMULATED = "simulated"
 SIMULATED_CURRENCY = "USD"
 
@@ -142,6 +144,16 @@ def _switch_errors(account: AccountConfig) -> Iterator[str]:
         yield "endpoints: the paper venue is built in; there is nothing to reach elsewhere"
     if account.kind == CCXT and (account.endpoints.data_url or account.endpoints.data_stream_url):
         yield "endpoints: an exchange has one rest_url and one stream_url; leave data_url and data_stream_url empty"
+    if account.kind == ALPACA and account.paper:
+        yield from (f"endpoints.{name}: {host_of(url)} trades real money, and paper = true says practice; for real money write "
+                    "paper = false and leave the address empty"
+                    for name, url in (("rest_url", account.endpoints.rest_url), ("stream_url", account.endpoints.stream_url))
+                    if host_of(url) == ALPACA_REAL_HOST)
+
+
+def host_of(address: str) -> str:
+    """The host of an address in lower case, as a resolver takes it; empty without one."""
+    return (urlsplit(address).hostname or "").rstrip(".")
 
 
 def _instead(account: AccountConfig) -> str:
