@@ -91,6 +91,7 @@ def instrument_of(venue: str, market: Any, precision_mode: int, minor_exponent: 
         raise InstrumentError(f"{venue} {symbol}: money in {minor_exponent} decimals is too fine for its increments; "
                               "use fewer decimals")
     max_lots = _steps_limit(_limit(limits, "amount", "max"), lot_size, min(LARGEST_LOTS, fitting_lots))
+    max_lots = _steps_limit(_limit(limits, "market", "max"), lot_size, max_lots)  # or no exit at market would take all of it
     cost = _limit(limits, "cost", "min") or Decimal(0)
     return Instrument(
         instrument_id=instrument_id_of(symbol, venue), symbol=symbol, venue=venue, asset_class=AssetClass.CRYPTO,

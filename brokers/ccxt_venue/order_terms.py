@@ -7,7 +7,7 @@ from brokers.ccxt_venue.numbers import exact, exact_or_zero, ns_of, plain
 from brokers.ccxt_venue.profiles import VenueProfile
 from engine.inputs import OrderReport, Refused, VenueCapabilities
 from engine.instruments import Instrument
-from engine.orders import ClosedAs, OrderIntent, OrderKind, Side, TimeInForce
+from engine.orders import ClosedAs, OrderIntent, OrderKind, Purpose, Side, TimeInForce
 from engine.units import steps_down, steps_nearest
 
 STOPS: Final = frozenset({OrderKind.STOP, OrderKind.STOP_LIMIT})
@@ -40,7 +40,7 @@ def refusal_of(intent: OrderIntent, instrument: Instrument | None, can: VenueCap
 
 
 def _bad_terms(intent: OrderIntent, instrument: Instrument) -> Refused | None:
-    if not instrument.tradable:
+    if not instrument.tradable and intent.purpose is Purpose.ENTRY:  # read when connecting: it may be over, and an exit must out
         return Refused(f"{instrument.symbol} is not tradable now", "not_tradable")
     if not 1 <= intent.order_lots <= instrument.max_lots:
         return Refused(f"{instrument.symbol} takes at most {instrument.quantity(instrument.max_lots)} an order", "quantity")
@@ -85,10 +85,9 @@ def report_of(account: str, instrument: Instrument, order: Any, client_order_id:
     if quantity is None and intent is not None:
         quantity = instrument.quantity(intent.order_lots)
     filled = exact(order.get("filled"))
-    if filled is None:
-        filled = exact_or_zero(info.get("cum_qty"))
-    if order.get("status") == "closed" and not filled and quantity is not None and not info.get("cum_qty"):
-        filled = quantity
+    if filled is None:  # not told; a 0 is: some venues call "closed" what ended at once without a fill
+        closed = order.get("status") == "closed" and quantity is not None and not info.get("cum_qty")
+        filled = quantity if closed else exact_or_zero(info.get("cum_qty"))
     order_lots = steps_down(quantity or filled, instrument.lot_size)
     cum_lots = steps_down(filled, instrument.lot_size)
     average = exact(order.get("average"))

@@ -139,6 +139,19 @@ def test_what_is_not_even_sent(more: dict[str, Any], can: VenueCapabilities, cod
     assert (refusal.code if refusal else None) == code
 
 
+def test_a_market_that_was_halted_when_we_connected_takes_exits_but_no_entries() -> None:
+    halted = instrument_of("binance", {**MARKET, "active": False}, TICK_SIZE, 8)
+    refusals = {purpose: refusal_of(intent(purpose=purpose), halted, CAN_STOP, "acct") for purpose in Purpose}
+    assert [purpose for purpose, refusal in refusals.items() if refusal is not None] == [Purpose.ENTRY]
+
+
+def test_no_position_may_grow_beyond_what_one_order_at_market_closes() -> None:
+    limits = {**MARKET["limits"], "market": {"min": 0.0, "max": 0.5}}
+    assert instrument_of("binance", {**MARKET, "limits": limits}, TICK_SIZE, 8).max_lots == 50_000
+    limits["market"] = {"min": None, "max": 0.0}  # some venues mean by 0 that there is no limit
+    assert instrument_of("binance", {**MARKET, "limits": limits}, TICK_SIZE, 8).max_lots == COIN.max_lots
+
+
 def test_an_unlisted_instrument_is_refused() -> None:
     refusal = refusal_of(intent(), None, CAN_STOP, "acct")
     assert refusal is not None
@@ -173,6 +186,7 @@ def test_each_verified_venue_gets_its_own_peculiarities() -> None:
     ({"status": "closed", "amount": 0.01, "filled": 0.01}, (1_000, 1_000), None),
     ({"status": "closed", "amount": 0.01, "filled": None}, (1_000, 1_000), None),
     ({"status": "closed", "amount": 0.01, "filled": 0.004}, (1_000, 400), ClosedAs.CANCELED),
+    ({"status": "closed", "amount": 0.01, "filled": 0.0, "timeInForce": "IOC"}, (1_000, 0), ClosedAs.CANCELED),
     ({"status": "canceled", "amount": 0.01, "filled": 0.004}, (1_000, 400), ClosedAs.CANCELED),
     ({"status": "canceled", "amount": 0.01, "filled": 0.01}, (1_000, 1_000), None),
     ({"status": "expired", "amount": 0.01, "filled": 0.0}, (1_000, 0), ClosedAs.EXPIRED),
