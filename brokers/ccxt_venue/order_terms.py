@@ -86,8 +86,9 @@ def report_of(account: str, instrument: Instrument, order: Any, client_order_id:
         quantity = instrument.quantity(intent.order_lots)
     filled = exact(order.get("filled"))
     if filled is None:  # not told; a 0 is: some venues call "closed" what ended at once without a fill
-        closed = order.get("status") == "closed" and quantity is not None and not info.get("cum_qty")
-        filled = quantity if closed else exact_or_zero(info.get("cum_qty"))
+        filled = exact_or_zero(info.get("cum_qty"))
+        if order.get("status") == "closed" and quantity is not None and not filled:
+            filled = quantity
     order_lots = steps_down(quantity or filled, instrument.lot_size)
     cum_lots = steps_down(filled, instrument.lot_size)
     average = exact(order.get("average"))

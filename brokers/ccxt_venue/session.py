@@ -176,7 +176,7 @@ class Session:
         left_seconds = self._held_until - time.monotonic()
         if left_seconds > 0 and urgent:
             raise HeldBack(f"{self.exchange_id} asked to wait another {left_seconds:.0f} s")
-        if left_seconds > 0:
+        while (left_seconds := self._held_until - time.monotonic()) > 0:  # noqa: ASYNC110 - a deadline that may move
             await asyncio.sleep(left_seconds)
         try:
             if self.profile.serial:
@@ -190,7 +190,7 @@ class Session:
     def _note(self, error: Exception) -> None:
         if is_a(error, "RateLimitExceeded", "DDoSProtection"):
             headers = self._exchange.last_response_headers if self._exchange is not None else None
-            self._held_until = time.monotonic() + hold_seconds(headers)
+            self._held_until = max(self._held_until, time.monotonic() + hold_seconds(headers))
 
     @property
     def held(self) -> bool:
@@ -240,7 +240,13 @@ def configured(maker: Callable[[Any], Any], profile: VenueProfile, *, endpoints:
     if sandbox:
         if not exchange.urls.get("test"):
             raise ConfigError(f"{exchange.id} has no sandbox; use the paper venue to practise")
+        real = hosts_of(exchange)
         exchange.set_sandbox_mode(True)
+        asked = {urlsplit(url).hostname for url in (endpoints.rest_url, endpoints.stream_url) if url}
+        for host in sorted(filter(None, asked - hosts_of(exchange))):
+            if any(_domain(host) == _domain(one) for one in real):
+                raise ConfigError(f"{exchange.id}: {host} trades real money, and sandbox = true says practice; for real money "
+                                  "write sandbox = false and leave the address empty")
     exchange.urls["api"] = redirected(exchange.urls["api"], endpoints)
     return exchange
 
@@ -259,6 +265,17 @@ def redirected(addresses: Any, endpoints: Endpoints) -> Any:
         return addresses
     base = endpoints.stream_url if addresses.startswith(("ws:", "wss:")) else endpoints.rest_url
     return base.rstrip("/") + urlsplit(addresses).path if base else addresses
+
+
+def hosts_of(exchange: Any) -> set[str]:
+    """The hosts that an exchange is reached at, as it stands."""
+    addresses = (str(address).replace("{hostname}", exchange.hostname or "") for address in leaves(exchange.urls["api"]))
+    return {host for address in addresses if (host := urlsplit(address).hostname)}
+
+
+def _domain(host: str) -> str:
+    """What belongs to one owner: exchanges have several hosts for the same thing."""
+    return ".".join(host.rstrip(".").rsplit(".", 2)[-2:])
 
 
 def leaves(addresses: Any) -> list[Any]:

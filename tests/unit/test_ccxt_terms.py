@@ -1,6 +1,8 @@
 """Ids, increments, limits, order terms, bars and profiles of the ccxt adapter."""
 
+import time
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -25,7 +27,7 @@ from brokers.ccxt_venue.profiles import (
 )
 from brokers.ccxt_venue.session import Endpoints, Session, configured, hold_seconds, redirected
 from brokers.ccxt_venue.wire_ids import WireIds
-from engine.errors import InstrumentError
+from engine.errors import ConfigError, InstrumentError
 from engine.inputs import Bar, MarketTrade, OrderReport, VenueCapabilities
 from engine.orders import ClosedAs, FillSource, OrderIntent, OrderKind, Purpose, Side, TimeInForce
 from engine.units import MAX_PRODUCT
@@ -344,6 +346,32 @@ def test_addresses_change_their_host_and_keep_their_path() -> None:
     assert redirected(table, Endpoints("http://127.0.0.1:1/", "ws://127.0.0.1:2")) == {
         "rest": "http://127.0.0.1:1/api/v3", "ws": {"spot": "ws://127.0.0.1:2/ws"}, "other": None}
     assert redirected(table, Endpoints()) == table
+
+
+@pytest.mark.parametrize("address", ["https://api.binance.com", "https://api3.binance.com.", "wss://ws-api.binance.com:443"])
+def test_a_sandbox_is_never_pointed_at_real_money(address: str) -> None:
+    import ccxt.pro
+
+    def made(url: str) -> Any:
+        rest, stream = (url, "") if url.startswith("http") else ("", url)
+        return configured(ccxt.pro.binance, PROFILES["binance"], endpoints=Endpoints(rest, stream), sandbox=True,
+                          rate_limit_ms=None)
+
+    with pytest.raises(ConfigError, match="trades real money, and sandbox = true says practice"):
+        made(address)
+    for practice in ("https://testnet.binance.vision", "http://127.0.0.1:8080", "https://proxy.home"):
+        assert made(practice).urls["api"]["private"].startswith(practice)
+
+
+async def test_a_short_wish_to_wait_does_not_end_a_long_one() -> None:
+    from ccxt.base.errors import DDoSProtection
+
+    session = Session("binance")
+    session._exchange = SimpleNamespace(last_response_headers={"Retry-After": "120"})
+    session._note(DDoSProtection("banned"))
+    session._exchange.last_response_headers = {}
+    session._note(DDoSProtection("one more that was under way"))
+    assert session._held_until - time.monotonic() > 60
 
 
 @pytest.mark.parametrize(("headers", "seconds"), [
