@@ -5,8 +5,8 @@ user (the same rule as a file of one's own, in Python, over the first 100,000 ba
 W50-limits (with ten positions, 6 % heat and 3 % daily loss), sweep (`tests.bench.search`), growth (all bars at once against
 the same bars in parts of 100,000), first (what a new process needs for its first result of 100,000 bars). The others are timed
 warm, best of several, in seconds that the thread ran, since other programs have their share of a wall clock; ratios are to a
-bare compiled kernel of the same workload in the same run, for `user` to a bare event loop. The peak of memory is told before
-that kernel is compiled. It also runs as a file: `python tests/bench/backtest.py`.
+bare compiled kernel of the same workload in the same run, for `user` to a bare event loop. The peak of memory is that of
+one backtest. It also runs as a file: `python tests/bench/backtest.py`.
 """
 
 import argparse
@@ -174,13 +174,13 @@ def strategy_of(workload: str, folder: Path) -> Strategy:
 
 
 def measured(series: list[Series], strategy: Strategy, setup: Setup, cache: Path,
-             rounds: int) -> tuple[float, float, BacktestResult]:
-    """Seconds of the first and of the fastest later run, and the result."""
+             rounds: int) -> tuple[float, float, float, BacktestResult]:
+    """Seconds of the first run, the peak of memory in MiB after it, seconds of the fastest later run, and the result."""
     began = time.perf_counter()
     backtest(series, strategy, {}, setup, cache)
-    first = time.perf_counter() - began
+    first, peak_mib = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds, result = best_of(rounds, lambda: backtest(series, strategy, {}, setup, cache))
-    return first, seconds, result
+    return first, peak_mib, seconds, result
 
 
 def rate_in_parts(series: Series, strategy: Strategy, setup: Setup, cache: Path) -> float:
@@ -234,15 +234,15 @@ def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
     if len(series) > 1:
         series = side_by_side(series)
     setup, strategy = setup_of(workload, len(series)), strategy_of(workload, cache)
-    first, seconds, result = measured(series, strategy, setup, cache, 3 if workload == "user" else 9)
-    rate, peak_kib = result.bars / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    first, peak_mib, seconds, result = measured(series, strategy, setup, cache, 3 if workload == "user" else 9)
+    rate = result.bars / seconds
     bare_name = "event_loop" if workload == "user" else "kernel"
     bare_bars = event_loop_rate(series[0]) if workload == "user" else bare_rate(series, workload)
     told: dict[str, Any] = {
         "workload": workload, "bars": result.bars, "thread_seconds": seconds, "bars_per_second": rate, "first_seconds": first,
         "trades": len(result.trips), "final_equity": result.final_equity_minor / 10 ** EXPONENT, "refused": result.refused,
         "cuts": result.cuts, f"bare_{bare_name}_bars_per_second": bare_bars, f"ratio_to_bare_{bare_name}": rate / bare_bars,
-        "peak_mib": peak_kib / 1024}
+        "peak_mib": peak_mib}
     if workload == "growth":
         told["growth"] = rate / rate_in_parts(series[0], strategy, setup, cache)
     return told
