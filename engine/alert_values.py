@@ -151,8 +151,8 @@ def _found_money(facts: Facts, portfolio: str, term: Term) -> float | None:
     if term.measure is Measure.DRAWDOWN:
         return None if known.high_water_minor is None else _percent(max(0, known.high_water_minor - equity),
                                                                     known.high_water_minor)
-    if known.day_equity_minor is None:
-        return None
+    if known.day_equity_minor is None or market.day_number(facts.at_ns) != state.day:
+        return None  # a new day has no result before it has begun
     day = equity - known.day_equity_minor
     if term.unit is Unit.PERCENT:
         return _percent(day, known.day_equity_minor)

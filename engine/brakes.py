@@ -12,7 +12,7 @@ from engine.market import MarketView
 from engine.service import BrakeLevel
 from engine.state import PortfolioState, State
 from engine.tolerance import Limits
-from engine.units import Minor
+from engine.units import Minor, Nanoseconds
 from engine.valuation import equity_minor, is_priced, portfolio_positions
 
 HIGH_WATER_PARTS = 1_000
@@ -63,6 +63,14 @@ def is_valued(state: State, market: MarketView, portfolio: str) -> bool:
     return all(is_priced(market, position.instrument_id) for position in portfolio_positions(state, portfolio))
 
 
+def baselines_over(state: State, market: MarketView, at_ns: Nanoseconds) -> tuple[str, ...]:
+    """Losses whose baseline is that of a day or a week that is over, while the new one still waits for somebody's worth."""
+    day = market.day_number(at_ns)
+    if day == state.day:
+        return ()
+    return (DAY_LOSS,) if week_of(day) == state.week else (DAY_LOSS, WEEK_LOSS)
+
+
 def raised_high_water(state: State, market: MarketView, portfolio: str) -> Minor | None:
     """The equity where it is a new high by a whole step (a thousandth of it), so that the journal does not grow per tick."""
     known = state.portfolios[portfolio].high_water_minor
@@ -80,5 +88,5 @@ def week_of(day: int) -> int:
     return (day - EPOCH_MONDAY) // 7
 
 
-__all__ = ["DAY_LOSS", "DRAWDOWN", "LOSING_STREAK", "WEEK_LOSS", "Loss", "is_valued", "level_for", "losses",
+__all__ = ["DAY_LOSS", "DRAWDOWN", "LOSING_STREAK", "WEEK_LOSS", "Loss", "baselines_over", "is_valued", "level_for", "losses",
            "raised_high_water", "size_factor", "week_of"]

@@ -13,6 +13,7 @@ from engine.brakes import (
     STRICTNESS,
     WEEK_LOSS,
     Loss,
+    baselines_over,
     is_valued,
     level_for,
     losses,
@@ -72,6 +73,7 @@ def _worth(turn: Turn, names: list[str]) -> dict[str, Minor]:
 
 def look_at_losses(turn: Turn) -> None:
     """Record new highs, end pauses that are over, latch what the losses call for."""
+    over = baselines_over(turn.state, turn.market, turn.at_ns)
     for name in list(turn.state.portfolios):
         _end_pause(turn, name)
         _begin_pause(turn, name)
@@ -83,7 +85,8 @@ def look_at_losses(turn: Turn) -> None:
             turn.emit(HighWaterRaised(name, higher))
         portfolio = turn.state.portfolios[name]
         for loss in losses(portfolio, equity_minor(turn.state, turn.market, name)):
-            _brake_for(turn, name, loss)
+            if loss.brake not in over:
+                _brake_for(turn, name, loss)
 
 
 def _brake_for(turn: Turn, name: str, loss: Loss) -> None:

@@ -6,13 +6,23 @@ import msgspec
 import pytest
 
 from engine.brakes import DAY_LOSS
-from engine.events import BrakeSet, PositionSplit
-from engine.inputs import Bar, SetTradingState, TradingState, VenuePosition, VenueReported
+from engine.events import BrakeSet, FlattenStarted, PositionSplit
+from engine.inputs import (
+    Bar,
+    ConnectionChanged,
+    EngineStarted,
+    Limits,
+    SetTradingState,
+    TradingState,
+    VenuePosition,
+    VenueReported,
+)
 from engine.instruments import AssetClass
 from engine.state import State, decode_state, encode_state
 from engine.units import NS_PER_SECOND
 from engine.valuation import equity_minor
-from tests.unit.engine_desk import CASH_MINOR, COIN, COIN_ID, Desk
+from tests.unit.alert_desk import fired, watch
+from tests.unit.engine_desk import CASH_MINOR, COIN, COIN_ID, Desk, settings_of
 from tests.unit.test_engine_brakes import DAY_SECONDS, brake, desk, falls_to, portfolio
 
 
@@ -104,3 +114,46 @@ def test_a_split_is_no_gain_and_no_loss_while_only_closes_of_before_are_known(lo
     made.beat()
     assert len(made.of(PositionSplit)) == 1
     assert (portfolio(made).high_water_minor, made.of(BrakeSet)) == (CASH_MINOR, [])
+
+
+def overnight(limits: Limits) -> Desk:
+    """Two portfolios, one with all its money in coins; a restart a day later, at which the other one's venue stays silent."""
+    made = Desk(settings=settings_of("main", "side", limits=limits))
+    made.beat()
+    made.enter(lots=1_000, stop="10")
+    made.beat()
+    again = Desk(settings=made.settings, state=decode_state(encode_state(made.state)), live=False)
+    again.later(DAY_SECONDS)
+    again.take(EngineStarted("e", "test", again.settings, again.instruments, {
+        one.account: again.can for one in again.settings.portfolios}))
+    again.take(ConnectionChanged("acct", up=True))
+    again.reported()
+    return again
+
+
+ROOMY = Limits(max_order_notional_fraction=2.0, max_position_fraction=2.0, max_leverage=2.0, max_heat_fraction=1.0,
+               max_risk_per_order_fraction=0.0, max_bucket_fraction=0.0, stale_quote_seconds=1e3, max_week_loss_fraction=0.5,
+               max_drawdown_fraction=0.5, max_day_loss_fraction=0.04, brake_flatten=True)
+
+
+def test_what_was_lost_over_night_is_no_loss_of_the_day_while_the_new_day_waits_for_another_portfolio() -> None:
+    again = overnight(ROOMY)
+    again.quote(9_300)
+    again.beat()
+    assert (again.of(BrakeSet), again.of(FlattenStarted)) == ([], [])
+    again.beat(121)
+    assert portfolio(again).day_equity_minor == 9_300_000
+    falls_to(again, 8_928)
+    assert again.state.effective_state("main") is TradingState.REDUCING
+
+
+def test_no_rule_takes_what_was_lost_over_night_for_the_result_of_the_day() -> None:
+    made = desk(max_day_loss_fraction=0.0)
+    watch(made, "COIN price < 95 and day pnl < -5%", "close COIN")
+    again = restarted(made, days=1)
+    again.quote(9_300)
+    again.beat()
+    again.quote(9_290)
+    assert fired(again) == 0
+    falls_to(again, 8_800)
+    assert fired(again) == 1
