@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from engine.inputs import EdgeSpec, PlaceOrder, SizeSpec, TrailSpec
+from engine.inputs import EdgeSpec, PlaceOrder, SizeSpec, TradingState, TrailSpec
 from engine.orders import OrderKind, Side, TimeInForce
 from engine.service import CheckView, ClampView, Mode, Receipt, Refusal
 from tests.tui.driving import Driver, driving
-from tests.tui.views import CHECKS, FAILED_CHECK, card, snapshot
+from tests.tui.views import CHECKS, FAILED_CHECK, account, card, quote, snapshot
 from tui.screens.card_lines import check_lines
 from tui.widgets.lines import ToneText
 
@@ -160,3 +160,29 @@ async def test_real_money_asks_once_more_with_cancel_focused() -> None:
         assert driver.sent(PlaceOrder) == []
         await driver.press("f5", "right", "enter")
         await driver.until(lambda: driver.sent(PlaceOrder))
+
+
+@pytest.mark.parametrize("change", [
+    {"accounts": (account(trading_state=TradingState.HALTED),)}, {"positions": ()}, {"quotes": (quote(stale=True),)},
+    {"quotes": (quote(last="250"),)}])
+async def test_checks_that_no_longer_hold_are_asked_for_anew(change: dict[str, Any]) -> None:
+    async with driving() as driver:
+        await driver.press("b", "1")
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        driver.service.preview = card(checks=(FAILED_CHECK, *CHECKS))
+        await driver.publish(snapshot(2, **change))
+        await driver.sees("heat would be 6.4%, above the")
+        assert driver.app.screen.query_one("#act").disabled
+        await driver.press("f5")
+        assert driver.sent(PlaceOrder) == []
+
+
+async def test_a_price_that_hardly_moves_does_not_take_the_button_away() -> None:
+    async with driving() as driver:
+        await driver.press("b", "1")
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        asked = len(driver.service.asked)
+        await driver.publish(snapshot(2))
+        await driver.publish(snapshot(3))
+        assert not driver.app.screen.query_one("#act").disabled
+        assert len(driver.service.asked) == asked

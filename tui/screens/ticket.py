@@ -1,5 +1,6 @@
 """The order ticket: fields to the left, what the order would do to the right, asked anew with every letter."""
 
+from decimal import Decimal
 from functools import partial
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from textual.widgets import Button, Input, Label
 from engine.errors import UsageError
 from engine.inputs import PlaceOrder
 from engine.orders import OrderKind, Side, TimeInForce
-from engine.service import Mode, OrderCard, Receipt, Refusal, Snapshot
+from engine.service import Mode, OrderCard, QuoteView, Receipt, Refusal, Snapshot
 from tui.formats import age, number, plain
 from tui.keymap import bindings_for
 from tui.screens.card_lines import Line, check_lines, money_lines, refusal_lines, terms_lines
@@ -26,6 +27,8 @@ from tui.widgets.lines import ToneText
 
 ASK_AFTER_SECONDS = 0.15
 PREVIEW_WIDTH = 40
+MOVED = Decimal("0.001")  # the part of the price by which it may move before a card is drawn anew
+type World = tuple[object, ...]
 KINDS = {kind.value.replace("_", " "): kind for kind in (OrderKind.MARKET, OrderKind.LIMIT, OrderKind.STOP,
                                                          OrderKind.STOP_LIMIT)}
 FIELDS = (("limit", "limit", ""),
@@ -49,6 +52,8 @@ class TicketDialog(Dialog):
         self._order: PlaceOrder | None = None
         self._preview: OrderCard | Refusal | None = None
         self._sending = False
+        self._world: World | None = None  # what the checks shown stand on
+        self._asked_bid: Decimal | None = None
 
     # ---- fields -----------------------------------------------------------------------------------------------------
 
@@ -155,6 +160,8 @@ class TicketDialog(Dialog):
             refusal = Refusal("entry", "", "", str(problem))
             self.query_one("#preview-text", ToneText).show(refusal_lines(refusal, PREVIEW_WIDTH))
             return
+        quote = self._quote(self.app.snapshot) if self.app.snapshot is not None else None
+        self._asked_bid = quote.bid if quote is not None else None
         start(self, partial(self._ask_service, self._order, revision), group="what-if", exclusive=True)
 
     async def _ask_service(self, order: PlaceOrder, revision: int) -> None:
@@ -168,9 +175,12 @@ class TicketDialog(Dialog):
         self.query_one("#preview-text", ToneText).show(preview_lines(answer))
         self.query_one("#act", Button).disabled = not (isinstance(answer, OrderCard) and answer.passed)
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def _quote(self, snapshot: Snapshot) -> QuoteView | None:
         symbol = self._text("symbol").strip().upper()
-        quote = next((each for each in snapshot.quotes if each.symbol.upper() == symbol), None)
+        return next((each for each in snapshot.quotes if each.symbol.upper() == symbol), None)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        quote = self._quote(snapshot)
         market: Line = [("no quote for this symbol", "warn")]
         if quote is not None:
             decimals = quote.price_decimals
@@ -178,6 +188,15 @@ class TicketDialog(Dialog):
                       (f"  {age(quote.age_seconds)} old" + (" STALE" if quote.stale else ""),
                        "stale" if quote.stale else "muted")]
         self.query_one("#market", ToneText).show([market, []])
+        self._follow(world_of(snapshot, quote), quote)
+
+    def _follow(self, world: World, quote: QuoteView | None) -> None:
+        """Ask anew where the checks shown no longer hold: halted since, another position, a price that moved away."""
+        bid, asked = quote.bid if quote is not None else None, self._asked_bid
+        moved = bid is not None and asked is not None and abs(bid - asked) > asked * MOVED
+        if self._world is not None and (world != self._world or moved) and not self._sending:
+            self._ask_soon()
+        self._world = world
 
     # ---- sending ----------------------------------------------------------------------------------------------------
 
@@ -234,6 +253,13 @@ class LiveConfirm(ConfirmDialog):
 
     def confirmed(self) -> None:
         self._ticket.send_now()
+
+
+def world_of(snapshot: Snapshot, quote: QuoteView | None) -> World:
+    """What the checks of an order stand on, prices aside."""
+    return (tuple((each.portfolio, each.trading_state, each.connectivity, each.automation) for each in snapshot.accounts),
+            tuple((each.portfolio, each.instrument_id, each.side, each.quantity) for each in snapshot.positions),
+            quote is None or quote.stale)
 
 
 def preview_lines(answer: OrderCard | Refusal) -> list[Line]:
