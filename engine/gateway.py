@@ -25,6 +25,7 @@ from engine.units import NS_PER_SECOND, Nanoseconds
 
 ASK_SPACING_NS = 2 * NS_PER_SECOND
 CALL_SECONDS = 15.0
+REPORT_SECONDS = 120.0  # many requests, one after the other: cut off, it would begin anew, and a slow venue never be read whole
 NO_BROKER = "its account is not in the configuration"
 
 
@@ -32,12 +33,14 @@ class Gateway:
     """Performs effects; `deliver` takes the answers, in the engine's own loop."""
 
     def __init__(self, brokers: Mapping[str, Broker], clock: Clock, deliver: Callable[[Input], None],
-                 notifier: Notifier | None = None, call_seconds: float = CALL_SECONDS) -> None:
+                 notifier: Notifier | None = None, call_seconds: float = CALL_SECONDS,
+                 report_seconds: float = REPORT_SECONDS) -> None:
         self._brokers = brokers
         self._clock = clock
         self._deliver = deliver
         self._notifier = notifier
         self._call_seconds = call_seconds
+        self._report_seconds = report_seconds
         self._asked_at_ns: dict[str, Nanoseconds] = {}
         self._reports: dict[str, AskReport | None] = {}
 
@@ -69,13 +72,14 @@ class Gateway:
         elif isinstance(effect, AskReport):
             self._deliver(ReportFailed(effect.account, NO_BROKER))
 
-    async def _answered[A](self, call: Awaitable[A]) -> A | Unanswered:
+    async def _answered[A](self, call: Awaitable[A], seconds: float = 0.0) -> A | Unanswered:
         """A broker's answer in bounded time; whatever goes wrong means that there was none."""
+        seconds = seconds or self._call_seconds
         try:
-            async with asyncio.timeout(self._call_seconds):
+            async with asyncio.timeout(seconds):
                 return await call
         except TimeoutError:
-            return Unanswered(f"no answer within {self._call_seconds:g} s")
+            return Unanswered(f"no answer within {seconds:g} s")
         except Exception as error:  # noqa: BLE001 - an exception nobody listed proves nothing: unanswered
             return Unanswered(type(error).__name__)
 
@@ -125,7 +129,8 @@ class Gateway:
         asked: AskReport | None = effect
         while asked is not None:
             self._reports[effect.account] = None
-            answer = await self._answered(self._brokers[effect.account].report(asked.since_ns, asked.client_order_ids))
+            call = self._brokers[effect.account].report(asked.since_ns, asked.client_order_ids)
+            answer = await self._answered(call, self._report_seconds)
             asked = self._reports.pop(effect.account)
             if isinstance(answer, Unanswered):
                 self._deliver(ReportFailed(effect.account, answer.cause))

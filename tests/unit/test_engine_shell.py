@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from brokers.paper.broker import PaperBroker
 from engine.clocks import SystemClock, VirtualClock
-from engine.effects import SubmitOrders
+from engine.effects import AskReport, SubmitOrders
 from engine.errors import EngineUnreachable, InvariantBroken, JournalUnwritable, QuarterdeckError
 from engine.gateway import Gateway
 from engine.inputs import (
@@ -26,6 +27,8 @@ from engine.inputs import (
     SubmitAnswered,
     TradingState,
     Unanswered,
+    VenueReport,
+    VenueReported,
 )
 from engine.orders import OrderStatus, Purpose
 from engine.parts import EngineParts
@@ -298,13 +301,30 @@ async def test_whatever_a_venue_does_is_unanswered_and_nothing_worse(error: Exce
     desk.do(bought())
     desk.do(Reconcile("r"))
     delivered: list[Input] = []
-    gateway = Gateway({ACCOUNT: Failing(error)}, VirtualClock(), delivered.append, call_seconds=0.01)  # type: ignore[dict-item]
+    gateway = Gateway({ACCOUNT: Failing(error)}, VirtualClock(), delivered.append,  # type: ignore[dict-item]
+                      call_seconds=0.01, report_seconds=0.01)
     for effect in desk.effects:
         await gateway.perform(effect)
     answers = [one.answer for one in delivered if isinstance(one, SubmitAnswered)]
     assert len(answers) == len(desk.sent)
     assert all(isinstance(answer, Unanswered) for answer in answers)
     assert [type(one) for one in delivered if not isinstance(one, SubmitAnswered)][-1] is ReportFailed
+
+
+async def test_a_report_may_take_longer_than_an_order() -> None:
+    class Slow(Failing):
+        """Tells the report once an order would have been given up twice."""
+
+        async def report(self, *_: object) -> VenueReport:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await self.order()
+            return VenueReport(ACCOUNT, 0, (), (), (), (), 0)
+
+    delivered: list[Input] = []
+    gateway = Gateway({ACCOUNT: Slow(None)}, VirtualClock(), delivered.append, call_seconds=0.01)  # type: ignore[dict-item]
+    await gateway.perform(AskReport(ACCOUNT, 0, ()))
+    assert [type(one) for one in delivered] == [VenueReported]
 
 
 async def test_what_is_withheld_is_answered_as_not_sent() -> None:
