@@ -15,7 +15,7 @@ from engine.instruments import Instrument
 from engine.market import MarketView
 from engine.service import CheckView, RateView, TotalView
 from engine.settings import CurrencySettings
-from engine.state import State
+from engine.state import PortfolioState, State
 from engine.units import NS_PER_SECOND, Lots, Minor, Nanoseconds
 from engine.valuation import equity_minor, fraction, gross_minor, heat_minor, working_notional_minor
 
@@ -57,6 +57,15 @@ class Total(NamedTuple):
     left_out: tuple[str, ...]
 
 
+def added_up(state: State) -> dict[str, PortfolioState]:
+    """The portfolios that count in the total: the configured ones, and whoever left the configuration with something at risk."""
+    chosen = {one.portfolio: None for one in state.settings.portfolios}
+    at_risk = dict.fromkeys(position.portfolio for position in state.positions.values())
+    at_risk |= dict.fromkeys(order.intent.portfolio for order in state.orders.values())
+    at_risk |= dict.fromkeys(parent.intent.portfolio for parent in state.parents.values() if parent.works)
+    return {name: known for name, known in state.portfolios.items() if name in chosen or name in at_risk}
+
+
 def rate_of(state: State, market: MarketView, currency: str) -> Rate | None:
     """The rate from a currency into the base currency, None where nothing says it."""
     chosen, (into, _) = state.settings.currency, state.settings.base_currency
@@ -88,19 +97,22 @@ def converted(minor: Minor, settings: PortfolioSettings, rate: Rate, into_expone
 
 
 def total_of(state: State, market: MarketView) -> Total:
-    """All portfolios together: worth is rounded down, what is risked and what is at work up."""
+    """All portfolios together: worth is rounded down, what is risked and what is at work up. What left the configuration risks
+    what it did, but its money may be elsewhere by now: it is worth nothing here."""
     base, exponent = state.settings.base_currency
     equity = heat = gross = 0
     rates: dict[str, Rate] = {}
     left_out: list[str] = []
-    for name, known in state.portfolios.items():
+    chosen = frozenset(one.portfolio for one in state.settings.portfolios)
+    for name, known in added_up(state).items():
         rate = rate_of(state, market, known.settings.currency)
         if rate is None:
             left_out.append(name)
             continue
         rates[rate.currency] = rate
         work = gross_minor(state, market, name) + working_notional_minor(state, market, name)
-        equity += floor(converted(equity_minor(state, market, name), known.settings, rate, exponent))
+        if name in chosen:
+            equity += floor(converted(equity_minor(state, market, name), known.settings, rate, exponent))
         heat += ceil(converted(heat_minor(state, market, name), known.settings, rate, exponent))
         gross += ceil(converted(work, known.settings, rate, exponent))
     return Total(base, exponent, equity, heat, gross, tuple(rates.values()), tuple(left_out))
@@ -108,7 +120,7 @@ def total_of(state: State, market: MarketView) -> Total:
 
 def total_view(state: State, market: MarketView, at_ns: Nanoseconds) -> TotalView | None:
     """The total as a person sees it; None where there is only one portfolio to add up."""
-    if len(state.portfolios) < 2:
+    if len(added_up(state)) < 2:
         return None
     total, chosen = total_of(state, market), state.settings.currency
     return TotalView(
@@ -127,10 +139,10 @@ def rate_trouble(state: State, market: MarketView, at_ns: Nanoseconds) -> dict[s
     are known and fresh."""
     chosen, (into, _) = state.settings.currency, state.settings.base_currency
     found: dict[str, str] = {}
-    for currency in dict.fromkeys(known.settings.currency for known in state.portfolios.values()):
+    for currency in dict.fromkeys(known.settings.currency for known in added_up(state).values()):
         rate, pair = rate_of(state, market, currency), f"{currency}/{into}"
         if rate is None:
-            names = ", ".join(name for name, known in state.portfolios.items() if known.settings.currency == currency)
+            names = ", ".join(name for name, known in added_up(state).items() if known.settings.currency == currency)
             found[pair] = (f"no rate {pair} is known: {names} is left out of what all are worth and risk together; entries that "
                            "need it wait")
         elif (rate.age_seconds(at_ns) or 0.0) > chosen.max_rate_age_seconds:
@@ -152,7 +164,7 @@ def rate_checks(state: State, market: MarketView, at_ns: Nanoseconds, portfolio:
     """Whether the rates that an entry depends on are known and fresh: its own portfolio's, and everybody's where a limit
     holds for all of them."""
     chosen = state.settings.currency
-    asked = state.portfolios if needs_total(state) else [portfolio]
+    asked = added_up(state) if needs_total(state) else [portfolio]
     currencies = dict.fromkeys(state.portfolios[name].settings.currency for name in asked)
     found = {currency: rate_of(state, market, currency) for currency in currencies}
     into, _ = state.settings.base_currency
@@ -171,7 +183,7 @@ def _rate_check(limit_seconds: float, pair: str, rate: Rate | None, at_ns: Nanos
 
 def rates_used(state: State, market: MarketView, at_ns: Nanoseconds, portfolio: str) -> tuple[RateView, ...]:
     """The rates from quotes that an entry's checks depended on, for its record."""
-    asked = state.portfolios if needs_total(state) else [portfolio]
+    asked = added_up(state) if needs_total(state) else [portfolio]
     found = (rate_of(state, market, currency)
              for currency in dict.fromkeys(state.portfolios[name].settings.currency for name in asked))
     return tuple(rate.view(at_ns) for rate in found if rate is not None and rate.at_ns is not None)

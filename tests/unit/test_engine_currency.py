@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.currency import rate_of, rates_used, total_of, total_view
@@ -17,10 +18,11 @@ from engine.instruments import AssetClass, Instrument
 from engine.orders import Purpose
 from engine.service import AlertLevel, RateView, TotalView
 from engine.settings import CurrencySettings
+from engine.state import decode_state, encode_state
 from engine.units import NS_PER_SECOND
 from engine.valuation import heat_minor
 from engine.want import Assessment, assess
-from tests.unit.engine_desk import COIN, NO_BRACKETS, Desk, account_of, bought
+from tests.unit.engine_desk import COIN, COIN_ID, NO_BRACKETS, Desk, account_of, bought
 
 ROOMY = Limits(max_heat_fraction=1.0, max_order_notional_fraction=2.0, max_position_fraction=2.0, stale_quote_seconds=100_000)
 HELD_MINOR = 10_000_000
@@ -248,3 +250,39 @@ def test_one_money_for_all_needs_no_rate_and_no_word() -> None:
     made = desk("USD", fx=None)
     made.beat(2 * START_PATIENCE_NS / NS_PER_SECOND)
     assert rate_alerts(made) == []
+
+
+# ---- who left the configuration --------------------------------------------------------------------------------------------
+
+
+def left_alone(made: Desk, *, fx: bool = True) -> Desk:
+    """The engine after a restart with `main` alone in its configuration, all that is quoted seen again."""
+    alone = msgspec.structs.replace(made.settings, portfolios=made.settings.portfolios[:1])
+    again = Desk(can=NO_BRACKETS, settings=alone, state=decode_state(encode_state(made.state)), instruments=made.instruments,
+                 live=False)
+    again.later(60)
+    again.start()
+    again.quote(10_000)
+    if fx:
+        again.quote(10_990, 11_010, instrument_id=EUR_USD.instrument_id)
+    return again
+
+
+def test_money_of_a_portfolio_that_left_the_configuration_makes_no_room_for_the_others() -> None:
+    made = desk(max_total_heat_fraction=0.05)
+    assert total_of(made.state, made.market).equity_minor == 21_000_000
+    again = left_alone(made, fx=False)
+    assert total_of(again.state, again.market).equity_minor == HELD_MINOR
+    assert total_view(again.state, again.market, again.at_ns) is None
+    assert refused_by(again, "main", quantity=10) == "", "no rate is needed for what is not there any more"
+
+
+def test_what_a_portfolio_that_left_the_configuration_holds_is_still_at_risk() -> None:
+    made = desk(max_total_heat_fraction=0.05)
+    made.enter(portfolio="side", lots=300)
+    assert made.state.position("side", COIN_ID) is not None
+    before = total_of(made.state, made.market)
+    again = left_alone(made)
+    after = total_of(again.state, again.market)
+    assert (after.equity_minor, after.heat_minor, after.gross_minor) == (HELD_MINOR, before.heat_minor, before.gross_minor)
+    assert refused_by(left_alone(made, fx=False), "main", quantity=10) == "currency rate"
