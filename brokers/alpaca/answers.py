@@ -6,7 +6,8 @@ is unanswered.
 | 400, 401, 403, 422 | Refused | CancelRefused | Unanswered |
 | 422 saying that the client order id must be unique | Duplicate | CancelRefused | Unanswered |
 | 404 | Unanswered | CancelRefused, unknown order | OrderMissing |
-| 429, 5xx, any other status, a body that cannot be read | Unanswered | Unanswered | Unanswered |
+| 429 with the venue's own code: its gate turned the request away | NotSent | NotSent | Unanswered |
+| any other 429 (a proxy's), 5xx, any other status, a body that cannot be read | Unanswered | Unanswered | Unanswered |
 | the connection was never made, or the request could not be put together | NotSent | NotSent | Unanswered |
 | any other exception: no answer in time, a broken connection | Unanswered | Unanswered | Unanswered |
 """
@@ -21,6 +22,7 @@ from brokers.alpaca.wire import WireError
 from brokers.waiting import retry_after_seconds
 from engine.inputs import CancelAnswer, CancelRefused, Duplicate, NotSent, Refused, SubmitAnswer, Unanswered
 
+TURNED_AWAY = "42910000"  # the venue's own code with a 429: its gate has not let the request in
 LONGEST_REASON = 200
 RETRY_AFTER_SECONDS = 5.0
 LONGEST_RETRY_AFTER_SECONDS = 60.0
@@ -84,7 +86,7 @@ def _of_status(error: Exception) -> Fault:
     if outcome is Outcome.UNANSWERED:
         return Fault(outcome, f"HTTP status {status}")
     if outcome is Outcome.THROTTLED:
-        return Fault(outcome, "too many requests for the venue (429)", "429", _retry_after(response))
+        return Fault(outcome, "too many requests for the venue (429)", str(body.code or 429), _retry_after(response))
     if status == 422 and "client_order_id" in reason and "unique" in reason:
         outcome = Outcome.DUPLICATE
     return Fault(outcome, reason, str(body.code or status))
@@ -127,7 +129,7 @@ def submit_answer(fault: Fault) -> SubmitAnswer:
         return Refused(fault.cause, fault.code)
     if fault.outcome is Outcome.DUPLICATE:
         return Duplicate()
-    if fault.outcome is Outcome.NOT_SENT:
+    if fault.outcome is Outcome.NOT_SENT or (fault.outcome is Outcome.THROTTLED and fault.code == TURNED_AWAY):
         return NotSent(fault.cause)
     return Unanswered(fault.cause)
 
@@ -138,6 +140,6 @@ def cancel_answer(fault: Fault) -> CancelAnswer:
         return CancelRefused(fault.cause)
     if fault.outcome is Outcome.NOT_FOUND:
         return CancelRefused(fault.cause, unknown_order=True)
-    if fault.outcome is Outcome.NOT_SENT:
+    if fault.outcome is Outcome.NOT_SENT or (fault.outcome is Outcome.THROTTLED and fault.code == TURNED_AWAY):
         return NotSent(fault.cause)
     return Unanswered(fault.cause)

@@ -86,6 +86,11 @@ class AccountWatch:
         if not (self.stream.up and self.stream.tells_fills):
             self._wake.set()
 
+    def measure_soon(self) -> None:
+        """Our clock moved: measured before the next look, which follows at once."""
+        self._clock_read_at = -CLOCK_SECONDS
+        self._wake.set()
+
     # ---- what the stream says ----
 
     def _take_orders(self, orders: list[Any]) -> None:
@@ -272,7 +277,7 @@ class AccountWatch:
 
     def _failed(self, error: Exception) -> None:
         if is_a(error, "InvalidNonce"):
-            self._clock_read_at = -CLOCK_SECONDS  # our clock moved: measured before the next look
+            self._clock_read_at = -CLOCK_SECONDS  # measured before the next look
         self._failures += 1
         if not self.stream.up and self._failures >= FAILURES_BEFORE_DOWN:
             self._link(up=False, detail=self._session.clean(cause_of(error)))

@@ -52,6 +52,10 @@ _DUPLICATE: Final = re.compile(
     r"duplicate (order sent|cl_?ord_?id|client ?_?order ?_?id)|client ?_?order ?_?id.{0,20}already", re.IGNORECASE)
 # binance's "no right to do this": once a key was seen to work, ccxt takes it for a ban, which would leave an order's fate open
 _NO_RIGHT: Final = re.compile(r'"code"\s*:\s*-2015\b')
+# a request turned away before anybody looked at the order in it, in the venue's own words (binance: too much, too many orders,
+# a time outside of its window; kraken); a bare 429 may come from anybody on the way, after the order too, and proves nothing
+_TURNED_AWAY: Final = re.compile(
+    r'"code"\s*:\s*-(?:1003|1015|1021)\b|"E(?:API|Order):(?:Rate limit exceeded|Invalid nonce)"')
 _ADDRESS: Final = re.compile(r"\b(?:https?|wss?)://\S+")
 _MESSAGE: Final = re.compile(r'"(?:msg|message)"\s*:\s*"([^"]+)"')
 _CODE: Final = re.compile(r'"code"\s*:\s*"?(-?\w+)')
@@ -72,7 +76,7 @@ def answer_of(error: BaseException) -> SubmitAnswer:
         return Refused(reason_of(error), code_of(error))
     if outcome is Outcome.DUPLICATE:
         return Duplicate()
-    if outcome is Outcome.NOT_SENT or never_connected(error):
+    if outcome is Outcome.NOT_SENT or never_connected(error) or _turned_away(error):
         return NotSent(cause_of(error))
     return Unanswered(cause_of(error))
 
@@ -84,6 +88,10 @@ def outcome_of(error: BaseException) -> Outcome:
         if outcome is not None:
             return outcome
     return Outcome.UNANSWERED
+
+
+def _turned_away(error: BaseException) -> bool:
+    return is_a(error, "DDoSProtection", "RateLimitExceeded", "InvalidNonce") and bool(_TURNED_AWAY.search(str(error)))
 
 
 def is_a(error: BaseException, *names: str) -> bool:

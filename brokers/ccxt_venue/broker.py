@@ -207,6 +207,8 @@ class CcxtBroker:
 
     def _failed_send(self, known: KnownOrder, error: Exception) -> SubmitAnswer:
         answer = answer_of(error)
+        if is_a(error, "InvalidNonce"):
+            self._account.watch.measure_soon()
         if isinstance(answer, NotSent):
             known.sent = False
         elif isinstance(answer, Refused):

@@ -54,6 +54,16 @@ def test_a_duplicate_is_told_from_other_faults_of_the_id(body: str, answer: obje
     assert submit_answer(fault_of(api_error(422, body))) == answer
 
 
+@pytest.mark.parametrize(("body", "answer"), [
+    ('{"code": 42910000, "message": "rate limit exceeded"}', NotSent), ('{"message": "rate limit exceeded"}', Unanswered),
+    ("<html>Too Many Requests</html>", Unanswered)])
+def test_only_the_venues_own_code_proves_that_a_request_was_turned_away(body: str, answer: type[object]) -> None:
+    fault = fault_of(api_error(429, body))
+    assert fault.outcome is Outcome.THROTTLED
+    assert isinstance(submit_answer(fault), answer)
+    assert isinstance(cancel_answer(fault), answer)
+
+
 @pytest.mark.parametrize(("header", "seconds"), [
     ("2", 2.0), ("0.5", 0.5), ("soon", 5.0), ("-3", 0.0), ("9999", 60.0), (None, 5.0),
     ("nan", 5.0), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0), ("Fri, 31 Dec 2100 23:59:59 GMT", 60.0)])

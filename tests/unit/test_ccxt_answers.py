@@ -99,7 +99,19 @@ def test_a_key_without_the_right_is_refused_and_a_ban_is_not() -> None:
 
     text = 'binance {"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
     assert answer_of(DDoSProtection(text)) == Refused("Invalid API-key, IP, or permissions for action.", "-2015")
-    assert isinstance(answer_of(DDoSProtection('binance {"code":-1003,"msg":"Way too many requests."}')), Unanswered)
+    assert isinstance(answer_of(DDoSProtection('binance {"code":-1003,"msg":"Way too many requests."}')), NotSent)
+
+
+@pytest.mark.parametrize(("text", "answer"), [
+    ('binance {"code":-1015,"msg":"Too many new orders."}', NotSent),
+    ('binance {"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}', NotSent),
+    ('kraken {"error":["EOrder:Rate limit exceeded"]}', NotSent), ('kraken {"error":["EAPI:Invalid nonce"]}', NotSent),
+    ("binance 429 <html>Too Many Requests</html>", Unanswered), ('binance {"code":-1006,"msg":"-1003"}', Unanswered)])
+def test_only_the_venues_own_words_prove_that_a_request_was_turned_away(text: str, answer: type[object]) -> None:
+    from ccxt.base.errors import DDoSProtection, InvalidNonce, RateLimitExceeded, RequestTimeout
+
+    assert all(isinstance(answer_of(kind(text)), answer) for kind in (DDoSProtection, InvalidNonce, RateLimitExceeded))
+    assert isinstance(answer_of(RequestTimeout(text)), Unanswered)
 
 
 def test_a_refusal_has_the_venues_words_and_no_address() -> None:
