@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
+from engine.decide.entries import previewed
 from engine.errors import EngineUnreachable, QuarterdeckError, UsageError
 from engine.inputs import Bar, Command, PlaceOrder
 from engine.live_drive import LiveDrive
@@ -16,7 +17,6 @@ from engine.service import OrderCard, PerformanceQuery, PerformanceView, Receipt
 from engine.shell import STOPPED, Shell, log_failure
 from engine.state import State
 from engine.tape_drive import TapeDrive
-from engine.want import assess
 
 
 class Engine:
@@ -95,8 +95,7 @@ class Engine:
         return await self._in_engine(self._what_if(order))
 
     async def _what_if(self, order: PlaceOrder) -> OrderCard | Refusal:
-        found = assess(self._shell.loop.state, self._shell.loop.market, self.parts.clock.now_ns(), order)
-        return found if isinstance(found, Refusal) else found.card
+        return previewed(self._shell.loop.state, self._shell.loop.market, self.parts.clock.now_ns(), order)
 
     async def bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
         return await self._in_engine(self._bars(instrument_id, limit))

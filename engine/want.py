@@ -272,6 +272,38 @@ def order_card(state: State, market: MarketView, instrument: Instrument, intent:
         currency=state.portfolios[portfolio].settings.currency, checks=checks, **_impact(state, market, intent, risk))
 
 
+def closing_card(state: State, market: MarketView, held: Position, want: PlaceOrder, lots: Lots) -> OrderCard:
+    """The card of an order that closes `lots` of a position: it risks nothing, and what it closes leaves heat and exposure."""
+    portfolio, instrument = held.portfolio, state.instruments[held.instrument_id]
+    equity = equity_minor(state, market, portfolio)
+    mark = market.marks.get(held.instrument_id)
+    price = mark.take_ticks(want.side.sign) if mark else held.best_ticks
+    notional = instrument.notional_minor(price, lots)
+    gross = gross_minor(state, market, portfolio) + working_notional_minor(state, market, portfolio)
+    before = heat_lines(state, market, portfolio)
+    rest = abs(held.lots) - lots
+    after = [line if line.client_order_id or line.instrument_id != held.instrument_id
+             else line._replace(lots=rest, risk_minor=-(-line.risk_minor * rest // abs(held.lots))) for line in before]
+    bucket = bucket_of(state.settings, instrument)
+    return OrderCard(
+        portfolio=portfolio, symbol=instrument.symbol, side=want.side, quantity=instrument.quantity(lots), kind=want.kind,
+        limit=None, trigger=None, stop=None, target=None, trail="",
+        reference=instrument.price(price), notional=instrument.money(notional),
+        fee_estimate=instrument.money(instrument.fee_minor(price, lots, maker=False)), worst_loss=instrument.money(0),
+        reward_to_risk=None, equity_share_percent=_percent(notional, equity),
+        heat_before_percent=_percent(sum(line.risk_minor for line in before), equity),
+        heat_after_percent=_percent(sum(line.risk_minor for line in after), equity),
+        exposure_before_percent=_percent(gross, equity), exposure_after_percent=_percent(max(0, gross - notional), equity),
+        currency=state.portfolios[portfolio].settings.currency,
+        checks=(CheckView("reduces", passed=True, limit=str(instrument.quantity(abs(held.lots))),
+                          value=str(instrument.quantity(lots)), message=f"{instrument.quantity(rest)} stays"),),
+        over=want.over.words if want.over is not None else "", bucket=bucket,
+        bucket_heat_before_percent=_percent(bucket_heat(before).get(bucket, 0), equity),
+        bucket_heat_after_percent=_percent(bucket_heat(after).get(bucket, 0), equity),
+        correlated_heat_before_percent=_percent(correlated_heat(market, before).minor(), equity),
+        correlated_heat_after_percent=_percent(correlated_heat(market, after).minor(), equity))
+
+
 def _impact(state: State, market: MarketView, intent: OrderIntent, risk: int) -> dict[str, Any]:
     """Heat in the order's bucket and under the correlation of returns, before and after."""
     lines = heat_lines(state, market, intent.portfolio)

@@ -3,15 +3,17 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.decide.entries import previewed
 from engine.inputs import Bar, SetProtection, TrailSpec
 from engine.kernel.indicators import latest_atr
 from engine.orders import OrderKind, Side
 from engine.positions import ExitPlan
-from engine.service import Refusal
+from engine.service import OrderCard, Refusal
 from engine.units import NS_PER_SECOND
 from engine.valuation import equity_minor, fraction, gross_minor, heat_minor
 from engine.want import Assessment, assess
@@ -284,3 +286,31 @@ def test_parts_that_are_not_named_stay() -> None:
     desk.do(SetProtection("q", "COIN", clear=("max_hold",)))
     assert desk.held.plan == ExitPlan(stop_ticks=9_600, target_ticks=11_000)
     assert desk.held.stop_ticks == 9_600
+
+
+# ---- the other way ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_card_of_what_closes_a_position_takes_its_heat_and_exposure_away() -> None:
+    desk = Desk()
+    desk.enter(lots=10)
+    sold = bought("d", 4, None, side=Side.SELL)
+    card = previewed(desk.state, desk.market, desk.at_ns, sold)
+    assert isinstance(card, OrderCard)
+    assert card.passed
+    assert (card.quantity, card.worst_loss) == (Decimal(4), Decimal(0))
+    assert card.heat_after_percent == pytest.approx(card.heat_before_percent * 0.6, abs=0.001)
+    assert card.exposure_after_percent == pytest.approx(card.exposure_before_percent * 0.6, abs=0.001)
+    assert desk.do(sold).accepted
+    assert desk.held.exit_lots == 4
+
+
+@pytest.mark.parametrize("want", [
+    {"stop": Decimal(200)}, {"breakeven_at": Decimal(90)}, {"max_hold_seconds": 60}, {"quantity": Decimal(11)}])
+def test_what_the_engine_would_refuse_to_close_with_its_preview_refuses(want: dict[str, Any]) -> None:
+    desk = Desk()
+    desk.enter(lots=10)
+    sold = msgspec.structs.replace(bought("d", 4, None, side=Side.SELL), **want)
+    answer = previewed(desk.state, desk.market, desk.at_ns, sold)
+    assert isinstance(answer, Refusal)
+    assert desk.do(sold).refusal == answer
