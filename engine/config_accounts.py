@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,6 +22,7 @@ SIMULATED_CURRENCY = "USD"
 _VENUE = re.compile(r"paper|alpaca|ccxt:[a-z0-9]{2,30}")
 _PAIR = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{2,10}")
 _STOCK = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
+_HOST = re.compile(r"[a-z]+://([^/?#:]+)")
 _ADDRESS = r"^((https?|wss?)://[^\s@]+)?$"
 
 
@@ -153,7 +153,8 @@ def _switch_errors(account: AccountConfig) -> Iterator[str]:
 
 def host_of(address: str) -> str:
     """The host of an address in lower case, as a resolver takes it; empty without one."""
-    return (urlsplit(address).hostname or "").rstrip(".")
+    found = _HOST.match(address)
+    return found.group(1).lower().rstrip(".") if found else ""
 
 
 def _instead(account: AccountConfig) -> str:

@@ -3,10 +3,12 @@
 import difflib
 
 from brokers.ccxt_venue.profiles import PROFILES, profile_of
+from brokers.ccxt_venue.session import VENUES_OWN, Endpoints, in_sandbox
 
 
-def exchange_problem(exchange_id: str, *, sandbox: bool) -> str:
-    """What is wrong with the choice of an exchange, in words; empty where nothing is. Loading ccxt takes a second."""
+def exchange_problem(exchange_id: str, *, sandbox: bool, endpoints: Endpoints = VENUES_OWN) -> str:
+    """What is wrong with the choice of an exchange and its addresses, in words; empty where nothing is. Loading
+    ccxt takes a second."""
     import ccxt.pro
 
     known: list[str] = list(ccxt.pro.exchanges)
@@ -14,10 +16,11 @@ def exchange_problem(exchange_id: str, *, sandbox: bool) -> str:
         close = difflib.get_close_matches(exchange_id, known, n=3)
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         return f"ccxt knows no exchange with streams called {exchange_id!r}{hint}"
-    if sandbox and not getattr(ccxt.pro, exchange_id)().urls.get("test"):
+    exchange = getattr(ccxt.pro, exchange_id)()
+    if sandbox and not exchange.urls.get("test"):
         return (f"{exchange_id} has no sandbox: write sandbox = false, for real money or, named as market.source, for its prices "
                 "alone")
-    return ""
+    return in_sandbox(exchange, endpoints) if sandbox else ""
 
 
 def unproven_line(exchange_id: str) -> str:

@@ -240,13 +240,9 @@ def configured(maker: Callable[[Any], Any], profile: VenueProfile, *, endpoints:
     if sandbox:
         if not exchange.urls.get("test"):
             raise ConfigError(f"{exchange.id} has no sandbox; use the paper venue to practise")
-        real = hosts_of(exchange)
-        exchange.set_sandbox_mode(True)
-        asked = {urlsplit(url).hostname for url in (endpoints.rest_url, endpoints.stream_url) if url}
-        for host in sorted(filter(None, asked - hosts_of(exchange))):
-            if any(_domain(host) == _domain(one) for one in real):
-                raise ConfigError(f"{exchange.id}: {host} trades real money, and sandbox = true says practice; for real money "
-                                  "write sandbox = false and leave the address empty")
+        misdirected = in_sandbox(exchange, endpoints)
+        if misdirected:
+            raise ConfigError(misdirected)
     exchange.urls["api"] = redirected(exchange.urls["api"], endpoints)
     return exchange
 
@@ -265,6 +261,18 @@ def redirected(addresses: Any, endpoints: Endpoints) -> Any:
         return addresses
     base = endpoints.stream_url if addresses.startswith(("ws:", "wss:")) else endpoints.rest_url
     return base.rstrip("/") + urlsplit(addresses).path if base else addresses
+
+
+def in_sandbox(exchange: Any, endpoints: Endpoints) -> str:
+    """Turn an exchange to its sandbox; what is wrong with going to `endpoints` then, in words, empty where nothing is."""
+    real = hosts_of(exchange)
+    exchange.set_sandbox_mode(True)
+    asked = {urlsplit(url).hostname for url in (endpoints.rest_url, endpoints.stream_url) if url}
+    for host in sorted(filter(None, asked - hosts_of(exchange))):
+        if any(_domain(host) == _domain(one) for one in real):
+            return (f"{exchange.id}: {host} trades real money, and sandbox = true says practice; for real money write "
+                    "sandbox = false and leave the address empty")
+    return ""
 
 
 def hosts_of(exchange: Any) -> set[str]:

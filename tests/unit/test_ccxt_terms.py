@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from brokers.ccxt_venue.balances import balances_of
 from brokers.ccxt_venue.bars import MINUTE_NS, BarBuilder
+from brokers.ccxt_venue.exchanges import exchange_problem
 from brokers.ccxt_venue.fills import FillBook, execution_of
 from brokers.ccxt_venue.known_orders import KnownOrders
 from brokers.ccxt_venue.listing import DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE, Listing, increment, instrument_of
@@ -359,6 +360,8 @@ def test_a_sandbox_is_never_pointed_at_real_money(address: str) -> None:
 
     with pytest.raises(ConfigError, match="trades real money, and sandbox = true says practice"):
         made(address)
+    assert "trades real money" in exchange_problem("binance", sandbox=True, endpoints=Endpoints(address))
+    assert exchange_problem("binance", sandbox=False, endpoints=Endpoints(address)) == ""
     for practice in ("https://testnet.binance.vision", "http://127.0.0.1:8080", "https://proxy.home"):
         assert made(practice).urls["api"]["private"].startswith(practice)
 

@@ -177,8 +177,10 @@ def _venue_errors(config: "Config | None", file: Path) -> list[str]:
     if not exchanges:
         return []
     from brokers.ccxt_venue.exchanges import exchange_problem
+    from tui.compose_venues import ccxt_endpoints
 
-    found = [(account.name, exchange_problem(account.exchange, sandbox=account.sandbox)) for account in exchanges]
+    found = [(account.name, exchange_problem(account.exchange, sandbox=account.sandbox, endpoints=ccxt_endpoints(account)))
+             for account in exchanges]
     return [f'{file}: account "{name}": {problem}' for name, problem in found if problem]
 
 
