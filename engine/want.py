@@ -33,6 +33,7 @@ from engine.valuation import (
 
 PERCENT_BPS = 100
 MOST_DIGITS = 18
+KEPT_EXITS = "exits"
 LONGEST_HOLD_SECONDS = LONGEST_HOLD_NS // NS_PER_SECOND
 
 
@@ -183,10 +184,20 @@ def assess(state: State, market: MarketView, at_ns: Nanoseconds, want: PlaceOrde
     if isinstance(size, Refusal):
         return size
     intent = replace_intent(draft, order_lots=size.lots)
-    checks = entry_checks(state, market, at_ns, intent)
+    checks = (*entry_checks(state, market, at_ns, intent), *_kept_exits(state, instrument, intent))
     card = order_card(state, market, instrument, intent, entry, checks)
     return Assessment(intent, checks, msgspec.structs.replace(
         card, clamps=size.clamps, over=want.over.words if want.over is not None else ""))
+
+
+def _kept_exits(state: State, instrument: Instrument, intent: OrderIntent) -> tuple[CheckView, ...]:
+    """Says that an entry's own exits will not apply: a position that has a stop keeps its plan when it grows."""
+    held = state.position(intent.portfolio, intent.instrument_id)
+    if intent.plan is None or held is None or held.sign != intent.side.sign or not held.stop_ticks \
+            or intent.plan._replace(breakeven_to_ticks=0) == held.plan._replace(breakeven_to_ticks=0):
+        return ()
+    return (CheckView(KEPT_EXITS, passed=True, limit="", value="",
+                      message=f"the position keeps its own, stop {instrument.price(held.stop_ticks)}; protect changes them"),)
 
 
 def replace_intent(intent: OrderIntent, **fields: object) -> OrderIntent:
@@ -256,12 +267,13 @@ def order_card(state: State, market: MarketView, instrument: Instrument, intent:
     risk = intended_risk_minor(state, intent, entry, intent.order_lots) if entry else 0
     heat = heat_minor(state, market, portfolio)
     gross = gross_minor(state, market, portfolio) + working_notional_minor(state, market, portfolio)
-    target = intent.plan.target_ticks if intent.plan else 0
+    plan = _governing_plan(state, intent)
+    target = plan.target_ticks if plan else 0
     return OrderCard(
         portfolio=portfolio, symbol=instrument.symbol, side=intent.side, quantity=instrument.quantity(intent.order_lots),
         kind=intent.kind, limit=price_or_none(instrument, intent.limit_ticks),
         trigger=price_or_none(instrument, intent.trigger_ticks), stop=price_or_none(instrument, stop),
-        target=price_or_none(instrument, target), trail=trail_text(instrument, intent.plan),
+        target=price_or_none(instrument, target), trail=trail_text(instrument, plan),
         reference=price_or_none(instrument, intent.decision_ticks), notional=instrument.money(notional),
         fee_estimate=instrument.money(instrument.fee_minor(entry, intent.order_lots, maker=False)),
         worst_loss=instrument.money(risk) if entry else None,
@@ -270,6 +282,13 @@ def order_card(state: State, market: MarketView, instrument: Instrument, intent:
         heat_after_percent=_percent(heat + risk, equity), exposure_before_percent=_percent(gross, equity),
         exposure_after_percent=_percent(gross + notional, equity),
         currency=state.portfolios[portfolio].settings.currency, checks=checks, **_impact(state, market, intent, risk))
+
+
+def _governing_plan(state: State, intent: OrderIntent) -> ExitPlan | None:
+    """The plan under which an entry's lots will be held; a resting one may fill after the position is gone, and has its own."""
+    held = state.position(intent.portfolio, intent.instrument_id)
+    grows = held is not None and held.sign == intent.side.sign and held.stop_ticks and intent.kind is OrderKind.MARKET
+    return held.plan if held is not None and grows else intent.plan
 
 
 def closing_card(state: State, market: MarketView, held: Position, want: PlaceOrder, lots: Lots) -> OrderCard:

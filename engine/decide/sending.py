@@ -6,7 +6,7 @@ from engine.risk import approve_entry
 from engine.service import Refusal
 from engine.sizing import told_size
 from engine.turn import Turn
-from engine.want import Assessment, replace_intent
+from engine.want import KEPT_EXITS, Assessment, replace_intent
 
 WAITED_FOR = frozenset({OrderKind.MARKET, OrderKind.LIMIT})
 
@@ -25,7 +25,8 @@ def send_entry(turn: Turn, want: PlaceOrder, found: Assessment, command_id: str)
         turn.refuse(command_id, describe(want), approved)
         return approved
     turn.submit(approved, command_id, found.card.clamps)
-    turn.accept(command_id, f"{entry.side} {found.card.quantity} {found.card.symbol} sent",
+    kept = "".join(f"; {check.message}" for check in found.checks if check.name == KEPT_EXITS)
+    turn.accept(command_id, f"{entry.side} {found.card.quantity} {found.card.symbol} sent{kept}",
                 order_ids=tuple(one.intent.client_order_id for one in approved))
     return None
 

@@ -233,7 +233,7 @@ def test_the_card_without_fees_is_exact() -> None:
     assert (card.heat_before_percent, card.heat_after_percent) == (0.04, 0.1)
     assert (card.exposure_before_percent, card.exposure_after_percent) == (2.0, 5.0)
     assert (card.notional, card.worst_loss, card.reward_to_risk, card.fee_estimate) == (
-        Decimal(3_000), Decimal(60), 3.0, Decimal(0))
+        Decimal(3_000), Decimal(60), None, Decimal(0)), "the target is that of the position, which has none"
     desk.enter("then", 30, "97")
     assert percent(gross_minor(desk.state, desk.market, "main"), desk) == card.exposure_after_percent
     held = desk.held.stop_ticks
@@ -314,3 +314,22 @@ def test_what_the_engine_would_refuse_to_close_with_its_preview_refuses(want: di
     answer = previewed(desk.state, desk.market, desk.at_ns, sold)
     assert isinstance(answer, Refusal)
     assert desk.do(sold).refusal == answer
+
+
+# ---- more of the same ------------------------------------------------------------------------------------------------------
+
+
+def test_the_card_of_an_addition_says_that_the_position_keeps_its_exits() -> None:
+    desk = Desk()
+    desk.enter(lots=10)
+    assessed = found(desk, command_id="d", quantity=4, stop="97", target=Decimal(150), trail=TrailSpec(percent=Decimal(1)))
+    told = [check.message for check in assessed.checks if check.name == "exits"]
+    assert told == ["the position keeps its own, stop 95.00; protect changes them"]
+    assert (assessed.card.stop, assessed.card.target, assessed.card.trail) == (Decimal(95), None, "")
+
+
+@pytest.mark.parametrize("stop", ["95", None])
+def test_an_addition_with_the_same_exits_or_none_says_nothing_of_them(stop: str | None) -> None:
+    desk = Desk()
+    desk.enter(lots=10)
+    assert not [check for check in found(desk, command_id="d", quantity=4, stop=stop).checks if check.name == "exits"]
