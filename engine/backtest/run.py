@@ -346,7 +346,8 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
     else:
         times, cursor = [0] * total, [0] * (4 * len(starts))
         entry, replaced = _entry_of(strategy, setup, rule)
-        marked = interpreted(entry, {**replaced, "own_memory": copy})(work, bars, starts, *terms, cursor, times, equity)
+        over_lists = interpreted(entry, {**replaced, "own_memory": copy, "next_moment": _soonest})
+        marked = over_lists(work, bars, starts, *terms, cursor, times, equity)
         at_ns = numpy.array(times[:marked], numpy.int64)
     fills_end = logs_at + min(work[FILLS], work[FILLS_ROOM]) * FILL_ROW
     trips_at, trips_end = work[TRIPS_AT], work[TRIPS_AT] + min(work[TRIPS], work[TRIPS_ROOM]) * TRIP_ROW
@@ -354,15 +355,17 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
     return at_ns, numpy.array(equity[:marked], numpy.int64)
 
 
+def _soonest(cursor: list[int], count: int) -> int:
+    """As `engine.backtest.passes.next_moment`, over a list."""
+    return min(cursor[:count])
+
+
 def _readable(joined: list[Any]) -> BarColumns:
     """Prices as lists, which the interpreter reads several times as fast as arrays; times and volumes, which few bars ask for, as
-    they lie; unless that is between two words of memory, as where a cluster brought them."""
-    import numpy
-
+    they lie."""
     opens_ns, closes_ns, opens, highs, lows, closes, volumes = joined
-    as_they_lie = [memoryview(numpy.require(one, requirements="A")) for one in (opens_ns, closes_ns, volumes)]
-    return BarColumns(as_they_lie[0], as_they_lie[1], opens.tolist(), highs.tolist(), lows.tolist(), closes.tolist(),
-                      as_they_lie[2])
+    return BarColumns(memoryview(opens_ns), memoryview(closes_ns), opens.tolist(), highs.tolist(), lows.tolist(), closes.tolist(),
+                      memoryview(volumes))
 
 
 def _result(w: Any, series: tuple[Series, ...], strategy: Strategy, setup: Setup, total: int, equity_at_ns: Any,
