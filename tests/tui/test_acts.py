@@ -54,11 +54,16 @@ async def test_an_unchanged_protection_sends_nothing_and_a_refusal_stays_open() 
         assert isinstance(driver.app.screen, ProtectionDialog)
 
 
-async def test_a_position_that_closes_under_the_dialog_cannot_be_protected() -> None:
+@pytest.mark.parametrize("left", [(), (position(side="SHORT"),)])
+async def test_a_position_that_ended_or_turned_round_under_the_dialog_cannot_be_protected(left: tuple[PositionView, ...]) -> None:
     async with driving() as driver:
         await driver.press("t")
-        await driver.publish(snapshot(2, positions=()))
+        driver.app.screen.query_one("#stop", Input).value = "186.00"
+        await driver.publish(snapshot(2, positions=left))
         await driver.sees("this position is closed")
+        await driver.press("f5")
+        await driver.publish(snapshot(3, positions=left))
+        assert driver.sent(SetProtection) == []
 
 
 @pytest.mark.parametrize(("keys", "quantity"), [

@@ -40,6 +40,7 @@ class ProtectionDialog(Dialog):
         self.position = position
         self._before = starting_entries(position)
         self._warned = False
+        self._over = False  # the position ended or turned round under the dialog; another one is not what was read
 
     def body(self) -> ComposeResult:
         with Horizontal(id="columns"):
@@ -63,7 +64,8 @@ class ProtectionDialog(Dialog):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         newer = next((view for view in snapshot.positions if view.instrument_id == self.position.instrument_id
                       and view.portfolio == self.position.portfolio), None)
-        if newer is None:
+        self._over = self._over or newer is None or newer.side != self.position.side
+        if newer is None or self._over:
             self.note("this position is closed")
             self.query_one("#act", Button).disabled = True
             return
@@ -125,6 +127,8 @@ class ProtectionDialog(Dialog):
             clear=tuple(PARTS[field_id] for field_id, _ in FIELDS if field_id in changed and not now[field_id]))
 
     def action_send(self) -> None:
+        if self._over:
+            return
         try:
             command = self.command()
         except UsageError as problem:
