@@ -130,13 +130,13 @@ def _with(limits: Limits, **fields: Any) -> Limits:
     return msgspec.structs.replace(limits, **fields)
 
 
-def best_of(rounds: int, work: Callable[[], Any]) -> tuple[float, Any]:
-    """The shortest time of several that the thread ran, and the result."""
+def best_of(rounds: int, work: Callable[[], Any], clock: Callable[[], float] = time.thread_time) -> tuple[float, Any]:
+    """The shortest time of several by the thread's own seconds, or by another clock, and the result."""
     shortest, result = float("inf"), None
     for _ in range(rounds):
-        began = time.thread_time()
+        began = clock()
         result = work()
-        shortest = min(shortest, time.thread_time() - began)
+        shortest = min(shortest, clock() - began)
     return shortest, result
 
 

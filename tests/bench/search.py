@@ -39,6 +39,9 @@ class Nowhere:
     def known(self) -> tuple[Outcome, ...]:
         return ()
 
+    def elsewhere(self) -> tuple[tuple[str, Outcome], ...]:
+        return ()
+
     def keep(self, outcomes: Any) -> None:
         """Let go of them."""
 
@@ -50,10 +53,12 @@ def sets_of(count: int) -> list[ParamSet]:
              "target_atr": float(rng.uniform(1, 6))} for _ in range(count)]
 
 
-def swept(material: Material, sets: list[ParamSet], workers: int) -> list[Outcome]:
+def swept(material: Material, sets: list[ParamSet], workers: int) -> Search:
+    """A search that has tried all sets."""
     with ThreadPoolExecutor(workers) as threads:
-        return Search(material, Crew(threads, workers), Nowhere(), lambda _done, _total: None).outcomes(
-            [Job(WHOLE, one) for one in sets])
+        search = Search(material, Crew(threads, workers), Nowhere(), lambda _done, _total: None)
+        search.outcomes([Job(WHOLE, one) for one in sets])
+        return search
 
 
 def _processor_seconds(work: Callable[[], Any]) -> float:
@@ -79,7 +84,7 @@ def bare_sweep(material: Material, sets: list[ParamSet], workers: int, rounds: i
             compiled(*prices, equity, float(CASH), one["fast_bars"], one["slow_bars"], one["stop_atr"], one["target_atr"])
 
     with ThreadPoolExecutor(workers) as threads:
-        return best_of(rounds, lambda: list(threads.map(share, range(workers))))[0]
+        return best_of(rounds, lambda: list(threads.map(share, range(workers))), time.perf_counter)[0]
 
 
 def report(path: Path, cache: Path, count: int) -> dict[str, Any]:
@@ -87,11 +92,11 @@ def report(path: Path, cache: Path, count: int) -> dict[str, Any]:
     material = Material(tuple(series_of(path, BARS)), "ema_cross", setup_of("W1", 1), str(cache))
     sets = sets_of(count)
     bars = len(material.series[0].bars.closes)
-    swept(material, sets[:2], 1)
     told: dict[str, Any] = {"workload": "sweep", "sets": count, "bars": bars}
-    found: list[Outcome] = []
+    search = swept(material, sets[:2], 1)
     for workers in (1, 2):
-        seconds, found = best_of(ROUNDS, lambda workers=workers: swept(material, sets, workers))  # type: ignore[misc]
+        seconds, search = best_of(ROUNDS, lambda workers=workers: swept(material, sets, workers),  # type: ignore[misc]
+                                  time.perf_counter)
         kernel = bare_sweep(material, sets, workers)
         told[f"seconds_{workers}"], told[f"bare_seconds_{workers}"] = seconds, kernel
         told[f"ratio_to_bare_kernel_{workers}"] = kernel / seconds
@@ -100,8 +105,9 @@ def report(path: Path, cache: Path, count: int) -> dict[str, Any]:
     told["bars_per_second"] = count * bars / told["seconds_2"]
     told["scaling"], told["bare_scaling"] = (told[f"{name}_1"] / told[f"{name}_2"] for name in ("seconds", "bare_seconds"))
     told["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found = search.tried()
     told["round_trips"] = sum(one.round_trips for one in found)
-    told["honesty_seconds"], _ = best_of(1, lambda: honesty(ranked("sharpe", found)[0], found))
+    told["honesty_seconds"], _ = best_of(1, lambda: honesty(ranked("sharpe", found)[0], found, search.ratios()))
     return told
 
 
