@@ -100,9 +100,14 @@ def _compiled(entry: FunctionType, replaced: tuple[tuple[str, FunctionType], ...
 
 
 def interpreted(entry: Callable[..., Any], replaced: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
-    """`entry` as it is, with some of the names that it calls replaced."""
+    """`entry` as it is, with some of the names that it calls replaced, in the functions that it calls too."""
     assert isinstance(entry, FunctionType)
-    return FunctionType(entry.__code__, {**entry.__globals__, **replaced}, entry.__name__, entry.__defaults__)
+    namespace = {**entry.__globals__, **replaced}
+    for name in _names(entry):
+        called = namespace.get(name)
+        if name not in replaced and isinstance(called, FunctionType) and not replaced.keys().isdisjoint(_names(called)):
+            namespace[name] = interpreted(called, replaced)
+    return FunctionType(entry.__code__, namespace, entry.__name__, entry.__defaults__)
 
 
 def _twin(function: FunctionType, replaced: Mapping[str, FunctionType], made: dict[int, Any],

@@ -30,7 +30,7 @@ from engine.backtest.holdings import (
     leave_later,
 )
 from engine.backtest.steps import Friction, engine_bar, engine_quote, follow, spread_at, stays_within, venue_bar, venue_quote
-from engine.kernel.wants import ENTER, LEAVE, NOTHING, BarColumns, Held, RuleWant
+from engine.kernel.wants import ENTER, LEAVE, NOTHING, BarColumns, Held, RuleWant, no_want
 
 NEVER_NS = 1 << 62
 
@@ -84,16 +84,17 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
     at, held_at, waiting_at, bid_at, ask_at = HEAD, HEAD + LOTS, HEAD + WAITING, HEAD + BID, HEAD + ASK
     low_at, high_at = HEAD + LOW, HEAD + HIGH
     opens_ns, closes_ns, opens, highs, lows, closes, volumes = bars
-    count, spread_bps = len(closes), friction.spread_bps
-    free = Held(0, 0, 0, 0, 0)
+    count = len(closes)
     before_ns = -1
-    spread = 0
-    for place in range(count):
-        close = closes[place]
-        if spread_bps != 0:
-            spread = spread_at(opens[place], spread_bps)
-        held = free
-        if w[held_at] != 0 or w[waiting_at] != 0 or braked:
+    place = 0
+    while place < count:
+        if w[held_at] == 0 and w[waiting_at] == 0 and not braked:
+            place, memory, asked = idle_bars(params, memory, bars, place, w[CASH], equity_out)
+            if place == count:
+                break
+        else:
+            close = closes[place]
+            spread = spread_at(opens[place], friction.spread_bps)
             bid = opens[place] - spread // 2
             ask = bid + spread
             if w[held_at] != 0 and not braked and stays_within(w, at, bid, ask, highs[place], lows[place]):
@@ -117,12 +118,26 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
                 if w[held_at] != 0:
                     stays_open = w[at + ALWAYS_OPEN] != 0 or (place + 1 < count and opens_ns[place + 1] == close_ns)
                     engine_bar(w, at, highs[place], lows[place], w[bid_at], w[ask_at], close_ns, stays_open)
-            held = held_by_rule(w, at, place)
-        memory, asked = rule(params, memory, bars, place, place + 1, held)
+            memory, asked = rule(params, memory, bars, place, place + 1, held_by_rule(w, at, place))
         if asked.act != NOTHING:
-            w[bid_at], w[ask_at] = max(1, close - spread // 2) if spread != 0 else close, close + spread // 2
+            mark_at_close(w, at, friction, opens[place], closes[place])
             act(w, at, place, 1, limits, asked, friction.gap_bps)
         equity_out[place] = w[CASH] if w[held_at] == 0 else w[CASH] + value_minor(w, at)
+        place += 1
+
+
+def idle_bars(params: Any, memory: Any, bars: BarColumns, place: int, cash: int, equity_out: Any) -> tuple[int, Any, RuleWant]:
+    """Ask the rule bar after bar while nothing is held or on its way; the bar at which it wants something (past the last one
+    where it does not), its memory then, and what it wants. A loop of its own, since most bars need nothing else."""
+    count = len(bars.closes)
+    free, asked = Held(0, 0, 0, 0, 0), no_want()
+    while place < count:
+        memory, asked = rule(params, memory, bars, place, place + 1, free)
+        if asked.act != NOTHING:
+            break
+        equity_out[place] = cash
+        place += 1
+    return place, memory, asked
 
 
 def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, params: Any,

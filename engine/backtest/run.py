@@ -362,10 +362,13 @@ def _soonest(cursor: list[int], count: int) -> int:
 
 def _readable(joined: list[Any]) -> BarColumns:
     """Prices as lists, which the interpreter reads several times as fast as arrays; times and volumes, which few bars ask for, as
-    they lie."""
+    they lie; unless that is between two words of memory, as where a cluster brought them."""
+    import numpy
+
     opens_ns, closes_ns, opens, highs, lows, closes, volumes = joined
-    return BarColumns(memoryview(opens_ns), memoryview(closes_ns), opens.tolist(), highs.tolist(), lows.tolist(), closes.tolist(),
-                      memoryview(volumes))
+    as_they_lie = [memoryview(numpy.require(one, requirements="A")) for one in (opens_ns, closes_ns, volumes)]
+    return BarColumns(as_they_lie[0], as_they_lie[1], opens.tolist(), highs.tolist(), lows.tolist(), closes.tolist(),
+                      as_they_lie[2])
 
 
 def _result(w: Any, series: tuple[Series, ...], strategy: Strategy, setup: Setup, total: int, equity_at_ns: Any,

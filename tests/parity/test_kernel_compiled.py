@@ -73,6 +73,7 @@ def exit_cases(rng: random.Random) -> Iterator[tuple[str, tuple[Any, ...]]]:
     at = one.best_ticks
     yield "trail_level", (one.sign, at, one.trail_ticks, one.trail_bps)
     yield "tighter_stop", (one.sign, near(rng, at), near(rng, at))
+    yield "better_price", (one.sign, rng.choice([0, at]), rng.choice([0, near(rng, at)]))
     yield "trailed", (one, near(rng, at))
     yield "exit_on_price", (one, near(rng, at), near(rng, at), rng.randint(0, 120))
     yield "exit_in_bar", (one, *bar(rng, at), 60, 90)
