@@ -113,6 +113,7 @@ class ControlServer:
                 async with asyncio.timeout(BEAT_SECONDS):
                     await self._closing.wait()
         server.close()
+        await asyncio.sleep(0)  # a socket that was accepted a moment ago is a connection then, and closed as one
         tasks = list(self._connections.values())
         for task in tasks:
             task.cancel()
