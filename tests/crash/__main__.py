@@ -169,7 +169,7 @@ def _signals(folder: Path, count: int, seed: int) -> int:
 
     began = time.monotonic()
     run = run_attached(folder, count, seed, lambda line: print(line, flush=True))
-    print(f"{dict(run.done)} in {time.monotonic() - began:.0f} s: {run.acknowledged} commands acknowledged, "
+    print(f"{dict(run.done)} in {time.monotonic() - began:.0f} s: {len(run.acknowledged)} commands acknowledged, "
           f"{run.snapshots_seen} snapshots seen, {len(run.problems)} problems")
     for line in run.problems:
         print(f"PROBLEM {line}")

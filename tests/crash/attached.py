@@ -193,8 +193,8 @@ class Attached:
                 self.problems += one.wrong
 
     @property
-    def acknowledged(self) -> int:
-        return len(self._trader.acknowledged)
+    def acknowledged(self) -> list[str]:
+        return self._trader.acknowledged
 
     @property
     def snapshots_seen(self) -> int:
@@ -219,7 +219,7 @@ class Attached:
         self.done[what] += 1
         found = self._found()
         self.problems += [f"signal {place}, {what}: {line}" for line in found]
-        self._say(f"{place}: {what}; {self.acknowledged} acknowledged, refused {dict(self._trader.refused)}, "
+        self._say(f"{place}: {what}; {len(self.acknowledged)} acknowledged, refused {dict(self._trader.refused)}, "
                   f"{'; '.join(found) or 'all there'}")
 
     def _stop_and_continue(self) -> None:
