@@ -33,9 +33,10 @@ if sys.dont_write_bytecode:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """One process where files are named on the command line: workers take longer to start than a few tests to run."""
+    """One process where files are named on the command line: workers take longer to start than a few tests to run. Else one more
+    than there are cores, since some tests wait for processes of their own."""
     named = [argument for argument in config.invocation_params.args if ".py" in str(argument)]
-    return 0 if named else None
+    return 0 if named else (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)
