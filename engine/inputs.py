@@ -415,7 +415,8 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
 
     With `children_wait` the exits of a bracket go to work only once its entry has filled in full: until then they cover nothing,
     and no other exit may stand beside them. Such a venue takes brackets with market and limit entries that are good till
-    cancelled, and whatever ends one order of a bracket or a pair ends the others too.
+    cancelled, and whatever ends one order of a bracket or a pair ends the others too. With `idempotent_ids` the venue refuses a
+    client order id for ever, so an exit whose answer is lost may be sent again under its own.
     """
 
     stop: bool = True
@@ -423,7 +424,7 @@ class VenueCapabilities(msgspec.Struct, frozen=True):
     oco: bool = False
     reduce_only: bool = False
     trailing: bool = False
-    idempotent_ids: bool = True
+    idempotent_ids: bool = False
     children_wait: bool = False
 
 
@@ -472,6 +473,11 @@ class MomentSeen(msgspec.Struct, frozen=True, tag=True):
     """A tape showed all closes, or all opening quotes, of a moment: what portfolios are worth goes into the equity history."""
 
 
+class FirstPricesSeen(msgspec.Struct, frozen=True, tag=True):
+    """An engine that waited for prices before it takes commands has them: the day begins and losses are judged before the first
+    command, since a short engine ends before its first beat."""
+
+
 class EngineStopping(msgspec.Struct, frozen=True, tag=True):
     """A clean end: entries whose fill nothing would protect while no engine watches are withdrawn first."""
 
@@ -482,7 +488,7 @@ class TapeEnded(msgspec.Struct, frozen=True, tag=True):
 
 type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderReport | OrderMissing | FillReported
                    | VenueReported | ReportFailed | ConnectionChanged | JobEnded | InstrumentsListed | FeedChanged)
-type Input = (MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | MomentSeen | EngineStopping | TapeEnded
-              | StrategyActed | ResearchDecided | ResearchEnded | LearningEnded | DaysRecalled)
+type Input = (MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | MomentSeen | FirstPricesSeen | EngineStopping
+              | TapeEnded | StrategyActed | ResearchDecided | ResearchEnded | LearningEnded | DaysRecalled)
 
 

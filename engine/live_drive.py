@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from engine.clocks import SystemClock
 from engine.health import CLOCK_AHEAD
-from engine.inputs import Bar, ConnectionChanged, EngineStopping, FeedChanged, Input, MarketItem, TimeAdvanced
+from engine.inputs import Bar, ConnectionChanged, EngineStopping, FeedChanged, FirstPricesSeen, Input, MarketItem, TimeAdvanced
 from engine.ports import HalfHours, MarketFeed
 from engine.shell import WARM_BARS, Shell, log_failure
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -43,6 +43,7 @@ class LiveDrive:
             if shell.parts.ready_when_warm:
                 await warming
                 await self._drain()  # the first prices, which came meanwhile
+                await shell.process([(shell.parts.clock.now_ns(), FirstPricesSeen())])
         shell.spawn(self._beats())
         shell.publish(force=True)
         ready()

@@ -112,7 +112,7 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
     return AccountView(
         portfolio=portfolio, account=account.account, currency=settings.currency, money_decimals=exponent,
         cash=money(exponent, account.cash_minor), equity=money(exponent, equity), day_pnl=money(exponent, day),
-        day_pnl_percent=100 * fraction(day, known.day_equity_minor or 0) if day > 0
+        day_pnl_percent=100 * fraction(day, known.day_equity_minor or 0) if day >= 0
         else -100 * fraction(-day, known.day_equity_minor or 0),
         realized_pnl=money(exponent, known.realized_minor - known.fees_minor), unrealized_pnl=money(exponent, unrealized),
         fees=money(exponent, known.fees_minor), heat_percent=100 * fraction(heat_minor(state, market, portfolio), equity),

@@ -51,6 +51,7 @@ from engine.inputs import (
     EngineStopping,
     FeedChanged,
     FillReported,
+    FirstPricesSeen,
     Flatten,
     Halve,
     InstrumentsListed,
@@ -111,7 +112,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     SubmitAnswered: venue.submit_answered, CancelAnswered: venue.cancel_answered,
     CancelAllAnswered: flatten.cancel_all_answered, OrderReport: venue.order_report, OrderMissing: venue.order_missing,
     FillReported: venue.fill_reported, VenueReported: venue.venue_reported, ReportFailed: venue.report_failed,
-    TimeAdvanced: beat.time_advanced, MomentSeen: beat.moment_seen, Bar: _bar_closed, StrategyActed: strategies.acted,
+    TimeAdvanced: beat.time_advanced, MomentSeen: beat.moment_seen, FirstPricesSeen: beat.first_prices_seen,
+    Bar: _bar_closed, StrategyActed: strategies.acted,
     ResearchDecided: research.decided, ResearchEnded: research.ended, LearningEnded: research.learned,
     DaysRecalled: forecasts.recalled,
 }

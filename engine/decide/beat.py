@@ -16,7 +16,7 @@ from engine.decide import (
 )
 from engine.decide.withdrawals import withdraw_after_silence
 from engine.events import LevelTouched, ProposalSettled
-from engine.inputs import Connectivity, MomentSeen, TimeAdvanced, TradingState
+from engine.inputs import Connectivity, FirstPricesSeen, MomentSeen, TimeAdvanced, TradingState
 from engine.kernel.exits import HOLD_OVER, exit_on_price
 from engine.orders import Order, OrderStatus, Purpose
 from engine.positions import Position, position_key
@@ -59,6 +59,12 @@ def time_advanced(turn: Turn, beat: TimeAdvanced) -> None:
 def moment_seen(turn: Turn, _: MomentSeen) -> None:
     """The prices of a tape's moment are known."""
     marks.mark_equity(turn)
+
+
+def first_prices_seen(turn: Turn, _: FirstPricesSeen) -> None:
+    """What limits on losses need before a command is looked at: the day's baselines, and the brakes that are due."""
+    brakes.roll_day(turn)
+    brakes.look_at_losses(turn)
 
 
 def _expire_proposals(turn: Turn) -> None:

@@ -98,6 +98,21 @@ def test_without_an_engine_a_short_one_trades_and_the_journal_answers(
     assert status == 1, "a panic's halt outlives the command"
 
 
+def test_commands_alone_are_held_to_the_losses_of_the_day(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No engine goes on between them that would begin a day: each command begins it, or looks at what was lost since."""
+    assert answer(capsys, "risk", "set", "max_day_loss_fraction", "0.00001")[0] == 0
+    assert answer(capsys, *BUY)[0] == 0
+    assert answer(capsys, "close", "BTC/USD")[0] == 0, "the spread and the fees are lost"
+    assert run(["buy", "ETH/USD", "0.5", "--stop", "10"]) == 1
+    assert "main is HALTED" in capsys.readouterr().err, "many times the limit were lost"
+    _, alerts = answer(capsys, "alerts")
+    assert isinstance(alerts, list)
+    assert any("of a day" in alert["text"] or "day loss" in alert["subject"] for alert in alerts), alerts
+    _, status = answer(capsys, "status")
+    assert isinstance(status, dict)
+    assert float(status["accounts"][0]["day_pnl"]) < 0
+
+
 def test_an_order_over_time_is_not_begun_where_no_engine_would_go_on_with_it(
         home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["buy", "ETH/USD", "0.5", "--trail", "3%", "--over", "2m"]) == 3
