@@ -35,6 +35,10 @@ async def test_taking_the_stop_away_is_asked_twice() -> None:
         await driver.press("f5")
         await driver.sees("takes the stop away")
         assert driver.sent(SetProtection) == []
+        await driver.press("f5", "f5")
+        await driver.pilot.pause()
+        assert driver.sent(SetProtection) == [], "a key held down is no second yes"
+        driver.clock.seconds += 1
         await driver.press("f5")
         await driver.until(lambda: driver.sent(SetProtection))
         assert driver.sent(SetProtection)[0].clear == ("stop",)
@@ -103,6 +107,19 @@ async def test_a_position_that_ended_or_turned_round_under_the_question_is_not_c
     async with driving() as driver:
         await driver.press("x")
         await driver.publish(snapshot(2, positions=left))
+        await driver.sees("this position is closed")
+        await driver.press("enter", "enter")
+        assert driver.sent(ClosePosition) == []
+
+
+@pytest.mark.parametrize("was_seen_to_end", [True, False])
+async def test_a_position_that_ended_and_was_opened_anew_under_the_question_is_not_closed(was_seen_to_end: bool) -> None:
+    async with driving() as driver:
+        await driver.press("x")
+        if was_seen_to_end:
+            await driver.publish(snapshot(2, positions=()))
+        anew = position(quantity=Decimal(7), opened_at_ns=position().opened_at_ns + (0 if was_seen_to_end else 1))
+        await driver.publish(snapshot(3, positions=(anew,)))
         await driver.sees("this position is closed")
         await driver.press("enter", "enter")
         assert driver.sent(ClosePosition) == []

@@ -87,6 +87,13 @@ class PositionsPane(Pane[PositionView]):
         )
 
 
+def still_there(view: PositionView, snapshot: Snapshot) -> PositionView | None:
+    """The very same position in a newer snapshot; None where it ended, turned round or was opened anew."""
+    return next((newer for newer in snapshot.positions
+                 if (newer.portfolio, newer.instrument_id, newer.side, newer.opened_at_ns)
+                 == (view.portfolio, view.instrument_id, view.side, view.opened_at_ns)), None)
+
+
 def mark_cell(view: PositionView) -> Cell:
     """The mark, with a question mark where it is too old to trust."""
     text = number(view.mark, view.price_decimals) + ("?" if view.mark_stale else "")

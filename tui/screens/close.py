@@ -12,6 +12,7 @@ from engine.errors import UsageError
 from engine.inputs import ClosePosition
 from engine.service import PositionView, Snapshot
 from tui.formats import arrow, gain_tone, money, number, plain
+from tui.panes.positions import still_there
 from tui.screens.card_lines import Line
 from tui.screens.dialog import Dialog, button
 from tui.screens.entries import number_entry
@@ -25,8 +26,9 @@ class CloseDialog(Dialog):
     WIDTH: ClassVar[int] = 66
 
     def __init__(self, position: PositionView) -> None:
-        super().__init__(f"Close {position.symbol} {position.side}")
+        super().__init__(f"Close {position.symbol} {position.side} in {position.portfolio}")
         self.position = position
+        self._over = False  # the position ended under the question; one opened since is not what was asked about
 
     def body(self) -> ComposeResult:
         yield ToneText(self._facts(), id="facts")
@@ -46,12 +48,11 @@ class CloseDialog(Dialog):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Follow the position: what is held may grow, shrink, end or turn round while the dialog is open."""
-        newer = next((view for view in snapshot.positions if view.instrument_id == self.position.instrument_id
-                      and view.portfolio == self.position.portfolio), None)
-        gone = newer is None or newer.side != self.position.side
-        self.query_one("#act", Button).disabled = gone
-        if newer is None or gone:
+        newer = still_there(self.position, snapshot)
+        self._over = self._over or newer is None
+        if newer is None or self._over:
             self.note("this position is closed")
+            self.query_one("#act", Button).disabled = True
             return
         entry = self.query_one("#quantity", Input)
         if newer.quantity != self.position.quantity and entry.value == str(self.position.quantity):

@@ -14,7 +14,7 @@ from engine.inputs import SetProtection
 from engine.service import PositionView, Snapshot
 from tui.formats import age, countdown, number, percent, plain
 from tui.keymap import bindings_for
-from tui.panes.positions import protection_cell
+from tui.panes.positions import protection_cell, still_there
 from tui.screens.card_lines import Line
 from tui.screens.dialog import Dialog, button
 from tui.screens.entries import number_entry, span_entry, trail_entry
@@ -25,6 +25,7 @@ from tui.widgets.lines import ToneText
 FIELDS = (("stop", "stop"), ("target", "target"), ("trail", "trail"), ("breakeven", "breakeven"),
           ("max_hold", "max hold"))
 HINTS = {"trail": "2%  50  1.5atr", "max_hold": "from now: 90m  2h"}
+SURE_SECONDS = 0.7  # a key held down or a double click is no second yes
 PARTS = {"stop": "stop", "target": "target", "trail": "trail", "breakeven": "breakeven", "max_hold": "max_hold"}
 
 
@@ -36,10 +37,10 @@ class ProtectionDialog(Dialog):
     BINDINGS: ClassVar[list[BindingType]] = bindings_for("ticket")
 
     def __init__(self, position: PositionView) -> None:
-        super().__init__(f"Protect {position.symbol} {position.side} {number(position.quantity)}")
+        super().__init__(f"Protect {position.symbol} {position.side} {number(position.quantity)} in {position.portfolio}")
         self.position = position
         self._before = starting_entries(position)
-        self._warned = False
+        self._warned_at: float | None = None
         self._over = False  # the position ended or turned round under the dialog; another one is not what was read
 
     def body(self) -> ComposeResult:
@@ -62,9 +63,8 @@ class ProtectionDialog(Dialog):
         self._show_facts()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        newer = next((view for view in snapshot.positions if view.instrument_id == self.position.instrument_id
-                      and view.portfolio == self.position.portfolio), None)
-        self._over = self._over or newer is None or newer.side != self.position.side
+        newer = still_there(self.position, snapshot)
+        self._over = self._over or newer is None
         if newer is None or self._over:
             self.note("this position is closed")
             self.query_one("#act", Button).disabled = True
@@ -97,7 +97,7 @@ class ProtectionDialog(Dialog):
 
     @on(Input.Changed)
     def _typed(self) -> None:
-        self._warned = False
+        self._warned_at = None
         self._show_facts()
 
     @on(Input.Submitted)
@@ -136,12 +136,17 @@ class ProtectionDialog(Dialog):
             return
         if command is None:
             self.note("nothing changed")
-        elif "stop" in command.clear and not self._warned:
-            self._warned = True
+        elif "stop" in command.clear and not self._sure():
             self.note("This takes the stop away. Press it once more if you mean it.", "crit")
         else:
             self.query_one("#act", Button).disabled = True
             start(self.app, partial(self._send, command))
+
+    def _sure(self) -> bool:
+        """Whether the warning was there long enough to be read; a press that came too early starts that time anew."""
+        now, warned_at = self.app.now_seconds(), self._warned_at
+        self._warned_at = now
+        return warned_at is not None and now - warned_at >= SURE_SECONDS
 
     async def _send(self, command: SetProtection) -> None:
         receipt = await self.app.deliver(command, f"protection of {plain(command.symbol)} changed")
