@@ -108,8 +108,10 @@ class ResearchDesk:
         parts = self._parts
         if parts is None:
             return NOBODY
-        breaker = parts.caller.breaker.open_until_ns if isinstance(parts.caller, LiveCaller) else 0
-        return Live(parts.badge, parts.host, breaker, dict(self._runs))
+        if not isinstance(parts.caller, LiveCaller):
+            return Live(parts.badge, parts.host, 0, dict(self._runs))
+        purse = parts.caller.purse
+        return Live(parts.badge, parts.host, parts.caller.breaker.open_until_ns, dict(self._runs), purse.day, purse.paid_micro_usd)
 
     def close(self) -> None:
         """Leave everything that is under way; its end is told at the next start."""
@@ -194,6 +196,7 @@ class ResearchDesk:
             failure = f"{type(error).__name__}: {error}"
         finally:
             self._runs.pop(run.portfolio, None)
+            cost = max(cost, self._paid(run, parts))
         text = f"{done} of {len(chosen)} looked at" if chosen or failure else NOTHING_DUE
         self._deliver(ResearchEnded(run.run_id, failure, text, cost))
 
@@ -229,6 +232,12 @@ class ResearchDesk:
         if noted and not run.replay:
             await asyncio.to_thread(parts.world.keep_readings, noted, self._around.now_ns())
         return tuple(msgspec.structs.replace(one, atr_bps=one.atr_bps or asked.atr_bps) for one in decided)
+
+    @staticmethod
+    def _paid(run: ResearchRun, parts: ResearchParts) -> int:
+        """What the purse paid for a run, also for calls that no decision tells of: those of a cycle that broke off, and those
+        that came too late."""
+        return parts.caller.purse.close_run(run.run_id) if isinstance(parts.caller, LiveCaller) else 0
 
     def _begin_day(self, caller: Caller, look: Look) -> None:
         """Tell the purse what the journal knows to be spent today, by all portfolios."""

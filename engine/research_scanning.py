@@ -90,7 +90,8 @@ def most_of(state: State, caller: Caller) -> int:
     settings = state.settings.research
     if not isinstance(caller, LiveCaller) or not caller.models:
         return settings.symbols_per_scan
-    left = settings.budgets.day_micro_usd - state.research.spent_micro_usd(state.day)
+    paid = caller.purse.paid_micro_usd if caller.purse.day == str(state.day) else 0
+    left = settings.budgets.day_micro_usd - max(paid, state.research.spent_micro_usd(state.day))
     return max(1, affordable(settings.budgets.cycle_micro_usd, left, settings.symbols_per_scan))
 
 

@@ -18,12 +18,14 @@ from engine.units import Nanoseconds
 
 class Live(NamedTuple):
     """What the desk shows beside the state: who answers at which hosts, until when the models are left alone (0: they are not),
-    and the runs under way by portfolio."""
+    the runs under way by portfolio, and what its purse has paid on which day."""
 
     badge: str = ""
     host: str = ""
     breaker_until_ns: Nanoseconds = 0
     runs: Mapping[str, RunView] = {}
+    day: str = ""
+    spent_micro_usd: int = 0
 
 
 NOBODY = Live()
@@ -45,7 +47,7 @@ def _view(state: State, at_ns: Nanoseconds, live: Live, portfolio: str) -> Resea
     acts_as = level.value
     if not fallback and failing is not None and known.acts_as and known.acts_as != level.value:
         acts_as, fallback = known.acts_as, f"{failing.name}: {failing.value}, asked {failing.asked}"
-    spent = state.research.spent_micro_usd(state.day)
+    spent = max(state.research.spent_micro_usd(state.day), live.spent_micro_usd if live.day == str(state.day) else 0)
     run = live.runs.get(portfolio)
     if run is None and known.run is not None:
         run = run_view(known.run)

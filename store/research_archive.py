@@ -42,9 +42,14 @@ CREATE TABLE IF NOT EXISTS asked_at (
 CREATE TABLE IF NOT EXISTS removed (
     run_id TEXT PRIMARY KEY, at_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spent (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT NOT NULL, run_id TEXT NOT NULL, micro_usd INTEGER NOT NULL,
+    tokens INTEGER NOT NULL
+);
 CREATE INDEX IF NOT EXISTS calls_by_request ON calls (call_hash);
 """
 NOTE_AGE = "INSERT INTO asked_at VALUES (?, ?) ON CONFLICT (run_id) DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)"
+KEPT_SPENDINGS = 50_000  # calls whose money is remembered, far more than any day has
 SMALL_BYTES = 64 << 20
 INCREMENTAL = 2
 
@@ -155,6 +160,19 @@ class ResearchArchive:
             self._database.execute("UPDATE asked SET digest = ? WHERE run_id = ? AND instrument_id = ? AND digest = ''",
                                    (digest, run_id, instrument_id))
 
+    def set_aside(self, day: str, run_id: str, micro_usd: int, tokens: int) -> int:
+        """Write down the most that a call can come to, before it is made; its place."""
+        with self._reached("written"), transaction(self._database):
+            place = self._database.execute("INSERT INTO spent (day, run_id, micro_usd, tokens) VALUES (?, ?, ?, ?)",
+                                           (day, run_id, micro_usd, tokens)).lastrowid or 0
+            self._database.execute("DELETE FROM spent WHERE place <= ?", (place - KEPT_SPENDINGS,))
+            return place
+
+    def settle(self, place: int, micro_usd: int, tokens: int) -> None:
+        """Write down what a call came to in the place of what was set aside for it."""
+        with self._reached("written"):
+            self._database.execute("UPDATE spent SET micro_usd = ?, tokens = ? WHERE place = ?", (micro_usd, tokens, place))
+
     def keep(self, rows: Iterable[Kept]) -> None:
         """Add the rows of a recording, all or none; what is there already stays as it is."""
         with self._reached("written"), transaction(self._database):
@@ -210,6 +228,11 @@ class ResearchArchive:
     def runs(self) -> tuple[str, ...]:
         """Every run that can be replayed, sorted."""
         return tuple(row[0] for row in self._rows("SELECT DISTINCT run_id FROM asked ORDER BY run_id", ()))
+
+    def spent_on(self, day: str) -> tuple[int, int]:
+        """Millionths of a dollar and tokens that calls of a day came to, or may come to where no answer was written down."""
+        (row,) = self._rows("SELECT coalesce(sum(micro_usd), 0), coalesce(sum(tokens), 0) FROM spent WHERE day = ?", (day,))
+        return int(row[0]), int(row[1])
 
     def removed_at_ns(self, run_id: str) -> int:
         """When the texts of a run were removed for their age, 0 where they were not."""

@@ -57,8 +57,8 @@ def research_of(home: Home, config: Config, state: Callable[[], State], bars: Da
     news = news_of(home, config, world, Around(state, now_ns if by_chance else lambda: state().at_ns, send))
     record = StoredResearch(home.journal, state, archive, news.view)
     models = models_of(home, config, settings)
-    caller = LiveCaller(models, archive, Purse(settings.budgets, settings.prices), Breaker(settings.breaker), settings.deadlines,
-                        now_ns)
+    purse = Purse(settings.budgets, settings.prices, archive)
+    caller = LiveCaller(models, archive, purse, Breaker(settings.breaker), settings.deadlines, now_ns)
     parts = ResearchParts(
         world, caller, archive, record, bars,
         lambda name: recorded_caller(archive, name), settings.badge if models else BADGE,

@@ -62,7 +62,7 @@ class LiveCaller:
 
     def cycle(self, run_id: str) -> Calls:
         """The calls of a new cycle, whose time begins with the first of them."""
-        return _LiveCalls(self, run_id, self.purse.cycle())
+        return _LiveCalls(self, run_id, self.purse.cycle(run_id))
 
     async def open(self) -> None:
         """Load what the models need; quick once it is there."""
@@ -114,10 +114,13 @@ class _LiveCalls:
         aside = self._cycle.set_aside(ask)
         if aside is None:
             return Unavailable("BUDGET", "the budget of the cycle or of the day ends before this call")
-        answer = await _bounded(caller.models[line], ask, left_seconds, told)
-        code = answer.code if isinstance(answer, Unavailable) else ""
-        if code != "TIMEOUT":  # what came too late may be charged all the same
-            self._cycle.settle(aside, ask.model, answer.usage if isinstance(answer, Answered) else Usage())
+        try:
+            answer = await _bounded(caller.models[line], ask, left_seconds, told)
+            code = answer.code if isinstance(answer, Unavailable) else ""
+            if code != "TIMEOUT":  # what came too late may be charged all the same
+                self._cycle.settle(aside, ask.model, answer.usage if isinstance(answer, Answered) else Usage())
+        finally:
+            self._cycle.ended(aside)
         caller.breaker.heard(code, caller.now_ns())
         return answer
 

@@ -1,7 +1,10 @@
-"""What calls cost, and that no cycle and no day costs more than it may: the dearest a call can come to is set aside before it."""
+"""What calls cost, and that no cycle and no day costs more than it may: the dearest a call can come to is set aside before it,
+on disk as well, so that a process that ends between request and answer forgets none of it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from math import ceil
+from typing import NamedTuple, Protocol
 
 from engine.research.models import Ask, Usage
 from engine.research.settings import Budgets, ModelPrice
@@ -28,40 +31,107 @@ def dearest(ask: Ask) -> Usage:
     return Usage(tokens_in=ceil(said / BYTES_PER_TOKEN), tokens_out=ask.max_tokens)
 
 
+class Aside(NamedTuple):
+    """What was set aside for one call, on which day, and its place in the ledger (0: there is none)."""
+
+    micro_usd: int
+    tokens: int
+    day: str
+    place: int = 0
+
+
+class Ledger(Protocol):
+    """Where a day's money lasts beyond the process. Raises `StoreError`."""
+
+    def set_aside(self, day: str, run_id: str, micro_usd: int, tokens: int) -> int:
+        """Write down the most that a call can come to, before it is made; its place."""
+        ...
+
+    def settle(self, place: int, micro_usd: int, tokens: int) -> None:
+        """Write down what it came to instead."""
+        ...
+
+    def spent_on(self, day: str) -> tuple[int, int]:
+        """Millionths of a dollar and tokens of a day: what was paid, and what was set aside and never settled."""
+        ...
+
+
 class Purse:
     """The day's money and tokens, shared by all cycles. Used in one thread."""
 
-    def __init__(self, budgets: Budgets, prices: Mapping[str, ModelPrice]) -> None:
+    def __init__(self, budgets: Budgets, prices: Mapping[str, ModelPrice], ledger: Ledger | None = None) -> None:
         self.budgets = budgets
-        self._prices = prices
-        self._day = ""
+        self.ledger = ledger
+        self.day = ""
         self.day_micro_usd = 0
         self.day_tokens = 0
+        self._prices = prices
+        self._under_way_micro_usd = 0
+        self._of_runs: Counter[str] = Counter()
+
+    @property
+    def paid_micro_usd(self) -> int:
+        """The day's money without what is only set aside for calls that are under way."""
+        return max(0, self.day_micro_usd - self._under_way_micro_usd)
 
     def price_of(self, model: str) -> ModelPrice:
         return self._prices.get(model, UNPRICED)
 
     def begin_day(self, day: str, spent_micro_usd: int = 0, spent_tokens: int = 0) -> None:
-        """A run on a day on which so much is known to be spent; what this purse has paid itself on that day is not forgotten."""
-        if day != self._day:
-            self._day, self.day_micro_usd, self.day_tokens = day, 0, 0
+        """A run on a day on which so much is known to be spent; what was paid on that day, by this purse or by the process
+        before, is not forgotten. Raises `StoreError`."""
+        if day != self.day:
+            known = self.ledger.spent_on(day) if self.ledger is not None else (0, 0)
+            self.day, self._under_way_micro_usd = day, 0
+            self.day_micro_usd, self.day_tokens = known
         self.day_micro_usd = max(self.day_micro_usd, spent_micro_usd)
         self.day_tokens = max(self.day_tokens, spent_tokens)
 
-    def cycle(self) -> "Cycle":
+    def cycle(self, run_id: str = "") -> "Cycle":
         """A new cycle's own account."""
-        return Cycle(self)
+        return Cycle(self, run_id)
+
+    def put_aside(self, run_id: str, micro_usd: int, tokens: int) -> Aside:
+        """Take so much for a call; raises `StoreError`, and takes nothing, where that cannot be written down."""
+        place = self.ledger.set_aside(self.day, run_id, micro_usd, tokens) if self.ledger is not None else 0
+        self._under_way_micro_usd += micro_usd
+        self._pay(run_id, micro_usd, tokens)
+        return Aside(micro_usd, tokens, self.day, place)
+
+    def settled(self, run_id: str, aside: Aside, micro_usd: int, tokens: int) -> None:
+        """Put what was taken right by what the call came to; of a day that is over only the ledger still tells."""
+        if self.ledger is not None:
+            self.ledger.settle(aside.place, micro_usd, tokens)
+        if aside.day == self.day:
+            self._pay(run_id, micro_usd - aside.micro_usd, tokens - aside.tokens)
+        else:
+            self._of_runs[run_id] += micro_usd - aside.micro_usd
+
+    def ended(self, aside: Aside) -> None:
+        """A call is over, whatever it came to."""
+        if aside.day == self.day:
+            self._under_way_micro_usd -= aside.micro_usd
+
+    def close_run(self, run_id: str) -> int:
+        """What a run has cost, once it is over; it is not asked about again."""
+        return self._of_runs.pop(run_id, 0)
+
+    def _pay(self, run_id: str, micro_usd: int, tokens: int) -> None:
+        self.day_micro_usd += micro_usd
+        self.day_tokens += tokens
+        self._of_runs[run_id] += micro_usd
 
 
 class Cycle:
     """What one cycle has spent and set aside."""
 
-    def __init__(self, purse: Purse) -> None:
+    def __init__(self, purse: Purse, run_id: str) -> None:
         self._purse = purse
+        self._run_id = run_id
         self.micro_usd = 0
         self.tokens = 0
 
-    def set_aside(self, ask: Ask) -> tuple[int, int] | None:
+    def set_aside(self, ask: Ask) -> Aside | None:
         """Take the dearest that a call can come to; None, and nothing taken, where a budget ends before."""
         usage, purse = dearest(ask), self._purse
         price = purse.price_of(ask.model)
@@ -71,15 +141,18 @@ class Cycle:
         if (self.micro_usd + micro_usd > budgets.cycle_micro_usd or purse.day_micro_usd + micro_usd > budgets.day_micro_usd
                 or self.tokens + tokens > budgets.cycle_tokens or purse.day_tokens + tokens > budgets.day_tokens):
             return None
-        self._pay(micro_usd, tokens)
-        return micro_usd, tokens
-
-    def settle(self, aside: tuple[int, int], model: str, usage: Usage) -> None:
-        """Put what was set aside right by what the call really used."""
-        self._pay(cost_micro_usd(self._purse.price_of(model), usage) - aside[0], tokens_of(usage) - aside[1])
-
-    def _pay(self, micro_usd: int, tokens: int) -> None:
+        aside = purse.put_aside(self._run_id, micro_usd, tokens)
         self.micro_usd += micro_usd
         self.tokens += tokens
-        self._purse.day_micro_usd += micro_usd
-        self._purse.day_tokens += tokens
+        return aside
+
+    def settle(self, aside: Aside, model: str, usage: Usage) -> None:
+        """Put what was set aside right by what the call really used."""
+        micro_usd, tokens = cost_micro_usd(self._purse.price_of(model), usage), tokens_of(usage)
+        self._purse.settled(self._run_id, aside, micro_usd, tokens)
+        self.micro_usd += micro_usd - aside.micro_usd
+        self.tokens += tokens - aside.tokens
+
+    def ended(self, aside: Aside) -> None:
+        """A call is over; where it was not settled, what was set aside counts: it may be charged all the same."""
+        self._purse.ended(aside)

@@ -23,7 +23,7 @@ from engine.research.decided import ResearchCause
 from engine.research.event_words import Direction, EventKind
 from engine.research.events import EventNote
 from engine.research.models import Answered, Ask, Model, Unavailable
-from engine.research.settings import Budgets, Deadlines, ModelLine, PortfolioResearch, ResearchSettings
+from engine.research.settings import Budgets, Deadlines, ModelLine, ModelPrice, PortfolioResearch, ResearchSettings
 from engine.research.spending import Purse
 from engine.research_desk import ResearchParts
 from engine.research_state import ResearchRun
@@ -67,8 +67,9 @@ async def researching(folder: Path, *, model: Model | None = None, world: type[R
     shells: list[Shell] = []
     record = StoredResearch(folder / "journal.db", lambda: shells[0].state, archive)
     ticks = itertools.count(1)
-    caller = LiveCaller({} if model is None else {"one": model}, archive, Purse(settings.budgets, {}), Breaker(settings.breaker),
-                        settings.deadlines, ticks.__next__)
+    purse = Purse(settings.budgets, {"model-a": ModelPrice(1.0, 1.0)}, archive)
+    caller = LiveCaller({} if model is None else {"one": model}, archive, purse, Breaker(settings.breaker), settings.deadlines,
+                        ticks.__next__)
     portfolio = PortfolioSettings("main", ACCOUNT, "USD", 2, research=PortfolioResearch(("COIN",)))
     shell = Shell(
         journal=journal, research_record=record, research=ResearchParts(world(memory), caller, archive, record),
@@ -127,6 +128,9 @@ async def test_models_that_are_too_late_abstain_and_the_run_ends(tmp_path: Path)
         await shell.until(lambda: not under_way(shell))
         codes = [one.decided.code for one in shell.state.research.decisions.values()]
         assert "TIMEOUT" in codes
+        run = shell.state.research.of("main").run
+        spent = shell.state.research.spent_micro_usd(shell.state.day)
+        assert run is not None and run.cost_micro_usd == spent > 0, "what came too late may be charged all the same"
 
 
 def reading_news(ask: Ask) -> Answered | Unavailable:
