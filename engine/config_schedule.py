@@ -76,6 +76,11 @@ DEFAULT_JOBS = (
     JobConfig(name="backup", kind=JobKind.BACKUP, at="10 0 * * *", missed=MissedRule.ONCE),
     JobConfig(name="learning", kind=JobKind.LEARNING, at="40 0 * * *", missed=MissedRule.ONCE),
 )
+# What nobody means to lose who only names a job of his own: the sections stand in place of all usual jobs.
+NAMED_ANEW = {
+    JobKind.RISK_MONITOR: "nobody looks at heat, protection and venue every quarter of an hour",
+    JobKind.BACKUP: "no backup is made by itself",
+}
 NEW_YORK, XNYS, SKIP = "America/New_York", "XNYS", MissedRule.SKIP
 # What costs money runs by itself only where models are configured, and the schedule is still the usual one.
 MODEL_JOBS = (
@@ -102,6 +107,10 @@ def schedule_contradictions(jobs: Sequence[JobConfig], *, researches: bool) -> I
     if researches and all(one.kind is not JobKind.LEARNING for one in jobs):
         yield ('[[job]]: none is of the kind "learning": no forecast is ever scored, and research that becomes worse raises no '
                f'alarm; add one, usually at = "{DEFAULT_JOBS[-1].at}"')
+    for usual in DEFAULT_JOBS:
+        if jobs and usual.kind in NAMED_ANEW and all(one.kind is not usual.kind for one in jobs):
+            yield (f'[[job]]: these sections stand in place of the usual schedule, and none is of the kind "{usual.kind.value}": '
+                   f'{NAMED_ANEW[usual.kind]}; add one, usually at = "{usual.at}"')
 
 
 def job_errors(jobs: Sequence[JobConfig], portfolios: Sequence[str]) -> Iterator[str]:

@@ -78,6 +78,8 @@ def test_the_endpoint_may_be_a_server_of_this_machine() -> None:
     ("[research]\ncycle_usd = 20\n", "it never binds"),
     (LINE + "[research]\nenabled = false\n", "are never asked"),
     ('[[job]]\nname = "b"\nkind = "backup"\nat = "10 0 * * *"\n', "no forecast is ever scored"),
+    ('[[job]]\nname = "b"\nkind = "backup"\nat = "10 0 * * *"\n', 'none is of the kind "risk_monitor"'),
+    ('[[job]]\nname = "l"\nkind = "learning"\nat = "10 0 * * *"\n', "no backup is made by itself"),
     (LINE.replace("sonnet", "opus"), "one symbol usually costs about 0.38"),
 ])
 def test_what_contradicts_itself(text: str, words: str) -> None:
