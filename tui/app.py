@@ -242,16 +242,15 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         try:
             done, _ = await asyncio.wait({sending}, timeout=HALT_PATIENCE_SECONDS)
             if not done:
-                self.tell(f"✗ HALT NOT CONFIRMED after {HALT_PATIENCE_SECONDS:.0f}s, still waiting; {OUTSIDE_PANIC}",
-                          "panic")
+                self._say(f"✗ HALT NOT CONFIRMED after {HALT_PATIENCE_SECONDS:.0f}s; {OUTSIDE_PANIC}", "panic")
             receipt = await sending
             if receipt.accepted:
-                self.tell(f"■ HALTED: entries are blocked, stops stay. {self.key_names['flatten']} flattens, "
+                self._say(f"■ HALTED: entries are blocked, stops stay. {self.key_names['flatten']} flattens, "
                           "the palette resumes.", "crit")
             else:
-                self.tell(f"✗ HALT REFUSED: {refusal_words(receipt)}; {OUTSIDE_PANIC}", "panic")
+                self._say(f"✗ HALT REFUSED; {OUTSIDE_PANIC} ({refusal_words(receipt)})", "panic")
         except Exception as failure:  # noqa: BLE001 - panic must always end in an answer on the screen
-            self.tell(f"✗ HALT NOT CONFIRMED: {failure}; {OUTSIDE_PANIC}", "panic")
+            self._say(f"✗ HALT NOT CONFIRMED; {OUTSIDE_PANIC} ({failure})", "panic")
         finally:
             self._halting -= 1
             self._show_halt()
@@ -260,7 +259,7 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         """Second stage: asks once more, with Cancel focused first."""
         from tui.screens.flatten import FlattenDialog
 
-        if not any(isinstance(screen, FlattenDialog) for screen in self.screen_stack):
+        if not isinstance(self.screen, FlattenDialog):  # one that lies under a lock or a page of help is seen by nobody
             self.push_screen(FlattenDialog())
 
     def _all_halted(self) -> bool:

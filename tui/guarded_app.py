@@ -43,7 +43,7 @@ class GuardedApp(App[None], inherit_bindings=False):
         if self.locked and name in IN_THE_TABLE and name not in WHILE_LOCKED:
             return True
         if name in ACTING_ACTIONS and self.gate.access().read_only:
-            self._say(READ_ONLY + (ELSEWHERE if name in WHILE_LOCKED else ""))
+            self._say(READ_ONLY + (ELSEWHERE if name in WHILE_LOCKED else ""), "warn")
             return True
         return await super().run_action(action, default_namespace, namespaces)
 
@@ -54,12 +54,12 @@ class GuardedApp(App[None], inherit_bindings=False):
 
         return any(isinstance(screen, LockScreen) for screen in self.screen_stack)
 
-    def _say(self, text: str) -> None:
-        """Say why a key does nothing, where the person looks."""
-        note = getattr(self.screen, "note", None)
+    def _say(self, text: str, tone: str) -> None:
+        """Say what came of a key where the person looks: a dialog may cover the message line."""
+        note = getattr(self.screen, "note", None) if self.screen_stack else None
         if note is not None:
-            note(text)
-        self.tell(text, "warn")
+            note(text, tone)
+        self.tell(text, tone)
 
     def lock_where_idle(self) -> None:
         """Lock a screen that nobody has touched for too long."""

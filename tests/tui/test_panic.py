@@ -7,6 +7,7 @@ import pytest
 from engine.inputs import ClosePosition, Flatten, SetTradingState, TradingState
 from engine.service import FlattenLine, FlattenView, Receipt, Refusal
 from tests.tui.driving import Driver, driving
+from tests.tui.test_access import LOCKING, ScriptedGate
 from tests.tui.views import NOW_NS, account, snapshot
 
 HALTED = (account(trading_state=TradingState.HALTED, trading_state_cause="panic key"),)
@@ -69,15 +70,16 @@ async def test_pressing_again_never_resumes_and_offers_the_second_stage() -> Non
         assert not driver.sent(Flatten), "enter on the fresh dialog cancels"
 
 
+@pytest.mark.parametrize("where", ["", "question_mark", "L"])
 @pytest.mark.parametrize("answer", [
-    lambda command: RuntimeError("socket closed"),
+    lambda command: RuntimeError("/home/someone/.local/share/quarterdeck/control.sock: the engine did not answer send in 30.0 s"),
     lambda command: Receipt(command.command_id, accepted=False, seq=0,
-                            refusal=Refusal("journal", "", "", "the journal cannot be written")),
+                            refusal=Refusal("journal", "", "", "the journal cannot be written: there is no space left")),
 ])
-async def test_a_halt_that_failed_is_told_with_the_way_out(answer: object) -> None:
-    async with driving() as driver:
+async def test_a_halt_that_failed_is_told_with_the_way_out(answer: object, where: str) -> None:
+    async with driving(size=(80, 24), gate=ScriptedGate(LOCKING)) as driver:
         driver.service.answer = answer  # type: ignore[assignment]
-        await driver.press("f9")
+        await driver.press(*filter(None, [where]), "f9")
         await driver.sees("HALT", "quarterdeck panic")
         await driver.until(lambda: "NOT CONFIRMED" in driver.text or "HALT REFUSED" in driver.text)
 
@@ -97,6 +99,21 @@ async def test_enter_on_a_fresh_flatten_dialog_changes_nothing() -> None:
         await driver.press("enter")
         await driver.until(lambda: len(driver.app.screen_stack) == 1)
         assert driver.service.sent == []
+
+
+@pytest.mark.parametrize("cover", ["L", "f1"])
+async def test_the_second_stage_is_offered_above_whatever_covers_an_earlier_question(cover: str) -> None:
+    async with driving(gate=ScriptedGate(LOCKING)) as driver:
+        await driver.press("ctrl+x")
+        if cover == "L":
+            driver.app.action_lock()
+        else:
+            await driver.press(cover)
+        await driver.until(lambda: len(driver.app.screen_stack) == 3)
+        await driver.press("ctrl+x")
+        await driver.sees("FLATTEN EVERYTHING", "4 positions, 3 working orders")
+        await driver.press("right", "enter")
+        await driver.until(lambda: driver.sent(Flatten))
 
 
 async def test_flatten_reports_every_instrument_until_the_venue_is_flat() -> None:
