@@ -173,6 +173,7 @@ async def test_a_card_longer_than_the_screen_is_scrolled_to_its_end_first() -> N
         assert not driver.sent(Approve)
         for _ in range(4):
             await driver.press("space")
+        await driver.until(lambda: not driver.app.screen._below)  # type: ignore[attr-defined]
         await driver.press("a")
         await driver.sees("not yet")
         assert not driver.sent(Approve)

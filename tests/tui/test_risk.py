@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from msgspec.structs import replace
+from textual.events import Key
 
 from engine.risk_views import risk_view
 from engine.service import BudgetView, ClampView, CorrelationView, RiskView
@@ -146,3 +147,21 @@ async def test_a_wide_screen_shows_heat_and_limits_side_by_side() -> None:
     async with driving(snapshot(risks=(crowded_book(),)), size=(160, 45)) as app:
         await app.press("r")
         await app.sees("Heat", "Limits, the most used first", "A bad day", "Correlation of returns")
+
+
+async def test_of_several_quick_keys_each_jumps_a_part() -> None:
+    first, row = snapshot(risks=(crowded_book(),)), 0.0
+    async with driving(first, size=(80, 24)) as app:
+        await app.press("r")
+        await app.sees("Risk of main")
+        body = app.app.screen.query_one("#body")
+        for _ in range(3):
+            row = body.scroll_y
+            await app.press("n")
+            await app.until(lambda row=row: body.scroll_y > row)  # type: ignore[misc]
+        row = body.scroll_y
+    async with driving(first, size=(80, 24)) as app:
+        for key in ("r", "n", "n", "n"):  # before anything is laid out
+            app.app.post_message(Key(key, key))
+        await app.until(lambda: app.app.screen.query("#risk"))
+        await app.until(lambda: app.app.screen.query_one("#body").scroll_y == row)

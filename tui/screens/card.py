@@ -269,8 +269,7 @@ class CardDialog(Dialog):
 
     def action_scroll_on(self) -> None:
         """Show what is below."""
-        body = self.query_one("#body")
-        body.scroll_to(y=body.scroll_y + max(1, body.size.height - 1), animate=False)
+        self.scroll_body(lambda body: body.scroll_y + max(1, body.size.height - 1))
         self.call_after_refresh(self._show_state)
 
     def action_decline(self) -> None:

@@ -1,5 +1,6 @@
 """What all dialogs share: the kind of money in the title, the panic control at the bottom, esc goes back."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -40,6 +41,7 @@ class Dialog(ModalScreen[None]):
     def __init__(self, heading: str) -> None:
         super().__init__()
         self.heading = heading
+        self._scrolls: list[Callable[[VerticalScroll], float]] = []
 
     def body(self) -> ComposeResult:
         """The dialog's own widgets."""
@@ -82,6 +84,20 @@ class Dialog(ModalScreen[None]):
         """Say something in the dialog's own line, if it is still there."""
         if self.is_attached:
             self.query_one("#note", ToneLine).show(text, tone)
+
+    def scroll_body(self, row_of: Callable[[VerticalScroll], float]) -> None:
+        """Scroll to the row that `row_of` names, once the body is laid out and every earlier key had its effect on the screen: of
+        several quick keys each counts, and no page is left out."""
+        self._scrolls.append(row_of)
+        if len(self._scrolls) == 1:
+            self.call_after_refresh(self._scroll_next)
+
+    def _scroll_next(self) -> None:
+        body = self.query_one("#body", VerticalScroll)
+        body.scroll_to(y=self._scrolls[0](body), animate=False, immediate=True)
+        del self._scrolls[0]
+        if self._scrolls:
+            self.call_after_refresh(self._scroll_next)
 
     def done(self) -> None:
         """Leave after success; where another dialog lies above, say so and stay."""

@@ -51,4 +51,4 @@ class HelpScreen(Dialog):
         self.dismiss()
 
     def action_scroll_by(self, lines: int) -> None:
-        self.query_one("#body").scroll_relative(y=lines, animate=False)
+        self.scroll_body(lambda body: body.scroll_y + lines)

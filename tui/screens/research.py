@@ -312,7 +312,7 @@ class DecisionScreen(Dialog):
         self.note("")
 
     def action_scroll_by(self, rows: int) -> None:
-        self.query_one("#body").scroll_relative(y=rows, animate=False)
+        self.scroll_body(lambda body: body.scroll_y + rows)
 
 
 def _cells(view: DecisionView) -> tuple[Cell, ...]:

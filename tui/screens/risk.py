@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import VerticalScroll
 
 from engine.service import RiskView, Snapshot
 from tui.formats import plain
@@ -76,14 +77,17 @@ class RiskScreen(Dialog):
         self.dismiss()
 
     def action_scroll_by(self, lines: int) -> None:
-        self.query_one("#body").scroll_relative(y=lines, animate=False)
+        self.scroll_body(lambda body: body.scroll_y + lines)
 
     def action_next_part(self) -> None:
         """Show the next part at the top; after the last, the first."""
-        body, starts, line = self.query_one("#body"), [0], 0
+        self.scroll_body(self._next_start)
+
+    def _next_start(self, body: VerticalScroll) -> float:
+        starts, line = [0], 0
         for part in self._parts:
             starts.append(line)
             line += len(part.lines) + 1
         below = [start for start in starts if start > body.scroll_y]
         at_end = body.scroll_y >= body.max_scroll_y
-        body.scroll_to(y=0 if at_end or not below else below[0], animate=False)
+        return 0 if at_end or not below else below[0]

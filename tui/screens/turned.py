@@ -1,5 +1,7 @@
 """A dialog of one portfolio whose parts are turned by a key, longer than the screen where they have to be."""
 
+from textual.containers import VerticalScroll
+
 from engine.service import Snapshot
 from tui.screens.dialog import Dialog
 
@@ -13,9 +15,7 @@ class TurnedDialog(Dialog):
 
     def action_scroll_on(self) -> None:
         """A page further down; from the end back to the top."""
-        body = self.query_one("#body")
-        at_end = body.scroll_y >= body.max_scroll_y
-        body.scroll_to(y=0 if at_end else body.scroll_y + body.size.height - 1, animate=False)
+        self.scroll_body(_page_on)
 
     def action_next_portfolio(self) -> None:
         """The portfolio after this one; after the last the first."""
@@ -31,3 +31,8 @@ class TurnedDialog(Dialog):
 
     def another_portfolio(self) -> None:
         """Show the portfolio that `portfolio` names by now."""
+
+
+def _page_on(body: VerticalScroll) -> float:
+    at_end = body.scroll_y >= body.max_scroll_y
+    return 0 if at_end else body.scroll_y + body.size.height - 1
