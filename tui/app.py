@@ -169,22 +169,30 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         self._show_banner()
 
     def _show_banner(self) -> None:
+        """Say on every screen, also in a dialog that covers the others, where what it shows is old."""
         if not self.screen_stack:
             return  # the app is ending: its screens are gone, its timers not yet
+        text, tone = self.banner
+        for screen in self.screen_stack:
+            show = getattr(screen, "show_banner", None)
+            if show is not None:
+                show(text, tone)
+
+    @property
+    def banner(self) -> tuple[str, str]:
+        """What is wrong with everything that is shown, and its tone; "" where nothing is."""
         silent = self.silent_seconds
-        text = ""
         as_of = "nothing was shown yet"
         if self.snapshot is not None:
             as_of = f"all below is as of {clock(self.snapshot.at_ns, self.zone)}"
         way_out = f"{self.key_names['panic']} still tries; {OUTSIDE_PANIC}"
         if self.lost_because == REPLAY_ENDED:
-            self.workstation.show_banner(f"▷ {REPLAY_ENDED}; {as_of}", "replay", grey=False)
-            return
+            return f"▷ {REPLAY_ENDED}; {as_of}", "replay"
         if self.lost_because:
-            text = f"✗ {self.lost_because}; {as_of}, {int(silent)}s ago. {way_out}"
-        elif silent >= SILENCE_SECONDS:
-            text = f"! No news from the engine for {int(silent)}s; {as_of}. {way_out}"
-        self.workstation.show_banner(text)
+            return f"✗ {self.lost_because}; {as_of}, {int(silent)}s ago. {way_out}", "panic"
+        if silent >= SILENCE_SECONDS:
+            return f"! No news from the engine for {int(silent)}s; {as_of}. {way_out}", "panic"
+        return "", "panic"
 
     def _ring(self, snapshot: Snapshot) -> None:
         """The bell, once for each new decision and each new loud alert."""

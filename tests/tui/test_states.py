@@ -1,13 +1,16 @@
 """What the screen says when something is wrong, empty, old, hostile or too small."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from textual.screen import Screen
 
 from engine.inputs import Connectivity, SetTradingState, TradingState
 from engine.service import Mode, StopHome, TotalView
 from tests.tui.driving import driving
 from tests.tui.views import account, alert, order, position, proposal, quote, snapshot
+from tui.widgets.lines import Banner
 
 HOSTILE = "\x1b[31mred\x1b[0m [red]x[/] \x1b]0;pwned\x07 a\u202eb\u200bc\x07 [link=http://x]y[/link]"
 
@@ -63,6 +66,32 @@ async def test_silence_is_told_after_a_few_seconds() -> None:
         await driver.sees("No news from the engine for 6s")
         await driver.publish(snapshot(2))
         assert "No news" not in driver.text
+
+
+@pytest.mark.parametrize("keys", [("b",), ("x",), ("2", "enter"), ("question_mark",), ("enter",), ("H",)])
+async def test_silence_is_told_in_a_dialog_that_covers_the_rest_with_the_whole_way_out(keys: tuple[str, ...]) -> None:
+    async with driving(size=(80, 24)) as driver:
+        driver.clock.seconds += 6
+        await driver.press(*keys)
+        await driver.until(lambda: "No news from the engine for 6s" in words_of(driver.app.screen, driver.text))
+        await driver.until(lambda: "in another shell: quarterdeck panic" in words_of(driver.app.screen, driver.text))
+        await driver.sees("F9 ■ HALT")
+        await driver.publish(snapshot(2))
+        assert "No news" not in driver.text
+
+
+async def test_a_long_reason_leaves_the_way_out_on_the_screen() -> None:
+    async with driving(size=(80, 24)) as driver:
+        driver.service.fail(ConnectionError("/home/someone/quarterdeck/control.sock: no engine answers on the socket"))
+        await driver.until(lambda: "in another shell: quarterdeck panic" in words_of(driver.app.screen, driver.text))
+        await driver.sees("F9 ■ HALT", "AAPL", "z zoom")
+
+
+def words_of(screen: Screen[Any], text: str) -> str:
+    """The words of the screen's banner, its lines joined."""
+    region = screen.query_one(Banner).region
+    lines = text.split("\n")[region.y:region.bottom]
+    return " ".join(" ".join(line[region.x:region.right] for line in lines).split())
 
 
 async def test_empty_panes_say_what_to_do_next() -> None:

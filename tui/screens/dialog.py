@@ -14,7 +14,7 @@ from engine.service import Mode, Snapshot
 from tui.formats import plain
 from tui.keymap import bindings_for
 from tui.widgets.key_bar import KeyBar
-from tui.widgets.lines import ToneLine, ToneText
+from tui.widgets.lines import Banner, ToneLine, ToneText
 from tui.widgets.panic_button import PanicButton
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Dialog(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="frame") as frame:
             frame.styles.width = self.WIDTH
+            yield Banner(id="lost")
             with VerticalScroll(id="body", can_focus=False):
                 yield from self.body()
             yield ToneLine(id="note")
@@ -67,10 +68,23 @@ class Dialog(ModalScreen[None]):
     def on_mount(self) -> None:
         # Textual calls this one after a subclass's own on_mount, which may have set another heading.
         self.title_with(self.heading)
+        self.show_banner(*self.app.banner)
 
     def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
         # The body scrolls, so that buttons and the panic control are on the screen at every size.
-        self.query_one("#body").styles.max_height = max(3, self.app.size.height - 7)
+        told = sum(banner.size.height for banner in self.query(Banner) if banner.display)
+        for body in self.query("#body"):
+            body.styles.max_height = max(3, self.app.size.height - 7 - told)
+
+    def show_banner(self, text: str, tone: str) -> None:
+        """What is shown here is old: say so, also where this covers the line of the workstation that does."""
+        for banner in self.query(Banner):
+            banner.show(text, tone)
+        self.set_class(bool(text) and tone == "panic", "-lost")
+        self.call_after_refresh(self._fit)
 
     def title_with(self, heading: str) -> None:
         """Set the title, after the kind of money."""

@@ -122,11 +122,11 @@ class Workstation(Screen[None]):
         """The tables."""
         return list(self.query(Pane))
 
-    def show_banner(self, text: str, tone: str = "panic", *, grey: bool = True) -> None:
+    def show_banner(self, text: str, tone: str) -> None:
         """Something is wrong with all that is shown: say so and grey it."""
         for banner in self.query(Banner):
             banner.show(text, tone)
-        self.set_class(bool(text) and grey, "-lost")
+        self.set_class(bool(text) and tone == "panic", "-lost")
 
     def tell(self, text: str, tone: str = "") -> None:
         """The outcome of an act."""

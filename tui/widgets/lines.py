@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from tui.formats import plain
 from tui.widgets.columns import shortened
+from tui.widgets.fact_list import wrapped
 
 if TYPE_CHECKING:
     from tui.theming import Tones
@@ -45,18 +46,28 @@ class ToneLine(Widget):
 
 
 class Banner(ToneLine):
-    """A line that takes room only while it has something to say."""
+    """Lines that take room only while they have something to say, as many as it needs: its end names the way out."""
 
-    DEFAULT_CSS: ClassVar[str] = "Banner { height: 1; display: none; } Banner.-loud { display: block; }"
+    DEFAULT_CSS: ClassVar[str] = "Banner { height: auto; display: none; } Banner.-loud { display: block; }"
 
     def show(self, text: str, tone: str = "panic") -> None:
+        taller = len(self._lines(self.size.width)) != len(self._lines(self.size.width, plain(text)))
         super().show(text, tone)
         self.set_class(bool(self.text), "-loud")
+        if taller:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
 
     def render_line(self, y: int) -> Strip:
         tones: Tones = self.app.tones  # type: ignore[attr-defined]
-        style = self.rich_style + tones[self.tone]
-        return Strip([Segment(" " + shortened(self.text, max(0, self.size.width - 1)), style)])
+        lines, style = self._lines(self.size.width), self.rich_style + tones[self.tone]
+        text = lines[y] if y < len(lines) else ""
+        return Strip([Segment(" " + shortened(text, max(0, self.size.width - 1)), style)])
+
+    def _lines(self, width: int, text: str | None = None) -> list[str]:
+        return wrapped(self.text if text is None else text, max(1, width - 2))
 
 
 class TabLine(Widget):
