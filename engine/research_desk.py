@@ -111,7 +111,8 @@ class ResearchDesk:
         if not isinstance(parts.caller, LiveCaller):
             return Live(parts.badge, parts.host, 0, dict(self._runs))
         purse = parts.caller.purse
-        return Live(parts.badge, parts.host, parts.caller.breaker.open_until_ns, dict(self._runs), purse.day, purse.paid_micro_usd)
+        breaker = parts.caller.breaker.open_until_ns
+        return Live(parts.badge, parts.host, breaker, dict(self._runs), purse.day, purse.paid_micro_usd)
 
     def close(self) -> None:
         """Leave everything that is under way; its end is told at the next start."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from brokers.models.outcomes import Tried, by_deadline, code_of, host_of, told, wait_of, whole
+from brokers.models.outcomes import Tried, begun, by_deadline, code_of, count_of, host_of, told, wait_of, whole
 from engine.research.models import Answered, Ask, ContentBlock, Unavailable, Usage
 
 if TYPE_CHECKING:
@@ -51,11 +51,17 @@ class AnthropicMessages:
             await client.close()
 
     async def _once(self, ask: Ask, left_seconds: float, heard: Heard | None) -> Tried:
+        streams: list[str] = []
+        tried = await self._tried(ask, left_seconds, heard, streams.append)
+        is_spoiled = isinstance(tried.outcome, Unavailable) and tried.outcome.code == "MALFORMED"
+        return begun(tried) if streams or is_spoiled else tried
+
+    async def _tried(self, ask: Ask, left_seconds: float, heard: Heard | None, began: Callable[[str], None]) -> Tried:
         import anthropic
         import httpx2
 
         try:
-            message = await self._message(ask, left_seconds, heard)
+            message = await self._message(ask, left_seconds, heard, began)
         except (anthropic.APITimeoutError, httpx2.TimeoutException):
             return Tried(Unavailable("TIMEOUT", f"{self.host}: no answer in time"))
         except anthropic.APIConnectionError as error:
@@ -71,13 +77,15 @@ class AnthropicMessages:
             return Tried(Unavailable("UNREACHABLE", told(f"{self.host}: {error}", self._key)))
         return Tried(_answered(message) or Unavailable("MALFORMED", f"{self.host}: the answer is not a message"))
 
-    async def _message(self, ask: Ask, left_seconds: float, heard: Heard | None) -> "Message":
+    async def _message(self, ask: Ask, left_seconds: float, heard: Heard | None, began: Callable[[str], None]) -> "Message":
+        """The message; `began` hears of the model once its stream is there."""
         client = self._connected()
         request = _request_of(ask) | {"timeout": max(0.1, left_seconds)}
         if heard is None:
             made: Message = await client.messages.create(**request)
             return made
         async with client.messages.stream(**request) as stream:
+            began(ask.model)
             characters = told_at = 0
             async for text in stream.text_stream:
                 characters += len(text)
@@ -131,7 +139,7 @@ def _blocks(content: Iterable[object]) -> Iterable[ContentBlock]:
 def _usage(usage: object) -> Usage:
     names = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     counts = [getattr(usage, name, 0) for name in names]
-    return Usage(*(count if isinstance(count, int) and count > 0 else 0 for count in counts))
+    return Usage(*map(count_of, counts))
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from brokers.models.outcomes import Tried, by_deadline, code_of, host_of, told, wait_of, whole
+from brokers.models.outcomes import Tried, begun, by_deadline, code_of, count_of, host_of, told, wait_of, whole
 from engine.research.models import Answered, Ask, ContentBlock, Unavailable, Usage
 
 if TYPE_CHECKING:
@@ -43,22 +43,26 @@ class ChatCompletions:
         import aiohttp
 
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        answers = False
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=max(0.1, left_seconds))) as session,
                 session.post(self._address, json=self._body(ask), headers=headers, allow_redirects=False) as response,
             ):
+                answers = response.status == 200
                 body = await _read(response)
                 if response.status != 200:
                     return Tried(self._refusal(response.status, body), wait_of(response.headers.get("retry-after")))
         except TimeoutError:
             return Tried(Unavailable("TIMEOUT", f"{self.host}: no answer in time"))
         except aiohttp.ClientPayloadError as error:
-            return Tried(Unavailable("MALFORMED", told(f"{self.host}: the answer broke off: {error}", self._key)))
+            return begun(Tried(Unavailable("MALFORMED", told(f"{self.host}: the answer broke off: {error}", self._key))))
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
-            return Tried(Unavailable("UNREACHABLE", told(f"{self.host}: {error}", self._key)))
+            tried = Tried(Unavailable("UNREACHABLE", told(f"{self.host}: {error}", self._key)))
+            return begun(tried) if answers else tried
         found = _parsed(body)
-        return Tried((_answered(found) if found else None) or Unavailable("MALFORMED", f"{self.host}: not a chat completion"))
+        answer = _answered(found) if found else None
+        return Tried(answer) if answer else begun(Tried(Unavailable("MALFORMED", f"{self.host}: not a chat completion")))
 
     def _body(self, ask: Ask) -> dict[str, Any]:
         longest = "max_completion_tokens" if self.host in NEWER_NAMES else "max_tokens"
@@ -115,9 +119,5 @@ def _usage(usage: object) -> Usage:
     if not isinstance(usage, Mapping):
         return Usage()
     details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
-    return Usage(max(0, _count(usage.get("prompt_tokens")) - cached), _count(usage.get("completion_tokens")), cached)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    cached = count_of(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
+    return Usage(max(0, count_of(usage.get("prompt_tokens")) - cached), count_of(usage.get("completion_tokens")), cached)

@@ -14,6 +14,7 @@ from engine.research.models import Answered, Unavailable
 RETRIED = frozenset({"RATE_LIMITED", "OVERLOADED", "SERVER_ERROR", "UNREACHABLE"})
 RETRY_SECONDS = 0.5
 LONGEST_MESSAGE = 200
+MOST_TOKENS = 10_000_000
 _CODES = {400: "BAD_REQUEST", 401: "BAD_KEY", 402: "BAD_KEY", 403: "BAD_KEY", 408: "TIMEOUT", 429: "RATE_LIMITED",
           503: "OVERLOADED", 504: "TIMEOUT", 529: "OVERLOADED"}
 _TYPES = {"authentication_error": "BAD_KEY", "permission_error": "BAD_KEY", "billing_error": "BAD_KEY",
@@ -45,6 +46,16 @@ def whole(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def count_of(value: object) -> int:
+    """A provider's count of tokens; what no context holds, and no number that lasts, counts for as much as is believed."""
+    return min(value, MOST_TOKENS) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def begun(tried: Tried) -> Tried:
+    """A try whose answer had begun: where it came to nothing it may be charged all the same."""
+    return tried._replace(outcome=replace(tried.outcome, charged=True)) if isinstance(tried.outcome, Unavailable) else tried
+
+
 def host_of(endpoint: str) -> str:
     """The host that is shown beside a model's name."""
     return urlsplit(endpoint).netloc
@@ -61,7 +72,8 @@ def wait_of(header: str | None) -> float:
 async def by_deadline(once: Callable[[float], Awaitable[Tried]], deadline_seconds: float) -> Answered | Unavailable:
     """The outcome of at most two tries, whatever the provider does, by the deadline; `once` is told the seconds that are left.
 
-    A second try is made only where waiting for it leaves half of the time: what a provider asks to wait is not waited for else.
+    A second try is made only where waiting for it leaves half of the time: what a provider asks to wait is not waited for else;
+    and never after an answer that had begun, which may be charged already.
     """
     begun = time.monotonic()
     last = Unavailable("TIMEOUT", f"no answer within {deadline_seconds:.1f} s")
@@ -72,11 +84,12 @@ async def by_deadline(once: Callable[[float], Awaitable[Tried]], deadline_second
     try:
         async with asyncio.timeout(deadline_seconds):
             tried = await once(left_seconds())
-            if isinstance(tried.outcome, Unavailable) and tried.outcome.code in RETRIED:
+            if isinstance(tried.outcome, Unavailable) and tried.outcome.code in RETRIED and not tried.outcome.charged:
                 last = tried.outcome
                 wait = max(RETRY_SECONDS, tried.wait_seconds)
                 if wait < left_seconds() / 2:
                     await asyncio.sleep(wait)
+                    last = replace(last, charged=True)  # the second one may be answered when nobody listens any more
                     tried = await once(left_seconds())
             last_outcome: Answered | Unavailable = tried.outcome
     except TimeoutError:

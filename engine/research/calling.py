@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from engine.research.breaker import FAILURES, Breaker
 from engine.research.call_hash import call_hash
 from engine.research.models import Answered, Ask, CallStore, Model, Recording, Unavailable, Usage
@@ -116,12 +118,11 @@ class _LiveCalls:
             return Unavailable("BUDGET", "the budget of the cycle or of the day ends before this call")
         try:
             answer = await _bounded(caller.models[line], ask, left_seconds, told)
-            code = answer.code if isinstance(answer, Unavailable) else ""
-            if code != "TIMEOUT":  # what came too late may be charged all the same
+            if isinstance(answer, Answered) or not answer.charged:
                 self._cycle.settle(aside, ask.model, answer.usage if isinstance(answer, Answered) else Usage())
         finally:
             self._cycle.ended(aside)
-        caller.breaker.heard(code, caller.now_ns())
+        caller.breaker.heard(answer.code if isinstance(answer, Unavailable) else "", caller.now_ns())
         return answer
 
 
@@ -130,12 +131,14 @@ async def _bounded(model: Model, ask: Ask, left_seconds: float, told: Told) -> A
     bounded = Ask(ask.role, ask.model, ask.system, ask.user, ask.schema, ask.max_tokens, left_seconds, ask.effort)
     try:
         async with asyncio.timeout(left_seconds + GRACE_SECONDS):
-            return await model.ask(bounded, told)
+            answer = await model.ask(bounded, told)
+            return replace(answer, charged=True) if isinstance(answer, Unavailable) and answer.code == "TIMEOUT" else answer
     except TimeoutError:
-        return Unavailable("TIMEOUT", f"no answer within {left_seconds:.1f} s")
+        return Unavailable("TIMEOUT", f"no answer within {left_seconds:.1f} s", charged=True)
     except Exception as error:  # noqa: BLE001 - whatever a library raises is an answer that did not come
         _log.error("a model's adapter failed", exc_info=error)
-        return Unavailable("MALFORMED", f"{type(error).__name__} while the answer was read: the log has the details")
+        return Unavailable("MALFORMED", f"{type(error).__name__} while the answer was read: the log has the details",
+                           charged=True)
 
 
 class RecordedCaller:

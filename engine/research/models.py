@@ -49,11 +49,13 @@ class Answered(msgspec.Struct, frozen=True):
 
 class Unavailable(msgspec.Struct, frozen=True):
     """There is no answer. `code` is TIMEOUT, RATE_LIMITED, OVERLOADED, SERVER_ERROR, UNREACHABLE, BAD_REQUEST, BAD_KEY,
-    MALFORMED, NO_KEY, BUDGET, BREAKER or NOT_RECORDED; `message` one line without secrets."""
+    MALFORMED, NO_KEY, BUDGET, BREAKER or NOT_RECORDED; `message` one line without secrets. `charged` where the provider may ask
+    money for it all the same: an answer had begun, or may have."""
 
     code: str
     message: str
     latency_ms: int = 0
+    charged: bool = False
 
 
 class Model(Protocol):

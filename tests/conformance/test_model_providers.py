@@ -1,5 +1,6 @@
 """Models over real HTTP on loopback, through the real SDK: every outcome ends by the deadline with its code."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 
 from brokers.models.anthropic_messages import AnthropicMessages
 from brokers.models.chat_completions import ChatCompletions
+from brokers.models.outcomes import MOST_TOKENS
 from engine.research.models import Answered, Ask, Unavailable, Usage
 from engine.research.schema import opinion_schema
 from tests.conformance.model_server import Reply, Rule, serving
@@ -109,7 +111,7 @@ async def test_refusals_by_status(kind: str, reply: Reply, code: str, tries: int
 
     found = await outcome(kind, rule, streamed=streamed)
     assert isinstance(found, Unavailable)
-    assert (found.code, len(asked)) == (code, tries)
+    assert (found.code, len(asked), found.charged) == (code, tries, False)
 
 
 @pytest.mark.parametrize("kind", ["anthropic", "chat"])
@@ -119,13 +121,25 @@ async def test_refusals_by_status(kind: str, reply: Reply, code: str, tries: int
 async def test_what_is_no_answer_is_malformed(kind: str, raw: str, streamed: bool) -> None:
     found = await outcome(kind, lambda _: Reply(raw=raw), streamed=streamed)
     assert isinstance(found, Unavailable)
-    assert found.code == "MALFORMED"
+    assert (found.code, found.charged) == ("MALFORMED", True)
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "chat"])
+async def test_a_count_of_tokens_that_no_context_holds_is_not_taken_at_its_word(kind: str) -> None:
+    count = 10**30
+    usage = dict.fromkeys(("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens"), count)
+    body = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": LONG}],
+            "stop_reason": "end_turn", "usage": usage,
+            "choices": [{"message": {"content": LONG}, "finish_reason": "stop"}]}
+    found = await outcome(kind, lambda _: Reply(raw=json.dumps(body)), streamed=False)
+    assert isinstance(found, Answered)
+    assert (found.usage.tokens_in, found.usage.tokens_out) == (MOST_TOKENS, MOST_TOKENS)
 
 
 async def test_an_error_in_the_middle_of_a_stream_has_its_code() -> None:
     found = await outcome("anthropic", lambda _: Reply("x" * 500, error="overloaded_error"))
     assert isinstance(found, Unavailable)
-    assert found.code == "OVERLOADED"
+    assert (found.code, found.charged) == ("OVERLOADED", True)
 
 
 @pytest.mark.parametrize(("kind", "reply"), [
@@ -142,6 +156,7 @@ async def test_a_refusal_that_is_tried_again_and_then_hangs_keeps_its_code() -> 
     found = await outcome("anthropic", lambda _: next(replies), seconds=1.5)
     assert isinstance(found, Unavailable)
     assert found.code in {"OVERLOADED", "TIMEOUT"}
+    assert found.charged, "the second one may be answered when nobody listens any more"
 
 
 async def test_a_second_try_may_succeed() -> None:

@@ -1,6 +1,7 @@
 """The day's money of research counts once, whatever happens between a request and the row that tells of its answer."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,10 +50,8 @@ def test_a_process_that_ends_within_a_cycle_forgets_none_of_its_money(tmp_path: 
         return usual_answer(ask)
 
     purse = purse_of(archive)
-    try:
+    with contextlib.suppress(Killed):
         run(archive, purse, dying)
-    except Killed:
-        pass
     after = purse_of(archive)
     assert after.day_micro_usd > 6 * PER_CALL_MICRO_USD, "six answers, and a seventh that may be charged"
     assert after.day_tokens > 6 * 1_200
