@@ -16,7 +16,7 @@ from engine.inputs import OrderMissing, OrderReport
 from engine.orders import TERMINAL, ClosedAs, Fill, Order, OrderIntent, OrderStatus, Purpose, TimeInForce
 from engine.positions import EXTERNAL, position_key
 from engine.protection import LONGEST_BACKOFF_SECONDS, want_exit
-from engine.risk import approve_resend
+from engine.risk import approve_repeat, approve_resend
 from engine.service import AlertLevel, Refusal
 from engine.turn import Turn
 from engine.units import NS_PER_SECOND, seconds_to_ns
@@ -138,11 +138,43 @@ def order_missing(turn: Turn, missing: OrderMissing) -> None:
         _proven_missing(turn, order)
         return
     turn.emit(OrderMissed(order.client_order_id))
+    if _sent_again(turn, order):
+        return
     long_ago = turn.at_ns - order.sent_at_ns >= seconds_to_ns(turn.state.settings.settle_seconds)
     if turn.state.misses[order.client_order_id] >= MISSES_BEFORE_GONE and long_ago:
         turn.alert(AlertLevel.ERROR, "no-trace", order.client_order_id,
                    "the venue shows no trace of it after repeated complete queries; should it appear, it is disputed")
         close(turn, order, ClosedAs.REJECTED, "no trace at the venue")
+
+
+def _sent_again(turn: Turn, order: Order) -> bool:
+    """Send an order that only reduces once more, under the same id and with the same content, to a venue that refuses an id for
+    ever: where the first one did arrive after all, it answers so, and nothing happens twice. An entry has time to be given up; a
+    stop or an exit that was lost on the line has not. The first time at once, then only after a while, and not for ever."""
+    settings = turn.state.settings
+    again = turn.state.misses[order.client_order_id] > 1
+    soon = again and turn.at_ns - order.sent_at_ns < seconds_to_ns(settings.query_after_seconds)
+    late = turn.at_ns - order.intended_at_ns >= seconds_to_ns(settings.settle_seconds)
+    if order.status is not OrderStatus.UNKNOWN or soon or late \
+            or not turn.state.accounts[order.intent.account].capabilities.idempotent_ids:
+        return False
+    together = _one_request(turn, order)
+    approved = approve_repeat(turn.state, together)
+    if not approved:
+        return False
+    for one in together:
+        turn.emit(OrderResent(one.client_order_id))
+    turn.resend(approved)
+    return True
+
+
+def _one_request(turn: Turn, order: Order) -> list[Order]:
+    """The orders that went out in the same request, in its order: a target with its stop, or one alone; none for a stop whose
+    target is asked for as well."""
+    twins = turn.state.twins(order)
+    if not twins:
+        return [order]
+    return [order, *twins] if order.intent.purpose is Purpose.TARGET and not order.intent.parent_id else []
 
 
 def _proven_missing(turn: Turn, order: Order) -> None:
@@ -159,7 +191,7 @@ def _proven_missing(turn: Turn, order: Order) -> None:
         turn.touch(order.intent.portfolio, order.intent.instrument_id)
         return
     turn.emit(OrderResent(order.client_order_id))
-    turn.resend(approved)
+    turn.resend([approved])
 
 
 def fold_fill(turn: Turn, fill: Fill) -> bool:

@@ -318,3 +318,17 @@ def approve_resend(state: State, order: Order, at_ns: Nanoseconds) -> RiskApprov
     if order.cancel_requests:
         return Refusal("cancel", "not cancelled", "cancelled", "it is being cancelled")
     return RiskApproved(order.intent, _SEAL)
+
+
+def approve_repeat(state: State, orders: Sequence[Order]) -> list[RiskApproved]:
+    """Orders of one request that only reduce, once more, while nobody knows whether they arrived; none where one of them may have
+    left a trace, or where the position has become smaller than what they would take off it."""
+    for order in orders:
+        intent = order.intent
+        position = state.position(intent.portfolio, intent.instrument_id)
+        held = position.lots if position else 0
+        if order.acked or order.cum_lots or intent.parent_id or intent.purpose is Purpose.ENTRY:
+            return []
+        if held * intent.side.sign >= 0 or intent.order_lots > abs(held):
+            return []
+    return [RiskApproved(order.intent, _SEAL) for order in orders]

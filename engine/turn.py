@@ -87,10 +87,10 @@ class Turn:
             for order in entries_met_by_exit(self.state, intent, mark.take_ticks(intent.side.sign) if mark else 0):
                 self.cancel(order, "it would meet our own exit")
 
-    def resend(self, approved: RiskApproved) -> None:
-        """Hand an order to the gateway again, under the same id and with the same content."""
-        reduces = approved.intent.purpose is not Purpose.ENTRY
-        self.effects.append(SubmitOrders(approved.intent.account, (approved,), reduces))
+    def resend(self, approved: Sequence[RiskApproved]) -> None:
+        """Hand orders to the gateway again, in one request as before, under the same ids and with the same content."""
+        first = approved[0].intent
+        self.effects.append(SubmitOrders(first.account, tuple(approved), first.purpose is not Purpose.ENTRY))
 
     def cancel(self, order: Order, reason: str, command_id: str = "") -> None:
         """Ask the venue to cancel; nothing happens where a request is already on its way, or was refused a moment ago: whoever

@@ -40,7 +40,7 @@ class PaperOptions(msgspec.Struct, frozen=True):
     @property
     def capabilities(self) -> VenueCapabilities:
         return VenueCapabilities(stop=self.stop, bracket=self.bracket, oco=self.oco, reduce_only=self.reduce_only,
-                                 trailing=self.trailing)
+                                 trailing=self.trailing, idempotent_ids=True)
 
 
 class VenueOrder(msgspec.Struct, omit_defaults=True):

@@ -291,5 +291,6 @@ async def test_the_clocks_are_compared(desk: AlpacaDesk) -> None:
 def test_capabilities_are_those_of_what_is_traded() -> None:
     shares = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL"]).capabilities
     mixed = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL", "BTC/USD"]).capabilities
-    assert shares == VenueCapabilities(stop=True, bracket=True, oco=True, reduce_only=False, trailing=True, children_wait=True)
-    assert mixed == VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False, trailing=False)
+    assert shares == VenueCapabilities(stop=True, bracket=True, oco=True, reduce_only=False, trailing=True, idempotent_ids=True,
+                                       children_wait=True)
+    assert mixed == VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False, trailing=False, idempotent_ids=True)

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from engine.inputs import Reconcile
-from engine.orders import OrderStatus
+from engine.inputs import ClosePosition, Reconcile
+from engine.orders import OrderStatus, Purpose
 from tests.conformance.doomed_engine import SERVED_SITES
 from tests.conformance.scripted_day import Loss, ServedSite, assert_nothing_doubled
 
@@ -64,6 +64,22 @@ async def a_pair_that_moves(site: ServedSite, loss: Loss) -> None:
     await site.until(lambda: len(site.open_exits()) == 2, "the pair")
 
 
+async def an_exit(site: ServedSite, loss: Loss) -> None:
+    """Out at market: there may be no long wait for an order that nobody has, and none may take the place of one that is there.
+    Where a venue refuses an id for ever the same order goes again; elsewhere another comes once the first is proven missing."""
+    site.unmute()
+    await site.buy(10, "95")
+    await site.agree(10)
+    site.disturb_next(loss)
+    assert (await site.running.send(ClosePosition("out", site.instrument_id))).accepted
+    await site.until(lambda: site.position is None, "leaving")
+    await site.agree(0)
+    exits = [order for order in site.state.closed.values() if order.intent.purpose is Purpose.EXIT]
+    assert sum(order.cum_lots for order in exits) == site.lots(10)
+    if site.broker.capabilities.idempotent_ids and not loss.hangs and loss.status != 429:
+        assert len(exits) == 1
+
+
 async def moves(site: ServedSite, loss: Loss, target: str | None) -> None:
     site.unmute()
     await site.buy(10, "95", trail="5", target=target)
@@ -97,7 +113,7 @@ def scenes(venue: str, point: str) -> list[Scene]:
     """What is tried there. An id whose order is filled is free again at some venues, so none is sent a second time to them."""
     tried: list[Scene] = [a_resting_entry]
     if not POINTS[point].again:
-        tried.append(an_entry_that_fills)
+        tried += [an_entry_that_fills, an_exit]
     if SERVED_SITES[venue].stops_rest:
         tried.append(a_stop_that_moves)
     if SERVED_SITES[venue].exits_go_along:
@@ -125,5 +141,5 @@ async def site(venue: str, point: str) -> AsyncIterator[ServedSite]:
 async def test_it_is_found_or_given_up_and_never_doubled(site: ServedSite, point: str, scene: Scene) -> None:
     site.phase = point
     await scene(site, POINTS[point])
-    exits_alone = scene in (a_stop_that_moves, a_pair_that_moves)
+    exits_alone = scene in (an_exit, a_stop_that_moves, a_pair_that_moves)
     assert_nothing_doubled(site, entries_lost=0 if POINTS[point].arrives or exits_alone else 1)
