@@ -15,6 +15,7 @@ from engine.errors import HomeLocked, HomeUnusable
 from store.migrations import header_version, require_known
 
 MIN_FREE_BYTES = 16 << 20
+SHARED_FOLDER = Path("/tmp")  # noqa: S108 - the one place that a login, a service, cron and sudo of one user have in common
 MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 108 on Linux and 104 on macOS, the closing zero included
 
 
@@ -24,6 +25,11 @@ class HomeLock:
     def __init__(self, lock: FileLock, holder_file: Path) -> None:
         self._lock = lock
         self._holder_file = holder_file
+
+    def keep(self) -> None:
+        """Make the lock look used: what sweeps temporary folders removes files that nobody touched for some days, and whoever
+        comes then would lock a new one. Raises `OSError` where it is gone."""
+        os.utime(self._lock.lock_file)
 
     def release(self) -> None:
         """Give the lock up; a second call does nothing."""
@@ -83,7 +89,7 @@ class Home(NamedTuple):
         plain = self.path / "engine.sock"
         if len(os.fsencode(plain)) <= MAX_SOCKET_PATH_BYTES:
             return plain
-        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+        digest = hashlib.sha256(os.fsencode(os.path.realpath(self.path))).hexdigest()[:16]
         return runtime_folder() / f"{digest}.sock"
 
     def lock(self) -> HomeLock:
@@ -136,11 +142,22 @@ def open_home(path: Path, *, for_writing: bool = True, min_free_bytes: int = MIN
     return home
 
 
-def lock_account(account: str) -> HomeLock:
-    """Hold one venue account for one engine of this user, whatever its home; raises `HomeLocked`."""
-    digest = hashlib.sha256(account.encode()).hexdigest()[:16]
-    return _hold(runtime_folder() / f"account-{digest}.lock", f"account {account}: another engine",
-                 "one engine trades an account; end it first")
+def lock_account(account: str) -> tuple[HomeLock, ...]:
+    """Hold one venue account for one engine of this user, whatever its home; raises `HomeLocked`.
+
+    In the private runtime folder, and in the one that does not depend on the environment: a login has `XDG_RUNTIME_DIR`, a
+    service of the system, cron and sudo have none, and both may start an engine.
+    """
+    name = f"account-{hashlib.sha256(account.encode()).hexdigest()[:16]}.lock"
+    held: list[HomeLock] = []
+    try:
+        for folder in dict.fromkeys((_private_under(SHARED_FOLDER), runtime_folder())):
+            held.append(_hold(folder / name, f"account {account}: another engine", "one engine trades an account; end it first"))
+    except BaseException:
+        for lock in held:
+            lock.release()
+        raise
+    return tuple(held)
 
 
 def runtime_folder() -> Path:
@@ -150,7 +167,14 @@ def runtime_folder() -> Path:
     is refused where somebody else owns it.
     """
     base = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(base) / "quarterdeck" if base else Path(tempfile.gettempdir()) / f"quarterdeck-{os.getuid()}"
+    return _private(Path(base) / "quarterdeck") if base else _private_under(Path(tempfile.gettempdir()))
+
+
+def _private_under(everybodys: Path) -> Path:
+    return _private(everybodys / f"quarterdeck-{os.getuid()}")
+
+
+def _private(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()

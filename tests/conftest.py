@@ -51,8 +51,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_home_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a test forgets to say, the home of the person who runs it stays untouched."""
+    """Whatever a test forgets to say, the home of the person who runs it stays untouched, and no test waits for the accounts of
+    another."""
     monkeypatch.setenv("QUARTERDECK_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("store.home.SHARED_FOLDER", tmp_path / "everybodys")
 
 
 @pytest.fixture(scope="session", autouse=True)

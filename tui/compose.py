@@ -198,6 +198,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
             startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home),
             history=StoredHistory(home.journal))
         running = RunningEngine(home, Engine(parts), journal, lock, checkpoints, released(real, research), notices)
+        running.keep_accounts = real.keep
         if serve:
             running.gate = gatekeeper_of(home, config, running.engine)
     except BaseException:

@@ -63,6 +63,11 @@ class RealVenues(NamedTuple):
     def mode(self) -> Mode:
         return Mode.LIVE if self.live else Mode.PAPER
 
+    def keep(self) -> None:
+        """Keep the accounts' locks from being swept away; raises `OSError` where one is."""
+        for lock in self.locks:
+            lock.keep()
+
     def release(self) -> None:
         """Give the accounts' locks back."""
         for lock in self.locks:
@@ -167,7 +172,8 @@ def _locked(accounts: Sequence[AccountConfig], keys: dict[str, Key]) -> tuple[Ho
                               "portfolio")
     locks: list[HomeLock] = []
     try:
-        locks += [lock_account(name) for name in names]
+        for name in names:
+            locks += lock_account(name)
     except BaseException:
         for lock in locks:
             lock.release()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import HomeLocked, HomeUnusable
-from store.home import MAX_SOCKET_PATH_BYTES, Home, default_home_path, lock_account, open_home
+from store.home import MAX_SOCKET_PATH_BYTES, Home, HomeLock, default_home_path, lock_account, open_home
 
 
 def test_a_new_home_is_private_and_complete(tmp_path: Path) -> None:
@@ -111,11 +111,50 @@ def test_one_engine_a_home_and_a_killed_one_frees_it(tmp_path: Path) -> None:
 
 def test_one_engine_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    with lock_account("alpaca:PA1"):
-        with pytest.raises(HomeLocked, match="account alpaca:PA1"):
-            lock_account("alpaca:PA1")
-        lock_account("alpaca:PA2").release()
-    lock_account("alpaca:PA1").release()
+    held = lock_account("alpaca:PA1")
+    with pytest.raises(HomeLocked, match="account alpaca:PA1"):
+        lock_account("alpaca:PA1")
+    release(lock_account("alpaca:PA2"))
+    release(held)
+    release(lock_account("alpaca:PA1"))
+
+
+def release(locks: tuple[HomeLock, ...]) -> None:
+    for lock in locks:
+        lock.release()
+
+
+def test_a_login_and_a_service_of_one_user_do_not_both_trade_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a login has a runtime folder of its own."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    at_login = lock_account("alpaca:PA1")
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    with pytest.raises(HomeLocked, match="account alpaca:PA1"):
+        lock_account("alpaca:PA1")
+    release(at_login)
+    of_service = lock_account("alpaca:PA1")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    with pytest.raises(HomeLocked, match=f"process {os.getpid()}"):
+        lock_account("alpaca:PA1")
+    release(of_service)
+
+
+def test_a_lock_that_is_held_for_weeks_does_not_look_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    held = lock_account("alpaca:PA1")
+    files = sorted(tmp_path.rglob("account-*.lock"))
+    assert len(files) == 2
+    for file in files:
+        os.utime(file, (0, 0))
+    for lock in held:
+        lock.keep()
+    assert all(file.stat().st_mtime > 0 for file in files)
+    release(held)
+    for file in files:
+        file.unlink()
+    with pytest.raises(FileNotFoundError):
+        held[0].keep()
 
 
 def test_a_long_home_gets_a_short_private_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
