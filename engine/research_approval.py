@@ -17,6 +17,7 @@ BPS = 10_000
 LONGEST_DRIFT_ATR = 0.25
 QUOTE_SECONDS = 30.0
 BARS_OLD = 2
+ROUNDING_BPS = 0.011  # of the two percentages on a card
 LOWER = {AutomationLevel.AUTO_EXECUTE: AutomationLevel.SUGGEST_ONLY, AutomationLevel.SUGGEST_ONLY: AutomationLevel.MONITOR_ONLY,
          AutomationLevel.MONITOR_ONLY: AutomationLevel.MONITOR_ONLY}
 
@@ -75,10 +76,26 @@ def blocked(state: State, market: MarketView, at_ns: Nanoseconds, proposal: Prop
     drift = drift_text(market, decided, instrument)
     if drift:
         return Refusal("drift", f"{LONGEST_DRIFT_ATR:g} ATR", "moved", f"{drift}; ask for a new decision")
+    spent = _day_spent(state, proposal, decided)
+    if spent is not None:
+        return spent
     unread = [flag for flag in decided.flags if flag not in flags_read] if flags_read is not None else []
     if unread:
         return Refusal("unread flag", "every mark read", unread[0], f"a text behind this is marked ({unread[0]}); open it first")
     return None
+
+
+def _day_spent(state: State, proposal: Proposal, decided: Decided) -> Refusal | None:
+    """Several may wait at once, each of which found room: what was approved meanwhile has taken it."""
+    known, most = state.research.of(decided.portfolio), state.settings.research.day_risk_bps
+    risked = known.risked_bps if known.day == state.day else 0.0
+    card = proposal.card
+    asked = 100 * (card.heat_after_percent - card.heat_before_percent)
+    risk = min(decided.worth.risk_bps if decided.worth is not None else asked, asked)
+    if risked + risk <= most + ROUNDING_BPS:
+        return None
+    return Refusal("day's risk", f"{most:g} bps", f"{risked + risk:.1f} bps",
+                   f"research has risked {risked:.1f} of {most:g} bps today, this asks for {risk:.1f} more; halve or decline it")
 
 
 def _stale(market: MarketView, at_ns: Nanoseconds, instrument: Instrument) -> Refusal | None:

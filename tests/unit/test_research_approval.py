@@ -1,0 +1,49 @@
+"""What keeps a person's approval of research within what was meant: the day's risk of all that was approved before it."""
+
+import msgspec
+
+from engine.inputs import Approve, Halve, ResearchEnded
+from engine.orders import Purpose
+from engine.research_views import blocked_text
+from engine.service import ProposalStatus
+from tests.unit.engine_desk import OTHER, Desk
+from tests.unit.research_runs import WORTH, begun, decided_on, desk_of, tell
+
+
+def waiting(desk: Desk, most_bps: float) -> tuple[str, str]:
+    """Two pending trades of 20 bps each, COIN's and OTHER's, on a day that may risk so much."""
+    research = msgspec.structs.replace(desk.state.settings.research, day_risk_bps=most_bps)
+    desk.changed(settings=msgspec.structs.replace(desk.state.settings, research=research))
+    desk.quote(10_000, instrument_id=OTHER.instrument_id)
+    run = begun(desk)
+    first, second = tell(desk, decided_on(desk, run), decided_on(desk, run, 2, instrument_id=OTHER.instrument_id, symbol="OTHER"))
+    desk.take(ResearchEnded(run.run_id))
+    return first.proposal_id, second.proposal_id
+
+
+def approved(desk: Desk, proposal_id: str) -> str:
+    """"" where an approval passed, else the check that refused it."""
+    receipt = desk.do(Approve(f"a-{proposal_id}-{len(desk.rows)}", proposal_id, desk.state.proposals[proposal_id].digest))
+    return "" if receipt.accepted else receipt.refusal.check if receipt.refusal else "?"
+
+
+def test_what_waits_at_once_cannot_be_approved_beyond_the_days_risk() -> None:
+    desk = desk_of()
+    first, second = waiting(desk, 30.0)
+    assert approved(desk, first) == ""
+    assert approved(desk, second) == "day's risk"
+    pending = desk.state.proposals[second]
+    assert pending.status is ProposalStatus.PENDING
+    told = blocked_text(desk.state, desk.market, desk.at_ns, pending)
+    assert told == "research has risked 20.0 of 30 bps today, this asks for 20.0 more; halve or decline it"
+    half = desk.do(Halve("h", second, pending.digest))
+    assert half.accepted
+    assert approved(desk, half.proposal_id) == "", "20 and half of 20 are 30"
+
+
+def test_what_fits_the_day_is_approved_to_the_last_basis_point() -> None:
+    desk = desk_of()
+    first, second = waiting(desk, 40.0)
+    assert [approved(desk, one) for one in (first, second)] == ["", ""]
+    assert desk.state.research.of("main").risked_bps == 2 * WORTH.risk_bps
+    assert [intent.order_lots for intent in desk.sent if intent.purpose is Purpose.ENTRY] == [100, 100]
