@@ -2,8 +2,9 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from engine.decide.entries import previewed
@@ -35,13 +36,27 @@ class Engine:
 
     # ---- life ------------------------------------------------------------------------------------------------------------
 
-    def start(self, *, wait_seconds: float = 30.0) -> None:
-        """Start the engine's thread and wait until it is ready; raises the reason where it could not start."""
+    def start(self, *, wait_seconds: float = 30.0, first: Callable[[], None] | None = None) -> None:
+        """Start the engine's thread and wait until it is ready; raises the reason where it could not start.
+
+        With `first` prices and their past wait until that is done, a second at most: Python computes in one thread at a time,
+        and beside the inventing or reading of bars for every instrument each step of it would wait for its turn.
+        """
+        if first is not None and not self.parts.ready_when_warm:
+            self._shell.opened.clear()
         self._thread = threading.Thread(target=self._run_thread, name="engine", daemon=True)
         self._thread.start()
         self.ready.wait(wait_seconds)
         if self.failure is not None:
             raise self._cause or QuarterdeckError(self.failure)
+        if first is not None:
+            first()
+            self._let_prices_in()
+
+    def _let_prices_in(self) -> None:
+        if self._aio is not None:
+            with contextlib.suppress(RuntimeError):  # the engine has ended already
+                self._aio.call_soon_threadsafe(self._shell.opened.set)
 
     def stop(self) -> None:
         """Ask for a clean end; positions keep the protection that rests at the venue."""

@@ -1,6 +1,7 @@
 """What both drives of the engine share: the inbox, the journal before the effects, the effects before the answers."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.desk import Desk
-from engine.effects import Answer, Effect, PerformJob, PerformResearch, SubmitOrders
+from engine.effects import Answer, Effect, PerformJob, PerformResearch, RecallDays, SubmitOrders
 from engine.errors import EngineUnreachable, JournalUnwritable
 from engine.gateway import Gateway
 from engine.inputs import (
@@ -46,6 +47,7 @@ LONGEST_BACKLOG = 20_000
 JOURNAL_SECONDS = 5.0
 JOURNAL_LOOKS = 5
 WARM_BARS = 500
+LONGEST_HOLD_SECONDS = 1.0
 STOPPED = "the engine has stopped"
 UNWRITABLE = "the journal cannot be written"
 _log = logging.getLogger("quarterdeck.engine")
@@ -69,6 +71,8 @@ class Shell:
         self.venue: deque[Input] = deque()
         self.market: deque[MarketItem] = deque()
         self.wake: asyncio.Event | None = None
+        self.opened = asyncio.Event()  # to prices and their past: at once, unless something is to be done first
+        self.opened.set()
         self.stopping = False
         self.closed = False
         self.unwritable = ""
@@ -146,6 +150,12 @@ class Shell:
             await self.process([(at_ns, ConnectionChanged(broker.account, up=True))])
         self.commands.extend(self.parts.startup)
         self.obey_halt()
+
+    async def until_open(self) -> None:
+        """Wait until prices may come in, but no longer than a second: whatever hangs elsewhere, stops are watched."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_HOLD_SECONDS):
+                await self.opened.wait()
 
     def obey_halt(self) -> None:
         cause = self.parts.halted_elsewhere() if self.parts.halted_elsewhere is not None else ""
@@ -231,9 +241,16 @@ class Shell:
         if isinstance(effect, PerformResearch) and self.unwritable:
             self.deliver(ResearchEnded(effect.run.run_id, UNWRITABLE))
             return
+        if isinstance(effect, RecallDays) and not self.opened.is_set():
+            self.spawn(self._recall_once_open(effect))
+            return
         done = self._research.begin(effect)
         if self.parts.tape is not None:
             await done
+
+    async def _recall_once_open(self, effect: RecallDays) -> None:
+        await self.until_open()
+        self._research.begin(effect)
 
     async def _look(self, portfolio: str, instrument_id: str) -> Look | None:
         state = self.loop.state

@@ -157,8 +157,9 @@ def engine_parts(home: Home, config: Config, real: RealVenues, journal: SqliteJo
 
 
 def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | None = None,
-                serve: bool = True, warm_bars: int = WARM_BARS) -> RunningEngine:
-    """Start the engine of a home: locks, journal, keys, venues, market data, control socket.
+                serve: bool = True, warm_bars: int = WARM_BARS,
+                on_ready: Callable[[RunningEngine], None] = lambda _: None) -> RunningEngine:
+    """Start the engine of a home: locks, journal, keys, venues, control socket; once `on_ready` has told of it, market data.
 
     A raised halt flag is obeyed before anything else. Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`, and for real
     venues and strategies `ConfigError` and `KeysUnavailable`.
@@ -207,7 +208,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         released(real, research)()
         lock.release()
         raise
-    started(running, on_stop or running.engine.stop, serve=serve)
+    started(running, on_stop or running.engine.stop, serve=serve, on_ready=on_ready)
     if serve and research.news is not None:
         research.news.desk.start()
     return running
@@ -249,12 +250,15 @@ def require_known_calendars(jobs: Sequence[Job]) -> None:
                               'such as "XNYS", "XLON", "XTKS"')
 
 
-def started(running: RunningEngine, on_stop: Callable[[], None], *, serve: bool) -> None:
+def started(running: RunningEngine, on_stop: Callable[[], None], *, serve: bool,
+            on_ready: Callable[[RunningEngine], None] = lambda _: None) -> None:
     """Start a composed engine; what cannot start is closed again."""
+    def served() -> None:
+        running.serve(on_stop)
+        on_ready(running)
+
     try:
-        running.engine.start()
-        if serve:
-            running.serve(on_stop)
+        running.engine.start(first=served if serve else None)
     except BaseException:
         running.close()
         raise

@@ -1,7 +1,8 @@
 """What the engine stands on fails by silence: a disk that hangs, a feed that dies, a venue that never answers a question."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -102,6 +103,36 @@ async def test_a_feed_that_dies_is_an_alert_until_prices_are_back(monkeypatch: p
                 if isinstance(event, AlertRaised) and event.code == "feed"]
     assert [text.partition(";")[0] for text in told] == [
         "no prices: ConnectionError", "no prices: it ended by itself", "prices are back"]
+
+
+# ---- prices come in once the engine is served, or soon after that hangs -------------------------------------------------------
+
+
+@pytest.fixture
+def unwarmed() -> Iterator[Shell]:
+    desk = Shell(ready_when_warm=False)
+    yield desk
+    desk.engine.stop()
+    desk.engine.join(20)
+
+
+def test_prices_wait_for_what_is_done_first(unwarmed: Shell) -> None:
+    seen: list[object] = []
+    unwarmed.engine.start(first=lambda: seen.extend((unwarmed.feed.sink, unwarmed.engine.ready.is_set())))
+    assert seen == [None, True]
+    awaited(lambda: unwarmed.feed.sink is not None)
+
+
+def test_prices_do_not_wait_for_what_hangs(unwarmed: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "LONGEST_HOLD_SECONDS", 0.01)
+    unwarmed.engine.start(first=lambda: awaited(lambda: unwarmed.feed.sink is not None))
+
+
+def awaited(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.001)
 
 
 class Deaf:

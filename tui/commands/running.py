@@ -89,8 +89,17 @@ def headless(path: Path) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: stop.set())
-    with open_engine(home, config, on_stop=stop.set, warm_bars=HEADLESS_WARM_BARS) as running:
+    with open_engine(home, config, on_stop=stop.set, warm_bars=HEADLESS_WARM_BARS, on_ready=_tell_ready) as running:
         return _attend(running, config, stop)
+
+
+def _tell_ready(running: "RunningEngine") -> None:
+    """Say on standard output and to the service manager that positions are watched and commands answered."""
+    from tui.systemd import notify
+
+    print(f"quarterdeck {VERSION} {running.engine.parts.mode.value} ready: home {running.home.path}, process {os.getpid()}, "
+          f"socket {running.home.socket}", flush=True)
+    notify("READY=1")
 
 
 def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -> int:
@@ -101,11 +110,7 @@ def _attend(running: "RunningEngine", config: "Config", stop: threading.Event) -
 
     log = start_logs(running.home.logs, config.log.level, config.log.file_megabytes, config.log.files_kept)
     narrator = Narrator(log)
-    mode = running.engine.latest().mode
-    log.info("started", version=VERSION, mode=mode.value, home=str(running.home.path), pid=os.getpid())
-    print(f"quarterdeck {VERSION} {mode.value} ready: home {running.home.path}, process {os.getpid()}, "
-          f"socket {running.home.socket}", flush=True)
-    notify("READY=1")
+    log.info("started", version=VERSION, mode=running.engine.parts.mode.value, home=str(running.home.path), pid=os.getpid())
     look_usually()
     beat = min(BEAT_SECONDS, watchdog_seconds() or BEAT_SECONDS)
     running.serve_health(config)
