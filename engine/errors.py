@@ -30,6 +30,12 @@ class TapeError(QuarterdeckError):
     """A recorded tape cannot be read; the message names file, line and column."""
 
 
+class TapeMissing(TapeError):
+    """A file that was named is none: wrong usage, not a bad tape."""
+
+    exit_status = 2
+
+
 class StoreError(QuarterdeckError):
     """What lasts could not be read or written."""
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.errors import TapeError
+from engine.errors import TapeError, TapeMissing
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 CHUNK_ROWS = 4096
@@ -98,7 +98,7 @@ def _refuse_what_is_no_table(path: Path) -> None:
     """Raises `TapeError` for what is no file, or one of another kind than its name says."""
     try:
         if not path.is_file():
-            raise TapeError(f"{path}: no such file" if not path.exists() else f"{path}: not a file; name one with rows")
+            raise TapeMissing(f"{path}: no such file" if not path.exists() else f"{path}: not a file; name one with rows")
         with path.open("rb") as file:
             start = file.read(8)
     except OSError as error:

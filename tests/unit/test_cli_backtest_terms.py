@@ -110,5 +110,5 @@ def test_dividends_are_paid_and_adjusted_closes_are_pointed_at(tmp_path: Path, c
     assert run([*buys, "--actions", str(actions)]) == 0
     noted = capsys.readouterr().err
     assert "BTC/USD: its bars show no split of 2:1 on 2020-09-13 22:00:00 UTC; are they adjusted already?" in noted
-    assert run([*buys, "--actions", str(tmp_path / "none.csv")]) == 1
+    assert run([*buys, "--actions", str(tmp_path / "none.csv")]) == 2
     assert "none.csv: no such file" in capsys.readouterr().err

@@ -113,6 +113,12 @@ def test_what_is_meant_wrongly_is_told_in_a_line(home: Path, capsys: pytest.Capt
     assert line.count("\n") == 1
 
 
+def test_futures_are_drawn_from_what_the_home_did_where_no_file_is_named(
+        home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["montecarlo", "--method", "trades", "--paths", "100", "--home", str(home)]) == 2
+    assert "too few to draw from" in capsys.readouterr().err, "one round trip was found"
+
+
 def test_a_file_that_cannot_be_written_is_told_in_a_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = told_by(capsys, home, "--html", "/nowhere/at/all.html", status=1)
     assert "/nowhere/at/all.html: cannot be written" in line

@@ -46,7 +46,7 @@ Embargo = Annotated[float, typer.Option("--embargo-percent", min=0.0, max=50.0, 
                                                                                         "longest warm-up at least.")]
 MaybeFiles = Annotated[list[Path] | None, typer.Argument(metavar="[FILE...]", help="Bars to backtest on; without any, what the "
                                                                                  "home's portfolio did.", show_default=False)]
-OfPortfolio = Annotated[str, typer.Option("--portfolio", "-p", help="Whose round trips and days, without files.")]
+OfPortfolio = Annotated[str, typer.Option("--portfolio", "-p", help="Without files: one portfolio instead of all together.")]
 Method = Annotated[str, typer.Option("--method", help="trades, blocks or both.")]
 Paths = Annotated[int, typer.Option("--paths", min=100, max=1_000_000, help="How many futures to draw.")]
 Years = Annotated[float, typer.Option("--years", min=0.0, max=100.0, help="How long each is; 0 is as long as the past.")]
@@ -107,7 +107,7 @@ def walk_forward(context: typer.Context, files: Files, vary: Vary = None, strate
     leave(walking.walk_forward(home_of(context), wish, asked, plan, as_json=as_json))
 
 
-def montecarlo(context: typer.Context, files: MaybeFiles = None, portfolio: OfPortfolio = "paper", strategy: Rule = "ema_cross",
+def montecarlo(context: typer.Context, files: MaybeFiles = None, portfolio: OfPortfolio = "", strategy: Rule = "ema_cross",
                params: Params = None, method: Method = "both", paths: Paths = 10_000, years: Years = 0.0,
                block_days: Block = 10.0, ruin_percent: Ruin = 50.0, seed: Seed = 1, limits: LimitWords = None,
                tolerance: Tolerance = None, cash: Cash = "100000", fee_bps: Fee = None, spread_bps: Spread = 2,
