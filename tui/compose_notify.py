@@ -2,27 +2,31 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
 from brokers.notifiers.desk import NotifyDesk, SentNotice, Waiting
 from brokers.notifiers.heartbeat import Heartbeat
-from brokers.notifiers.outbox import Outbox, Terms
+from brokers.notifiers.outbox import Earlier, Outbox, Terms
 from brokers.notifiers.routes import DECISION, Route, minute_of
 from engine.config import Config
 from engine.config_notify import HEARTBEAT, NotifyRouteConfig
 from engine.effects import Notify
-from engine.errors import KeysUnavailable
+from engine.errors import HomeUnusable, KeysUnavailable
 from engine.health import health_lines, trouble_of
 from engine.pulses import Pulses
 from engine.runner import Engine
 from engine.service import AlertLevel, ProposalStatus
+from engine.units import NS_PER_SECOND, Nanoseconds
 from store.home import Home
-from store.sent_notices import record_sent
+from store.sent_notices import read_sent, record_sent
 from tui.access import Gatekeeper
 from tui.key_access import key_store, notify_entry
 
 LAST_NOTICES_SECONDS = 5.0
+RECALLED_LINES = 1_000
+LEVELS = {level.value: level for level in AlertLevel}
 SHOWN_SECONDS = 1.0
 SHOWN_POLL_SECONDS = 0.05
 SECONDS_PER_MINUTE = 60
@@ -98,10 +102,32 @@ def notices_of(home: Home, config: Config, mode: str) -> Notices:
     if config.notify_route:
         outbox = Outbox([route_of(one) for one in config.notify_route], terms_of(config))
         desk = NotifyDesk(outbox, addresses, mode, lambda sent: _record(home, sent))
+        desk.recall(told_earlier(home, time.time_ns()))
     if wants_heartbeat and addresses.get(HEARTBEAT):
         seconds = config.notify.heartbeat_minutes * SECONDS_PER_MINUTE
         heartbeat = Heartbeat(addresses[HEARTBEAT], config.notify.heartbeat_method, seconds)
     return Notices(desk, heartbeat)
+
+
+def told_earlier(home: Home, now_ns: Nanoseconds) -> Sequence[Earlier]:
+    """What earlier runs of the engine told of its alerts, by the record; nothing where that cannot be read."""
+    try:
+        lines = read_sent(home.logs, RECALLED_LINES)
+    except HomeUnusable as error:
+        _log.warning("notices: what was told before is not known: %s", error)
+        return ()
+    found: dict[str, Earlier] = {}
+    for line in lines:
+        alert_id, at_ns, raised_ns, level = (line.get(name) for name in ("alert_id", "at_ns", "raised_ns", "level"))
+        if not (isinstance(alert_id, str) and isinstance(at_ns, int) and isinstance(raised_ns, int) and str(level) in LEVELS):
+            continue
+        if not alert_id or line.get("failure") or at_ns > now_ns:
+            continue
+        known = found.get(alert_id)
+        routes = known.routes if known is not None and known.raised_ns == raised_ns else ()
+        found[alert_id] = Earlier(alert_id, LEVELS[str(level)], raised_ns, (now_ns - at_ns) / NS_PER_SECOND,
+                                  (*routes, str(line.get("route"))))
+    return tuple(found.values())
 
 
 def route_of(config: NotifyRouteConfig) -> Route:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from brokers.notifiers.outbox import Counts, Delivery, Moment, Outbox, words_of
+from brokers.notifiers.outbox import Counts, Delivery, Earlier, Moment, Outbox, words_of
 from brokers.notifiers.sending import send, warm
 from engine.effects import Notify
 from engine.service import AlertLevel, AlertView
@@ -21,7 +21,7 @@ type Send = Callable[[str, AlertLevel, str, str], str]
 
 
 class SentNotice(NamedTuple):
-    """What became of one telling; `failure` is empty where the service took it."""
+    """What became of one telling; `failure` is empty where the service took it. `alert_id` and `raised_ns` name its alert."""
 
     at_ns: Nanoseconds
     route: str
@@ -30,6 +30,8 @@ class SentNotice(NamedTuple):
     text: str
     attempt: int
     failure: str
+    alert_id: str = ""
+    raised_ns: Nanoseconds = 0
 
 
 class Waiting(NamedTuple):
@@ -61,6 +63,11 @@ class NotifyDesk:
         self._threads = [threading.Thread(target=self._tell, args=(name,), name=f"notify-{name}", daemon=True)
                          for name in outbox.routes]
         self._threads.append(threading.Thread(target=self._watch, name="notify", daemon=True))
+
+    def recall(self, told: Sequence[Earlier]) -> None:
+        """Take over what an earlier run of the engine told."""
+        with self._change:
+            self._outbox.recall(told, _now())
 
     def start(self, alerts: Callable[[], Sequence[AlertView]], report: Callable[[Waiting], None] = lambda _: None,
               unrecorded: Callable[[Notify], str] = lambda _: "") -> None:
@@ -127,7 +134,7 @@ class NotifyDesk:
                 self._outbox.settle(delivery, failure, _now())
 
     def _deliver(self, delivery: Delivery) -> str:
-        title, text = words_of(delivery, self._mode)
+        title, text = words_of(delivery, self._mode, time.time_ns())
         address = self._addresses.get(delivery.route, "")
         try:
             whole = text + self._unrecorded(delivery.notice)
@@ -136,7 +143,7 @@ class NotifyDesk:
             failure = f"the service failed ({type(error).__name__})"
         try:
             self._record(SentNotice(time.time_ns(), delivery.route, delivery.notice.level.value, title, text,
-                                    delivery.attempt + 1, failure))
+                                    delivery.attempt + 1, failure, delivery.notice.alert_id, delivery.notice.at_ns))
         except Exception as error:  # noqa: BLE001 - a full disk must not silence anybody
             _log.error("what was told could not be recorded: %s", type(error).__name__)
         if failure:

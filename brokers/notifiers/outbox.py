@@ -1,22 +1,25 @@
 """What waits to be told, to whom, and when: pure bookkeeping, told the time by its caller.
 
 Every notice goes to the routes of step 0 that want it. The same alert is not repeated within a time; a critical one is
-repeated, ever more slowly and to one more step of routes each time, until a person acknowledges it.
+repeated, ever more slowly and to one more step of routes each time, until a person acknowledges it. A route that cannot be
+reached is tried for half a day: what it should have told is then told with the time that it is from.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from brokers.notifiers.routes import CRITICAL, RANKS, TEST, Route
 from engine.effects import Notify
-from engine.service import AlertView
-from engine.units import Nanoseconds
+from engine.service import AlertLevel, AlertView
+from engine.units import NS_PER_SECOND, Nanoseconds
 
-TRIES = 6
+TRIES = 79  # half a day: eight in the first ten minutes, then every ten
 FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 600.0
 KEPT_KEYS = 1_000
+LATE_NS = 120 * NS_PER_SECOND
 
 
 class Moment(NamedTuple):
@@ -32,7 +35,7 @@ class Terms(NamedTuple):
     repeat_seconds: float = 600.0
     acknowledge_seconds: float = 300.0
     longest_repeat_seconds: float = 3_600.0
-    queue_length: int = 200
+    queue_length: int = 200  # of each route
 
 
 class Delivery(NamedTuple):
@@ -53,12 +56,25 @@ class Delivery(NamedTuple):
         return RANKS[self.notice.level]
 
 
+class Earlier(NamedTuple):
+    """An alert that an earlier run of the engine told some seconds ago, to which routes; `raised_ns` is when it was raised."""
+
+    alert_id: str
+    level: AlertLevel
+    raised_ns: Nanoseconds
+    seconds_ago: float
+    routes: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class _Told:
+    """What was told last of an alert; `earlier` where that was before the engine was started anew."""
+
     seconds: float
     rank: int
     text: str
     withheld: int = 0
+    earlier: Earlier | None = None
 
 
 @dataclass(slots=True)
@@ -104,6 +120,11 @@ class Outbox:
         """How many critical notices wait for a person's acknowledgement."""
         return len(self._open)
 
+    def recall(self, told: Sequence[Earlier], now: Moment) -> None:
+        """What was told before the engine was started anew: one that is started every ten seconds repeats nothing by that."""
+        for one in told:
+            self._told[one.alert_id] = _Told(now.seconds - one.seconds_ago, RANKS[one.level], "", earlier=one)
+
     def put(self, notice: Notify, now: Moment) -> bool:
         """Take a notice in; False where it is a repetition that is not told, or nobody wants it."""
         wanting = [route for route in self.routes.values() if route.wants(notice)]
@@ -112,6 +133,8 @@ class Outbox:
         key = notice.alert_id or notice.title
         known = self._told.get(key)
         if known is not None and self._is_repetition(notice, known, now):
+            if known.earlier is not None and RANKS[notice.level] == CRITICAL:
+                return self._go_on(key, notice, known, wanting, now)
             known.withheld += 1
             self.counts.withheld += 1
             if key in self._open:
@@ -131,8 +154,23 @@ class Outbox:
     def _is_repetition(self, notice: Notify, known: _Told, now: Moment) -> bool:
         """The same alert within the time, no more important than before; a critical one has to say the same, too."""
         rank = RANKS[notice.level]
-        recent = now.seconds - known.seconds < self._terms.repeat_seconds
-        return recent and rank <= known.rank and (rank < CRITICAL or notice.text == known.text)
+        if now.seconds - known.seconds >= self._terms.repeat_seconds or rank > known.rank:
+            return False
+        if rank < CRITICAL:
+            return True
+        return notice.text == known.text if known.earlier is None else notice.at_ns == known.earlier.raised_ns
+
+    def _go_on(self, key: str, notice: Notify, known: _Told, wanting: Sequence[Route], now: Moment) -> bool:
+        """Wait on for the acknowledgement of what an earlier run told; only routes not reached then are told at once."""
+        reached = known.earlier.routes if known.earlier is not None else ()
+        known.text, known.earlier = notice.text, None
+        wait_seconds = self._terms.acknowledge_seconds
+        self._open[key] = _Open(notice, known.seconds + wait_seconds, wait_seconds)
+        first = min(route.step for route in wanting)
+        untold = [route for route in wanting if route.step == first and route.name not in reached]
+        for route in untold:
+            self._enqueue(route.name, notice, now.seconds)
+        return bool(untold)
 
     def _remember(self, key: str, notice: Notify, now: Moment) -> None:
         self._told.pop(key, None)
@@ -143,9 +181,9 @@ class Outbox:
     def _enqueue(self, route: str, notice: Notify, due_seconds: float, *, asked: int = 0, withheld: int = 0) -> None:
         self._number += 1
         self._waiting.append(Delivery(self._number, route, notice, due_seconds, asked=asked, withheld=withheld))
-        if len(self._waiting) > self._terms.queue_length:
-            victim = min(self._waiting, key=lambda one: (one.rank, one.number))
-            self._waiting.remove(victim)
+        of_route = [one for one in self._waiting if one.route == route]
+        if len(of_route) > self._terms.queue_length:
+            self._waiting.remove(min(of_route, key=lambda one: (one.rank, one.number)))
             self.counts.dropped += 1
             self._dropped_untold += 1
 
@@ -162,11 +200,17 @@ class Outbox:
         return taken._replace(dropped=taken.dropped + dropped)
 
     def settle(self, delivery: Delivery, failure: str, now: Moment) -> None:
-        """Say how a delivery went; one that failed is tried again, ever more slowly, but not for ever."""
+        """Say how a delivery went; one that failed is tried again, ever more slowly, but not for ever. Where one went well, what
+        waits for that route need not wait any longer."""
         if not failure:
             self.counts.told += 1
+            self._waiting = [one._replace(due_seconds=now.seconds) if one.route == delivery.route and one.attempt else one
+                             for one in self._waiting]
             return
         self.counts.failed += 1
+        key = delivery.notice.alert_id or delivery.notice.title
+        if delivery.rank == CRITICAL and not delivery.notice.alert_id.startswith(TEST) and key not in self._open:
+            return  # acknowledged meanwhile
         attempt = delivery.attempt + 1
         if attempt >= TRIES or delivery.notice.alert_id.startswith(TEST):
             self.counts.given_up += 1
@@ -204,12 +248,15 @@ class Outbox:
                     self._enqueue(route.name, waiting.notice, now.seconds, asked=waiting.asked)
 
 
-def words_of(delivery: Delivery, mode: str) -> tuple[str, str]:
-    """Title and text as they are sent: one line each of plain text; which money, how important, whose portfolio."""
+def words_of(delivery: Delivery, mode: str, now_ns: Nanoseconds) -> tuple[str, str]:
+    """Title and text as they are sent: one line each of plain text; which money, how important, whose portfolio, and from when
+    it is where it is told late."""
     notice = delivery.notice
     where = f" [{notice.portfolio}]" if notice.portfolio else ""
     title = f"{mode} {notice.level.value}{where} {notice.title}"
     said = [notice.text]
+    if notice.at_ns and now_ns - notice.at_ns > LATE_NS:
+        said.append(f"raised {datetime.fromtimestamp(notice.at_ns // NS_PER_SECOND, UTC):%Y-%m-%d %H:%M} UTC")
     if delivery.asked:
         said.append(f"not acknowledged, told {delivery.asked + 1} times: `quarterdeck alerts`, or n in the workstation")
     if delivery.withheld:

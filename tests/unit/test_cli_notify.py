@@ -11,7 +11,8 @@ import pytest
 from engine.config import check_config, load_config
 from engine.errors import EngineUnreachable
 from engine.inputs import AcknowledgeAlert, SetTradingState, TradingState
-from store.home import open_home
+from engine.units import NS_PER_SECOND
+from store.home import Home, open_home
 from tests.unit.listening import Listener, listening
 from tests.unit.venue_homes import memory_keyring
 from tui.cli import run
@@ -108,6 +109,11 @@ def test_an_engine_tells_of_a_halt_until_it_is_acknowledged_and_again_after_a_re
         assert service.told[0] == ("PAPER CRIT [main] halted main", "a trial")
     service.heard.clear()
     with open_engine(opened, load_config(opened.config)) as running:
+        service.until(lambda: ("GET", "/beat", b"") in service.heard)
+        service.until(lambda: running.engine.pulses.queues.get("acknowledgements") == 1)
+    assert service.told == [], "it was told a moment ago; a service manager may start an engine every few seconds"
+    let_time_pass(opened)
+    with open_engine(opened, load_config(opened.config)) as running:
         service.until(lambda: service.told)
         assert service.told[0][0] == "PAPER CRIT [main] halted main"
         running.link.send_now(AcknowledgeAlert("a1", "halted:main"))
@@ -115,6 +121,22 @@ def test_an_engine_tells_of_a_halt_until_it_is_acknowledged_and_again_after_a_re
     with open_engine(opened, load_config(opened.config)):
         service.until(lambda: ("GET", "/beat", b"") in service.heard)
     assert service.told == []
+
+
+def let_time_pass(home: Home) -> None:
+    """What was told, was told a quarter of an hour ago."""
+    lines = [json.loads(line) for line in (home.logs / "notices.jsonl").read_text().splitlines()]
+    aged = [line | {"at_ns": line["at_ns"] - 900 * NS_PER_SECOND} for line in lines]
+    (home.logs / "notices.jsonl").write_text("".join(json.dumps(line) + "\n" for line in aged))
+
+
+def test_a_record_that_was_tampered_with_keeps_no_engine_from_starting(home: Path, service: Listener) -> None:
+    opened = open_home(home)
+    odd = [{"alert_id": "x", "at_ns": 1, "raised_ns": 1, "level": "LOUD"}, {"alert_id": 3}, {}, {"alert_id": "x", "at_ns": "1"},
+           {"alert_id": "x", "at_ns": 1, "raised_ns": 1, "level": ["CRIT"]}]
+    (opened.logs / "notices.jsonl").write_text("\0\n" + "".join(json.dumps(line) + "\n" for line in odd))
+    with open_engine(opened, load_config(opened.config)):
+        service.until(lambda: ("GET", "/beat", b"") in service.heard)
 
 
 def test_an_engine_without_any_address_still_runs(home: Path) -> None:

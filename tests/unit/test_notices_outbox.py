@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from brokers.notifiers.outbox import TRIES, Delivery, Moment, Outbox, Terms, words_of
+from brokers.notifiers.outbox import TRIES, Delivery, Earlier, Moment, Outbox, Terms, words_of
 from brokers.notifiers.routes import Route, minute_of
 from engine.effects import Notify
 from engine.service import AlertLevel, AlertView
@@ -55,7 +55,7 @@ def test_the_same_alert_is_told_once_within_the_time_and_then_how_often_it_was_n
     assert outbox.counts.withheld == 3
     assert outbox.put(notice(), at(601))
     delivery = outbox.take("phone", at(601))
-    assert delivery is not None and "3 more of these were not told" in words_of(delivery, "PAPER")[1]
+    assert delivery is not None and "3 more of these were not told" in words_of(delivery, "PAPER", NOON_NS)[1]
 
 
 def test_what_became_more_important_or_critical_in_other_words_is_no_repetition() -> None:
@@ -138,23 +138,102 @@ def test_a_full_queue_drops_the_oldest_of_the_least_important_and_says_so() -> N
     assert outbox.counts.dropped == 3 and len(outbox) == 3
     first = outbox.take("phone", at(0))
     assert first is not None and first.notice.alert_id == "c1"
-    assert "3 less important notices were dropped" in words_of(first, "PAPER")[1]
+    assert "3 less important notices were dropped" in words_of(first, "PAPER", NOON_NS)[1]
     assert [name for _, name in all_due(outbox, at(0))] == ["e1", "e2"]
 
 
-def test_what_failed_is_tried_again_ever_more_slowly_and_given_up_at_last() -> None:
-    outbox = Outbox([Route("phone")], Terms())
-    outbox.put(notice(), at(0))
+def tries_of(outbox: Outbox, seconds: range) -> list[int]:
+    """When a route that always fails is tried."""
     tried: list[int] = []
-    for second in range(2_000):
+    for second in seconds:
         delivery = outbox.take("phone", at(second))
         if delivery is not None:
             tried.append(second)
             outbox.settle(delivery, "the service answered 500", at(second))
-    assert tried == [0, 5, 15, 35, 75, 155]
+    return tried
+
+
+def test_what_failed_is_tried_again_ever_more_slowly_and_given_up_after_half_a_day() -> None:
+    """A line that is down for hours is when an alert is wanted most: it also told of the venue that was out of reach."""
+    outbox = Outbox([Route("phone")], Terms())
+    outbox.put(notice(), at(0))
+    tried = tries_of(outbox, range(60_000))
+    assert tried[:9] == [0, 5, 15, 35, 75, 155, 315, 635, 1235] and 40_000 < tried[-1] < 46_000
     assert (outbox.counts.failed, outbox.counts.given_up, len(outbox)) == (TRIES, 1, 0)
+
+
+def test_once_a_route_works_again_all_that_waited_for_it_is_told() -> None:
+    outbox = Outbox([Route("phone")], Terms())
+    outbox.put(notice(alert_id="first"), at(0))
+    tries_of(outbox, range(2_000))
+    outbox.put(notice(alert_id="second"), at(2_000))
+    assert all_due(outbox, at(2_000)) == [("phone", "second"), ("phone", "first")]
+
+
+def test_what_waits_for_a_dead_route_takes_no_room_of_another() -> None:
+    outbox = Outbox([Route("phone"), Route("mail", INFO)], Terms(queue_length=3))
+    for count in range(5):
+        outbox.put(notice(alert_id=f"e{count}"), at(0))
+        for route, failure in (("phone", "the service cannot be reached"), ("mail", "")):
+            while (delivery := outbox.take(route, at(0))) is not None:
+                outbox.settle(delivery, failure, at(0))
+    outbox.put(notice(INFO, "i"), at(1))
+    assert all_due(outbox, at(1)) == [("mail", "i")] and outbox.counts.told == 6
+
+
+def test_what_was_acknowledged_while_it_was_being_sent_is_not_tried_again() -> None:
+    outbox = Outbox([Route("phone")], Terms())
+    crit = notice(CRIT)
+    outbox.put(crit, at(0))
+    delivery = outbox.take("phone", at(0))
+    assert delivery is not None
+    outbox.see([view(crit, acknowledged=True)])
+    outbox.settle(delivery, "the service cannot be reached", at(4))
+    assert len(outbox) == 0
+
+
+def test_what_is_told_late_says_from_when_it_is() -> None:
+    outbox = Outbox([Route("phone")], Terms())
+    outbox.put(notice(), at(0))
+    delivery = outbox.take("phone", at(0))
+    assert delivery is not None
+    assert words_of(delivery, "PAPER", at(60).at_ns)[1] == "no prices"
+    assert words_of(delivery, "PAPER", at(7 * 3_600).at_ns)[1] == "no prices · raised 2026-11-20 12:00 UTC"
+
+
+# ---- what an earlier run told --------------------------------------------------------------------------------------------------
+
+
+def test_a_restart_does_not_tell_again_what_was_told_a_moment_ago_but_goes_on_asking() -> None:
+    """An engine that its service manager starts anew every ten seconds would tell of everything each time."""
+    crit = notice(CRIT)
+    outbox = Outbox([Route("phone"), Route("mail"), Route("partner", step=1)], Terms())
+    outbox.recall([Earlier(crit.alert_id, CRIT, crit.at_ns, 200.0, ("phone",))], at(0))
+    outbox.put(crit, at(1))
+    assert all_due(outbox, at(1)) == [("mail", crit.alert_id)], "that route was not told"
+    assert outbox.unacknowledged == 1
+    outbox.escalate(at(99))
+    assert all_due(outbox, at(99)) == []
+    outbox.escalate(at(101))
+    assert all_due(outbox, at(101)) == [("phone", crit.alert_id), ("mail", crit.alert_id), ("partner", crit.alert_id)]
+
+
+def test_what_was_raised_anew_or_told_long_ago_is_told_at_a_restart() -> None:
+    crit, other = notice(CRIT), notice(CRIT, "other")
+    outbox = Outbox([Route("phone")], Terms(repeat_seconds=600))
+    outbox.recall([Earlier(crit.alert_id, CRIT, crit.at_ns - 1, 5.0, ("phone",)),
+                   Earlier(other.alert_id, CRIT, other.at_ns, 601.0, ("phone",))], at(0))
+    outbox.put(crit, at(1))
+    outbox.put(other, at(1))
+    assert all_due(outbox, at(1)) == [("phone", crit.alert_id), ("phone", "other")]
+
+
+def test_a_lesser_alert_is_not_repeated_over_a_restart() -> None:
+    outbox = Outbox([Route("phone")], Terms(repeat_seconds=600))
+    outbox.recall([Earlier("feed:market data", ERROR, NOON_NS - 1, 5.0, ("phone",))], at(0))
+    assert not outbox.put(notice(), at(1)) and outbox.put(notice(), at(600))
 
 
 def test_words_from_outside_stay_one_plain_line() -> None:
     delivery = Delivery(1, "phone", Notify(CRIT, "unprotected BTC\n/USD", "bare\x1b[31m \u202e", "x", "main"), 0.0)
-    assert words_of(delivery, "LIVE") == ("LIVE CRIT [main] unprotected BTC /USD", "bare [31m  ")
+    assert words_of(delivery, "LIVE", NOON_NS) == ("LIVE CRIT [main] unprotected BTC /USD", "bare [31m  ")

@@ -1,6 +1,7 @@
 """Notices on their way through apprise to a local server: told, refused, slow, unreachable, and no secret in any word."""
 
 import logging
+import time
 
 import pytest
 
@@ -40,16 +41,17 @@ def test_why_a_service_was_not_told_is_said_without_its_address(caplog: pytest.L
 def test_a_desk_tells_each_route_records_it_and_stops_asking_once_acknowledged() -> None:
     records: list[SentNotice] = []
     shown: list[AlertView] = []
+    raised_ns = time.time_ns()
     with listening() as service:
         address = f"json://127.0.0.1:{service.port}"
         desk = NotifyDesk(Outbox([Route("phone"), Route("lost")], Terms(acknowledge_seconds=1)), {"phone": address}, "PAPER",
                           records.append)
         desk.start(lambda: list(shown))
-        desk.notify(Notify(CRIT, "halted everything", "by hand", "halted:everything", "", 5))
+        desk.notify(Notify(CRIT, "halted everything", "by hand", "halted:everything", "", raised_ns))
         service.until(lambda: len(service.told) >= 2)
         assert service.told[0] == ("PAPER CRIT halted everything", "by hand")
         assert "not acknowledged" in service.told[1][1]
-        shown.append(AlertView("halted:everything", 5, CRIT, "halted", "everything", "by hand", True, 1))
+        shown.append(AlertView("halted:everything", raised_ns, CRIT, "halted", "everything", "by hand", True, 1))
         service.until(lambda: desk.standing().unacknowledged == 0)
         desk.close(10.0)
     assert {(one.route, one.failure) for one in records} == {("phone", ""), ("lost", NO_ADDRESS)}
