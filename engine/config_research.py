@@ -102,7 +102,7 @@ class ResearchConfig(Section):
         default=_USUAL.day_risk_bps, ge=0, le=10_000, description="The same for all decisions of a day together.")
     probation_risk_bps: float = Field(
         default=_USUAL.probation_risk_bps, ge=0, le=1_000,
-        description="The most while an analyst has fewer than auto_min_resolved scored forecasts.")
+        description="The most while an analyst has fewer than 200 scored forecasts.")
     auto_min_resolved: int = Field(
         default=_USUAL.auto.min_resolved, ge=0, le=1_000_000,
         description="auto_execute needs so many scored forecasts of the analyst; until then a person is asked.")

@@ -68,6 +68,9 @@ def _hindrance(turn: Turn, one: Decided, instrument: Instrument) -> str:
         return f"a pending trade in {instrument.symbol} waits for an answer already"
     if turn.state.orders_in(one.portfolio, instrument.instrument_id):
         return f"an order in {instrument.symbol} is at work already"
+    if not _risk_percent(one):
+        risk_bps = one.worth.risk_bps if one.worth is not None else 0.0
+        return f"a risk of {risk_bps:.2f} bps, costs included, is less than the smallest that is sized, 1 bps to the stop"
     return drift_text(turn.market, one, instrument)
 
 
@@ -76,13 +79,21 @@ def _want(turn: Turn, one: Decided, instrument: Instrument) -> PlaceOrder:
     side = Side.BUY if one.stance is Stance.LONG else Side.SELL
     mark = turn.market.marks.get(instrument.instrument_id)
     price = instrument.price(mark.take_ticks(side.sign)) if mark else one.ref_mark
-    risk_bps = Decimal(str(one.worth.risk_bps)) if one.worth is not None else Decimal(0)
     known = resolve(turn.state, instrument.symbol, one.portfolio)  # two venues may list one symbol: then the id says which
     symbol = instrument.symbol if known == instrument else instrument.instrument_id
     return PlaceOrder(
         one.decision_id, symbol, side, one.portfolio,
-        risk_percent=(risk_bps / 100).quantize(CENT, ROUND_DOWN), stop=_away(price, one.stop_bps, -side.sign),
+        risk_percent=_risk_percent(one), stop=_away(price, one.stop_bps, -side.sign),
         target=_away(price, one.target_bps, side.sign), origin=ORIGIN, rationale=one.thesis, by=ORIGIN, propose=True)
+
+
+def _risk_percent(one: Decided) -> Decimal:
+    """What may be lost between entry and stop: the risk of the decision less its share of the costs, which are lost beside it. In
+    whole basis points, as the order path counts."""
+    if one.worth is None or one.stop_bps <= 0:
+        return Decimal(0)
+    at_stop_bps = Decimal(str(one.worth.risk_bps)) * one.stop_bps / (one.stop_bps + Decimal(str(max(0.0, one.worth.cost_bps))))
+    return (at_stop_bps / 100).quantize(CENT, ROUND_DOWN)
 
 
 def _away(price: Decimal, distance_bps: int, sign: int) -> Decimal:

@@ -1,12 +1,13 @@
-"""What keeps a person's approval of research within what was meant: the day's risk of all that was approved before it."""
+"""What keeps research within the risk that was meant: costs are a part of it, and so is what was approved on the same day."""
 
 import msgspec
 
 from engine.inputs import Approve, Halve, ResearchEnded
 from engine.orders import Purpose
 from engine.research_views import blocked_text
+from engine.research_words import DecisionStatus
 from engine.service import ProposalStatus
-from tests.unit.engine_desk import OTHER, Desk
+from tests.unit.engine_desk import OTHER, Desk, coin
 from tests.unit.research_runs import WORTH, begun, decided_on, desk_of, tell
 
 
@@ -35,7 +36,7 @@ def test_what_waits_at_once_cannot_be_approved_beyond_the_days_risk() -> None:
     pending = desk.state.proposals[second]
     assert pending.status is ProposalStatus.PENDING
     told = blocked_text(desk.state, desk.market, desk.at_ns, pending)
-    assert told == "research has risked 20.0 of 30 bps today, this asks for 20.0 more; halve or decline it"
+    assert told == "research has risked 20.0 of 30 bps today, this asks for 19.0 more; halve or decline it"
     half = desk.do(Halve("h", second, pending.digest))
     assert half.accepted
     assert approved(desk, half.proposal_id) == "", "20 and half of 20 are 30"
@@ -46,4 +47,22 @@ def test_what_fits_the_day_is_approved_to_the_last_basis_point() -> None:
     first, second = waiting(desk, 40.0)
     assert [approved(desk, one) for one in (first, second)] == ["", ""]
     assert desk.state.research.of("main").risked_bps == 2 * WORTH.risk_bps
-    assert [intent.order_lots for intent in desk.sent if intent.purpose is Purpose.ENTRY] == [100, 100]
+    assert [intent.order_lots for intent in desk.sent if intent.purpose is Purpose.ENTRY] == [95, 95]
+
+
+def test_costs_are_a_part_of_the_risk_that_a_decision_may_take() -> None:
+    """Fees of 0.5 % each way beside a stop 2 % away: half as much again would be lost at the stop."""
+    fees = coin(taker_fee_ppm=5_000)
+    desk = desk_of(instruments=(fees, OTHER))
+    (sealed,) = tell(desk, decided_on(desk, begun(desk), worth=msgspec.structs.replace(WORTH, cost_bps=100.0)))
+    card = desk.state.proposals[sealed.proposal_id].card
+    assert card.worst_loss is not None
+    entry_fee = card.fee_estimate
+    assert 190 <= card.worst_loss + entry_fee <= 200, "20 bps of 100,000.00, costs included"
+
+
+def test_a_risk_under_the_smallest_that_is_sized_is_told_as_that() -> None:
+    desk = desk_of()
+    (sealed,) = tell(desk, decided_on(desk, begun(desk), worth=msgspec.structs.replace(WORTH, risk_bps=1.04)))
+    assert (sealed.status, sealed.proposal_id) == (DecisionStatus.SCORED_ONLY, "")
+    assert sealed.reason.startswith("a risk of 1.04 bps, costs included, is less than the smallest that is sized")

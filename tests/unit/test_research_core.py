@@ -209,7 +209,7 @@ def test_an_order_of_research_is_sized_by_the_order_path_with_levels_from_the_pr
     assert (entry.side, entry.strategy) == (Side.BUY, "research")
     assert entry.plan is not None
     assert (entry.plan.stop_ticks, entry.plan.target_ticks) == (9_820, 10_320)
-    assert entry.order_lots == 100, "20 bps of 100,000.00 over 2.00 a piece"
+    assert entry.order_lots == 95, "the costs of 10 bps take one of 20 bps of 100,000.00, the rest is over 2.00 a piece"
 
 
 CONDITIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -390,7 +390,7 @@ def test_what_has_expired_is_not_brought_back_by_halving_it() -> None:
 
 def test_what_is_one_lot_cannot_be_halved() -> None:
     desk = desk_of()
-    sealed = proposed(desk, worth=msgspec.structs.replace(WORTH, risk_bps=1.0))
+    sealed = proposed(desk, worth=msgspec.structs.replace(WORTH, risk_bps=1.0, cost_bps=0.0))
     proposal = desk.state.proposals[sealed.proposal_id]
     while proposal.card.quantity > 1:
         receipt = desk.do(Halve(f"h{proposal.card.quantity}", proposal.proposal_id, proposal.digest))
