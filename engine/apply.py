@@ -8,6 +8,7 @@ import msgspec
 
 from engine import (
     apply_access,
+    apply_accounts,
     apply_alerts,
     apply_golive,
     apply_lifecycle,
@@ -456,6 +457,6 @@ _HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     **apply_orders.HANDLERS, **apply_alerts.HANDLERS,
     **apply_risk.HANDLERS, **apply_targets.HANDLERS, **apply_strategies.HANDLERS, **apply_lifecycle.HANDLERS,
     **apply_golive.HANDLERS,
-    **apply_access.HANDLERS,
+    **apply_access.HANDLERS, **apply_accounts.HANDLERS,
     **apply_research.HANDLERS,
 }

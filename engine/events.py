@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.access_events import AccessDenied, AccessGranted
+from engine.account_events import AccountTold, CloseRefused
 from engine.alert_events import AlertRuleFired, AlertRuleNoted, AlertRuleRemoved, AlertRuleSet, AlertRuleSwitched
 from engine.errors import JournalDamaged
 from engine.event_base import Event as Event  # noqa: PLC0414 - offered here, with the events
@@ -460,7 +461,7 @@ type AnyEvent = (
     | StrategyActed | StrategySwitched | RegimeFound | RebalanceStarted | RebalanceEnded
     | EvidenceRecorded | CandidatePromoted | CandidateDemoted | RehearsalRecorded
     | AlertRuleSet | AlertRuleRemoved | AlertRuleSwitched | AlertRuleNoted | AlertRuleFired
-    | AccessGranted | AccessDenied
+    | AccessGranted | AccessDenied | AccountTold | CloseRefused
     | ResearchBegun | ResearchFinished | DecisionSealed | DecisionGated | ForecastTouched | ForecastAdjusted
     | ForecastResolved | CalibrationLearned | ResearchChangeSettled | ResearchAlarmSet | ResearchAlarmReleased
     | JobPlanned | JobDropped | JobStarted | JobFinished | JobMissed | JobPaused

@@ -53,8 +53,11 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
     venue_order_id: str
 
 
+NOT_TODAY = "not_today"
+
+
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """A definite no from the venue; an expected answer, not an exception."""
+    """A definite no from the venue, an expected answer; `NOT_TODAY` as its code: what was opened today may not be closed today."""
 
     reason: str
     code: str = ""
@@ -129,7 +132,8 @@ class VenuePosition(msgspec.Struct, frozen=True):
 class VenueReport(msgspec.Struct, frozen=True, tag=True):
     """A complete and successful answer of a venue about one account; a failed or partial one is never a report.
 
-    `clock_ahead_ns` is by how much our clock is ahead of the venue's, as just measured; 0 where nobody measured it.
+    `clock_ahead_ns` is by how much our clock is ahead of the venue's, as just measured; 0 where nobody measured it. `owner` is
+    the venue's own name of the account, where it tells one; `barred` why the venue lets it open nothing.
     """
 
     account: str
@@ -141,6 +145,8 @@ class VenueReport(msgspec.Struct, frozen=True, tag=True):
     cash_minor: Minor
     instruments: tuple[Instrument, ...] = ()
     clock_ahead_ns: Nanoseconds = 0
+    owner: str = ""
+    barred: str = ""
 
 
 # ---- inputs from the venue ------------------------------------------------------------------------------------------

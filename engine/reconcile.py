@@ -1,6 +1,7 @@
 """Reconciliation: the difference between our state and a venue's complete report, as events. Idempotent: the same report
 twice adds nothing. Used unchanged at the start, after each reconnect and on a timer (docs/orders.md)."""
 
+from engine.account_events import AccountTold
 from engine.events import (
     CashAdjusted,
     ConnectivityChanged,
@@ -31,6 +32,7 @@ def reconcile(turn: Turn, report: VenueReport) -> None:
     """Bring our facts to the venue's word; what cannot be explained is named, adjusted and blocks entries there."""
     first = not turn.state.accounts[report.account].funded
     _clock(turn, report)
+    _standing(turn, report)
     new_fills = sum(fold_fill(turn, fill) for fill in sorted(report.fills, key=lambda fill: (fill.at_ns, fill.trade_id))
                     if first or not _was_adopted(turn, fill))
     lagging = _orders(turn, report)
@@ -43,6 +45,37 @@ def reconcile(turn: Turn, report: VenueReport) -> None:
         turn.emit(Reconciled(report.account, new_fills, len(report.open_orders), len(report.positions), report.venue_time_ns))
     if not live:
         turn.emit(ConnectivityChanged(report.account, Connectivity.LIVE, ""))
+
+
+def is_another_account(turn: Turn, report: VenueReport) -> bool:
+    """Whether the report is of another account than the one that holds what we hold, as with another one's key: taken for the
+    venue's word it would undo every position, and leave what really is held to nobody."""
+    account = turn.state.accounts[report.account]
+    if not account.owner or not report.owner or report.owner == account.owner:
+        return False
+    if not any(one.account == report.account for one in turn.state.positions.values()) \
+            and not any(one.intent.account == report.account for one in turn.state.orders.values()):
+        return False
+    why = "its key opens another account at the venue"
+    if account.connectivity is Connectivity.LIVE:
+        turn.emit(ConnectivityChanged(report.account, Connectivity.RECONCILING, why))
+    turn.alert(AlertLevel.CRIT, "another-account", report.account,
+               f"{why} than the one that holds our positions: nothing is taken from it, nothing is sent there; store the right "
+               f"key with `quarterdeck keys set {report.account}` and start again, or give that account a name of its own")
+    return True
+
+
+def _standing(turn: Turn, report: VenueReport) -> None:
+    """Whose the account is and whether it may open anything, told when that changes."""
+    account = turn.state.accounts[report.account]
+    owner = report.owner or account.owner
+    if (owner, report.barred) == (account.owner, account.barred):
+        return
+    turn.emit(AccountTold(report.account, owner, report.barred))
+    if report.barred:
+        turn.alert(AlertLevel.CRIT, "barred", report.account, f"{report.barred}: entries wait, and exits may be refused as well")
+    elif account.barred:
+        turn.alert(AlertLevel.INFO, "barred", report.account, "the account may trade again")
 
 
 def _was_adopted(turn: Turn, fill: Fill) -> bool:

@@ -6,6 +6,7 @@ position is never held back by heat, loss limits, order rate or trading state; i
 
 from collections.abc import Sequence
 
+from engine.account_standing import account_checks
 from engine.arming import is_armed
 from engine.currency import rate_checks
 from engine.errors import InvariantBroken
@@ -63,7 +64,8 @@ def refusal_of(failed: CheckView) -> Refusal:
 def entry_checks(state: State, market: MarketView, at_ns: Nanoseconds, intent: OrderIntent) -> tuple[CheckView, ...]:
     """Every check of an entry, in the order in which they are told."""
     instrument = state.instruments[intent.instrument_id]
-    checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent), *stage_checks(state, intent),
+    checks = [*_standing_checks(state, intent), *_arming_checks(state, at_ns, intent),
+              *account_checks(state, market, at_ns, intent), *stage_checks(state, intent),
               *list_checks(state, at_ns, intent),
               *close_checks(state, market, at_ns, intent),
               *_size_checks(state, instrument, intent)]

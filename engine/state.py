@@ -113,7 +113,8 @@ class AccountState(msgspec.Struct, frozen=True):
     `down_since_ns` is when the connection was lost (0: it is there), `withdraw_before_ns` when it came back after it had been
     gone for too long: entries from before then are withdrawn. `unstreamed` are the signed lots of what is held that no stream
     told us of: reports did, or the venue's word. `venue_time_ns` is
-    what the venue's own clock said at the last clean pass.
+    what the venue's own clock said at the last clean pass. `owner` and `barred` are as `AccountTold` has them;
+    `close_refused_at_ns` is when the venue last did not let go of what was opened that day (0: never).
     """
 
     account: str
@@ -135,6 +136,10 @@ class AccountState(msgspec.Struct, frozen=True):
     withdraw_before_ns: Nanoseconds = 0
     listed: tuple[str, ...] = ()
     unstreamed: dict[str, Lots] = {}
+    owner: str = ""
+    barred: str = ""
+    close_refused_at_ns: Nanoseconds = 0
+    close_refused_why: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True):

@@ -39,7 +39,8 @@ TRAIL = {
     "RehearsalRecorded": "rehearsal recorded",
     "AlertRuleSet": "alert rule set", "AlertRuleRemoved": "alert rule removed", "AlertRuleSwitched": "alert rule switched",
     "AlertAcknowledged": "alert seen", "RebalanceStarted": "rebalancing", "JobPaused": "job paused or resumed",
-    "PositionAdjusted": "position adjusted", "CashAdjusted": "cash adjusted", "DriftCleared": "drift cleared",
+    "PositionAdjusted": "position adjusted", "CashAdjusted": "cash adjusted", "AccountTold": "the venue on the account",
+    "CloseRefused": "close refused", "DriftCleared": "drift cleared",
 }
 _ENGINE = "engine"
 _SUBJECTS = ("client_order_id", "proposal_id", "portfolio", "account", "strategy", "alert_id", "job_id", "rule_id", "key", "what")

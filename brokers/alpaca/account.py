@@ -201,7 +201,7 @@ class AccountReader:
         named = await asyncio.gather(*(self._named(name, legs | reports) for name in client_order_ids))
         positions, account = await asyncio.gather(self._rest.get(list[WirePosition], "/positions"),
                                                   self._rest.get(WireAccount, "/account"))
-        held = complete(positions)
+        held, owned = complete(positions), complete(account)
         executions = await self._executions(history)
         if not self._settle_coins(executions, held, last_try=last_try):
             return None
@@ -209,7 +209,8 @@ class AccountReader:
         return VenueReport(
             account=self._sender.account, venue_time_ns=venue_ns, fills=fills,
             open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(held),
-            cash_minor=cash_minor(complete(account)), instruments=self.listing.instruments(), clock_ahead_ns=-self.clock_skew_ns)
+            cash_minor=cash_minor(owned), instruments=self.listing.instruments(), clock_ahead_ns=-self.clock_skew_ns,
+            owner=owned.id, barred=barred(owned))
 
     async def _legs(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport]:
         """The named orders that went out with another one: those that are held are in no list but below it. Whole lists are read
@@ -374,6 +375,16 @@ class AccountReader:
 def cash_minor(account: WireAccount) -> int:
     """The account's cash in cents, rounded down."""
     return steps_down(account.cash, Decimal("0.01"))
+
+
+def barred(account: WireAccount) -> str:
+    """Why the venue lets the account open nothing; empty where it may. The rule for pattern day traders is none of the reasons:
+    FINRA ended it on 2026-06-04, and the venue tells its fields no more (docs.alpaca.markets, changelog of 2026-06-03)."""
+    if account.account_blocked or account.trading_blocked:
+        return f"the venue has blocked the account from trading (status {readable(account.status) or 'unknown'})"
+    if account.trade_suspended_by_user:
+        return "trading is suspended in the account's own settings at the venue"
+    return ""
 
 
 def _names(pairs: Iterable[tuple[str | None, str | None]]) -> list[str]:

@@ -4,6 +4,7 @@ is unanswered.
 | what came back | an order | a cancel | a question |
 |---|---|---|---|
 | 400, 401, 403, 422 | Refused | CancelRefused | Unanswered |
+| 403 with the code of its protection against day trades | Refused, not today | CancelRefused | Unanswered |
 | 422 saying that the client order id must be unique | Duplicate | CancelRefused | Unanswered |
 | 404 | Unanswered | CancelRefused, unknown order | OrderMissing |
 | 429 with the venue's own code: its gate turned the request away | NotSent | NotSent | Unanswered |
@@ -20,9 +21,10 @@ import msgspec
 
 from brokers.alpaca.wire import WireError
 from brokers.waiting import retry_after_seconds
-from engine.inputs import CancelAnswer, CancelRefused, Duplicate, NotSent, Refused, SubmitAnswer, Unanswered
+from engine.inputs import NOT_TODAY, CancelAnswer, CancelRefused, Duplicate, NotSent, Refused, SubmitAnswer, Unanswered
 
 TURNED_AWAY = "42910000"  # the venue's own code with a 429: its gate has not let the request in
+KEPT_FOR_TODAY = "40310100"  # the venue's own code with a 403: what was opened today may not be closed today
 LONGEST_REASON = 200
 RETRY_AFTER_SECONDS = 5.0
 LONGEST_RETRY_AFTER_SECONDS = 60.0
@@ -126,7 +128,7 @@ def _certificate_fault(error: Exception) -> str:
 def submit_answer(fault: Fault) -> SubmitAnswer:
     """The answer to an order."""
     if fault.outcome is Outcome.REFUSED:
-        return Refused(fault.cause, fault.code)
+        return Refused(fault.cause, NOT_TODAY if fault.code == KEPT_FOR_TODAY else fault.code)
     if fault.outcome is Outcome.DUPLICATE:
         return Duplicate()
     if fault.outcome is Outcome.NOT_SENT or (fault.outcome is Outcome.THROTTLED and fault.code == TURNED_AWAY):

@@ -155,8 +155,6 @@ class AlpacaBroker:
         account = complete(found)
         if account.currency != CURRENCY:
             raise ConfigError(f"account {self.account} is kept in {readable(account.currency)}; only {CURRENCY} is supported")
-        if account.trading_blocked or account.account_blocked:
-            log.warning("alpaca account %s is blocked from trading (%s)", self.account, readable(account.status))
 
     async def _open_stream(self, sink: Callable[[VenueMessage], None]) -> None:
         assert self._reader is not None

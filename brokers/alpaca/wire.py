@@ -25,8 +25,10 @@ class WireAccount(msgspec.Struct):
     cash: Decimal
     currency: str = "USD"
     status: str = ""
+    id: str = ""
     trading_blocked: bool = False
     account_blocked: bool = False
+    trade_suspended_by_user: bool = False
 
 
 class WireAsset(msgspec.Struct):

@@ -294,3 +294,13 @@ def test_capabilities_are_those_of_what_is_traded() -> None:
     assert shares == VenueCapabilities(stop=True, bracket=True, oco=True, reduce_only=False, trailing=True, idempotent_ids=True,
                                        children_wait=True)
     assert mixed == VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False, trailing=False, idempotent_ids=True)
+
+
+async def test_a_report_says_whose_the_account_is_and_what_bars_it(desk: AlpacaDesk) -> None:
+    free = await desk.broker.report(0, ())
+    desk.server.account.may_trade = False
+    blocked = await desk.broker.report(0, ())
+    assert isinstance(free, VenueReport)
+    assert isinstance(blocked, VenueReport)
+    assert (free.owner, free.barred) == (desk.server.account.account()["id"], "")
+    assert (blocked.owner, blocked.barred) == (free.owner, "the venue has blocked the account from trading (status ACTIVE)")

@@ -11,7 +11,7 @@ from urllib3 import exceptions as inner
 
 from brokers.alpaca.answers import STATUSES, Fault, Outcome, cancel_answer, fault_of, submit_answer
 from brokers.alpaca.sdk import APIError
-from engine.inputs import CancelRefused, Duplicate, NotSent, Refused, Unanswered
+from engine.inputs import NOT_TODAY, CancelRefused, Duplicate, NotSent, Refused, Unanswered
 
 NEVER_LEFT = {"ConnectTimeout", "InvalidURL", "MissingSchema", "InvalidSchema", "InvalidHeader", "InvalidProxyURL"}
 
@@ -42,6 +42,12 @@ def test_each_status_of_a_cancel(status: int, answer: type, unknown: bool | None
 def test_a_refusal_tells_reason_and_code() -> None:
     fault = fault_of(api_error(403, '{"code": 40310000, "message": "insufficient buying power"}'))
     assert submit_answer(fault) == Refused("insufficient buying power", "40310000")
+
+
+def test_a_close_that_must_wait_for_tomorrow_is_told_apart() -> None:
+    words = "trade denied due to pattern day trading protection"
+    fault = fault_of(api_error(403, f'{{"code": 40310100, "message": "{words}"}}'))
+    assert submit_answer(fault) == Refused(words, NOT_TODAY)
 
 
 @pytest.mark.parametrize(("body", "answer"), [
