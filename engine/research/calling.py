@@ -114,8 +114,8 @@ class _LiveCalls:
         if left_seconds <= 0:
             return Unavailable("TIMEOUT", f"the cycle took longer than {caller.deadlines.cycle_seconds:g} s")
         aside = self._cycle.set_aside(ask)
-        if aside is None:
-            return Unavailable("BUDGET", "the budget of the cycle or of the day ends before this call")
+        if isinstance(aside, str):
+            return Unavailable("BUDGET", aside)
         try:
             answer = await _bounded(caller.models[line], ask, left_seconds, told)
             if isinstance(answer, Answered) or not answer.charged:

@@ -122,6 +122,14 @@ class Purse:
         self._of_runs[run_id] += micro_usd
 
 
+def _usd(micro_usd: int) -> str:
+    return f"${micro_usd / 1_000_000:,.4f}"
+
+
+def _tokens(count: int) -> str:
+    return f"{count:,}"
+
+
 class Cycle:
     """What one cycle has spent and set aside."""
 
@@ -131,16 +139,20 @@ class Cycle:
         self.micro_usd = 0
         self.tokens = 0
 
-    def set_aside(self, ask: Ask) -> Aside | None:
-        """Take the dearest that a call can come to; None, and nothing taken, where a budget ends before."""
+    def set_aside(self, ask: Ask) -> Aside | str:
+        """Take the dearest that a call can come to; where a budget ends before, nothing is taken and it is told which."""
         usage, purse = dearest(ask), self._purse
         price = purse.price_of(ask.model)
         dear = ModelPrice(max(price.input_usd, price.cache_write_usd), price.output_usd)
         micro_usd, tokens = cost_micro_usd(dear, usage), tokens_of(usage)
-        budgets = purse.budgets
-        if (self.micro_usd + micro_usd > budgets.cycle_micro_usd or purse.day_micro_usd + micro_usd > budgets.day_micro_usd
-                or self.tokens + tokens > budgets.cycle_tokens or purse.day_tokens + tokens > budgets.day_tokens):
-            return None
+        most = purse.budgets
+        budgets = ((_usd, "cycle_usd", self.micro_usd, micro_usd, most.cycle_micro_usd),
+                   (_usd, "day_usd", purse.day_micro_usd, micro_usd, most.day_micro_usd),
+                   (_tokens, "cycle_tokens", self.tokens, tokens, most.cycle_tokens),
+                   (_tokens, "day_tokens", purse.day_tokens, tokens, most.day_tokens))
+        for told, name, taken, asked, limit in budgets:
+            if taken + asked > limit:
+                return f"{name} ({told(limit)}) ends before this call: {told(taken)} taken, up to {told(asked)} more asked"
         aside = purse.put_aside(self._run_id, micro_usd, tokens)
         self.micro_usd += micro_usd
         self.tokens += tokens

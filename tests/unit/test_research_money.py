@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from engine.research.breaker import Breaker
@@ -58,6 +59,16 @@ def test_a_process_that_ends_within_a_cycle_forgets_none_of_its_money(tmp_path: 
     least = after.day_micro_usd
     assert run(archive, purse_of(archive, day_micro_usd=least), usual_answer, "R8") == "BUDGET"
     assert purse_of(archive, "20779").day_micro_usd == 0
+
+
+@pytest.mark.parametrize(("budgets", "told"), [
+    (Budgets(cycle_micro_usd=1), "cycle_usd ($0.0000) ends before this call: $0.0000 taken, up to $0."),
+    (Budgets(day_micro_usd=1), "day_usd "), (Budgets(cycle_tokens=9), "cycle_tokens (9) ends before this call: 0 taken, up to "),
+    (Budgets(day_tokens=9), "day_tokens ")])
+def test_the_budget_that_ends_is_named(tmp_path: Path, budgets: Budgets, told: str) -> None:
+    archive = ResearchArchive(tmp_path / ARCHIVE_FILE)
+    assert run(archive, Purse(budgets, PRICES, archive), usual_answer) == "BUDGET"
+    assert {one.raw.startswith(f"BUDGET: {told}") for one in archive.calls("R7")} == {True}
 
 
 def test_money_is_counted_once_in_a_day_by_a_process_and_the_next(tmp_path: Path) -> None:
