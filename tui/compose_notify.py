@@ -1,30 +1,37 @@
 """Notices of a home: its routes with their addresses out of the key store, what records them, and the sign of life."""
 
+import hashlib
 import logging
+import os
 import time
+import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import NamedTuple
 
 from brokers.notifiers.desk import NotifyDesk, SentNotice, Waiting
 from brokers.notifiers.heartbeat import Heartbeat
 from brokers.notifiers.outbox import Earlier, Outbox, Terms
 from brokers.notifiers.routes import DECISION, Route, minute_of
-from engine.config import Config
+from engine.config import Config, check_config
 from engine.config_notify import HEARTBEAT, NotifyRouteConfig
 from engine.effects import Notify
 from engine.errors import HomeUnusable, KeysUnavailable
 from engine.health import health_lines, trouble_of
 from engine.pulses import Pulses
 from engine.runner import Engine
-from engine.service import AlertLevel, ProposalStatus
+from engine.service import AlertLevel, Mode, ProposalStatus
 from engine.units import NS_PER_SECOND, Nanoseconds
-from store.home import Home
+from store.home import Home, runtime_folder
 from store.sent_notices import read_sent, record_sent
 from tui.access import Gatekeeper
 from tui.key_access import key_store, notify_entry
 
 LAST_NOTICES_SECONDS = 5.0
+FAILED_START_SECONDS = 40.0
+UNKNOWN_MODE = "QUARTERDECK"
 RECALLED_LINES = 1_000
 LEVELS = {level.value: level for level in AlertLevel}
 SHOWN_SECONDS = 1.0
@@ -57,6 +64,68 @@ class Notices(NamedTuple):
         for one in (self.heartbeat, self.desk):
             if one is not None:
                 one.close(LAST_NOTICES_SECONDS)
+
+
+def tell_failed_start(path: Path, failure: str) -> None:
+    """Tell that an engine could not start, by the routes that the home's configuration still names: once, then ever more seldom
+    while a service manager tries on. Raises nothing, and takes no longer than a service does."""
+    home = Home(Path(os.path.abspath(path)))
+    try:
+        config, mode = _config_of_routes(home)
+        if config is None or not config.notify_route or _told_of_failed_start(home, config):
+            return
+        desk = notices_of(home, config, mode).desk
+        assert desk is not None
+        desk.start(tuple)
+        desk.notify(Notify(AlertLevel.CRIT, "the engine did not start", f"{failure}; nothing watches what only the engine guards",
+                           "engine-start", at_ns=time.time_ns()))
+        desk.close(FAILED_START_SECONDS)
+        if desk.standing().counts.told:
+            _note_failed_start(home)
+    except Exception as error:  # noqa: BLE001 - the failure itself is told on standard error, whatever becomes of this
+        _log.error("nobody was told that the engine did not start: %s", type(error).__name__)
+
+
+def forget_failed_start(home: Home) -> None:
+    """The engine runs: the next failure is news."""
+    with suppress(OSError, HomeUnusable):
+        _failed_start_marker(home).unlink(missing_ok=True)
+
+
+def _config_of_routes(home: Home) -> tuple[Config | None, str]:
+    """The configuration, or, where that is broken, what it says of notices; and which money it is about."""
+    text = home.config.read_text(encoding="utf-8", errors="replace") if home.config.is_file() else ""
+    config = check_config(text, home.config.name).config
+    if config is not None:
+        live = any(config.account_named(one.account).live for one in config.portfolio)
+        return config, (Mode.LIVE if live else Mode.PAPER).value
+    try:
+        tree = {name: part for name, part in tomllib.loads(text).items() if name in ("notify", "notify_route", "keys")}
+        return Config.model_validate(tree), UNKNOWN_MODE
+    except ValueError:
+        return None, ""
+
+
+def _failed_start_marker(home: Home) -> Path:
+    """Not in the home, which may be what is broken: a full disk takes no record."""
+    return runtime_folder() / f"not-started-{hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]}"
+
+
+def _told_of_failed_start(home: Home, config: Config) -> bool:
+    try:
+        marker = _failed_start_marker(home)
+        seconds_ago, times = time.time() - marker.stat().st_mtime, len(marker.read_bytes())
+    except (OSError, HomeUnusable):
+        return False
+    first_seconds = max(config.notify.repeat_seconds, SECONDS_PER_MINUTE)
+    wait_seconds = min(first_seconds << min(max(times, 1) - 1, 10), config.notify.longest_repeat_seconds)
+    return 0 <= seconds_ago < wait_seconds
+
+
+def _note_failed_start(home: Home) -> None:
+    """One letter for each telling; its time is that of the newest."""
+    with suppress(OSError, HomeUnusable), _failed_start_marker(home).open("ab") as file:
+        file.write(b".")
 
 
 def how_to_approve(gate: Gatekeeper, notice: Notify) -> str:

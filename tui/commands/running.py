@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import QuarterdeckError, UsageError
+from engine.errors import HomeLocked, QuarterdeckError, UsageError
 from tui.garbage import look_usually
 from tui.printing import print_error
 from tui.version import VERSION
@@ -78,19 +78,36 @@ def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engi
 
 def headless(path: Path) -> int:
     """The engine unattended, until SIGTERM, SIGINT, SIGHUP (unless the caller lets that be ignored, as nohup does), a `stop` over
-    the socket, or its own failure."""
-    from engine.config import load_config
-    from store.home import open_home
-    from tui.compose import HEADLESS_WARM_BARS, open_engine
-
-    home = open_home(path)
-    config = load_config(home.config)
+    the socket, or its own failure. One that cannot start tells whoever is away from the screen."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: stop.set())
-    with open_engine(home, config, on_stop=stop.set, warm_bars=HEADLESS_WARM_BARS, on_ready=_tell_ready) as running:
+    try:
+        running, config = _opened(path, stop)
+    except HomeLocked:
+        raise  # another engine watches
+    except Exception as error:
+        from tui.compose_notify import tell_failed_start
+
+        tell_failed_start(path, str(error) if isinstance(error, QuarterdeckError) else type(error).__name__)
+        raise
+    with running:
         return _attend(running, config, stop)
+
+
+def _opened(path: Path, stop: threading.Event) -> "tuple[RunningEngine, Config]":
+    """The engine of a home, started; raises as `open_engine` does."""
+    from engine.config import load_config
+    from store.home import open_home
+    from tui.compose import HEADLESS_WARM_BARS, open_engine
+    from tui.compose_notify import forget_failed_start
+
+    home = open_home(path)
+    config = load_config(home.config)
+    running = open_engine(home, config, on_stop=stop.set, warm_bars=HEADLESS_WARM_BARS, on_ready=_tell_ready)
+    forget_failed_start(home)
+    return running, config
 
 
 def _tell_ready(running: "RunningEngine") -> None:
