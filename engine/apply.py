@@ -59,7 +59,7 @@ from engine.events import (
 from engine.inputs import Connectivity
 from engine.orders import Fill, FillSource, Order, Purpose, Side
 from engine.positions import Position, cash_delta_minor, fold_fill, position_key, seen
-from engine.service import ProposalStatus, StopHome
+from engine.service import AlertLevel, ProposalStatus, StopHome
 from engine.splits import after_split
 from engine.state import (
     KEPT_ALERTS,
@@ -406,7 +406,19 @@ def _alert_raised(state: State, event: AlertRaised, recorded: Recorded) -> Chang
     alert = Alert(event.alert_id, recorded.at_ns, event.level, event.code, event.subject, event.text,
                   count=known.count + 1 if known else 1)
     others = {key: kept for key, kept in state.alerts.items() if key != event.alert_id}
-    return {"alerts": newest({**others, event.alert_id: alert}, KEPT_ALERTS)}
+    return {"alerts": _kept_alerts({**others, event.alert_id: alert})}
+
+
+def _kept_alerts(alerts: dict[str, Alert]) -> dict[str, Alert]:
+    """The newest, and every critical one that nobody has acknowledged as long as there is room: a flood of lesser ones must not
+    end the asking for it."""
+    kept = newest(alerts, KEPT_ALERTS)
+    if len(kept) == len(alerts):
+        return alerts
+    waiting = {key for key, one in alerts.items() if one.level is AlertLevel.CRIT and not one.acknowledged}
+    others = [key for key in alerts if key not in waiting]
+    left_out = {*others[:len(alerts) - len(kept)]}
+    return newest({key: one for key, one in alerts.items() if key not in left_out}, KEPT_ALERTS)
 
 
 def _alert_acknowledged(state: State, event: AlertAcknowledged, _: Recorded) -> Changes:
