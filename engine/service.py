@@ -114,7 +114,8 @@ class AccountView(msgspec.Struct, frozen=True):
     """One portfolio and its account: money, limits in use, state.
 
     `live` where real money is at stake; `armed_until_ns` is 0 where it is not armed; `limits_digest` is what an arming is
-    bound to. `quote_age_seconds` is the age of the newest quote of what it can trade in a market that is open.
+    bound to. `quote_age_seconds` is the age of the newest quote of what it can trade in a market that is open; `venues` are those
+    whose instruments it trades, none where it trades all that there are.
     """
 
     portfolio: str
@@ -144,6 +145,7 @@ class AccountView(msgspec.Struct, frozen=True):
     limits_digest: str = ""
     drift_meter: tuple[DriftView, ...] = ()
     quote_age_seconds: float | None = None
+    venues: tuple[str, ...] = ()
 
 
 class PositionView(msgspec.Struct, frozen=True):

@@ -123,7 +123,8 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
         limits=settings.limits, live=settings.live, limits_digest=limits_digest(settings.limits),
         armed_until_ns=account.armed_until_ns if settings.live and is_armed(state, portfolio, at_ns) else 0,
         armed_by=account.armed_by, drift_meter=drift_views(state, account, positions),
-        quote_age_seconds=quote_age_seconds(state, market, at_ns, account))
+        quote_age_seconds=quote_age_seconds(state, market, at_ns, account),
+        venues=tuple(dict.fromkeys(state.instruments[one].venue for one in account.listed if one in state.instruments)))
 
 
 def quote_age_seconds(state: State, market: MarketView, at_ns: Nanoseconds, account: AccountState) -> float | None:

@@ -11,6 +11,7 @@ from engine.service import CheckView, ClampView, Mode, Receipt, Refusal
 from tests.tui.driving import Driver, driving
 from tests.tui.views import CHECKS, FAILED_CHECK, account, card, quote, snapshot
 from tui.screens.card_lines import check_lines
+from tui.screens.ticket import TicketDialog
 from tui.widgets.lines import ToneText
 
 FIELD = {"symbol": "#symbol", "quantity": "#quantity", "limit": "#limit", "trigger": "#trigger",
@@ -186,3 +187,17 @@ async def test_a_price_that_hardly_moves_does_not_take_the_button_away() -> None
         await driver.publish(snapshot(3))
         assert not driver.app.screen.query_one("#act").disabled
         assert len(driver.service.asked) == asked
+
+
+async def test_the_quote_is_that_of_the_portfolios_own_venue() -> None:
+    two = (quote("BTC/USD", "61000", instrument_id="BTC/USD@binance"), quote("BTC/USD", "59000", instrument_id="BTC/USD@kraken"))
+    accounts = (account("main", venues=("binance",)), account("other", venues=("kraken",)), account("shares", venues=("alpaca",)))
+    async with driving(snapshot(quotes=two, accounts=accounts), size=(160, 45)) as driver:
+        driver.app.push_screen(TicketDialog(Side.BUY, "BTC/USD", "other"))
+        await driver.sees("58,999.99 / 59,000.01", "kraken")
+        driver.app.pop_screen()
+        driver.app.push_screen(TicketDialog(Side.BUY, "BTC/USD", "main"))
+        await driver.sees("60,999.99 / 61,000.01", "binance")
+        driver.app.pop_screen()
+        driver.app.push_screen(TicketDialog(Side.BUY, "BTC/USD", "shares"))
+        await driver.sees("no quote for this symbol")

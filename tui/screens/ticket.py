@@ -176,8 +176,7 @@ class TicketDialog(Dialog):
         self.query_one("#act", Button).disabled = not (isinstance(answer, OrderCard) and answer.passed)
 
     def _quote(self, snapshot: Snapshot) -> QuoteView | None:
-        symbol = self._text("symbol").strip().upper()
-        return next((each for each in snapshot.quotes if each.symbol.upper() == symbol), None)
+        return quote_for(snapshot, self._text("symbol"), self._word("portfolio"))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         quote = self._quote(snapshot)
@@ -187,6 +186,8 @@ class TicketDialog(Dialog):
             market = [(f"{number(quote.bid, decimals)} / {number(quote.ask, decimals)}", "strong"),
                       (f"  {age(quote.age_seconds)} old" + (" STALE" if quote.stale else ""),
                        "stale" if quote.stale else "muted")]
+            if sum(each.symbol == quote.symbol for each in snapshot.quotes) > 1:
+                market.append((f"  {plain(venue_of(quote))}", "muted"))
         self.query_one("#market", ToneText).show([market, []])
         self._follow(world_of(snapshot, quote), quote)
 
@@ -260,6 +261,18 @@ def world_of(snapshot: Snapshot, quote: QuoteView | None) -> World:
     return (tuple((each.portfolio, each.trading_state, each.connectivity, each.automation) for each in snapshot.accounts),
             tuple((each.portfolio, each.instrument_id, each.side, each.quantity) for each in snapshot.positions),
             quote is None or quote.stale)
+
+
+def quote_for(snapshot: Snapshot, symbol: str, portfolio: str) -> QuoteView | None:
+    """The quote of what a symbol, or `SYMBOL@venue`, means in a portfolio: two venues may well quote the same one."""
+    wanted = symbol.strip().upper()
+    venues = next((each.venues for each in snapshot.accounts if each.portfolio == portfolio), ())
+    return next((each for each in snapshot.quotes if wanted in (each.symbol.upper(), each.instrument_id.upper())
+                 and (not venues or venue_of(each) in venues)), None)
+
+
+def venue_of(quote: QuoteView) -> str:
+    return quote.instrument_id.rpartition("@")[2]
 
 
 def preview_lines(answer: OrderCard | Refusal) -> list[Line]:
