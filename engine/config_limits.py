@@ -46,13 +46,7 @@ def _field(name: str) -> tuple[Any, Any]:
     return _PLAIN[type(kind)] | None, Field(default=None, examples=[example], description=described(name), **bounds)
 
 
-if TYPE_CHECKING:
-    _LimitFields = Section
-else:
-    _LimitFields = create_model("_LimitFields", __base__=Section, **{name: _field(name) for name in FIELDS})
-
-
-class LimitsConfig(_LimitFields):
+class _OverTolerance(Section):
     """Limits of the portfolio. Each that is not set comes from the risk tolerance; the values shown are those of moderate.
     Fractions are parts of the portfolio's equity."""
 
@@ -60,6 +54,13 @@ class LimitsConfig(_LimitFields):
         """The limits of a tolerance with those that are set here laid over them."""
         given = {name: value for name in FIELDS if (value := getattr(self, name)) is not None}
         return msgspec.structs.replace(PRESETS[tolerance], **given)
+
+
+if TYPE_CHECKING:
+    LimitsConfig = _OverTolerance
+else:
+    LimitsConfig = create_model("LimitsConfig", __base__=_OverTolerance, __module__=__name__, __doc__=_OverTolerance.__doc__,
+                                **{name: _field(name) for name in FIELDS})
 
 
 def limit_contradictions(limits: Limits, account_leverage: float, *, acts_alone: bool) -> Iterator[str]:
