@@ -32,24 +32,28 @@ from engine.service import (
 from tui.control_protocol import (
     MAX_RESPONSE_BYTES,
     PROTOCOL,
+    Hello,
     Reply,
-    access_decoder,
-    bars_decoder,
+    UnlockAnswer,
+    WhatIfAnswer,
     exception_of,
-    hello_decoder,
-    performance_decoder,
-    receipt_decoder,
-    reply_decoder,
     request_line,
-    research_page_decoder,
-    snapshot_decoder,
-    unlock_answer_decoder,
-    what_if_decoder,
 )
 
 CALL_SECONDS = 30.0
 CONNECT_SECONDS = 3.0
 HANG_UP_SECONDS = 1.0
+
+reply_decoder = msgspec.json.Decoder(Reply)
+performance_decoder = msgspec.json.Decoder(PerformanceView)
+research_page_decoder = msgspec.json.Decoder(ResearchPage)
+unlock_answer_decoder = msgspec.json.Decoder(UnlockAnswer)
+access_decoder = msgspec.json.Decoder(AccessView)
+snapshot_decoder = msgspec.json.Decoder(Snapshot)
+receipt_decoder = msgspec.json.Decoder(Receipt)
+hello_decoder = msgspec.json.Decoder(Hello)
+what_if_decoder = msgspec.json.Decoder(WhatIfAnswer)
+bars_decoder: msgspec.json.Decoder[list[Bar]] = msgspec.json.Decoder(list[Bar])
 
 
 class ControlClient:

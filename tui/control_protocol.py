@@ -11,17 +11,15 @@ from typing import Literal
 import msgspec
 
 from engine import errors
-from engine.inputs import Bar, Command, PlaceOrder
+from engine.inputs import Command, PlaceOrder
 from engine.service import (
     AccessView,
     Mode,
     OrderCard,
     PerformanceQuery,
-    PerformanceView,
     ProposalView,
     Receipt,
     Refusal,
-    ResearchPage,
     ResearchQuery,
     Snapshot,
 )
@@ -114,24 +112,14 @@ class WhatIfAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 encoder = msgspec.json.Encoder()
 request_decoder = msgspec.json.Decoder(Request)
-reply_decoder = msgspec.json.Decoder(Reply)
 command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 order_decoder = msgspec.json.Decoder(PlaceOrder)
 bars_params_decoder = msgspec.json.Decoder(BarsParams)
 performance_query_decoder = msgspec.json.Decoder(PerformanceQuery)
-performance_decoder = msgspec.json.Decoder(PerformanceView)
 research_query_decoder = msgspec.json.Decoder(ResearchQuery)
-research_page_decoder = msgspec.json.Decoder(ResearchPage)
 hello_params_decoder = msgspec.json.Decoder(HelloParams)
 unlock_decoder = msgspec.json.Decoder(UnlockParams)
-unlock_answer_decoder = msgspec.json.Decoder(UnlockAnswer)
-access_decoder = msgspec.json.Decoder(AccessView)
 approval_decoder = msgspec.json.Decoder(ApprovalParams)
-snapshot_decoder = msgspec.json.Decoder(Snapshot)
-receipt_decoder = msgspec.json.Decoder(Receipt)
-hello_decoder = msgspec.json.Decoder(Hello)
-what_if_decoder = msgspec.json.Decoder(WhatIfAnswer)
-bars_decoder: msgspec.json.Decoder[list[Bar]] = msgspec.json.Decoder(list[Bar])
 
 
 def finite(snapshot: Snapshot) -> Snapshot:
