@@ -1,7 +1,6 @@
 """RSS and Atom through feedparser, imported here alone; always in a thread, on bytes that were bounded before."""
 
 import calendar
-import html
 import re
 from time import struct_time
 from typing import Any
@@ -55,5 +54,7 @@ def _item_of(entry: Any, source: str, known_at_ns: Nanoseconds) -> NewsItem | No
 
 def words_of(markup: str) -> str:
     """The words of a piece of markup, without its tags; escaped ones too."""
+    import html  # its table of two thousand names is not wanted before the first feed
+
     bare = _TAG.sub(" ", html.unescape(_TAG.sub(" ", markup[:MOST_TEXT])))
     return " ".join(bare.split())

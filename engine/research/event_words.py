@@ -1,5 +1,6 @@
 """The closed list of what events can be, and the words by which rules tell kind and direction where no model does."""
 
+import functools
 import re
 from enum import StrEnum
 
@@ -90,25 +91,22 @@ _BAD = ("miss(?:es|ed)?", "cuts?", "lowers?", "lowered", r"downgrad\w*", "plunge
 _DENIALS = ("not", "no", "denies", "denied", "never", "without")
 
 
+@functools.cache
 def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Whole words, in any case."""
+    """Whole words, in any case; compiled once a text is looked at, since most starts see none for a while."""
     return re.compile(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
-
-
-_KIND_PATTERNS = tuple((kind, _any_of(words)) for kind, words in _KINDS)
-_GOOD_WORDS, _BAD_WORDS, _DENIAL_WORDS = _any_of(_GOOD), _any_of(_BAD), _any_of(_DENIALS)
 
 
 def kind_of(told: str, text: str) -> EventKind:
     """The kind that a calendar names, else the first whose words stand in the text."""
     if told in EVENT_KINDS:
         return EventKind(told)
-    return next((kind for kind, pattern in _KIND_PATTERNS if pattern.search(text)), EventKind.OTHER)
+    return next((kind for kind, words in _KINDS if _any_of(words).search(text)), EventKind.OTHER)
 
 
 def direction_of(text: str) -> Direction:
     """Good or bad by words, where they all agree; unclear where they do not, or where they may be denied."""
-    good, bad = bool(_GOOD_WORDS.search(text)), bool(_BAD_WORDS.search(text))
-    if good == bad or _DENIAL_WORDS.search(text):
+    good, bad = bool(_any_of(_GOOD).search(text)), bool(_any_of(_BAD).search(text))
+    if good == bad or _any_of(_DENIALS).search(text):
         return Direction.UNCLEAR
     return Direction.UP if good else Direction.DOWN
