@@ -23,7 +23,6 @@ from engine.research.decided import Decided
 from engine.research.events import NoteReading
 from engine.research.models import CallStore
 from engine.research.parameters import parameters_of
-from engine.research.pipeline import run_pipeline
 from engine.research.snapshot import build
 from engine.research.task import Asked, PipelineTask
 from engine.research.threads import thread_id_of
@@ -216,6 +215,8 @@ class ResearchDesk:
     async def _decide(self, run: ResearchRun, number: int, instrument: Instrument, chosen: Sequence[Instrument], cost: int,
                       parts: ResearchParts) -> tuple[Decided, ...]:
         """The decisions on one instrument; none where it has no price."""
+        from engine.research.pipeline import run_pipeline
+
         look = await self._engine(self._around.look(run.portfolio, instrument.instrument_id))
         if look is None:
             return ()

@@ -13,7 +13,6 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from brokers.market.recorded import item_time_ns
 from brokers.market.simulated import DEFAULT_TWELVE, SimulatedFeed, SimulatedMarket
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
@@ -38,9 +37,7 @@ from store.home import Home
 from store.journal import SqliteJournal
 from store.memory import MemoryJournal
 from store.research_archive import ARCHIVE_FILE
-from store.research_pruning import prune_research
 from store.research_record import StoredResearch
-from store.retention import Keep, scheduled_backup
 from store.views import StateViews, rebuild_views, views_current
 from tui.commands.link import command_id
 from tui.compose_access import gatekeeper_of
@@ -124,7 +121,7 @@ def catch_up(broker: PaperBroker, config: Config, until_ns: Nanoseconds) -> None
         return
     market = SimulatedMarket(config.market.seed, listed, always_open=config.market.always_open)
     for item in market.catch_up(since_ns, until_ns):
-        broker.see(item, item_time_ns(item))
+        broker.see(item, item.close_ns if isinstance(item, Bar) else item.at_ns)
 
 
 class WarmingFeed(SimulatedFeed):
@@ -227,10 +224,13 @@ def released(real: RealVenues, research: HomeResearch | None) -> Callable[[], No
 def job_runners(home: Home, config: Config, record: StoredResearch | None = None) -> dict[JobKind, Callable[[Job], str]]:
     """What does the jobs that the core cannot do."""
     copies = config.backup
-    keep = Keep(copies.keep_daily, copies.keep_weekly, copies.keep_monthly)
 
     def back_up(_: Job) -> str:
         """Once a copy holds them, old texts of research may go."""
+        from store.research_pruning import prune_research
+        from store.retention import Keep, scheduled_backup
+
+        keep = Keep(copies.keep_daily, copies.keep_weekly, copies.keep_monthly)
         told = scheduled_backup(home, keep, time.time_ns(), copies.recipient)
         try:
             pruned = None if record is None else prune_research(home.path / ARCHIVE_FILE, config.research.keep_days,
