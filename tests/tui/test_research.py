@@ -6,10 +6,11 @@ import pytest
 
 from engine.errors import UsageError
 from engine.inputs import ApplyResearchChange, RejectResearchChange, RunResearch, StopResearch
+from engine.service import RunView
 from tests.tui.driving import Driver, driving
 from tests.tui.research_views import CALIBRATION, CELL, PAGE, RUN, research
 from tests.tui.views import NOW_NS, snapshot
-from tui.screens.research_lines import calibration_lines, plot_lines
+from tui.screens.research_lines import calibration_lines, plot_lines, run_lines
 
 WITH_RESEARCH = snapshot(research=(research(),))
 
@@ -69,6 +70,13 @@ async def test_how_good_the_forecasts_were_is_told_with_its_uncertainty(size: tu
         await turned(app, 2, "312 (141 in effect), 7 open, 2 void", "0.2471", "+0.6 % [−0.4, +1.5]", "ALARM", "100%", "○", "●")
         if size == (160, 45):
             await app.sees("Where results came from", "+312.40", "3 declined: +28.5 bps")
+
+
+def test_the_cost_of_a_run_is_told_whole_on_a_narrow_screen() -> None:
+    run = RunView("r6714ad9b-28-41", "person", "ETH/USD", ("ETH/USD",), 1, NOW_NS, NOW_NS + 1, (), Decimal("12.3456"), "1 of 1 looked at")
+    lines = ["".join(piece for piece, _ in line) for line in run_lines(run, 74)]
+    assert all(len(line) <= 74 for line in lines)
+    assert "$12.3456" in " ".join(lines)
 
 
 async def test_no_score_is_no_data_and_never_nought() -> None:

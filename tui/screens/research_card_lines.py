@@ -64,9 +64,9 @@ def _order(card: OrderCard) -> list[Piece]:
     risk = "RISK UNBOUNDED, no stop"
     if card.worst_loss is not None:
         share = float(abs(card.worst_loss) / card.notional) * card.equity_share_percent * 100 if card.notional else 0.0
-        risk = f"risk {money(abs(card.worst_loss), 2, card.currency)}, {share:.1f} bps of equity"
+        risk = f"risk {money(abs(card.worst_loss), None, card.currency)}, {share:.1f} bps of equity"
     return [(f"{card.side.value} {number(card.quantity)} {plain(card.symbol)}", "strong"),
-            (f"{money(card.notional, 2, card.currency)}, {percent(card.equity_share_percent, 1)} of equity", ""),
+            (f"{money(card.notional, None, card.currency)}, {percent(card.equity_share_percent, 1)} of equity", ""),
             (risk, "loss" if card.worst_loss is not None else "crit")]
 
 
@@ -85,7 +85,7 @@ def _exits(card: OrderCard, one: DecisionView, beside: Around) -> list[Piece]:
     newest = "no price" if beside.price_age is None else f"price {age(beside.price_age)}"
     return [(f"in {price}", ""), (f"target {_level(card.target, card.reference)}", ""),
             (f"stop {_level(card.stop, card.reference)}", "" if card.stop is not None else "crit"),
-            (plural(one.horizon_days, "trading day"), ""),
+            (f"{plural(one.horizon_days, 'trading day')} ahead, no exit by time", ""),
             (f"data {age(beside.snapshot_age)} old, {newest}", "muted")]
 
 

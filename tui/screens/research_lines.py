@@ -70,7 +70,8 @@ def run_lines(run: RunView, width: int) -> list[Line]:
     """The run under way, a line a role; or how the last one ended."""
     state = "ended" if run.ended_at_ns else f"{run.done} of {len(run.symbols) or '?'} done"
     told = f"{run.run_id}, by {run.cause}, begun {moment(run.begun_at_ns)} UTC, {state}, ${number(run.cost_usd, 4)}"
-    lines: list[Line] = [[("Run ", "head"), (told, "muted")]]
+    lines: list[Line] = [[("Run " if not place else "    ", "head"), (piece, "muted")]
+                         for place, piece in enumerate(wrapped(told, width - len("Run ")))]
     if run.symbol and not run.ended_at_ns:
         lines.append(pair("looks at", plain(run.symbol), "strong"))
     lines += [_role_line(one) for one in run.roles]
