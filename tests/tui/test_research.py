@@ -73,7 +73,8 @@ async def test_how_good_the_forecasts_were_is_told_with_its_uncertainty(size: tu
 
 
 def test_the_cost_of_a_run_is_told_whole_on_a_narrow_screen() -> None:
-    run = RunView("r6714ad9b-28-41", "person", "ETH/USD", ("ETH/USD",), 1, NOW_NS, NOW_NS + 1, (), Decimal("12.3456"), "1 of 1 looked at")
+    run = RunView("r6714ad9b-28-41", "person", "ETH/USD", ("ETH/USD",), 1, NOW_NS, NOW_NS + 1, (), Decimal("12.3456"),
+                  "1 of 1 looked at")
     lines = ["".join(piece for piece, _ in line) for line in run_lines(run, 74)]
     assert all(len(line) <= 74 for line in lines)
     assert "$12.3456" in " ".join(lines)
