@@ -20,6 +20,7 @@ import msgspec
 from engine.errors import HomeLocked, StoreError
 from engine.pulses import Pulses
 from engine.service import OrderCard, Receipt, Service, Snapshot
+from tui.accepting import stop_accepting
 from tui.access import Gatekeeper, Session
 from tui.control_connection import CallFailed, Connection, closed
 from tui.control_protocol import (
@@ -112,8 +113,7 @@ class ControlServer:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_SECONDS):
                     await self._closing.wait()
-        server.close()
-        await asyncio.sleep(0)  # a socket that was accepted a moment ago is a connection then, and closed as one
+        await stop_accepting(server)
         tasks = list(self._connections.values())
         for task in tasks:
             task.cancel()

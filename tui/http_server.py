@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.pulses import Pulses
+from tui.accepting import stop_accepting
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -90,7 +91,7 @@ class HttpServer:
                     continue
         finally:
             if listener is not None:
-                listener.close()
+                await stop_accepting(listener)
             await runner.cleanup()
 
     def _connection(self, server: "web.Server") -> asyncio.BaseProtocol:
