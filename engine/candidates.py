@@ -195,8 +195,9 @@ def stage_in_force(candidate: Candidate | None, settings: StrategySettings) -> S
 
 
 def changed_since(candidate: Candidate, settings: StrategySettings) -> str:
-    """What is no longer as it was approved; empty where nothing is."""
-    if candidate.stage is Stage.RESEARCH:
+    """What is no longer as it was approved; empty where nothing is, and where the form cannot be told: what cannot run is judged
+    once it can."""
+    if candidate.stage is Stage.RESEARCH or settings.problem:
         return ""
     if candidate.digest != digest_of(settings):
         return "its rule or its parameters changed"

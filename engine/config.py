@@ -23,6 +23,7 @@ from engine.config_accounts import (
     SIMULATED_CURRENCY,
     AccountConfig,
     account_errors,
+    doubled_names,
     money_decimals,
 )
 from engine.config_backup import BackupConfig
@@ -31,7 +32,7 @@ from engine.config_events import NEWS_EXAMPLE, EventsConfig, NewsConfig, news_er
 from engine.config_golive import GoLiveConfig
 from engine.config_health import HealthConfig
 from engine.config_lifecycle import LifecycleConfig, lifecycle_contradictions
-from engine.config_limits import LimitsConfig, Section, limit_contradictions
+from engine.config_limits import LimitsConfig, Section, barred, limit_contradictions
 from engine.config_notify import ROUTE_EXAMPLE, NotifyConfig, NotifyRouteConfig, route_contradictions, route_errors
 from engine.config_research import (
     DEFAULT_PRICES,
@@ -45,7 +46,14 @@ from engine.config_research import (
     research_settings,
 )
 from engine.config_schedule import DEFAULT_JOBS, JobConfig, job_errors, jobs_of, schedule_contradictions
-from engine.config_strategies import STRATEGY_EXAMPLE, RegimesConfig, StrategyConfig, strategy_contradictions, strategy_errors
+from engine.config_strategies import (
+    STRATEGY_EXAMPLE,
+    RegimesConfig,
+    StrategyConfig,
+    rule_errors,
+    strategy_contradictions,
+    strategy_errors,
+)
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
 from engine.config_versions import CURRENT_VERSION, FIRST_VERSION, translate, version_of
 from engine.config_webhook import SOURCE_EXAMPLE, WebhookConfig, WebhookSourceConfig, source_errors
@@ -242,13 +250,16 @@ class Config(Section):
         on_market = account.kind == PAPER and self.market.source != SIMULATED
         return (self.account_named(self.market.source) if on_market else account).minor_exponent
 
-    def settings(self, user_strategies: Mapping[str, Strategy] | None = None) -> Settings:
-        """What the engine needs of the configuration; raises `ConfigError` for a strategy whose rule is not known."""
-        own = user_strategies or {}
+    def settings(self, user_strategies: Mapping[str, Strategy] | None = None,
+                 problems: Mapping[str, str] | None = None) -> Settings:
+        """What the engine needs of the configuration. `user_strategies` are the home's own rules, `problems` what keeps
+        strategies from running, both by name. Raises `ConfigError` for parameters that a given rule does not take."""
+        own, off = user_strategies or {}, problems or {}
         return Settings(
             portfolios=tuple(self._portfolio_settings(portfolio) for portfolio in self.portfolio),
             sectors=self.sectors, buckets=self.buckets, **self.engine.model_dump(),
-            strategies=tuple(one.settings(own.get(one.rule)) for one in self.strategies), regimes=self.regimes.settings(),
+            strategies=tuple(one.settings(own.get(one.rule), off.get(one.name, "")) for one in self.strategies),
+            regimes=self.regimes.settings(),
             lifecycle=self.lifecycle.settings(), golive=self.golive.settings(), jobs=self.jobs(),
             currency=self._currency_settings(),
             research=research_settings(self.research, self.research_model, self.research_prices))
@@ -273,7 +284,8 @@ class Config(Section):
 
 
 class CheckedConfig(msgspec.Struct, frozen=True):
-    """What became of a configuration text: the config where it is valid, its errors, and its contradictions."""
+    """What became of a configuration text: the config where it can be used, its errors, and its contradictions. Errors beside a
+    config turn off no more than the strategies that they name."""
 
     config: Config | None
     errors: tuple[str, ...]
@@ -322,7 +334,8 @@ def check_config(text: str, source: str) -> CheckedConfig:
     errors = tuple(f"{source}: {line}" for line in _broken_references(config))
     if errors:
         return CheckedConfig(None, errors, ())
-    return CheckedConfig(config, (), (*old_words, *(f"{source}: {line}" for line in contradictions(config))))
+    off = tuple(f"{source}: {line}" for line in rule_errors(config.strategies))
+    return CheckedConfig(config, off, (*old_words, *(f"{source}: {line}" for line in contradictions(config))))
 
 
 def _secrets(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -399,8 +412,8 @@ def _broken_references(config: Config) -> Iterator[str]:
         if not found:
             yield f"{section}: at least one [[{section}]] section is needed"
             return
-    yield from _doubled("account", names)
-    yield from _doubled("portfolio", [portfolio.name for portfolio in config.portfolio])
+    yield from doubled_names("account", names)
+    yield from doubled_names("portfolio", [portfolio.name for portfolio in config.portfolio])
     yield from account_errors(config.account, config.market.source)
     yield from strategy_errors(config.strategies, [portfolio.name for portfolio in config.portfolio])
     yield from job_errors(config.job, [portfolio.name for portfolio in config.portfolio])
@@ -427,12 +440,6 @@ def _broken_references(config: Config) -> Iterator[str]:
         taken[portfolio.account] = portfolio.name
         busy = {symbol: one.name for one in config.strategies if one.portfolio == portfolio.name for symbol in one.symbols}
         yield from target_errors(f"portfolio[{index}].targets", portfolio.targets, portfolio.resolved_limits(), busy)
-
-
-def _doubled(section: str, names: Sequence[str]) -> Iterator[str]:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield f'{section}[{index}].name = "{name}": the name is already taken; names must differ'
 
 
 def contradictions(config: Config) -> Iterator[str]:
@@ -476,24 +483,13 @@ def _portfolio_contradictions(config: Config, portfolio: PortfolioConfig) -> Ite
     own = [one for one in config.strategies if one.portfolio == portfolio.name]
     for line in (*strategy_contradictions(own, limits), *target_contradictions(portfolio.targets, limits)):
         yield f'portfolio "{portfolio.name}": {line}'
-    yield from _barred(config, portfolio, limits)
+    wanted = {symbol: f'strategy "{one.name}"' for one in own for symbol in one.symbols}
+    if portfolio.targets.method is not None:
+        wanted |= dict.fromkeys(portfolio.targets.all_symbols, "targets")
+    for line in barred(wanted, limits, config.sectors):
+        yield f'portfolio "{portfolio.name}": {line}'
     known = {*config.sectors.values()}
     for sector in limits.preferred_sectors:
         if sector not in known:
             yield (f'portfolio "{portfolio.name}": limits.preferred_sectors names "{sector}", which no symbol of [sectors] has: '
                    "nothing can be entered through it")
-
-
-def _barred(config: Config, portfolio: PortfolioConfig, limits: Limits) -> Iterator[str]:
-    """Symbols that the portfolio is to trade and its own lists never let it enter."""
-    wanted = {symbol: f'strategy "{one.name}"' for one in config.strategies if one.portfolio == portfolio.name
-              for symbol in one.symbols}
-    if portfolio.targets.method is not None:
-        wanted |= dict.fromkeys(portfolio.targets.all_symbols, "targets")
-    for symbol, who in wanted.items():
-        sector = config.sectors.get(symbol, "")
-        if symbol in limits.blacklist:
-            yield f'portfolio "{portfolio.name}": {who}: "{symbol}" is on limits.blacklist and never entered'
-        elif limits.preferred_sectors and sector not in limits.preferred_sectors:
-            yield (f'portfolio "{portfolio.name}": {who}: "{symbol}" is of {sector or "no sector"}, and limits.preferred_sectors '
-                   "allows other sectors alone: it is never entered")

@@ -109,6 +109,13 @@ class AccountConfig(Section):
         return self
 
 
+def doubled_names(section: str, names: Sequence[str]) -> Iterator[str]:
+    """Names of a kind of section that are given twice, one line each."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield f'{section}[{index}].name = "{name}": the name is already taken; names must differ'
+
+
 def account_errors(accounts: Sequence[AccountConfig], source: str) -> Iterator[str]:
     """What is wrong between an account's settings, and with the market's source, one line each."""
     for index, account in enumerate(accounts):

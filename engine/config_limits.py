@@ -1,7 +1,7 @@
 """The limits in the configuration file: every limit of `engine.tolerance` may be set, the others come from the portfolio's
 risk tolerance. Names, bounds and sentences are those of `Limits` itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,3 +115,14 @@ def _loss_contradictions(limits: Limits) -> Iterator[str]:
                "the pause ends as it begins")
     if limits.min_reward_to_risk and not limits.require_stop:
         yield "limits.min_reward_to_risk needs a stop, but limits.require_stop is off"
+
+
+def barred(wanted: Mapping[str, str], limits: Limits, sectors: Mapping[str, str]) -> Iterator[str]:
+    """Symbols that somebody is to trade (who, by symbol) and a portfolio's own lists never let in, one line each."""
+    for symbol, who in wanted.items():
+        sector = sectors.get(symbol, "")
+        if symbol in limits.blacklist:
+            yield f'{who}: "{symbol}" is on limits.blacklist and never entered'
+        elif limits.preferred_sectors and sector not in limits.preferred_sectors:
+            yield (f'{who}: "{symbol}" is of {sector or "no sector"}, and limits.preferred_sectors allows other sectors alone: '
+                   "it is never entered")

@@ -11,7 +11,7 @@ from engine.errors import ConfigError
 from engine.inputs import Limits
 from engine.regimes import RegimeSettings
 from engine.strategies.registry import BUILT_IN, Strategy, built_in, is_number, params_of
-from engine.strategy_state import StrategySettings
+from engine.strategy_state import Number, StrategySettings
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 _REGIMES = RegimeSettings()
@@ -82,17 +82,40 @@ class StrategyConfig(Section):
     def bar_ns(self) -> Nanoseconds:
         return bar_length_ns(self.bar)
 
-    def settings(self, strategy: Strategy | None = None) -> StrategySettings:
-        """What the engine needs of it. A rule that is no part of the program is given where strategies are to run; without it
-        the parameters stay as they were written. Raises `ConfigError`."""
-        if strategy is None and self.rule not in BUILT_IN:
-            return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, dict(self.params), self.enabled,
-                                    bar_ns=self.bar_ns)
-        known = strategy or built_in(self.rule)
-        params = params_of(known, self.params)
-        return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, params._asdict(), self.enabled,
-                                known.warmup(params), self.capital_fraction, self.capital_fixed, self.heat_budget_fraction,
-                                self.uses_model, known.source_hash, self.bar_ns)
+    def settings(self, strategy: Strategy | None = None, problem: str = "") -> StrategySettings:
+        """What the engine needs of it. A rule that is no part of the program is given where strategies are to run; without it,
+        and where the parameters of a built-in one are wrong, they stay as they were written. `problem` is what keeps it from
+        running. Raises `ConfigError` for parameters that a given rule does not take."""
+        known = strategy or (built_in(self.rule) if self.rule in BUILT_IN else None)
+        problem = problem or self.rule_problem()
+        given: dict[str, Number] = dict(self.params)
+        warmup_bars, source_hash = 0, ""
+        try:
+            if known is not None:
+                params = params_of(known, self.params)
+                given, warmup_bars, source_hash = params._asdict(), known.warmup(params), known.source_hash
+        except ConfigError:
+            if not problem:
+                raise
+        return StrategySettings(self.name, self.rule, self.portfolio, self.symbols, given, self.enabled, warmup_bars,
+                                self.capital_fraction, self.capital_fixed, self.heat_budget_fraction, self.uses_model,
+                                source_hash, self.bar_ns, problem)
+
+    def rule_problem(self) -> str:
+        """What a built-in rule cannot do with this: its parameters, or so many symbols. Empty where nothing is wrong, and for
+        rules of the home's own, which are looked at when they are loaded."""
+        if self.rule not in BUILT_IN:
+            return ""
+        known = built_in(self.rule)
+        try:
+            params_of(known, self.params)
+        except ConfigError as error:
+            return f"params: {error}"
+        least, most = known.instruments
+        if least <= len(self.symbols) <= most:
+            return ""
+        wanted = f"{least}" if least == most else f"{least} to {most}"
+        return f"symbols: {self.rule} trades {wanted} symbols, here are {len(self.symbols)}"
 
 
 class RegimesConfig(Section):
@@ -120,7 +143,7 @@ class RegimesConfig(Section):
 
 
 def strategy_errors(strategies: Sequence[StrategyConfig], portfolios: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the strategies, one line each; rules of the home's own are looked at when they are loaded."""
+    """What is wrong with the strategies, whatever their rules, one line each."""
     taken: dict[tuple[str, str], str] = {}
     names: dict[str, None] = {}
     for index, one in enumerate(strategies):
@@ -137,8 +160,14 @@ def strategy_errors(strategies: Sequence[StrategyConfig], portfolios: Sequence[s
             if other != one.name:
                 yield (f'{where}.symbols: "{symbol}" is traded by "{other}" in "{one.portfolio}" already; one strategy for '
                        "each symbol of a portfolio")
-        if one.rule in BUILT_IN:
-            yield from _rule_errors(where, one)
+
+
+def rule_errors(strategies: Sequence[StrategyConfig]) -> Iterator[str]:
+    """What only turns a strategy off and lets everything else run, one line each: what its built-in rule cannot be asked."""
+    for index, one in enumerate(strategies):
+        problem = one.rule_problem()
+        if problem:
+            yield f"strategies[{index}].{problem}"
 
 
 def strategy_contradictions(strategies: Sequence[StrategyConfig], limits: Limits) -> Iterator[str]:
@@ -155,14 +184,3 @@ def strategy_contradictions(strategies: Sequence[StrategyConfig], limits: Limits
     if len(strategies) > 1 and heat > limits.max_heat_fraction + 1e-9:
         yield (f"the strategies' heat_budget_fraction come to {heat:g}, and limits.max_heat_fraction is "
                f"{limits.max_heat_fraction:g}: they cannot all use theirs at once")
-
-
-def _rule_errors(where: str, one: StrategyConfig) -> Iterator[str]:
-    try:
-        one.settings()
-    except ConfigError as error:
-        yield f"{where}.params: {error}"
-    least, most = built_in(one.rule).instruments
-    if not least <= len(one.symbols) <= most:
-        wanted = f"{least}" if least == most else f"{least} to {most}"
-        yield f"{where}.symbols: {one.rule} trades {wanted} symbols, here are {len(one.symbols)}"

@@ -89,13 +89,14 @@ class Desk:
                  user_strategies: Mapping[str, Strategy] | None = None,
                  bar_session: Callable[[Instrument], str] = operator.attrgetter("session")) -> None:
         """`user_strategies` are those that are no part of the program, by the rule's name; `bar_session` names the hours that
-        longer bars keep to. Raises `ConfigError` for a rule that does not exist and for parameters that it does not take."""
+        longer bars keep to. What has a problem is left out. Raises `ConfigError` for a rule that does not exist and for
+        parameters that it does not take."""
         self._bar_session = bar_session
         known = user_strategies or {}
-        self._strategies = [(one, known.get(one.rule) or built_in(one.rule)) for one in strategies]
+        self._strategies = [(one, known.get(one.rule) or built_in(one.rule)) for one in strategies if not one.problem]
         for settings, strategy in self._strategies:
             params_of(strategy, settings.params)
-        self._lengths = tuple(sorted({one.bar_ns for one in strategies if one.bar_ns}))
+        self._lengths = tuple(sorted({one.bar_ns for one, _ in self._strategies if one.bar_ns}))
         self._bars: dict[str, InstrumentBars] = {}
         self._running: dict[str, list[Running]] = {}
         self._resolved_for: tuple[object, object] = (None, None)

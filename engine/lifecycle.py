@@ -100,6 +100,8 @@ def gates(state: State, market: MarketView, settings: StrategySettings) -> tuple
     target, asked, digest = stage_in_force(candidate, settings).following, state.settings.lifecycle, digest_of(settings)
     if target is None:
         return ()
+    if settings.problem:
+        return (Gate("strategy", False, "one that can run", settings.problem),)  # noqa: FBT003
     if target is Stage.BACKTEST:
         known = candidate.found(EvidenceKind.BACKTEST, digest)
         return (Gate("backtest", known is not None, "one of this form", known.source if known else NONE),)
@@ -242,9 +244,11 @@ def _broken(state: State, now: Standing, *, is_told: bool) -> str:
 
 
 def stage_checks(state: State, intent: OrderIntent) -> list[CheckView]:
-    """A strategy enters with real money only from the staged stage on, also one that is no longer configured there; nobody else
-    is asked."""
+    """A strategy that cannot run enters nothing, and with real money each only from the staged stage on, also one that is no
+    longer configured there; nobody else is asked."""
     settings = settings_of(state, intent.portfolio, intent.strategy)
+    if settings is not None and settings.problem:
+        return [check("strategy", False, "one that can run", "off", f"{settings.name} is off: {settings.problem}")]  # noqa: FBT003
     candidate = state.candidates.get(intent.strategy)
     if (settings is None and candidate is None) or not state.portfolios[intent.portfolio].settings.live:
         return []
@@ -259,8 +263,8 @@ def stage_checks(state: State, intent: OrderIntent) -> list[CheckView]:
 
 
 def outlived(state: State, intent: OrderIntent, asked_ns: Nanoseconds) -> bool:
-    """Whether an entry with real money was asked for with more rights than its strategy has now: it is in no live stage, not
-    configured there any more, or staged since then."""
+    """Whether an entry was asked for with more rights than its strategy has now: it cannot run any more; or, with real money, it
+    is in no live stage, not configured there any more, or staged since then."""
     if any(not one.passed for one in stage_checks(state, intent)):
         return True
     candidate = state.candidates.get(intent.strategy)

@@ -24,7 +24,7 @@ def _view(state: State, market: MarketView, settings: StrategySettings, candidat
     return CandidateView(
         name=settings.name, rule=settings.rule, portfolio=settings.portfolio, live=portfolio.live, stage=stage.value,
         next_stage=stage.following.value if stage.following else "", since_ns=candidate.since_ns, digest=digest,
-        uses_model=settings.uses_model, may_enter=stage.is_live or not portfolio.live,
+        uses_model=settings.uses_model, may_enter=not settings.problem and (stage.is_live or not portfolio.live),
         capital_percent=100 * staged_fraction(state, settings), days=now.days, round_trips=now.round_trips,
         net=Decimal(now.net_minor).scaleb(-portfolio.minor_exponent), money_decimals=portfolio.minor_exponent,
         currency=portfolio.currency, drawdown_percent=100 * now.drawdown_fraction, losing_streak=now.losing_streak,

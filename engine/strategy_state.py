@@ -16,6 +16,8 @@ class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     capital is a part of the portfolio's equity, which compounds, or fixed; `heat_budget_fraction` is a part of the equity too
     (0: no budget). `uses_model` where a language model has a say in what it wants; `source_hash` is that of a person's own rule.
     `bar_ns` is the length of the bars that its rule sees, joined from those of the feed; 0 stands for the feed's own.
+    `problem` says why it cannot run as it is (its file is broken, missing or untried, its parameters are wrong), empty where it
+    can: with one it is off, its parameters are as they were written, and its form counts as neither the same nor another.
     """
 
     name: str
@@ -31,6 +33,7 @@ class StrategySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     uses_model: bool = False
     source_hash: str = ""
     bar_ns: Nanoseconds = 0
+    problem: str = ""
 
 
 class StrategyPlace(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,7 +57,8 @@ class StrategyState(msgspec.Struct, frozen=True, omit_defaults=True):
     switched_at_ns: Nanoseconds = 0
 
     def runs(self, settings: StrategySettings) -> bool:
-        return settings.enabled if self.switched is None else self.switched
+        wanted = settings.enabled if self.switched is None else self.switched
+        return wanted and not settings.problem
 
 
 def command_id_of(strategy: str, instrument_id: str, close_ns: Nanoseconds) -> str:

@@ -43,7 +43,7 @@ def _view(state: State, market: MarketView, settings: StrategySettings) -> Strat
         told += f": {known.switch_reason}" if known.switch_reason else ""
         note = f"{told}; {note}" if note else told
     return StrategyView(settings.name, settings.rule, settings.portfolio, settings.symbols, settings.params, settings.warmup_bars,
-                        known.runs(settings), note, lines, settings.bar_ns // NS_PER_SECOND)
+                        known.runs(settings), note, lines, settings.bar_ns // NS_PER_SECOND, settings.problem)
 
 
 def _line(state: State, market: MarketView, settings: StrategySettings, known: StrategyState,

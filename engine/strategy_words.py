@@ -36,7 +36,8 @@ class RegimeView(msgspec.Struct, frozen=True):
 
 class StrategyView(msgspec.Struct, frozen=True):
     """A strategy of the configuration. `note` says who switched it and why, or what keeps it from running. `bar_seconds` is
-    the length of the bars that its rule sees, 0 for those of the feed."""
+    the length of the bars that its rule sees, 0 for those of the feed. `problem` says why it cannot run: then it is off, whatever
+    anybody switched."""
 
     name: str
     rule: str
@@ -48,3 +49,4 @@ class StrategyView(msgspec.Struct, frozen=True):
     note: str
     lines: tuple[StrategyLine, ...]
     bar_seconds: int = 0
+    problem: str = ""

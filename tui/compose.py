@@ -43,7 +43,7 @@ from tui.commands.link import command_id
 from tui.compose_access import gatekeeper_of
 from tui.compose_notify import Notices, notices_of
 from tui.compose_research import HomeResearch, research_of
-from tui.compose_strategies import loadable_strategies, tried_strategies
+from tui.compose_strategies import runnable_strategies
 from tui.compose_venues import RealVenues, merged_feed, note_held, real_venues, require_same_money
 from tui.folding import restored_state
 from tui.logs import quiet_log
@@ -158,10 +158,10 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
                 on_ready: Callable[[RunningEngine], None] = lambda _: None) -> RunningEngine:
     """Start the engine of a home: locks, journal, keys, venues, control socket; once `on_ready` has told of it, market data.
 
-    A raised halt flag is obeyed before anything else. Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`, and for real
-    venues and strategies `ConfigError` and `KeysUnavailable`.
+    A raised halt flag is obeyed before anything else; a strategy that cannot run is off. Raises `HomeLocked`, `JournalDamaged`,
+    `HomeUnusable`, and for real venues `ConfigError` and `KeysUnavailable`.
     """
-    own = tried_strategies(home.path, config) if serve else loadable_strategies(home.path, config)
+    own = runnable_strategies(home.path, config)
     lock = home.lock()
     try:
         real = real_venues(home, config, paper_options)
@@ -191,7 +191,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
                                send=lambda command: running.link.send_now(command))  # noqa: PLW0108 - there is none yet
         parts = parts._replace(
             research=research.parts, research_record=research.record,
-            settings=config.settings(own), user_strategies=own, runs_strategies=serve,
+            settings=config.settings(*own), user_strategies=own.rules, runs_strategies=serve,
             keeps_schedule=serve, notifier=notices.desk, job_runners=job_runners(home, config, research.record),
             startup=halted, ready_when_warm=not serve, checkpoint=checkpoints, halted_elsewhere=lambda: raised_cause(home),
             history=StoredHistory(home.journal))

@@ -1,13 +1,14 @@
 """The strategies of a home's own, loaded where the configuration names them, and held to having been tried."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.alert_text import span_text
-from engine.config import Config
-from engine.config_strategies import StrategyConfig
-from engine.errors import ConfigError
+from engine.config import CONFIG_FILE, Config
+from engine.config_strategies import StrategyConfig, rule_errors
+from engine.errors import ConfigError, StoreError
 from engine.strategies.registry import BUILT_IN, Strategy
 from engine.strategies.user import FOLDER, load_user_strategy, user_strategy_path, with_patience
 from engine.units import NS_PER_SECOND
@@ -18,14 +19,51 @@ FEED_SECONDS = 60  # the bars of every venue's feed, the simulated market's too
 _log = logging.getLogger("quarterdeck.compose")
 
 
+class Runnable(NamedTuple):
+    """The rules that are no part of the program, by the rule's name, and what keeps strategies from running, by theirs."""
+
+    rules: dict[str, Strategy]
+    problems: dict[str, str]
+
+
 def user_strategies(home: Path, config: Config) -> dict[str, Strategy]:
-    """The rules that are no part of the program, by name, as an engine runs them. Raises `ConfigError` for one that is missing or
-    wrong."""
+    """The rules that are no part of the program, by name, where a person asks for a run with all of them. Raises `ConfigError`
+    for one that is missing or wrong, and for a built-in one that is asked what it cannot do."""
     found: dict[str, Strategy] = {}
+    for line in rule_errors(config.strategies):
+        raise ConfigError(f"{CONFIG_FILE}: {line}")
     for one in config.strategies:
         if one.rule not in BUILT_IN:
             found[one.rule] = _loaded(home, one, found.get(one.rule))
-    return {rule: with_patience(user_strategy_path(home, rule), strategy) for rule, strategy in found.items()}
+    return _as_run(home, found)
+
+
+def runnable_strategies(home: Path, config: Config) -> Runnable:
+    """What of a home's strategies an engine may run. One that cannot run keeps nobody from starting: what is held needs its stops
+    and a person their commands, so that strategy alone is off, and why is said in a line that tells the remedy."""
+    rules: dict[str, Strategy] = {}
+    problems: dict[str, str] = {}
+    tried = _tried(home)
+    for one in config.strategies:
+        problem = next((f'{CONFIG_FILE}: strategy "{one.name}": {line}' for line in (one.rule_problem(),) if line),
+                       next(misfits([one]), ""))
+        if one.rule not in BUILT_IN:
+            try:
+                strategy = rules[one.rule] = _loaded(home, one, rules.get(one.rule))
+                problem = problem or tried(one.rule, strategy)
+            except ConfigError as error:
+                problem = str(error)
+            except Exception as error:  # noqa: BLE001 - a person's file may raise anything, and ends with its strategy
+                problem = f"{user_strategy_path(home, one.rule)}: {type(error).__name__}: {' '.join(str(error).split())}"
+        if problem:
+            problems[one.name] = f"{problem}; once that is mended, start the engine again"
+            _log.warning("strategy %s is off: %s", one.name, problem)
+    return Runnable(_as_run(home, rules), problems)
+
+
+def _as_run(home: Path, rules: dict[str, Strategy]) -> dict[str, Strategy]:
+    """With an end to a bar over which one takes too long."""
+    return {rule: with_patience(user_strategy_path(home, rule), strategy) for rule, strategy in rules.items()}
 
 
 def _loaded(home: Path, one: StrategyConfig, known: Strategy | None) -> Strategy:
@@ -67,31 +105,24 @@ def misfits(strategies: Iterable[StrategyConfig], feed_seconds: int = FEED_SECON
                    "set bar to one, or leave it out")
 
 
-def tried_strategies(home: Path, config: Config) -> dict[str, Strategy]:
-    """The same where they are to trade; raises `ConfigError` also for one that was not tried in the form that it has now."""
-    found = user_strategies(home, config)
-    for line in (*misfits(config.strategies), *untried(home, found)):
-        raise ConfigError(line)
-    return found
-
-
-def loadable_strategies(home: Path, config: Config) -> dict[str, Strategy]:
-    """Those that can be loaded, tried or not, for an engine that runs none but must know the form that each candidate has. A file
-    that is wrong is no reason to refuse a command: whoever closes a position does not wait for it to be mended."""
-    found: dict[str, Strategy] = {}
-    for one in config.strategies:
-        if one.rule not in BUILT_IN:
-            try:
-                found[one.rule] = _loaded(home, one, found.get(one.rule))
-            except ConfigError as error:
-                _log.warning("strategy %s is not known here: %s", one.name, error)
-    return found
-
-
 def untried(home: Path, strategies: dict[str, Strategy]) -> Iterator[str]:
     """A line for each rule that may not run yet."""
-    known = trials(home / FOLDER)
-    for name, strategy in strategies.items():
-        if strategy.source_hash not in known:
-            path = user_strategy_path(home, name)
-            yield f"{path}: not tried in this form yet; run `quarterdeck backtest FILE --strategy {name}` before it may trade"
+    tried = _tried(home)
+    yield from filter(None, (tried(name, strategy) for name, strategy in strategies.items()))
+
+
+def _tried(home: Path) -> Callable[[str, Strategy], str]:
+    """Says of a rule why it may not trade yet; nothing of one that was tried in the form that it has now."""
+    try:
+        known, unreadable = trials(home / FOLDER), ""
+    except StoreError as error:
+        known, unreadable = {}, str(error)
+
+    def problem(rule: str, strategy: Strategy) -> str:
+        if strategy.source_hash in known:
+            return ""
+        path = user_strategy_path(home, rule)
+        return unreadable or (f"{path}: not tried in this form yet; run `quarterdeck backtest FILE --strategy {rule}` before it "
+                              "may trade")
+
+    return problem

@@ -50,6 +50,9 @@ def _unusable(settings: StrategySettings, evidence: Evidence) -> Refusal | None:
         return Refusal("evidence", "finite numbers, none below 0 but the return", str(numbers),
                        f"that is no evidence of {settings.name}: one of its numbers cannot be")
     digest = digest_of(settings)
+    if settings.problem and not settings.source_hash:
+        return Refusal("strategy", "one that can run", "off",
+                       f"{settings.name} is off, so its form cannot be told: {settings.problem}")
     if evidence.digest != digest:
         return Refusal("digest", digest, evidence.digest,
                        f"that was found of another rule or other parameters than {settings.name} has; find it anew with those")
@@ -130,7 +133,7 @@ def beat(turn: Turn) -> None:
         for settings in turn.state.settings.strategies:
             fall_where_due(turn, settings)
     if turn.state.candidates or turn.state.settings.strategies:
-        _withdraw(turn, "its strategy may not enter with real money", lambda intent, asked_ns: outlived(
+        _withdraw(turn, "its strategy may not enter any more", lambda intent, asked_ns: outlived(
             turn.state, intent, asked_ns))
 
 

@@ -11,6 +11,8 @@ from engine.strategy_state import StrategySettings, StrategyState
 from engine.turn import Turn
 from engine.want import resolve
 
+OFF = "strategy-off"
+
 
 def acted(turn: Turn, taken: StrategyActed) -> None:
     """Take effect once for each bar, across every restart: the bar is in the journal with what the rule wanted."""
@@ -31,8 +33,11 @@ def acted(turn: Turn, taken: StrategyActed) -> None:
 
 
 def started(turn: Turn) -> None:
-    """Tell of what a strategy holds that trades it no more: its stop and target stand, but no rule will leave it."""
+    """Tell of each strategy that cannot run, and of what one holds that trades it no more: its stop and target stand, but no rule
+    will leave it."""
     settings = turn.state.settings.strategies
+    for one in settings:
+        _tell_whether_it_can_run(turn, one)
     for position in turn.state.positions.values():
         ran = position.strategy in turn.state.strategies or position.strategy in turn.state.candidates
         instrument = turn.state.instruments[position.instrument_id]
@@ -41,6 +46,27 @@ def started(turn: Turn) -> None:
             turn.alert(AlertLevel.WARN, "strategy", f"{position.strategy} {instrument.symbol}",
                        f"holds {instrument.symbol}, and does not trade it in {position.portfolio} any more: its stop stays, "
                        "but no rule will leave it; close it by hand, or name the symbol again")
+
+
+def _tell_whether_it_can_run(turn: Turn, settings: StrategySettings) -> None:
+    """Once for each reason where an engine runs for one command; an engine that serves tells it at every start. That it can run
+    again takes the alarm back."""
+    known = turn.state.alerts.get(f"{OFF}:{settings.name}")
+    if settings.problem:
+        text = f"{settings.name} is off: {settings.problem}; {_what_stays(turn, settings)}"
+        if turn.state.keeps_schedule or known is None or known.text != text:
+            turn.alert(AlertLevel.CRIT, OFF, settings.name, text)
+    elif known is not None and known.level is AlertLevel.CRIT:
+        turn.alert(AlertLevel.INFO, OFF, settings.name, f"{settings.name} can run again, and goes on where it was")
+
+
+def _what_stays(turn: Turn, settings: StrategySettings) -> str:
+    held = [turn.state.instruments[one.instrument_id].symbol for one in turn.state.positions.values()
+            if (one.strategy, one.portfolio) == (settings.name, settings.portfolio)]
+    if not held:
+        return "it enters nothing"
+    return (f"it enters nothing, and no rule will leave what it holds ({', '.join(held)}): stop, target and longest hold stay, "
+            "`quarterdeck close` closes it")
 
 
 def _configured(turn: Turn, name: str) -> StrategySettings | None:
@@ -79,6 +105,10 @@ def enable(turn: Turn, command: EnableStrategy) -> None:
         names = ", ".join(one.name for one in turn.state.settings.strategies) or "none"
         turn.refuse(command.command_id, f"switch {command.strategy}", Refusal(
             "strategy", names, command.strategy, f"there is no strategy called {command.strategy!r}"))
+        return
+    if command.enabled and settings.problem:
+        turn.refuse(command.command_id, f"switch {command.strategy}", Refusal(
+            "strategy", "one that can run", "off", f"{command.strategy} is off: {settings.problem}"))
         return
     turn.emit(StrategySwitched(command.strategy, command.enabled, command.reason, command.by, command.command_id))
     if command.reason:

@@ -31,6 +31,7 @@ from engine.valuation import entry_orders, equity_minor, market_value_minor, por
 NAME = "trend"
 SYMBOLS = ("XRP/USD", "ETH/USD")
 DEAR_PPM = 1_000
+BROKEN = "strategies/trend.py:3: invalid syntax"
 PARAMS = {"enter_bars": 2, "leave_bars": 1, "atr_bars": 2, "risk_bps": 50}
 NOTHING_ASKED = LifecycleSettings(
     paper_min_days=0.0, paper_min_round_trips=0, paper_max_drawdown_fraction=1.0, staged_min_days=0.0, staged_min_round_trips=0,
@@ -71,14 +72,16 @@ def with_candidate(settings: Settings, seed: int, roomy: Limits) -> Settings:
 
 
 def after_crash(settings: Settings, seed: int, crashes: int) -> Settings:
-    """What the configuration says when the engine comes up again: mostly the same, or another form, or none of it."""
+    """What the configuration says when the engine comes up again: mostly the same, or another form, or none of it, or the rule's
+    file is broken until the next crash."""
     if not crashes or not has_candidate(seed):
         return settings
     random = Random(seed * 86_028_121 + crashes)
     known = settings.strategies[-1]
     other = random.choice((
         known, known, known, known, replace(known, params={**known.params, "enter_bars": 3}), replace(known, name="renamed"),
-        replace(known, symbols=(*SYMBOLS, "BTC/USD")), replace(known, symbols=SYMBOLS[:1])))
+        replace(known, symbols=(*SYMBOLS, "BTC/USD")), replace(known, symbols=SYMBOLS[:1]),
+        replace(known, problem=BROKEN), replace(known, params={}, warmup_bars=0, problem=BROKEN)))
     return replace(settings, strategies=(*settings.strategies[:-1], other))
 
 
@@ -140,6 +143,8 @@ def without_right(state: State, intent: OrderIntent) -> str:
         return ""  # a name that was never a strategy's is one like any other
     if settings is None or candidate is None:
         return "it is no candidate"
+    if settings.problem:
+        return "it is off"
     if candidate.stage not in (Stage.STAGED_LIVE, Stage.FULL_LIVE):
         return f"it is in {candidate.stage}"
     if settings.params != trend(Random(0)).params or not set(settings.symbols) <= set(SYMBOLS):

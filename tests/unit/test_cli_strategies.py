@@ -104,10 +104,15 @@ def test_what_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "no such strategy; there is: ema_cross" in shown
 
 
-def test_an_untried_strategy_keeps_the_engine_from_starting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "config.toml").write_text(CONFIG.replace("ema_cross", "mine").replace("params =", "# params ="), encoding="utf-8")
-    assert "no built-in rule, and there is no" in told(capsys, "--home", str(tmp_path), "run", "--headless", status=2)
-    assert told(capsys, "--home", str(tmp_path), "config", "check", status=2).count("\n") == 1
+def test_a_strategy_that_cannot_run_keeps_no_command_from_working(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.toml").write_text(CONFIG.replace("ema_cross", "mine").replace("AAA", "BTC/USD"), encoding="utf-8")
+    home = ("--home", str(tmp_path))
+    assert "sent" in told(capsys, *home, "buy", "BTC/USD", "0.01", "--stop", "1000")
+    (shown,) = json.loads(told(capsys, *home, "strategies", "list", "--json"))
+    assert (shown["enabled"], shown["params"]) == (False, {"fast_bars": 5, "slow_bars": 15, "warmup_bars": 20})
+    assert f"there is no {tmp_path}/strategies/mine.py" in shown["problem"]
+    assert " off " in told(capsys, *home, "strategies", "list")
+    assert told(capsys, *home, "config", "check", status=2).count("\n") == 1
 
 
 def test_a_strategy_on_longer_bars_trades_what_the_backtest_says(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

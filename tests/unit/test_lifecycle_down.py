@@ -139,7 +139,7 @@ def test_an_entry_of_a_strategy_that_is_configured_no_more_goes_and_none_follows
     course.desk.beat()
     assert waiting in course.desk.cancels
     (ended,) = course.desk.state.parents.values()
-    assert ended.ended_as == "its strategy may not enter with real money"
+    assert ended.ended_as == "its strategy may not enter any more"
     refused = why(course.desk.do(course.want()))
     assert refused == "s is no strategy of main any more: it enters nothing there"
     assert course.desk.do(bought("by hand", 1)).accepted

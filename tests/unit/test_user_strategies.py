@@ -12,10 +12,11 @@ from engine.kernel.wants import BY_RISK, BY_SHARE, ENTER, BarColumns, RuleWant, 
 from engine.strategies.registry import params_of
 from engine.strategies.user import load_user_strategy
 from engine.strategies.writing import Context
+from engine.strategy_state import StrategyState
 from store.tried_strategies import Trial, record_trial, trials
 from tests.parity.tapes import series
 from tui.commands.config_text import default_text
-from tui.compose_strategies import strategy_problems, tried_strategies, user_strategies
+from tui.compose_strategies import runnable_strategies, strategy_problems, user_strategies
 
 GOOD = '''"""Buys what breaks out."""
 from typing import NamedTuple
@@ -205,17 +206,78 @@ def configured(folder: Path, text: str = CONFIG) -> Path:
 def test_it_may_trade_once_it_was_tried_in_the_form_it_has(tmp_path: Path) -> None:
     home, path = configured(tmp_path), written(tmp_path, GOOD)
     config = load_config(home / "config.toml")
-    with pytest.raises(ConfigError, match="not tried in this form yet; run `quarterdeck backtest FILE --strategy mine` before"):
-        tried_strategies(home, config)
+    assert off(home) == (f"{path}: not tried in this form yet; run `quarterdeck backtest FILE --strategy mine` before it may "
+                         "trade; once that is mended, start the engine again")
     digest = load_user_strategy(path).source_hash
     record_trial(path.parent, digest, Trial("mine", 1, 1_000, 12))
-    assert tried_strategies(home, config)["mine"].source_hash == digest
+    found = runnable_strategies(home, config)
+    assert not found.problems and found.rules["mine"].source_hash == digest
     assert trials(path.parent)[digest].bars == 1_000
     path.write_text(GOOD + "\n# changed\n", encoding="utf-8")
     assert strategy_problems(home, config)[1]
-    with pytest.raises(ConfigError, match="not tried"):
-        tried_strategies(home, config)
+    assert "not tried" in off(home)
     assert config.settings(user_strategies(home, config)).strategies[0].params == {"bars": 5, "risk_bps": 100}
+
+
+def off(home: Path) -> str:
+    """Why the only strategy of a home is off, as the engine is told."""
+    config = load_config(home / "config.toml")
+    (settings,) = config.settings(*runnable_strategies(home, config)).strategies
+    assert StrategyState(switched=True).runs(settings) is not bool(settings.problem)
+    return settings.problem
+
+
+@pytest.mark.parametrize(("source", "told"), [
+    (GOOD.replace("def warmup(params):", "def warmup(params"), "mine.py:15: "),
+    (GOOD.replace("def on_bar", "def on_bars"), "mine.py:1: on_bar is missing"),
+    (GOOD.replace("return params.bars", "return 1 // 0"), "mine.py:16: ZeroDivisionError"),
+    ("raise SystemExit('no')\n", "mine.py:1: SystemExit: no"), ("\x00", "mine.py"), ("-" * 200_000 + "1", "mine.py"),
+    (None, "no built-in rule, and there is no")])
+def test_a_file_that_is_wrong_turns_off_its_strategy_alone(tmp_path: Path, source: str | None, told: str) -> None:
+    home = configured(tmp_path, CONFIG + '[[strategies]]\nname = "saver"\nrule = "dca"\nsymbols = ["B"]\n')
+    if source is not None:
+        written(tmp_path, source)
+    config = load_config(home / "config.toml")
+    own, saver = config.settings(*runnable_strategies(home, config)).strategies
+    assert told in own.problem and own.problem.endswith("; once that is mended, start the engine again")
+    assert "\n" not in own.problem
+    assert (own.params, own.source_hash) == ({"bars": 5}, "")
+    assert not saver.problem
+
+
+def test_parameters_that_its_rule_does_not_take_turn_off_one_strategy_and_not_the_other_of_that_file(tmp_path: Path) -> None:
+    other = CONFIG[CONFIG.index("[[strategies]]"):].replace("own", "other").replace("BTC", "ETH").replace("bars", "barz")
+    home, path = configured(tmp_path, CONFIG + other), written(tmp_path, GOOD)
+    record_trial(path.parent, load_user_strategy(path).source_hash, Trial("mine", 1, 1_000, 12))
+    config = load_config(home / "config.toml")
+    own, wrong = config.settings(*runnable_strategies(home, config)).strategies
+    assert not own.problem
+    assert 'strategy "other": barz: mine has no such parameter' in wrong.problem
+    assert wrong.params == {"barz": 5}
+
+
+@pytest.mark.parametrize(("lines", "told"), [
+    ('rule = "ema_cross"\nsymbols = ["A"]\nparams = {fast_bars = 99}', "params: fast_bars = 99: must be below slow_bars = 50"),
+    ('rule = "pairs"\nsymbols = ["A"]', "pairs trades 2 symbols, here are 1"),
+    ('rule = "dca"\nsymbols = ["A"]\nbar = "90s"', "it is no multiple of 1m")])
+def test_what_a_built_in_rule_cannot_do_turns_off_that_strategy_alone(tmp_path: Path, lines: str, told: str) -> None:
+    home = configured(tmp_path, f'[[strategies]]\nname = "a"\n{lines}\n')
+    assert told in off(home)
+    errors, _ = strategy_problems(home, load_config(home / "config.toml"))
+    checked = check_config((home / "config.toml").read_text(encoding="utf-8"), "config.toml")
+    assert any(told in line for line in (*errors, *checked.errors)), "whoever asks is told that it is wrong"
+
+
+def test_a_run_that_a_person_asks_for_is_refused_without_one_of_its_strategies(tmp_path: Path) -> None:
+    home = configured(tmp_path, '[[strategies]]\nname = "a"\nrule = "pairs"\nsymbols = ["A"]\n')
+    with pytest.raises(ConfigError, match="pairs trades 2 symbols, here are 1"):
+        user_strategies(home, load_config(home / "config.toml"))
+
+
+def test_a_record_of_trials_that_cannot_be_read_turns_off_what_it_is_about(tmp_path: Path) -> None:
+    home, path = configured(tmp_path), written(tmp_path, GOOD)
+    (path.parent / "tried.json").write_text("[1]", encoding="utf-8")
+    assert "delete it and try the strategies again" in off(home)
 
 
 @pytest.mark.parametrize(("text", "told"), [

@@ -32,11 +32,11 @@ def list_strategies(path: Path, *, as_json: bool) -> None:
 
 
 def _rows(view: StrategyView) -> list[list[str]]:
-    runs = "yes" if view.enabled else "no"
+    runs = "off" if view.problem else "yes" if view.enabled else "no"
     head = [view.name, view.rule, span_text(view.bar_seconds) if view.bar_seconds else "feed", view.portfolio, runs]
     if not view.lines:
-        return [[*head, ", ".join(view.symbols), "", "", view.note or MISSING, ""]]
-    return [[*head, line.symbol, number(line.quantity), number(line.entry), _when(line), line.refusal or MISSING]
+        return [[*head, ", ".join(view.symbols), "", "", view.note or MISSING, view.problem]]
+    return [[*head, line.symbol, number(line.quantity), number(line.entry), _when(line), view.problem or line.refusal or MISSING]
             for line in view.lines]
 
 
@@ -57,8 +57,9 @@ def show(path: Path, name: str, *, as_json: bool) -> None:
     if as_json:
         print_json(view)
         return
+    runs = f"off: {view.problem}" if view.problem else "yes" if view.enabled else "no"
     facts = [("strategy", view.name), ("rule", view.rule), ("portfolio", view.portfolio),
-             ("runs", f"{'yes' if view.enabled else 'no'}{f', {view.note}' if view.note else ''}"),
+             ("runs", f"{runs}{f', {view.note}' if view.note else ''}"),
              ("bars", f"of {span_text(view.bar_seconds)}, joined from the feed's" if view.bar_seconds else "the feed's own"),
              ("warm-up", f"{view.warmup_bars} bars")]
     facts += [(key, f"{value:g}") for key, value in view.params.items()]

@@ -20,7 +20,7 @@ from tui.widgets.columns import Cell, Column
 from tui.widgets.grid import Grid
 
 FRAME = 6
-HEADS = {head: f"{head:9}" for head in ("rule", "warm-up", "holds", "wanted", "refused", "budget", "regime", "note")}
+HEADS = {head: f"{head:9}" for head in ("rule", "warm-up", "holds", "wanted", "refused", "budget", "regime", "note", "off")}
 
 
 class Place(NamedTuple):
@@ -138,7 +138,7 @@ def places_of(snapshot: Snapshot) -> dict[str, Place]:
 def _cells(place: Place) -> tuple[Cell, ...]:
     view, line, regime, budget = place
     tone = "" if view.enabled else "muted"
-    runs = Cell("● yes", "good") if view.enabled else Cell("○ no", "muted")
+    runs = Cell("✗ off", "crit") if view.problem else Cell("● yes", "good") if view.enabled else Cell("○ no", "muted")
     head = (Cell(plain(view.name), tone), runs)
     used = Cell(percent(budget.used_percent), tone, budget.used_percent) if budget is not None else Cell(MISSING, "muted")
     tail = (used, Cell(f"{regime.trend}, {regime.volatility}" if regime else MISSING, tone), Cell(plain(view.portfolio), "muted"),
@@ -174,6 +174,8 @@ def _lines(place: Place, decimals: int, width: int) -> list[Line]:
     bars = f"bars of {_bar_words(view)}" if view.bar_seconds else "the feed's bars"
     told = [("rule", f"{view.rule} of {view.portfolio} on {bars}; {params or 'no parameters'}", ""),
             ("warm-up", f"{plural(view.warmup_bars, 'bar')}, {seen:,} seen{warm}", "warn" if warm else "")]
+    if view.problem:
+        told.insert(0, ("off", view.problem, "crit"))
     if line is not None:
         held = f"{number(line.quantity)} at {number(line.entry)}" if line.quantity else "nothing"
         told.append(("holds", held + (f", a {line.waiting} on its way" if line.waiting else ""), ""))
