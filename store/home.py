@@ -1,5 +1,6 @@
 """The home folder: where everything that lasts lies, checked before it is used, held by one engine at a time."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -97,17 +98,19 @@ class Home(NamedTuple):
         return _hold(self.path / "engine.lock", f"{self.path}: another engine", "use `quarterdeck attach`, or end it first")
 
     def holder_pid(self) -> int | None:
-        """The process id of the engine that holds this home, None where none does; takes nothing, changes nothing."""
-        if not (self.path / "engine.lock").exists():
-            return None
-        lock = FileLock(self.path / "engine.lock", timeout=0, mode=0o600, is_singleton=False)
+        """The process id of the engine that holds this home, None where none does; takes nothing, changes nothing. Also where
+        the disk takes no writes any more, which an engine outlives."""
         try:
-            with lock:
-                return None
-        except Timeout:
-            return _read_pid(self.path / "engine.lock.pid") or 0
+            lock = os.open(self.path / "engine.lock", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return _read_pid(self.path / "engine.lock.pid") or 0
+        finally:
+            os.close(lock)
+        return None
 
 
 def default_home_path(environ: Mapping[str, str]) -> Path:

@@ -3,6 +3,7 @@
 Real processes, the real paper venue, the simulated market (coins, which trade day and night).
 """
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +115,17 @@ def test_commands_alone_are_held_to_the_losses_of_the_day(home: Path, capsys: py
     assert float(status["accounts"][0]["day_pnl"]) < 0
 
 
+def test_what_only_an_engine_would_do_is_told_where_none_goes_on(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(BUY) == 0
+    assert capsys.readouterr().err == "", "stop and target rest at the venue"
+    assert run(["protect", "BTC/USD", "--trail", "2%", "--max-hold", "2h"]) == 0
+    assert "nobody looks at BTC/USD: trail, longest hold;" in capsys.readouterr().err
+    assert run(["alert", "add", "day pnl < -2%", "--do", "halt"]) == 0
+    assert "1 alert rule;" in capsys.readouterr().err
+    assert run(["alert", "list"]) == 0
+    assert "no engine runs" in capsys.readouterr().err
+
+
 def test_an_order_over_time_is_not_begun_where_no_engine_would_go_on_with_it(
         home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["buy", "ETH/USD", "0.5", "--trail", "3%", "--over", "2m"]) == 3
@@ -159,6 +172,25 @@ def test_a_running_engine_answers_through_its_socket(
     assert answer(capsys, "panic", "--yes")[0] == 0
     assert headless.end(signal.SIGTERM) == 0
     assert not Home(headless.home).socket.exists()
+
+
+def test_commands_reach_a_running_engine_on_a_disk_that_takes_no_writes(
+        headless: Headless, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, or one that the system made read-only after an error: closing and halting is the engine's business."""
+    assert answer(capsys, *BUY)[0] == 0
+    monkeypatch.setattr("store.home.open_home.__kwdefaults__", {"for_writing": True, "min_free_bytes": 1 << 60})
+    opened = os.open
+
+    def read_only(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT) and str(path).startswith(str(headless.home)):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", read_only)
+    _, status = answer(capsys, "status")
+    assert isinstance(status, dict) and status["pid"] == headless.process.pid
+    assert answer(capsys, "close", "BTC/USD")[0] == 0
+    assert answer(capsys, "halt")[0] == 0
 
 
 def test_a_decision_is_approved_once_and_only_as_shown(

@@ -125,10 +125,10 @@ def look(path: Path) -> Looked:
 def engine_link(path: Path, portfolio: str = "", warm_bars: int = 0) -> Iterator[Link]:
     """An engine to give commands to: the running one, else a short one that ends with the block. Raises `VenueUnreachable`
     where that one cannot open the account of a named portfolio; `warm_bars` is how much history it should know at least."""
-    from store.home import open_home
+    from store.home import Home, open_home
 
-    home = open_home(path)
-    if home.holder_pid() is not None:
+    home = Home(path.absolute())
+    if home.holder_pid() is not None:  # asked first: an engine closes and halts also on a disk that takes no writes
         client = connect(home)
         try:
             yield UnlockingLink(client) if client.access().guarded and sys.stdin.isatty() else client
@@ -137,5 +137,6 @@ def engine_link(path: Path, portfolio: str = "", warm_bars: int = 0) -> Iterator
         return
     from tui.compose import short_engine
 
+    home = open_home(path)
     with short_engine(home, portfolio, warm_bars) as link:
         yield link
