@@ -3,13 +3,16 @@
 A bar of an instrument without open forecasts costs a lookup. What closed while no engine ran comes back as daily bars. A price
 far from the mark may be a split: nothing is concluded from it before those bars, which are adjusted for splits, have told."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from math import prod
+from operator import attrgetter
 
 import msgspec
 
 from engine.effects import RecallDays
 from engine.inputs import Bar, DaysRecalled
+from engine.instruments import AssetClass
 from engine.research.resolution import WAIT_NS, outcome_of, touch
 from engine.research_events import ForecastAdjusted, ForecastResolved, ForecastTouched
 from engine.research_state import OpenForecast
@@ -17,8 +20,10 @@ from engine.turn import Turn
 
 KEPT_BARS = 2_000
 SUSPECT_FRACTION = 0.35
+SUSPECT_SHARE_FRACTION = 0.18  # shares are split 5 for 4 too, which takes a fifth; coins move so far by themselves
 BESIDE_FRACTION = 0.03
-SPLITS = (*range(2, 31), 1.5, *(1 / share for share in range(2, 31)), 2 / 3)
+NEXT_DAY_FRACTION = 0.08
+SPLITS = (*range(2, 31), 1.5, 4 / 3, 1.25, *(1 / share for share in range(2, 31)), 2 / 3)
 
 
 def bar_closed(turn: Turn, bar: Bar) -> None:
@@ -88,7 +93,8 @@ def _look(turn: Turn, decision_id: str, known: OpenForecast, bars: Sequence[Bar]
 def _is_far(known: OpenForecast, bar: Bar) -> bool:
     """Whether a bar lies so far from the mark that it may be told in other shares: of before a split, or of after one that is
     not known yet."""
-    return abs(bar.close_ticks - _ref_ticks(known)) > SUSPECT_FRACTION * _ref_ticks(known)
+    most = SUSPECT_SHARE_FRACTION if known.window.forecast.cell.asset_class == AssetClass.EQUITY.value else SUSPECT_FRACTION
+    return abs(bar.close_ticks - _ref_ticks(known)) > most * _ref_ticks(known)
 
 
 def _ref_ticks(known: OpenForecast) -> float:
@@ -97,14 +103,24 @@ def _ref_ticks(known: OpenForecast) -> float:
 
 
 def _split_ratio(known: OpenForecast, days: Sequence[Bar]) -> float:
-    """New shares for one old, where the day on which a forecast was made, told again in shares of now, does not hold its mark but
-    holds it after a split; 0 where nothing is strange."""
+    """New shares for one old, where the day on which a forecast was made (or the last before it) and the next, told again in
+    shares of now, do not hold its mark but hold it after a split; 0 where nothing is strange. One day alone may be told without
+    the hours in which the mark was made: a jump after the close is no split."""
     at_ns, ref = known.window.forecast.at_ns, _ref_ticks(known)
-    made = next((bar for bar in days if bar.open_ns <= at_ns < bar.close_ns), None)
-    if made is None:
+    place = bisect_right(days, at_ns, key=attrgetter("open_ns"))
+    if not 0 < place < len(days):
         return 0.0
-    low, high = made.low_ticks * (1 - BESIDE_FRACTION), made.high_ticks * (1 + BESIDE_FRACTION)
-    return 0.0 if low <= ref <= high else next((float(ratio) for ratio in SPLITS if low <= ref / ratio <= high), 0.0)
+    made, after = days[place - 1], days[place]
+    if _holds(made, ref, BESIDE_FRACTION) or _holds(after, ref, BESIDE_FRACTION):
+        return 0.0
+    middle = (made.low_ticks + made.high_ticks) / 2
+    return min((float(ratio) for ratio in SPLITS
+                if _holds(made, ref / ratio, BESIDE_FRACTION) and _holds(after, ref / ratio, NEXT_DAY_FRACTION)),
+               key=lambda ratio: abs(ref / ratio - middle), default=0.0)
+
+
+def _holds(bar: Bar, ticks: float, beside: float) -> bool:
+    return bar.low_ticks * (1 - beside) <= ticks <= bar.high_ticks * (1 + beside)
 
 
 def _resolve(turn: Turn, decision_id: str, bars: Sequence[Bar], *, or_void: bool) -> None:

@@ -143,6 +143,40 @@ def test_a_split_is_found_out_from_adjusted_days_before_anything_is_concluded() 
     assert outcome.return_bps == pytest.approx(120.0)
 
 
+@pytest.mark.parametrize("ratio", [1.5, 4 / 3, 1.25, 3.0])
+def test_a_small_split_of_a_share_reaches_no_stop(ratio: float) -> None:
+    """100.00 before, and 120 bps more in the end, in shares of now."""
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    one = msgspec.structs.replace(decided_on(desk, begun(desk)), asset_class="equity")
+    tell(desk, one)
+    was, last = round(10_000 / ratio), round(10_120 / ratio)
+    days = (day_bar(desk, 0, was, high=round(10_040 / ratio), low=round(9_960 / ratio)), day_bar(desk, 1, was),
+            day_bar(desk, 2, last, low=was))
+    show(desk, days[1])
+    assert RecallDays((COIN_ID,)) in desk.effects and desk.of(ForecastTouched) == []
+    desk.take(DaysRecalled(COIN_ID, days[:2]))
+    assert [event.ratio for event in desk.of(ForecastAdjusted)] == [pytest.approx(ratio)]
+    show(desk, days[2])
+    outcome = desk.state.research.decisions[one.decision_id].outcome
+    assert outcome is not None and (outcome.up, outcome.won) == (1, 1)
+    assert outcome.return_bps == pytest.approx(120.0, abs=2.0)
+
+
+def test_a_jump_after_the_close_is_no_split() -> None:
+    """Earnings at 22:00: the mark lies a quarter above all that the day's bar tells, and the next day opens there."""
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    one = msgspec.structs.replace(decided_on(desk, begun(desk)), asset_class="equity")
+    tell(desk, one)
+    days = (day_bar(desk, 0, 8_000, high=8_050, low=7_950), day_bar(desk, 1, 9_900, high=10_050, low=9_700),
+            day_bar(desk, 2, 10_100, low=9_900))
+    desk.take(DaysRecalled(COIN_ID, days[:1]))
+    desk.take(DaysRecalled(COIN_ID, days[:2]))
+    show(desk, *days[1:])
+    assert desk.of(ForecastAdjusted) == []
+    outcome = desk.state.research.decisions[one.decision_id].outcome
+    assert outcome is not None and outcome.return_bps == pytest.approx(100.0)
+
+
 def bar_of_day(first_ns: int, day: int, close: int) -> Bar:
     open_ns = first_ns + day * DAY_NS
     return Bar(COIN_ID, open_ns, open_ns + DAY_NS, close, close, close, close, 10)
