@@ -8,6 +8,7 @@ import msgspec
 from engine.event_base import Event
 from engine.events import OrderFilled, OrderIntended, PositionSplit, ProposalRaised, ProposalSettled, Recorded, WantRefused
 from engine.orders import Purpose
+from engine.research.decided import ResearchCause
 from engine.research.resolution import adjusted
 from engine.research_events import (
     CalibrationLearned,
@@ -47,7 +48,8 @@ SETTLED = {ProposalStatus.APPROVED: DecisionStatus.APPROVED, ProposalStatus.DECL
 
 def _begun(state: State, event: ResearchBegun, recorded: Recorded) -> ResearchState:
     run = replace(event.run, begun_at_ns=recorded.at_ns)
-    return _of(state, run.portfolio, run=run)
+    event_ns = recorded.at_ns if run.cause is ResearchCause.EVENT else state.research.of(run.portfolio).event_run_ns
+    return _of(state, run.portfolio, run=run, event_run_ns=event_ns)
 
 
 def _finished(state: State, event: ResearchFinished, recorded: Recorded) -> ResearchState:

@@ -89,11 +89,9 @@ def _unable(turn: Turn, asked: ResearchRun) -> Refusal | None:
     refusal = next((one for one in found if isinstance(one, Refusal)), None)
     if refusal is not None:
         return refusal
-    last = known.run
-    if asked.cause is ResearchCause.EVENT and last is not None and last.cause is ResearchCause.EVENT \
-            and turn.at_ns - last.begun_at_ns < EVENT_SPACING_NS:
-        return Refusal("spacing", "one run by events in a quarter of an hour", last.run_id,
-                       f"{last.run_id} was begun by an event a moment ago")
+    if asked.cause is ResearchCause.EVENT and known.event_run_ns and turn.at_ns - known.event_run_ns < EVENT_SPACING_NS:
+        ago = f"{(turn.at_ns - known.event_run_ns) // NS_PER_SECOND} s ago"
+        return Refusal("spacing", "one run by events in a quarter of an hour", ago, f"an event began a run {ago}")
     return None
 
 

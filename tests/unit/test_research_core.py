@@ -117,7 +117,12 @@ def test_events_begin_a_run_at_most_every_quarter_of_an_hour() -> None:
     desk.take(ResearchEnded(run.run_id))
     soon = desk.do(RunResearch("soon", cause=ResearchCause.EVENT))
     assert soon.refusal is not None and soon.refusal.check == "spacing"
-    begun(desk, "a person may", cause=ResearchCause.PERSON)
+    person = begun(desk, "a person may", cause=ResearchCause.PERSON)
+    desk.take(ResearchEnded(person.run_id))
+    between = desk.do(RunResearch("between", cause=ResearchCause.EVENT))
+    assert between.refusal is not None and between.refusal.check == "spacing", "whoever began a run in between"
+    desk.later(900)
+    begun(desk, "later", cause=ResearchCause.EVENT)
 
 
 # ---- the chain -----------------------------------------------------------------------------------------------------------
