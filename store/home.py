@@ -93,9 +93,19 @@ class Home(NamedTuple):
         digest = hashlib.sha256(os.fsencode(os.path.realpath(self.path))).hexdigest()[:16]
         return runtime_folder() / f"{digest}.sock"
 
-    def lock(self) -> HomeLock:
-        """Hold this home for one engine; raises `HomeLocked` with the holder's process id."""
-        return _hold(self.path / "engine.lock", f"{self.path}: another engine", "use `quarterdeck attach`, or end it first")
+    @property
+    def unfinished(self) -> Path:
+        """There while a restore moves files into the home, and after one that was killed in that."""
+        return self.path / "restore.unfinished"
+
+    def lock(self, *, restoring: bool = False) -> HomeLock:
+        """Hold this home for one engine; raises `HomeLocked` with the holder's process id, `HomeUnusable` where a restore was cut
+        short, whose rest no engine can make sense of."""
+        held = _hold(self.path / "engine.lock", f"{self.path}: another engine", "use `quarterdeck attach`, or end it first")
+        if self.unfinished.exists() and not restoring:
+            held.release()
+            raise HomeUnusable(f"{self.path}: a restore was cut short; give it again: `quarterdeck restore BACKUP --replace`")
+        return held
 
     def holder_pid(self) -> int | None:
         """The process id of the engine that holds this home, None where none does; takes nothing, changes nothing. Also where

@@ -3,14 +3,14 @@
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple
 
 from engine.errors import StoreError, UsageError
-from store.backup import copy_home, databases, plain_files, unpack_sealed
+from store.backup import copy_home, databases, plain_files, sync, unpack_sealed
 from store.database import cause_of
 from store.halt_flag import raise_halt
 from store.home import Home, open_home
@@ -57,25 +57,55 @@ def restore(folder: Path, home_path: Path, *, replace: bool = False, halt_cause:
     """Put a backup's folder into a home. A home with a journal is refused unless `replace`, which moves its files aside. With a
     `halt_cause` the halt flag is raised (`at_ns`) before anything else, so that the next engine starts halted.
 
+    Everything is copied beside first, and moved into place then: where there is no room the home stays as it was. Killed while
+    it moves, the home is marked, and no engine starts on it until the restore was given again.
+
     The restored journal gets a new engine id, because the venue has seen ids that this older journal does not know of
     and would give out again. Raises `HomeLocked` where an engine runs, `StoreError` where the backup is damaged.
     """
     source = Home(folder)
     require_sound(source)
     home = open_home(home_path)
-    with home.lock():
+    with home.lock(restoring=True):
         taken = [path for path in _lasting(home) if path.exists()]
         if taken and not replace:
             raise UsageError(f"{home.path}: holds {taken[0].name} already; restore elsewhere, or say to replace it")
         if halt_cause:
             raise_halt(home, halt_cause, "restore", at_ns)
+        work = _work_folder(home)
         try:
+            files = copy_home(source, work)
+            renamed = _rename(work / home.journal.name)
+            home.unfinished.touch(mode=0o600)
+            sync(home.path)
             aside = _move_aside(home, taken)
-            files = copy_home(source, home.path)
-            return RestoreReport(home.path, files, aside, _rename(home.journal))
+            _put_in_place(home, work, files)
+            home.unfinished.unlink()
+            sync(home.path)
+            return RestoreReport(home.path, files, aside, renamed)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"{home.path}: the restore failed: {cause_of(error)}; "
-                             "what was there lies in its folder aside") from error
+            begun = home.unfinished.exists()
+            left = "what was there lies in its folder aside; give the restore again" if begun else "nothing was changed"
+            raise StoreError(f"{home.path}: the restore failed: {cause_of(error)}; {left}") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _work_folder(home: Home) -> Path:
+    try:
+        return Path(mkdtemp(prefix=".restoring-", dir=home.backups))
+    except OSError as error:
+        raise StoreError(f"{home.path}: the restore failed: {cause_of(error)}; nothing was changed") from error
+
+
+def _put_in_place(home: Home, work: Path, files: Sequence[str]) -> None:
+    """Move what was copied to where it belongs, on the same disk, so that no room is needed and little can go wrong; the journal
+    last."""
+    for name in sorted(files, key=lambda one: one == home.journal.name):
+        place = home.path / name
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        (work / name).replace(place)
+        sync(place.parent)
 
 
 def _lasting(home: Home) -> list[Path]:

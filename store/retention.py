@@ -13,7 +13,7 @@ from store.home import Home
 from store.sealing import Seal
 
 SCHEDULED = "scheduled"
-LEFTOVER = re.compile(r"(quarterdeck-\d{8}T\d{6}Z(\.tar\.gz\.age)?\.part(\..*)?|\.(opened|rewound)-.*)")
+LEFTOVER = re.compile(r"(quarterdeck-\d{8}T\d{6}Z(\.tar\.gz\.age)?\.part(\..*)?|\.(opened|rewound|restoring)-.*)")
 LEFTOVER_SECONDS = 86_400
 
 

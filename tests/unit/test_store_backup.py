@@ -2,7 +2,9 @@
 
 import asyncio
 import csv
+import errno
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -104,6 +106,54 @@ def test_restore_refuses_a_taken_or_locked_home(tmp_path: Path) -> None:
     assert restored.moved_aside is not None
     assert list(journal_rows(restored.moved_aside / "journal.db")) == make_rows(1, 60)
     assert restore(report.path, home.path, replace=True).moved_aside != restored.moved_aside
+
+
+def contents(home: Home) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in home.path.iterdir() if path.is_file() and "lock" not in path.name}
+
+
+def test_a_restore_without_room_leaves_the_home_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a backup would be taken for a journal, and the engine begin anew on it beside open positions."""
+    home, journal = make_home(tmp_path / "home")
+    report = backup(home, tmp_path / "backups", AT_NS)
+    journal.append(make_rows(51, 60))
+    journal.close()
+    before = contents(home)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as without_room:
+        without_room.setattr("store.backup.shutil.copy2", full)  # the databases are copied by then
+        with pytest.raises(StoreError, match="No space left.*nothing was changed"):
+            restore(report.path, home.path, replace=True)
+    assert contents(home) == before and not list(home.backups.iterdir())
+    home.lock().release()
+
+
+def test_no_engine_starts_on_what_a_killed_restore_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, journal = make_home(tmp_path / "home")
+    report = backup(home, tmp_path / "backups", AT_NS)
+    journal.append(make_rows(51, 60))
+    journal.close()
+    moved: list[str] = []
+    replace = Path.replace
+
+    def killed(path: Path, target: Path) -> Path:
+        if len(moved) == 3:
+            raise KeyboardInterrupt
+        moved.append(path.name)
+        return replace(path, target)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(report.path, home.path, replace=True)
+    with pytest.raises(HomeUnusable, match="restore was cut short"):
+        home.lock()
+    restored = restore(report.path, home.path, replace=True)
+    assert list(journal_rows(home.journal)) == make_rows(1, 50) and engine_id(home.journal) == restored.engine_id
+    home.lock().release()
 
 
 def test_a_damaged_journal_makes_no_backup_and_a_damaged_backup_is_not_restored(tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ def _home(home: "Home") -> Iterator[Finding]:
         yield Finding("fail", "home", f"{home.path} cannot be written", "check its permissions")
     else:
         yield Finding("ok", "home", f"{home.path}, mode {mode:o}")
+    if home.unfinished.exists():
+        yield Finding("fail", "restore", "one was cut short: no engine starts here",
+                      "give it again: `quarterdeck restore BACKUP --replace`")
     for private in (home.journal, home.paper, home.config):
         if private.exists() and private.stat().st_mode & 0o077:
             yield Finding("warn", private.name, "is open to others", f"chmod 600 {private}")
