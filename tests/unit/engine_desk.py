@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
@@ -47,6 +48,7 @@ from engine.inputs import (
     VenueReported,
 )
 from engine.instruments import AssetClass, Instrument
+from engine.live_drive import LiveDrive
 from engine.market import MarketView
 from engine.orders import ClosedAs, Fill, Order, OrderIntent, Purpose, Side
 from engine.parts import EngineParts
@@ -68,6 +70,7 @@ PLAIN = VenueCapabilities(stop=True, bracket=False, oco=False, reduce_only=False
 USUAL = Limits()
 BLANK = State()
 NO_STOPS = VenueCapabilities(stop=False, bracket=False, oco=False, reduce_only=True)
+PATIENCE_SECONDS = 60.0
 
 
 def coin(symbol: str = "COIN", **fields: Any) -> Instrument:
@@ -337,8 +340,15 @@ def alerts(desk: Desk, code: str) -> list[str]:
     return [alert.text for alert in desk.of(AlertRaised) if alert.code == code]
 
 
+async def _no_beats(_drive: LiveDrive) -> None:
+    """The clock beats where a test says so."""
+
+
 class Shell:
-    """A running engine: paper venue, hand-moved clock, hand-fed prices."""
+    """A running engine: paper venue, hand-moved clock, hand-fed prices, and beats by hand, so that its journal does not depend on
+    how long a test takes; `beats_alone` has the clock beat by real seconds."""
+
+    beats_alone = False
 
     def __init__(self, *, journal: Journal | None = None, settings: Settings | None = None, state: State = BLANK,
                  broker: PaperBroker | None = None, options: PaperOptions | None = None, feed: HandFeed | None = None,
@@ -365,17 +375,20 @@ class Shell:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Shell"]:
         """The engine runs, live and priced, until the block is left."""
-        task = asyncio.create_task(self.engine.run())
-        try:
-            await self.until(lambda: self.feed.sink is not None and self.engine.ready.is_set(), task)
-            yield self
-        finally:
-            self.engine.stop()
-            await task
+        with pytest.MonkeyPatch.context() as patch:
+            if not self.beats_alone:
+                patch.setattr(LiveDrive, "_beats", _no_beats)
+            task = asyncio.create_task(self.engine.run())
+            try:
+                await self.until(lambda: self.feed.sink is not None and self.engine.ready.is_set(), task)
+                yield self
+            finally:
+                self.engine.stop()
+                await task
 
     async def until(self, condition: Callable[[], object], task: "asyncio.Task[None] | None" = None) -> None:
         """Let the engine work until something is so; a deadline, far beyond what it takes, ends a wait in vain."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if condition():
                 return
@@ -390,7 +403,7 @@ class Shell:
         assert self.feed.sink is not None
         taken = self.engine._shell.loop.inputs_taken
         self.feed.sink(Quote(instrument_id, bid, bid if ask is None else ask, 0, 0, self.clock.now_ns()))
-        await self.until(lambda: self.engine._shell.loop.inputs_taken > taken)
+        await self.until(lambda: self.engine._shell.loop.inputs_taken > taken and not self.engine._shell.market)
 
     async def beat(self, seconds: float = 1.0) -> None:
         """Time passes and the clock beats, without waiting for a real second."""
@@ -398,7 +411,7 @@ class Shell:
         self.broker.advance(self.clock.now_ns())
         taken = self.engine._shell.loop.inputs_taken
         self.engine._shell.deliver(TimeAdvanced())
-        await self.until(lambda: self.engine._shell.loop.inputs_taken > taken)
+        await self.until(lambda: self.engine._shell.loop.inputs_taken > taken and not self.engine._shell.venue)
 
     @property
     def state(self) -> State:

@@ -128,7 +128,9 @@ def test_beats_go_on_where_the_venue_cannot_be_advanced(monkeypatch: pytest.Monk
     monkeypatch.setattr("engine.live_drive.BEAT_SECONDS", 0.01)
 
     async def run() -> None:
-        async with Shell().running() as shell:
+        whole = Shell()
+        whole.beats_alone = True
+        async with whole.running() as shell:
             await shell.quote(10_000)
 
             def broken(now_ns: int) -> None:

@@ -49,6 +49,8 @@ class Readings:
 class Machine(Shell):
     """A running engine on a machine's clocks."""
 
+    beats_alone = True
+
     def __init__(self, readings: Readings, **parts: Any) -> None:
         state: State = parts.get("state", State())
         super().__init__(**parts)
