@@ -164,7 +164,7 @@ def _learned(state: State, event: CalibrationLearned, _: Recorded) -> ResearchSt
     return replace(state.research, learned=event.learned, maps=event.maps)
 
 
-def _change_settled(state: State, event: ResearchChangeSettled, _: Recorded) -> ResearchState:
+def _change_settled(state: State, event: ResearchChangeSettled, recorded: Recorded) -> ResearchState:
     research = state.research
     status = "applied" if event.applied else "rejected"
 
@@ -172,8 +172,10 @@ def _change_settled(state: State, event: ResearchChangeSettled, _: Recorded) -> 
         return replace(change, status=status) if change.change_id == event.change_id else change
 
     learned = replace(research.learned, changes=tuple(map(settled, research.learned.changes)))
-    parameters = {**research.parameters, event.parameter: event.value} if event.applied else research.parameters
-    return replace(research, learned=learned, parameters=parameters)
+    if not event.applied:
+        return replace(research, learned=learned)
+    return replace(research, learned=learned, parameters={**research.parameters, event.parameter: event.value},
+                   applied_ns={**research.applied_ns, event.parameter: recorded.at_ns})
 
 
 def _alarm_set(state: State, event: ResearchAlarmSet, recorded: Recorded) -> ResearchState:

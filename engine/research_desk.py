@@ -18,11 +18,12 @@ from engine.errors import QuarterdeckError
 from engine.inputs import DaysRecalled, Input, LearningEnded, ResearchDecided, ResearchEnded
 from engine.instruments import Instrument
 from engine.ports import DailyBars, LearningRecord
+from engine.research.acted import costs_since
 from engine.research.calling import Caller, LiveCaller
 from engine.research.decided import Decided
 from engine.research.events import NoteReading
 from engine.research.models import CallStore
-from engine.research.parameters import parameters_of
+from engine.research.parameters import SLIPPAGE, parameters_of
 from engine.research.snapshot import build
 from engine.research.task import Asked, PipelineTask
 from engine.research.threads import thread_id_of
@@ -279,8 +280,9 @@ class ResearchDesk:
             found = await asyncio.to_thread(parts.record.forecasts)
             await asyncio.to_thread(parts.world.remember, found.resolved)
             level = max((one.settings.research.aggressiveness for one in state.portfolios.values()), default=0)
+            results = costs_since(found.results, state.research.applied_ns.get(SLIPPAGE, 0))
             learned = await asyncio.to_thread(learn, found.forecasts, state.research.maps, self._around.now_ns(),
-                                              parameters_of(state.research.parameters), level, found.results, found.codes)
+                                              parameters_of(state.research.parameters), level, results, found.codes)
         except Exception as error:  # noqa: BLE001 - what is in use stays in use
             _log.error("learning failed", exc_info=error)
             failure = f"{type(error).__name__}: {error}"

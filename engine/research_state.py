@@ -80,7 +80,8 @@ class PortfolioResearchState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class ResearchState(msgspec.Struct, frozen=True, omit_defaults=True):
     """`open` are the forecasts by decision, `index` their decisions by instrument, `next_end_ns` when the first of their windows
-    ends; `orders` the decision of each entry. `seal` is the newest link of the chain of sealed decisions."""
+    ends; `orders` the decision of each entry, `applied_ns` when a person changed each parameter last. `seal` is the newest link
+    of the chain of sealed decisions."""
 
     portfolios: dict[str, PortfolioResearchState] = {}
     decisions: dict[str, SealedDecision] = {}
@@ -93,6 +94,7 @@ class ResearchState(msgspec.Struct, frozen=True, omit_defaults=True):
     learned: CalibrationView = CalibrationView((), (), (), 0)
     maps: tuple[CellMap, ...] = ()
     parameters: dict[str, str] = {}
+    applied_ns: dict[str, Nanoseconds] = {}
 
     def of(self, portfolio: str) -> PortfolioResearchState:
         return self.portfolios.get(portfolio, NOTHING_YET)

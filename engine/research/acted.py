@@ -13,6 +13,7 @@ from engine.research.proposed_changes import CostSeen
 from engine.research_state import SealedDecision
 from engine.research_words import AttributionView, HumanView
 from engine.trading_hours import NS_PER_DAY
+from engine.units import Nanoseconds
 
 BPS = 10_000
 SIDES = {Stance.LONG: 1, Stance.SHORT: -1}
@@ -49,6 +50,12 @@ def results_of(decisions: Sequence[Acted]) -> Results:
     return Results(tuple(_taken(one, unit_bps, markets) for one in ended),
                    tuple(paper for one in known if (paper := _not_taken(one)) is not None),
                    tuple(cost for one in ended if (cost := _cost(one)) is not None))
+
+
+def costs_since(results: Results, applied_ns: Nanoseconds) -> Results:
+    """The results with the costs of decisions that were made under the slippage in use: what was expected before would ask for
+    the same change again and again."""
+    return results._replace(costs=tuple(cost for cost in results.costs if cost.decided_ns > applied_ns))
 
 
 def _risk_bps(one: Acted) -> float:
@@ -101,7 +108,8 @@ def _cost(one: Acted) -> CostSeen | None:
     notional_minor = 0.0 if trip is None else trip.entry_price * trip.quantity * 10 ** one.minor_exponent
     if trip is None or worth is None or one.slippage_minor is None or notional_minor <= 0:
         return None
-    return CostSeen(trip.closed_at_ns, worth.cost_bps, BPS * (trip.fees_minor + one.slippage_minor) / notional_minor)
+    return CostSeen(trip.closed_at_ns, worth.cost_bps, BPS * (trip.fees_minor + one.slippage_minor) / notional_minor,
+                    one.sealed.decided.as_of_ns)
 
 
 # ---- as it is shown --------------------------------------------------------------------------------------------------------

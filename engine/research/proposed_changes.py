@@ -29,11 +29,12 @@ SURE = 0.05
 
 
 class CostSeen(NamedTuple):
-    """The cost of a round trip as it was expected and as it came, in bps of its notional."""
+    """The cost of a round trip as it was expected, when it was decided on, and as it came, in bps of its notional."""
 
     at_ns: Nanoseconds
     expected_bps: float
     realised_bps: float
+    decided_ns: Nanoseconds = 0
 
 
 class Case(NamedTuple):

@@ -51,8 +51,8 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def round_trip_bps(self) -> float:
-        """What a round trip is expected to cost, with what was learned of slippage."""
-        return self.cost_bps + self.parameters.slippage_bps
+        """What a round trip is expected to cost, with what was learned of slippage: never less than nothing."""
+        return max(0.0, self.cost_bps + self.parameters.slippage_bps)
 
     @property
     def symbol(self) -> str:

@@ -282,6 +282,7 @@ def test_a_person_applies_or_rejects_a_change() -> None:
     assert again.refusal is not None and again.refusal.check == "change"
     learned(desk, changes=(first, second))
     assert [one.status for one in desk.state.research.learned.changes] == ["applied", "rejected"]
+    assert desk.state.research.applied_ns == {"threshold.2": desk.at_ns}
 
 
 # ---- schedule and alerts ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 import pytest
 
-from engine.research.acted import Results
+from engine.research.acted import Results, costs_since
 from engine.research.adoption import FIRST_FIT_N, first_unseen, forward_chained, look_is_due, sought
 from engine.research.alarms import agreeing, alarm_of, degraded
 from engine.research.decided import Cell, Forecast
@@ -18,6 +18,7 @@ from engine.research.scores import Scored
 from engine.research_words import CellView
 from engine.trading_hours import NS_PER_DAY
 from tests.unit.known_forecasters import drawn, forecasts, scored
+from tests.unit.research_desk import asked
 
 NIGHTS = (200, 250, 313, 392, 490, 613, 767, 959)
 LONG_AFTER_NS = 10_000 * NS_PER_DAY
@@ -259,6 +260,23 @@ def test_slippage_that_is_always_more_is_proposed() -> None:
     [change] = learn((), (), 5, Parameters(slippage_bps=1), results=Results(costs=tuple(costs))).view.changes
     assert (change.parameter, change.before, change.after) == ("slippage_bps", "1", "6")
     assert learn((), (), 5, results=Results(costs=tuple(costs[:49]))).view.changes == ()
+
+
+def test_slippage_that_was_applied_is_not_proposed_again_on_what_was_expected_before() -> None:
+    """Each time it was applied the same round trips asked for as much again."""
+    chance = Random(20)
+    costs = tuple(CostSeen(day * NS_PER_DAY, 10 if day < 120 else 15, 15 + chance.gauss(0, 2), day * NS_PER_DAY)
+                  for day in range(1, 240))
+    [change] = learn((), (), 5, results=Results(costs=costs[:119])).view.changes
+    assert (change.before, change.after) == ("0", "5")
+    in_use = Parameters(slippage_bps=5)
+    assert learn((), (), 5, in_use, results=costs_since(Results(costs=costs[:119]), 119 * NS_PER_DAY)).view.changes == ()
+    assert learn((), (), 5, in_use, results=costs_since(Results(costs=costs), 119 * NS_PER_DAY)).view.changes == ()
+
+
+def test_a_round_trip_never_costs_less_than_nothing() -> None:
+    assert msgspec.structs.replace(asked(), parameters=Parameters(slippage_bps=-20)).round_trip_bps == 0.0
+    assert msgspec.structs.replace(asked(), parameters=Parameters(slippage_bps=-4)).round_trip_bps == 6.0
 
 
 def test_applied_changes_are_values_by_name() -> None:
