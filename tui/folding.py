@@ -2,9 +2,11 @@
 
 import logging
 
+from msgspec.structs import replace
+
 from engine.events import VERSIONS
 from engine.market import MarketView
-from engine.service import HealthView, Mode, Snapshot
+from engine.service import HealthView, Mode, PositionView, Snapshot, StopHome
 from engine.state import SNAPSHOT_FORMAT, State, decode_state
 from engine.views import snapshot as snapshot_of
 from store import snapshots
@@ -43,4 +45,12 @@ def folded_snapshot(home: Home) -> Snapshot | None:
     mode = Mode.REPLAY if (home.path / REPLAY_MARKER).exists() else Mode.LIVE if live else Mode.PAPER
     health = HealthView(journal_seq=state.seq, journal_lag_ms=0.0, inputs_per_second=0.0, queue_depth=0,
                         uptime_seconds=0.0, replay_position="", replay_speed="")
-    return snapshot_of(state, MarketView(), state.at_ns, version=0, mode=mode, health=health)
+    shown = snapshot_of(state, MarketView(), state.at_ns, version=0, mode=mode, health=health)
+    return replace(shown, positions=tuple(_unwatched(position) for position in shown.positions))
+
+
+def _unwatched(position: PositionView) -> PositionView:
+    """A position as it is without an engine: a stop that is not at the venue guards nothing."""
+    if position.stop_home is StopHome.VENUE:
+        return position
+    return replace(position, unprotected_now=True, stop_home_detail="no engine runs: nobody watches this position")

@@ -10,8 +10,9 @@ from engine.alert_text import condition_text
 from engine.errors import UsageError
 from engine.inputs import Command, EnableAlertRule, ReadAlertRule, RemoveAlertRule, SetAlertRule
 from engine.service import AlertReading, AlertRuleView
-from tui.commands.link import command_id, engine_link, look
+from tui.commands.link import command_id, engine_link
 from tui.commands.parsing import percent_of, seconds_of
+from tui.commands.queries import snapshot_for
 from tui.commands.trading import told_receipt
 from tui.formats import moment
 from tui.printing import numbers, print_json, print_table, words
@@ -63,7 +64,7 @@ def _sent(path: Path, command: Command, *, as_json: bool) -> int:
 
 def list_rules(path: Path, *, as_json: bool) -> None:
     """Every rule with its state."""
-    snapshot = look(path).snapshot
+    snapshot = snapshot_for(path)
     found = snapshot.alert_rules if snapshot else ()
     if as_json:
         print_json(found)

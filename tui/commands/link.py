@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.errors import EngineUnreachable
 from engine.inputs import Command, PlaceOrder
-from engine.service import OrderCard, Receipt, Refusal, Snapshot
+from engine.orders import Purpose
+from engine.service import AlertRuleStatus, OrderCard, PositionView, Receipt, Refusal, Snapshot, StopHome
+from tui.printing import print_note
 from tui.version import VERSION
 
 if TYPE_CHECKING:
@@ -140,3 +142,30 @@ def engine_link(path: Path, portfolio: str = "", warm_bars: int = 0) -> Iterator
     home = open_home(path)
     with short_engine(home, portfolio, warm_bars) as link:
         yield link
+    unwatched = _unwatched_words(home)
+    if unwatched:
+        print_note(f"no engine runs now, so nobody looks at {unwatched}; `quarterdeck` or `quarterdeck run --headless` does")
+
+
+def _unwatched_words(home: "Home") -> str:
+    """What rests nowhere but in an engine, and so waits while none runs; empty where everything is at the venue."""
+    from tui.folding import folded_snapshot
+
+    snapshot = None if home.holder_pid() is not None else folded_snapshot(home)
+    if snapshot is None:
+        return ""
+    targets = {(order.portfolio, order.instrument_id) for order in snapshot.orders
+               if order.working and order.purpose is Purpose.TARGET}
+    found = [f"{position.symbol}: {', '.join(parts)}" for position in snapshot.positions
+             if (parts := _engine_held(position, at_target=(position.portfolio, position.instrument_id) in targets))]
+    rules = sum(rule.status in (AlertRuleStatus.WATCHING, AlertRuleStatus.WAITING) for rule in snapshot.alert_rules)
+    found += [f"{rules} alert rule{'s' if rules > 1 else ''}"] if rules else []
+    return "; ".join(found)
+
+
+def _engine_held(position: PositionView, *, at_target: bool) -> list[str]:
+    """Those parts of a position's exits that only an engine carries out; whether a target works at the venue is given."""
+    held = {"stop": position.stop is not None and position.stop_home is not StopHome.VENUE, "trail": bool(position.trail),
+            "target": position.target is not None and not at_target,
+            "breakeven": position.breakeven_at is not None, "longest hold": position.max_hold_left_seconds is not None}
+    return [name for name, only_here in held.items() if only_here]
