@@ -24,6 +24,12 @@ def health_lines(snapshot: Snapshot, now_ns: Nanoseconds) -> tuple[HealthLine, .
     return (*lines, *_protection(snapshot), *_orders(snapshot), *_alerts(snapshot), *_jobs(snapshot), *_notices(snapshot))
 
 
+def engines_now_ns(snapshot: Snapshot, wall_ns: Nanoseconds) -> Nanoseconds:
+    """The time now as a snapshot's engine counts it, for a looker in another process: after a clock was set back the engine's
+    own is ahead of the wall's, by which an engine that hangs would seem to speak from the future."""
+    return wall_ns + snapshot.health.counts.get(CLOCK_AHEAD, 0) * NS_PER_SECOND
+
+
 def verdict_of(lines: Sequence[HealthLine]) -> Verdict:
     """The worst of all findings."""
     found = [line.verdict for line in lines]

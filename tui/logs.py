@@ -31,15 +31,18 @@ class Discreet(logging.Formatter):
 
 @contextmanager
 def quiet_log(folder: Path) -> Iterator[None]:
-    """Keep what the program logs out of a command's own lines: it goes to a file of the home, where there is one."""
+    """Keep what the program logs out of a command's own lines: it goes to a file of the home, where there is one and it can be
+    written."""
     logger, handler = logging.getLogger("quarterdeck"), logging.handlers.RotatingFileHandler(
         folder / COMMAND_LOG_FILE, maxBytes=MEGABYTE, backupCount=1, encoding="utf-8", delay=True)
     handler.setFormatter(Discreet(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")))
     before, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
+    logging.raiseExceptions, raising = False, logging.raiseExceptions
     try:
         yield
     finally:
+        logging.raiseExceptions = raising
         logger.removeHandler(handler)
         logger.propagate = before
         handler.close()
@@ -75,17 +78,24 @@ def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int, *
                to_stderr: bool = True) -> EventLog:
     """Set logging up for this process and give the program's log.
 
-    Records of other libraries come out in the same shape. A file that cannot be written must not stop an engine, so the
-    handlers swallow their own failures. With a screen, `to_stderr` is off: a line there would go right through it.
+    Records of other libraries come out in the same shape. A file that cannot be opened or written must not stop an engine (a
+    single run as another user leaves one behind), so the handlers swallow their own failures. With a screen, `to_stderr` is off:
+    a line there would go right through it.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if to_stderr else []
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handlers.append(logging.handlers.RotatingFileHandler(
-        folder / file_name, maxBytes=file_megabytes * MEGABYTE, backupCount=files_kept, encoding="utf-8"))
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if to_stderr else [logging.NullHandler()]
+    trouble = ""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handlers.append(logging.handlers.RotatingFileHandler(
+            folder / file_name, maxBytes=file_megabytes * MEGABYTE, backupCount=files_kept, encoding="utf-8"))
+    except OSError as error:
+        trouble = f"{folder / file_name}: cannot be opened: {error.strerror}; nothing is written there; check its owner and mode"
     for handler in handlers:
         handler.setFormatter(Discreet(JsonLines()))
     logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = handlers
     root.setLevel(level.upper())
+    if trouble:
+        logging.getLogger("quarterdeck").error(trouble)
     return EventLog(logging.getLogger("quarterdeck"))

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from engine.config import check_config
-from engine.health import health_lines, trouble_of, verdict_of
+from engine.health import CLOCK_AHEAD, engines_now_ns, health_lines, trouble_of, verdict_of
 from engine.health_words import HealthLine, Verdict, WorkerView
 from engine.inputs import Connectivity, SetTradingState, TradingState
 from engine.pulses import Pulses
@@ -63,6 +63,15 @@ def test_each_trouble_is_told_with_what_to_do(ailing: Snapshot, subject: str, ve
 def test_an_engine_that_says_nothing_fails_but_a_tape_that_stands_still_does_not() -> None:
     assert lines_of(WELL, later_seconds=16)["engine"].verdict is Verdict.FAIL
     assert lines_of(msgspec.structs.replace(WELL, mode=Mode.REPLAY), later_seconds=9_999)["engine"].verdict is Verdict.OK
+
+
+def test_an_engine_that_hangs_is_found_out_also_after_the_clock_was_set_back() -> None:
+    """The engine's time does not go back: beside a wall clock that is an hour behind, it seems to speak from the future."""
+    wall_ns = WELL.at_ns - 3_600 * NS_PER_SECOND
+    set_back = with_health(counts={CLOCK_AHEAD: 3_600})
+    fresh = health_lines(set_back, engines_now_ns(set_back, wall_ns + NS_PER_SECOND))
+    hanging = health_lines(set_back, engines_now_ns(set_back, wall_ns + 60 * NS_PER_SECOND))
+    assert trouble_of(fresh) == "" and trouble_of(hanging) == "engine: has said nothing for 60 s"
 
 
 def test_a_worker_is_overdue_only_where_it_promised_to_come_back() -> None:

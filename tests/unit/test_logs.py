@@ -3,11 +3,13 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from tui.logs import FACTS, EventLog, JsonLines
+from tui.logs import COMMAND_LOG_FILE, FACTS, EventLog, JsonLines, quiet_log, start_logs
 
 
 def line_of(record: logging.LogRecord) -> dict[str, object]:
@@ -54,3 +56,36 @@ def test_events_keep_the_level_of_their_logger(caplog: pytest.LogCaptureFixture)
     log.info("unheard", event="its own fact")
     log.write(logging.ERROR, "alert", level="its own fact")
     assert [line_of(one)["event"] for one in caplog.records] == ["alert"]
+
+
+@pytest.fixture
+def root_logger() -> Iterator[logging.Logger]:
+    root = logging.getLogger()
+    handlers, level, raising = list(root.handlers), root.level, logging.raiseExceptions
+    yield root
+    root.handlers[:], logging.raiseExceptions = handlers, raising
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize("broken", ["engine.log", ""])
+def test_a_log_file_that_cannot_be_opened_stops_no_engine(
+        broken: str, tmp_path: Path, root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once run as another user, the program leaves a file that this one may not write."""
+    folder = tmp_path / "logs"
+    if broken:
+        (folder / broken).mkdir(parents=True)
+    else:
+        folder.write_text("no folder")
+    log = start_logs(folder, "info", 1, 1)
+    log.info("started")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert "cannot be opened" in lines[0]["event"] and lines[0]["level"] == "error"
+    assert lines[1]["event"] == "started"
+    assert len(root_logger.handlers) == 1
+
+
+def test_a_command_says_nothing_of_a_log_that_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / COMMAND_LOG_FILE).mkdir()
+    with quiet_log(tmp_path):
+        logging.getLogger("quarterdeck.compose").error("for the log alone")
+    assert capsys.readouterr().err == ""

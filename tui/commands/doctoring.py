@@ -123,7 +123,7 @@ def _space(home: "Home") -> Iterator[Finding]:
 
 
 def _engine(home: "Home") -> Iterator[Finding]:
-    from engine.health import health_lines
+    from engine.health import engines_now_ns, health_lines
     from engine.health_words import Verdict
     from tui.control_client import ControlClient
 
@@ -139,7 +139,8 @@ def _engine(home: "Home") -> Iterator[Finding]:
                       "`quarterdeck panic` works without it; otherwise end that process and start again")
         return
     told = f"process {pid} answers, version {client.hello.version}, {client.hello.mode}"
-    lines = health_lines(client.snapshot_now(), time.time_ns())
+    snapshot = client.snapshot_now()
+    lines = health_lines(snapshot, engines_now_ns(snapshot, time.time_ns()))
     client.close()
     yield Finding("ok", "engine", told)
     for line in lines:

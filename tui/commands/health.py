@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from engine.errors import EngineUnreachable
-from engine.health import health_lines, verdict_of
+from engine.health import engines_now_ns, health_lines, verdict_of
 from engine.health_words import HealthLine, Verdict
 from tui.commands.link import connect, existing_home
 from tui.printing import print_json, print_table, words
@@ -29,6 +29,7 @@ def running_health(path: Path) -> tuple[HealthLine, ...]:
         raise EngineUnreachable("no engine runs here; `quarterdeck run --headless` starts one")
     client = connect(home)
     try:
-        return health_lines(client.snapshot_now(), time.time_ns())
+        snapshot = client.snapshot_now()
+        return health_lines(snapshot, engines_now_ns(snapshot, time.time_ns()))
     finally:
         client.close()
