@@ -142,7 +142,8 @@ def _all_roles(asked: Asked) -> tuple[str, ...]:
 async def _roles(asked: Asked, hearing: Hearing) -> tuple[dict[str, Part[Opinion]], tuple[Part[tuple[NewsNote, ...]], ...]]:
     """The roles side by side; the news role only where there are texts to read."""
     line = asked.settings.lines[0]
-    blind = [hearing.put(line.name, role_ask(asked, line, role), lambda answer: read_opinion(asked, answer)) for role in ROLES]
+    blind = [hearing.put(line.name, role_ask(asked, line, role), lambda answer: read_opinion(asked, answer, is_blind=True))
+             for role in ROLES]
     readers = ([hearing.put(line.name, news_ask(asked, line), lambda answer: read_notes(asked, answer))]
                if asked.snapshot.texts else [])
     opinions, notes = await asyncio.gather(asyncio.gather(*blind), asyncio.gather(*readers))

@@ -119,17 +119,17 @@ def cross_schema() -> dict[str, Any]:
 # ---- how it is read ------------------------------------------------------------------------------------------------------
 
 
-def context_of(asked: Asked) -> AnswerContext:
-    """What an answer about the asked instrument is held against."""
+def context_of(asked: Asked, *, is_blind: bool = False) -> AnswerContext:
+    """What an answer about the asked instrument is held against; of whoever is blind to news, without what came from it."""
     mark = float(asked.snapshot.mark.price)
     listed = Listed(mark, mark * asked.atr_bps / 10_000 if asked.atr_bps else None, asked.shortable)
     return AnswerContext(asked.symbol, dict.fromkeys((asked.symbol, *asked.symbols), listed), {asked.symbol: asked.held},
-                         asked.snapshot.evidence)
+                         asked.snapshot.blind_evidence if is_blind else asked.snapshot.evidence)
 
 
-def read_opinion(asked: Asked, answer: Answered) -> tuple[Opinion | None, Reading]:
-    """An opinion, by every check of the adapter."""
-    reading = read_answer(answer, context_of(asked))
+def read_opinion(asked: Asked, answer: Answered, *, is_blind: bool = False) -> tuple[Opinion | None, Reading]:
+    """An opinion, by every check of the adapter: what it cites was shown to whoever gave it."""
+    reading = read_answer(answer, context_of(asked, is_blind=is_blind))
     return reading.opinion, reading
 
 
@@ -179,7 +179,8 @@ def read_revision(asked: Asked, own: Opinion, answer: Answered) -> tuple[Revisio
         return None, _again("SCHEMA", "the fields are p_up, reason and evidence")
     if isinstance(p_up, bool) or not isinstance(p_up, int | float) or not 0 < p_up < 1:
         return None, _again("P_RANGE", "p_up must be a number above 0 and below 1")
-    cited = [one for one in evidence if isinstance(one, str) and one in asked.snapshot.evidence]
+    shown = asked.snapshot.blind_evidence
+    cited = [one for one in evidence if isinstance(one, str) and one in shown]
     if len(cited) != len(evidence) or len(cited) > MOST_EVIDENCE:
         return None, Reading(Verdict.REJECT, "UNKNOWN_EVIDENCE", reading.repairs)
     said = clean(reason, MOST_REASON)

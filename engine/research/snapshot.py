@@ -116,6 +116,11 @@ class Snapshot(msgspec.Struct, frozen=True):
         return {row.evidence_id: row.facts for row in self.rows}
 
     @property
+    def blind_evidence(self) -> dict[str, dict[str, Fact]]:
+        """The same of what `blind_body` shows."""
+        return {row.evidence_id: row.facts for row in self.rows if row.kind not in FROM_NEWS}
+
+    @property
     def trusted_body(self) -> bytes:
         """The body without the words of news, but with what was typed from them: what judges are shown."""
         return self._body_of(_without_words(row) for row in self.rows)

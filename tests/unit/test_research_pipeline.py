@@ -211,6 +211,17 @@ def test_a_revision_without_a_citation_is_none() -> None:
     assert all(one.repairs == ("UNCITED_REVISION",) for one in crossed)
 
 
+@pytest.mark.parametrize(("role", "text"), [
+    ("market", opinion_text(evidence=["E1", "E3"], claims=[])),
+    ("cross", '{"p_up": 0.6, "reason": "The item.", "evidence": ["E3"]}')])
+def test_who_is_blind_to_news_cannot_cite_it(role: str, text: str) -> None:
+    bench = Bench(saying(**{role: text}))
+    modelled, _ = bench.run(asked(shown=snapshot(rows=[news_row("Profits rise")])))
+    assert (modelled.code, modelled.rejected) == ("UNKNOWN_EVIDENCE", True)
+    seen = Bench(saying(judge=opinion_text(evidence=["E1", "E3"], claims=[])))
+    assert seen.run(asked(shown=snapshot(rows=[news_row("Profits rise")])))[0].code == "", "judges are told that it is there"
+
+
 def test_without_consensus_it_is_flat_and_still_scored() -> None:
     def say(ask: Ask) -> Answered | Unavailable:
         if ask.role == "judge:1":
