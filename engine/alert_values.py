@@ -156,7 +156,7 @@ def _found_money(facts: Facts, portfolio: str, term: Term) -> float | None:
     day = equity - known.day_equity_minor
     if term.unit is Unit.PERCENT:
         return _percent(day, known.day_equity_minor)
-    return float(Decimal(day).scaleb(-known.settings.minor_exponent))
+    return float(Decimal(known.day_result_minor(equity)).scaleb(-known.settings.minor_exponent))
 
 
 def _percent(part: Minor, whole: Minor) -> float | None:

@@ -309,7 +309,7 @@ def _position_adjusted(state: State, event: PositionAdjusted, recorded: Recorded
     instrument = state.instruments[event.instrument_id]
     ticks = event.worth_ticks or event.price_ticks
     worth = instrument.signed_notional_minor(ticks, event.lots_after) - instrument.signed_notional_minor(ticks, event.lots_before)
-    changes["portfolios"][event.portfolio] = apply_risk.moved(adjusted, worth)
+    changes["portfolios"][event.portfolio] = apply_risk.moved(adjusted, worth, event.equity_minor)
     account = state.accounts[event.account]
     unasked = replace(fill, source=FillSource.RECONCILED)
     changes["accounts"] = {**state.accounts, event.account: replace(
@@ -332,11 +332,9 @@ def _position_split(state: State, event: PositionSplit, _: Recorded) -> Changes:
 
 def _cash_adjusted(state: State, event: CashAdjusted, _: Recorded) -> Changes:
     account = state.accounts[event.account]
-    portfolio = state.portfolios[account.portfolio]
     return {"accounts": {**state.accounts, event.account: replace(
                 account, cash_minor=account.cash_minor + event.delta_minor, funded=True)},
-            "portfolios": {**state.portfolios, account.portfolio: apply_risk.moved(replace(
-                portfolio, adjusted_minor=portfolio.adjusted_minor + event.delta_minor), event.delta_minor)}}
+            "portfolios": {**state.portfolios, account.portfolio: apply_risk.paid(state.portfolios[account.portfolio], event)}}
 
 
 # ---- reconciliation ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from engine.events import BrakeReleased, BrakeSet, DayRolled, EquityMarked, Event, HighWaterRaised, LimitChanged, Recorded
+from engine.flow_events import CashAdjusted, CashNature, FlowValued
 from engine.inputs import PortfolioSettings
 from engine.positions import RoundTrip, seen
 from engine.service import BrakeLevel
@@ -38,8 +39,9 @@ def _day_rolled(state: State, event: DayRolled, _: Recorded) -> Changes:
         equity = event.equity_minor.get(name)
         known_day, known_week = portfolio.day_equity_minor, portfolio.week_equity_minor
         begun = portfolio if same_day else replace(portfolio, day_entry_count=0, day_entry_notional_minor=0)
+        kept = same_day and known_day is not None
         portfolios[name] = replace(
-            begun, day_equity_minor=known_day if same_day and known_day is not None else equity,
+            begun, day_equity_minor=known_day if kept else equity, day_surplus_minor=begun.day_surplus_minor if kept else 0,
             week_equity_minor=equity if new_week or known_week is None else known_week,
             high_water_minor=_higher(portfolio.high_water_minor, equity))
     return {"day": event.day, "week": event.week, "portfolios": portfolios}
@@ -50,11 +52,40 @@ def _higher(known: int | None, equity: int | None) -> int | None:
     return equity if known is None else known if equity is None else max(known, equity)
 
 
-def moved(portfolio: PortfolioState, delta_minor: int) -> PortfolioState:
-    """The baselines of profit and loss after money or goods came or went: that is no result of trading."""
-    baselines = {name: value + delta_minor for name in ("day_equity_minor", "week_equity_minor", "high_water_minor")
+def moved(portfolio: PortfolioState, delta_minor: int, equity_minor: int | None = None) -> PortfolioState:
+    """The baselines of profit and loss after money or goods came or went, which is no result of trading: every loss stays the
+    part that it was of what was there (`engine.flows` has the formula), rounded up. Where nobody knew what the portfolio was
+    worth before (None), they move by the sum."""
+    baselines = {name: _scaled(value, delta_minor, equity_minor) for name in BASELINES.values()
                  if (value := getattr(portfolio, name)) is not None}
-    return replace(portfolio, **baselines)
+    begun, after = portfolio.day_equity_minor, baselines.get("day_equity_minor")
+    surplus = after - begun - delta_minor if begun is not None and after is not None else 0
+    return replace(portfolio, day_surplus_minor=portfolio.day_surplus_minor + surplus, **baselines)
+
+
+def _scaled(baseline: int, delta_minor: int, equity_minor: int | None) -> int:
+    """Without any worth before there is nothing to be a part of; where nothing is left there is nothing to lose."""
+    if equity_minor is None or equity_minor <= 0 or baseline <= 0:
+        return baseline + delta_minor
+    return -(-baseline * max(0, equity_minor + delta_minor) // equity_minor)
+
+
+def paid(portfolio: PortfolioState, event: CashAdjusted) -> PortfolioState:
+    """A portfolio after money came or went without a fill; what is taken for a cost is one, and moves no baseline."""
+    if event.nature is CashNature.COST:
+        return replace(portfolio, fees_minor=portfolio.fees_minor - event.delta_minor)
+    adjusted = replace(portfolio, adjusted_minor=portfolio.adjusted_minor + event.delta_minor)
+    if event.nature is CashNature.WAITING:
+        return replace(adjusted, waiting_flow_minor=portfolio.waiting_flow_minor + event.delta_minor)
+    return moved(adjusted, event.delta_minor, event.equity_minor if event.nature is CashNature.FLOW else None)
+
+
+def _flow_valued(state: State, event: FlowValued, _: Recorded) -> Changes:
+    known = state.portfolios.get(event.portfolio)
+    if known is None:
+        return {}
+    after = moved(replace(known, waiting_flow_minor=0), known.waiting_flow_minor, event.equity_minor)
+    return {"portfolios": {**state.portfolios, event.portfolio: after}}
 
 
 def losing_streak(streak: int, trips: Sequence[RoundTrip]) -> int:
@@ -117,10 +148,12 @@ def _brake_released(state: State, event: BrakeReleased, recorded: Recorded) -> C
         fields["losing_streak"] = 0
     elif event.brake in BASELINES and (event.unvalued or event.baseline_minor is not None):
         fields[BASELINES[event.brake]] = event.baseline_minor
+        if event.brake == DAY_LOSS:
+            fields["day_surplus_minor"] = 0
     return _portfolio_changes(state, event.portfolio, **fields)
 
 
 HANDLERS: dict[type[Event], Callable[[State, Any, Recorded], Changes]] = {
     DayRolled: _day_rolled, LimitChanged: _limit_changed, HighWaterRaised: _high_water_raised, BrakeSet: _brake_set,
-    BrakeReleased: _brake_released, EquityMarked: _equity_marked,
+    BrakeReleased: _brake_released, EquityMarked: _equity_marked, FlowValued: _flow_valued,
 }

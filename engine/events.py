@@ -17,6 +17,8 @@ from engine.event_base import Event as Event  # noqa: PLC0414 - offered here, wi
 from engine.flatten_events import FlattenFinished as FlattenFinished  # noqa: PLC0414
 from engine.flatten_events import FlattenProgressed as FlattenProgressed  # noqa: PLC0414
 from engine.flatten_events import FlattenStarted as FlattenStarted  # noqa: PLC0414
+from engine.flow_events import CashAdjusted as CashAdjusted  # noqa: PLC0414
+from engine.flow_events import FlowValued
 from engine.golive_events import RehearsalRecorded
 from engine.inputs import Connectivity, PlaceOrder, Settings, TradingState, VenueCapabilities
 from engine.instruments import Instrument
@@ -261,12 +263,7 @@ class PositionAdjusted(Event, frozen=True, omit_defaults=True):
     price_ticks: Ticks
     reason: str
     worth_ticks: Ticks = 0
-
-
-class CashAdjusted(Event, frozen=True, omit_defaults=True):
-    account: str
-    delta_minor: Minor
-    reason: str
+    equity_minor: Minor | None = None
 
 
 # ---- reconciliation -----------------------------------------------------------------------------------------------------
@@ -456,7 +453,7 @@ type AnyEvent = (
     | PositionAdjusted | PositionSplit | CashAdjusted | DriftSeen | DriftCleared | Reconciled | WantRefused | CommandDone
     | ProposalRaised | ProposalSettled | TradingStateChanged | AlertRaised | AlertAcknowledged | FlattenStarted
     | FlattenProgressed | FlattenFinished | Armed | Disarmed | AccountOpened
-    | LimitChanged | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
+    | LimitChanged | FlowValued | HighWaterRaised | BrakeSet | BrakeReleased | EquityMarked
     | ParentAccepted | ParentSliced | ParentEnded
     | StrategyActed | StrategySwitched | RegimeFound | RebalanceStarted | RebalanceEnded
     | EvidenceRecorded | CandidatePromoted | CandidateDemoted | RehearsalRecorded

@@ -2,6 +2,7 @@
 twice adds nothing. Used unchanged at the start, after each reconnect and on a timer (docs/orders.md)."""
 
 from engine.account_events import AccountTold
+from engine.brakes import is_valued
 from engine.events import (
     CashAdjusted,
     ConnectivityChanged,
@@ -14,6 +15,8 @@ from engine.events import (
     Reconciled,
 )
 from engine.facts import fold_fill, order_missing, order_report
+from engine.flow_events import CashNature
+from engine.flows import nature_of, worth_before
 from engine.inputs import Connectivity, OrderMissing, VenuePosition, VenueReport
 from engine.orders import ClosedAs, Fill, FillSource, Purpose
 from engine.parent_events import ParentEnded
@@ -211,7 +214,11 @@ def _adjust(turn: Turn, account: str, instrument_id: str, our_lots: Lots, venue_
     portfolio = turn.state.accounts[account].portfolio
     mark = turn.market.marks.get(instrument_id)
     worth_ticks = mark.value_ticks(our_lots or venue_lots) if mark else 0
-    turn.emit(PositionAdjusted(account, portfolio, instrument_id, our_lots, venue_lots, ticks, "the venue's word", worth_ticks))
+    delta_minor = turn.state.instruments[instrument_id].signed_notional_minor(worth_ticks or ticks, venue_lots - our_lots)
+    valued = is_valued(turn.state, turn.market, portfolio)
+    worth = worth_before(turn.state, turn.market, portfolio, delta_minor) if valued else None
+    turn.emit(PositionAdjusted(account, portfolio, instrument_id, our_lots, venue_lots, ticks, "the venue's word", worth_ticks,
+                               worth))
     turn.emit(DriftSeen(account, instrument_id, our_lots, venue_lots, settled=True))
     turn.alert(AlertLevel.CRIT, "drift", instrument_id,
                f"we knew {our_lots} lots, the venue holds {venue_lots}: adopted; entries wait until it is accepted")
@@ -225,5 +232,8 @@ def _cash(turn: Turn, report: VenueReport, *, first: bool, quiet: bool) -> None:
     if first:
         turn.emit(CashAdjusted(report.account, delta, "opening balance"))
     elif delta and quiet:
-        turn.emit(CashAdjusted(report.account, delta, "the venue's word"))
-        turn.alert(AlertLevel.WARN, "cash", report.account, "the venue's cash differs from ours; its word was taken")
+        nature = nature_of(turn.state, turn.market, account.portfolio, delta)
+        worth = worth_before(turn.state, turn.market, account.portfolio, delta) if nature is CashNature.FLOW else 0
+        turn.emit(CashAdjusted(report.account, delta, "the venue's word", nature, worth))
+        taken = "a cost, which is a loss" if nature is CashNature.COST else "a deposit" if delta > 0 else "a withdrawal"
+        turn.alert(AlertLevel.WARN, "cash", report.account, f"the venue's cash differs from ours; its word was taken, as {taken}")

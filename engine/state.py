@@ -66,8 +66,9 @@ class PortfolioState(msgspec.Struct, frozen=True):
     """One portfolio: its settings, its latch, and the sums that its money identity is made of.
 
     `cash == adjusted_minor + realized_minor - fees_minor - sum(cost_minor of its positions)`, to the last minor unit.
-    Losses are measured from the equities of the day's and the week's beginning and from the high-water mark; all three move
-    with deposits and withdrawals, which are no result. `settings.limits` are the limits in force, `configured_limits` those
+    Losses are measured from the equities of the day's and the week's beginning and from the high-water mark; all three go along
+    with deposits and withdrawals, which are no result: `day_surplus_minor` is by how much more than those sums the day's did,
+    `waiting_flow_minor` what of them waits for a price. `settings.limits` are the limits in force, `configured_limits` those
     of the configuration, `limit_changes` what was changed since. The counts of the day are of entries sent.
     `rebalance` is the newest run toward its targets.
     """
@@ -83,6 +84,8 @@ class PortfolioState(msgspec.Struct, frozen=True):
     day_equity_minor: Minor | None = None
     week_equity_minor: Minor | None = None
     high_water_minor: Minor | None = None
+    day_surplus_minor: Minor = 0
+    waiting_flow_minor: Minor = 0
     losing_streak: int = 0
     day_entry_count: int = 0
     day_entry_notional_minor: Minor = 0
@@ -92,6 +95,10 @@ class PortfolioState(msgspec.Struct, frozen=True):
     rebalance: RebalanceRun | None = None
     marked_equity_minor: Minor | None = None
     marked_gross_minor: Minor | None = None
+
+    def day_result_minor(self, equity: Minor) -> Minor:
+        """What the day brought in money, deposits and withdrawals left out; 0 before it has begun."""
+        return 0 if self.day_equity_minor is None else equity - self.day_equity_minor + self.day_surplus_minor
 
     @property
     def braked(self) -> bool:

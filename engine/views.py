@@ -104,6 +104,7 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
     positions = [position for position in state.positions.values() if position.portfolio == portfolio]
     unrealized = sum(market_value_minor(state, market, position) - position.cost_minor for position in positions)
     day = equity - known.day_equity_minor if known.day_equity_minor is not None else 0
+    result = known.day_result_minor(equity)
     gross = gross_minor(state, market, portfolio)
     working = working_notional_minor(state, market, portfolio)
     effective = state.effective_state(portfolio)
@@ -111,7 +112,7 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
                    for instrument_id, drift in account.drifts.items())
     return AccountView(
         portfolio=portfolio, account=account.account, currency=settings.currency, money_decimals=exponent,
-        cash=money(exponent, account.cash_minor), equity=money(exponent, equity), day_pnl=money(exponent, day),
+        cash=money(exponent, account.cash_minor), equity=money(exponent, equity), day_pnl=money(exponent, result),
         day_pnl_percent=100 * fraction(day, known.day_equity_minor or 0) if day >= 0
         else -100 * fraction(-day, known.day_equity_minor or 0),
         realized_pnl=money(exponent, known.realized_minor - known.fees_minor), unrealized_pnl=money(exponent, unrealized),

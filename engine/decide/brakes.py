@@ -20,9 +20,11 @@ from engine.brakes import (
     raised_high_water,
     week_of,
 )
-from engine.decide import flatten
+from engine.decide import flatten, marks
 from engine.decide.withdrawals import withdraw_entries
 from engine.events import BrakeReleased, BrakeSet, DayRolled, HighWaterRaised
+from engine.flow_events import FlowValued
+from engine.flows import worth_before
 from engine.inputs import Flatten
 from engine.orders import Purpose
 from engine.service import AlertLevel, BrakeLevel
@@ -37,6 +39,7 @@ START_PATIENCE_NS = 120 * NS_PER_SECOND
 def roll_day(turn: Turn) -> None:
     """A new day's baselines, once every account has told its cash and every position has a price; latched, so that a restart
     does not reset them. What an account or a price keeps waiting for too long is left out, and follows once it is there."""
+    _value_flows(turn)
     day = turn.market.day_number(turn.at_ns)
     funded = [name for name in turn.state.portfolios if turn.state.account_of(name).funded]
     if day == turn.state.day:
@@ -56,6 +59,15 @@ def roll_day(turn: Turn) -> None:
             known = portfolio.brakes.get(brake)
             if cause and known and known.level in (BrakeLevel.SMALLER, BrakeLevel.REDUCING):
                 _release(turn, name, brake, "engine", cause)
+
+
+def _value_flows(turn: Turn) -> None:
+    """What came or went before there was a price moves the baselines with the first one, before a loss is measured from them."""
+    for name, portfolio in list(turn.state.portfolios.items()):
+        flow_minor = portfolio.waiting_flow_minor
+        if flow_minor and is_valued(turn.state, turn.market, name):
+            turn.emit(FlowValued(name, worth_before(turn.state, turn.market, name, flow_minor, counted_minor=flow_minor)))
+            marks.mark_equity(turn, at_once=True)
 
 
 def _valued(turn: Turn, names: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from engine.account_events import AccountTold, CloseRefused
 from engine.account_standing import unreported
-from engine.decide import flatten
+from engine.decide import flatten, marks
 from engine.decide.sessions import touch_account
 from engine.events import CancelSettled, OrderDenied, OrderUnanswered
 from engine.facts import ack, close, fold_fill, order_missing, order_report, retry_exit_later
@@ -101,7 +101,11 @@ def venue_reported(turn: Turn, reported: VenueReported) -> None:
         return
     if is_another_account(turn, reported.report):
         return
+    account = turn.state.accounts[reported.report.account]
+    paid_minor = turn.state.portfolios[account.portfolio].adjusted_minor
     reconcile(turn, reported.report)
+    if account.funded and turn.state.portfolios[account.portfolio].adjusted_minor != paid_minor:
+        marks.mark_equity(turn, at_once=True)  # what the next flow is a part of, and reports value it here too
     flatten.step(turn, reported.report)
     touch_account(turn, reported.report.account)
 
