@@ -13,6 +13,7 @@ SILENT_SECONDS = 15
 SLOW_JOURNAL_MS = 1_000
 LONG_QUEUE = 5_000
 OLD_QUOTE_SECONDS = 60
+IN_VAIN = "notices in vain"  # those that wait because their route does not take them
 CLOCK_AHEAD = "clock ahead seconds"  # a count that is there only while the wall clock is behind the engine's own time
 
 
@@ -160,6 +161,9 @@ def _notices(snapshot: Snapshot) -> Iterator[HealthLine]:
                      if name.startswith("notices "))
     if snapshot.health.queues.get("routes without an address"):
         yield HealthLine(Verdict.WARN, "notices", f"{told}; a route has no address", "`quarterdeck notify set NAME`")
+    elif waiting := snapshot.health.queues.get(IN_VAIN):
+        yield HealthLine(Verdict.WARN, "notices", f"{told}; {waiting} wait for a route that does not take them",
+                         "`quarterdeck notify test` tries each route")
     elif counts.get("notices given up") or counts.get("notices dropped"):
         yield HealthLine(Verdict.WARN, "notices", told, "`quarterdeck notify test` tries each route")
     else:

@@ -19,7 +19,7 @@ from engine.config import Config, check_config
 from engine.config_notify import HEARTBEAT, NotifyRouteConfig
 from engine.effects import Notify
 from engine.errors import HomeUnusable, KeysUnavailable
-from engine.health import health_lines, trouble_of
+from engine.health import IN_VAIN, health_lines, trouble_of
 from engine.pulses import Pulses
 from engine.runner import Engine
 from engine.service import AlertLevel, Mode, ProposalStatus
@@ -149,6 +149,7 @@ def _report(pulses: Pulses, standing: Waiting) -> None:
     pulses.beat("notices", LONGEST_SILENCE_SECONDS)
     pulses.queues["notices"] = standing.waiting
     pulses.counts.update({f"notices {name.replace('_', ' ')}": count for name, count in asdict(standing.counts).items()})
+    pulses.queues[IN_VAIN] = standing.in_vain
     pulses.queues["acknowledgements"] = standing.unacknowledged
     pulses.queues["routes without an address"] = standing.unset
 

@@ -35,10 +35,11 @@ class SentNotice(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """How the notices stand: how many wait, how many critical ones nobody has acknowledged, how many
-    routes have no address, and what became of the others."""
+    """How the notices stand: how many wait, how many of them their route has not taken for minutes, how many critical ones nobody
+    has acknowledged, how many routes have no address, and what became of the others."""
 
     waiting: int
+    in_vain: int
     unacknowledged: int
     unset: int
     counts: Counts
@@ -91,7 +92,8 @@ class NotifyDesk:
     def standing(self) -> Waiting:
         with self._change:
             unset = sum(not self._addresses.get(route) for route in self._outbox.routes)
-            return Waiting(len(self._outbox), self._outbox.unacknowledged, unset, replace(self._outbox.counts))
+            box = self._outbox
+            return Waiting(len(box), box.in_vain, box.unacknowledged, unset, replace(box.counts))
 
     def close(self, seconds: float) -> None:
         """Let what is due be told, at most so long, and end; what waits then is lost, its alerts are not."""

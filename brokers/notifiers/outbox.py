@@ -16,6 +16,7 @@ from engine.service import AlertLevel, AlertView
 from engine.units import NS_PER_SECOND, Nanoseconds
 
 TRIES = 79  # half a day: eight in the first ten minutes, then every ten
+TRIES_IN_VAIN = 5
 FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 600.0
 KEPT_KEYS = 1_000
@@ -114,6 +115,11 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def in_vain(self) -> int:
+        """How many notices wait that their route has not taken for minutes."""
+        return sum(one.attempt >= TRIES_IN_VAIN for one in self._waiting)
 
     @property
     def unacknowledged(self) -> int:

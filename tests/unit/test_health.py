@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from engine.config import check_config
-from engine.health import CLOCK_AHEAD, engines_now_ns, health_lines, trouble_of, verdict_of
+from engine.health import CLOCK_AHEAD, IN_VAIN, engines_now_ns, health_lines, trouble_of, verdict_of
 from engine.health_words import HealthLine, Verdict, WorkerView
 from engine.inputs import Connectivity, SetTradingState, TradingState
 from engine.pulses import Pulses
@@ -47,6 +47,7 @@ def test_a_healthy_engine_has_no_trouble() -> None:
     (with_health(queue_depth=6_000), "queues", Verdict.WARN),
     (with_health(workers=(WorkerView("clock", 16.0, 15.0),)), "worker clock", Verdict.FAIL),
     (with_health(counts={"notices told": 4, "notices dropped": 1}), "notices", Verdict.WARN),
+    (with_health(counts={"notices told": 4}, queues={IN_VAIN: 2}), "notices", Verdict.WARN),
     (with_health(counts={"notices told": 4}, queues={"routes without an address": 1}), "notices", Verdict.WARN),
     (msgspec.structs.replace(WELL, accounts=(account(connectivity=Connectivity.RECONCILING),)), "account paper-1", Verdict.FAIL),
     (msgspec.structs.replace(WELL, accounts=(account(drift=("AAPL: ours 1, venue 0",)),)), "account paper-1", Verdict.FAIL),

@@ -162,6 +162,16 @@ def test_what_failed_is_tried_again_ever_more_slowly_and_given_up_after_half_a_d
     assert (outbox.counts.failed, outbox.counts.given_up, len(outbox)) == (TRIES, 1, 0)
 
 
+def test_a_route_that_takes_nothing_shows_within_minutes() -> None:
+    outbox = Outbox([Route("phone")], Terms())
+    outbox.put(notice(), at(0))
+    tries_of(outbox, range(60))
+    assert outbox.in_vain == 0
+    tries_of(outbox, range(60, 200))
+    assert outbox.in_vain == 1
+    assert all_due(outbox, at(400)) and outbox.in_vain == 0
+
+
 def test_once_a_route_works_again_all_that_waited_for_it_is_told() -> None:
     outbox = Outbox([Route("phone")], Terms())
     outbox.put(notice(alert_id="first"), at(0))
