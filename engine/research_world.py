@@ -138,7 +138,8 @@ class ResearchWorld:
             if found and time.monotonic() > deadline:
                 _log.warning("research: daily bars of %d instruments were not waited for", len(listed) - len(found))
                 break
-            found[one.symbol] = self.past(one, ask.as_of_ns)
+            if one.symbol not in found:  # another venue may list it too: what is asked about comes first
+                found[one.symbol] = self.past(one, ask.as_of_ns)
         return found
 
     def keep_readings(self, readings: Sequence[NoteReading], known_at_ns: Nanoseconds) -> None:

@@ -71,6 +71,14 @@ def test_every_part_of_the_world_becomes_rows(memory: ResearchMemory) -> None:
     assert build("main", "BTC/USD", AT, Mark(Decimal(100), "USD", "quote", AT), gathered.rows).left_out == 0
 
 
+def test_days_of_what_is_asked_about_are_its_own_where_another_venue_lists_the_symbol_too(memory: ResearchMemory) -> None:
+    elsewhere = replace(COINS["BTC/USD@paper"], instrument_id="BTC/USD@other", venue="other")
+    listed = State(instruments={**COINS, elsewhere.instrument_id: elsewhere})
+    for asked, watched in ((elsewhere, "BTC/USD@paper"), (COINS["BTC/USD@paper"], "BTC/USD@other")):
+        ask = ASK._replace(state=listed, instrument_id=asked.instrument_id, watched=(watched, *COINS))
+        assert ResearchWorld(memory, Days(), GRAPH).pasts(ask)["BTC/USD"].instrument == asked
+
+
 def test_the_same_world_gives_the_same_snapshot(memory: ResearchMemory) -> None:
     first = ResearchWorld(memory, Days(), GRAPH).gather_rows(ASK)
     assert snapshot_id(ResearchWorld(memory, Days(), GRAPH).gather_rows(ASK)) == snapshot_id(first)
