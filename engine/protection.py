@@ -116,16 +116,25 @@ def _paired_ticks(turn: Turn, position: Position, targets: list[Order]) -> Ticks
 
 def _new_first(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose) -> None:
     """One order at `ticks` for the whole position, at a venue that lets two stand for a moment: the old one goes once the new
-    one stands."""
+    one stands. One for more than is held guards as well until one of the right size stands, and stays while an exit fills."""
+    held = abs(position.lots)
     right = [order for order in standing if ticks and level_of(order) == ticks and may_stand(order)
-             and turn.state.covered_lots(order) >= abs(position.lots)]
-    keeper = next((order for order in right if order.status not in IN_FLIGHT), None)
-    if keeper is not None or not ticks:
+             and turn.state.covered_lots(order) >= held]
+    fitting = [order for order in right if turn.state.covered_lots(order) == held]
+    keeper = next((order for order in fitting or right if order.status not in IN_FLIGHT), None)
+    too_large = keeper is not None and not fitting and not (position.touched_at_ns or _being_reduced(turn, position))
+    if not ticks or (keeper is not None and not too_large):
         for order in standing:
             if order is not keeper:
                 turn.cancel(order, "replaced" if keeper else "no longer asked")
-    elif not right:
-        _place(turn, position, abs(position.lots), ticks, purpose, position.opened_by)
+    elif not right or too_large:
+        _place(turn, position, held, ticks, purpose, position.opened_by)
+
+
+def _being_reduced(turn: Turn, position: Position) -> bool:
+    """Whether an order works on taking a part off a position: what is left is known once it is done."""
+    return any(order.intent.purpose in REDUCING_ONCE or (order.intent.side.sign != position.sign and order.cum_lots)
+               for order in turn.state.orders_in(position.portfolio, position.instrument_id))
 
 
 def _within_what_is_held(turn: Turn, position: Position, protective: list[Order], ticks: Ticks, target_ticks: Ticks) -> None:

@@ -10,6 +10,7 @@ from engine.events import ExitWanted, LevelTouched, StopMoved
 from engine.inputs import (
     Bar,
     CancelOrder,
+    ClosePosition,
     NotSent,
     SetProtection,
     SubmitAnswered,
@@ -267,6 +268,37 @@ def test_trailing_places_the_new_stop_before_the_old_one_goes() -> None:
     desk.closed(old)
     assert stop_ticks(desk) == [9_600]
     assert home_of(desk) is StopHome.VENUE
+
+
+def test_what_was_sold_elsewhere_makes_the_stop_smaller_new_first() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter(target=Decimal(110))
+    old = [order.client_order_id for order in (*desk.open(Purpose.STOP), *desk.open(Purpose.TARGET))]
+    for _ in range(2):
+        desk.reported(positions={COIN_ID: 6})
+        desk.later(desk.settings.settle_seconds + 1)
+    assert [order.intent.order_lots for order in (*desk.open(Purpose.STOP), *desk.open(Purpose.TARGET))] == [10, 6, 10, 6]
+    assert desk.cancels == [], "until the smaller ones stand"
+    desk.accept()
+    assert desk.cancels == old
+    desk.confirm_cancels()
+    assert [order.intent.order_lots for order in (*desk.open(Purpose.STOP), *desk.open(Purpose.TARGET))] == [6, 6]
+    desk.forget()
+    desk.beat()
+    assert (desk.sent, desk.cancels) == ([], [])
+
+
+def test_a_stop_is_not_made_smaller_while_a_part_is_on_its_way_out() -> None:
+    desk = Desk(can=NO_BRACKETS)
+    desk.enter()
+    desk.do(ClosePosition("half", "COIN", quantity=Decimal(5)))
+    part = desk.open(Purpose.EXIT)[0].client_order_id
+    desk.accept(part)
+    for _ in range(4):
+        desk.fill(part, 1)
+    assert [order.intent.order_lots for order in desk.open(Purpose.STOP)] == [10]
+    desk.fill(part, 1)
+    assert [order.intent.order_lots for order in desk.open(Purpose.STOP)] == [10, 5]
 
 
 def test_without_reduce_only_the_old_stop_goes_first_while_the_engine_watches() -> None:
