@@ -16,6 +16,7 @@ from engine.units import NS_PER_SECOND
 from engine.valuation import equity_minor, fraction, heat_minor, mark_ticks, reference_ticks
 from store.memory import MemoryJournal
 from tests.simulation.candidates import should_be_gone
+from tests.simulation.flows import hidden_losses
 from tests.simulation.world import STEP_NS
 
 ROUNDING_MINOR = 4
@@ -53,6 +54,7 @@ class RowChecks:
         for row in rows:
             before, event = self.state, decode(row.kind, row.payload)
             self.state = after = apply(before, Recorded(row.seq, row.at_ns, event))
+            self.violations += hidden_losses(before, after, event, self.market)
             if row.kind not in RISKING or "main" not in before.portfolios:
                 continue
             heat, known = heat_minor(after, self.market, "main"), heat_minor(before, self.market, "main")

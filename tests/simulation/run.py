@@ -27,6 +27,7 @@ from store.memory import JournalCrashed
 from tests.simulation.alerts import fired_too_often
 from tests.simulation.candidates import after_crash, unlawful, with_candidate
 from tests.simulation.faults import FaultyBroker
+from tests.simulation.flows import Payments
 from tests.simulation.limit_checks import beyond_limits
 from tests.simulation.over_time import overdone
 from tests.simulation.research import ScriptedDesk, broken_research
@@ -90,6 +91,7 @@ class Simulation:
         self.settings = with_candidate(aimed(settings(self.random), Random(seed * 31_337 + 3)), seed, ROOMY)
         self.tape = WorldTape(seed)
         self.research = ScriptedDesk(seed)
+        self.payments = Payments(seed, venue.venue)
         self.engine: Engine | None = None
         self.journal = WatchedJournal()
         self.violations: list[str] = []
@@ -127,7 +129,7 @@ class Simulation:
         parts = EngineParts(clock=VirtualClock(), journal=self.journal, engine_id="sim", version="test", mode=Mode.REPLAY,
                             settings=after_crash(self.settings, self.seed, self.crashes), brokers=(self.broker,), state=state,
                             script=script(self.seed, self.settings),
-                            tape=_Calming(self.tape, self.broker, self.silences, self.research))
+                            tape=_Calming(self.tape, self.broker, self.silences, self.research, self.payments))
         self.engine = Engine(parts)
         self.research.attach(self.engine)
         self.journal.watcher = RowChecks(state, self.engine.market, self.violations)
@@ -252,11 +254,12 @@ class _Calming:
     """The tape, which hides some of the market from the engine, and ends all new faults when its quiet part begins."""
 
     def __init__(self, tape: WorldTape, broker: FaultyBroker, silent: Sequence[Silence],
-                 research: ScriptedDesk) -> None:
+                 research: ScriptedDesk, payments: Payments) -> None:
         self._tape = tape
         self._broker = broker
         self._silent = silent
         self._research = research
+        self._payments = payments
         self.instruments = tape.instruments
         self.history = tape.history
 
@@ -265,6 +268,7 @@ class _Calming:
         for place, item in enumerate(self._tape.items()):
             at_ns = item.close_ns if isinstance(item, Bar) else item.at_ns
             self._research.pump(at_ns)
+            self._payments.pump(place)
             if at_ns >= quiet_from:
                 self._broker.quiet = True
             if any(one.instrument_id == item.instrument_id and one.from_ns <= at_ns < one.to_ns for one in self._silent):

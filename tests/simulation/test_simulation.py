@@ -38,10 +38,12 @@ def test_the_simulation_can_fail() -> None:
     (2, "engine.risk.stage_checks", lambda *_: [], "trend went out, but it is in paper"),
     (2, "engine.budgets.staged_fraction", lambda *_: 1.0, "at work at"),
     (13, "engine.decide.lifecycle._withdraw", lambda *_: 0, "and nobody withdraws it"),
+    (20, "engine.risk.stage_checks", lambda *_: [], "of trend went out, but it is off"),
+    (54, "engine.apply_risk._scaled", lambda baseline, delta_minor, _: baseline + delta_minor, "day loss of"),
     (155, "engine.decide.parents._entry_over", lambda *_: "", "went out after trading had been blocked")])
 def test_the_simulation_notices_what_is_left_out(seed: int, without: str, instead: Callable[..., Any], noticed: str,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without one of the rules for candidates and for orders over time it must find something."""
+    """Without one of the rules for candidates, for flows and for orders over time it must find something."""
     monkeypatch.setattr(without, instead)
     assert any(noticed in one for one in simulate(seed).violations)
 
