@@ -32,8 +32,8 @@ def percent(value: float | None, decimals: int = 2, *, signed: bool = False) -> 
     return _with_sign(digits, negative=value < 0 and not is_zero, signed=signed and not is_zero) + "%"
 
 
-def money(value: Decimal | None, decimals: int, currency: str = "", *, signed: bool = False) -> str:
-    """Money with its currency, where one is given."""
+def money(value: Decimal | None, decimals: int | None, currency: str = "", *, signed: bool = False) -> str:
+    """Money with its currency, where one is given; all its own decimals where `decimals` is None."""
     return number(value, decimals, signed=signed) + (f" {plain(currency)}" if currency and value is not None else "")
 
 
@@ -111,6 +111,17 @@ def duration(seconds: float | None) -> str:
 def clock(at_ns: int, zone: tzinfo = UTC) -> str:
     """The time of day, `14:32:07`, in the zone of display."""
     return datetime.fromtimestamp(at_ns // NS_PER_SECOND, zone).strftime("%H:%M:%S")
+
+
+def day_clock(at_ns: int, now_ns: int, zone: tzinfo = UTC) -> str:
+    """The time of day of something of today, month and day with it where it was another day: `14:32:07`, `03-07 14:32`."""
+    text = moment(at_ns, zone)
+    return text[11:] if text[:10] == moment(now_ns, zone)[:10] else text[5:16]
+
+
+def zone_name(at_ns: int, zone: tzinfo = UTC) -> str:
+    """What the zone of display is called at that time: `UTC`, `EST`, `EDT`."""
+    return datetime.fromtimestamp(at_ns // NS_PER_SECOND, zone).tzname() or ""
 
 
 def moment(at_ns: int, zone: tzinfo = UTC) -> str:

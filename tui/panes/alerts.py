@@ -1,11 +1,10 @@
 """Alerts and messages, the newest first."""
 
 from collections.abc import Iterable
-from datetime import UTC, tzinfo
 from typing import ClassVar
 
 from engine.service import AlertLevel, AlertView, Snapshot
-from tui.formats import clock, plain
+from tui.formats import day_clock, plain
 from tui.panes.pane import Pane
 from tui.widgets.columns import Cell, Column
 
@@ -29,9 +28,8 @@ class AlertsPane(Pane[AlertView]):
         Column("code", "CODE", rank=3, most=18),
     )
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None, zone: tzinfo = UTC) -> None:
-        super().__init__(id=id, classes=classes)
-        self.zone = zone
+    def basis(self, snapshot: Snapshot) -> str:
+        return self.today(snapshot)
 
     def views(self, snapshot: Snapshot) -> Iterable[tuple[str, AlertView]]:
         ordered = sorted(snapshot.alerts, key=lambda view: (-view.at_ns, view.alert_id))
@@ -45,7 +43,7 @@ class AlertsPane(Pane[AlertView]):
         words, tone = LEVELS[view.level]
         tone = "muted" if view.acknowledged else tone
         return (
-            Cell(clock(view.at_ns, self.zone), "muted", float(view.at_ns)),
+            Cell(day_clock(view.at_ns, self.now_ns, self.zone), "muted", float(view.at_ns)),
             Cell(words + ("" if not view.acknowledged else " ✓"), tone),
             Cell(plain(view.subject), "muted" if view.acknowledged else ""),
             Cell(plain(view.text), "muted" if view.acknowledged else ""),

@@ -7,6 +7,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.formats import plain
 from tui.panes.facts import Sheet, Subject, sheet_of
 from tui.widgets.fact_list import fact_lines
 
@@ -24,9 +25,11 @@ class DetailPane(ScrollView, can_focus=False):
         self._lines: list[Strip] = []
         self.border_title = " Detail "
 
-    def show(self, subject: Subject | None) -> None:
-        """Show this subject, or an invitation to select one."""
+    def show(self, subject: Subject | None, portfolio: str = "") -> None:
+        """Show this subject, or an invitation to select one; `portfolio` where several could hold it."""
         sheet = sheet_of(subject, self.zone) if subject is not None else None
+        if sheet is not None and portfolio:
+            sheet = sheet._replace(title=f"{sheet.title} in {plain(portfolio)}")
         if sheet == self._sheet:
             return
         self._sheet = sheet

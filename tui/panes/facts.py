@@ -77,7 +77,7 @@ def position_sheet(view: PositionView, zone: tzinfo) -> Sheet:
         target = f"{number(view.target, decimals)}  {percent(unsigned(view.target_distance_percent))} away"
     stale = " STALE" if view.mark_stale else ""
     return Sheet(f"{plain(view.symbol)} {plain(view.side)} {number(view.quantity, view.quantity_decimals)}", (
-        Fact("P&L", f"{arrow(view.pnl)} {money(view.pnl, 2, signed=True)}  "
+        Fact("P&L", f"{arrow(view.pnl)} {money(view.pnl, None, signed=True)}  "
              f"{percent(view.pnl_percent, signed=True)}  {multiple(view.r_multiple)}", gain),
         Fact("stop", stop, "" if view.stop is not None else "crit"),
         Fact("stop is", home + (f" · {plain(view.stop_home_detail)}" if view.stop_home_detail else ""),
@@ -92,8 +92,8 @@ def position_sheet(view: PositionView, zone: tzinfo) -> Sheet:
         Fact("entry", number(view.entry, decimals)),
         Fact("mark", f"{number(view.mark, decimals)}  {age(view.mark_age_seconds)} old{stale}",
              "stale" if view.mark_stale else ""),
-        Fact("value", money(view.market_value, 2, view.currency)),
-        Fact("open risk", f"{money(view.open_risk, 2, view.currency)}  {percent(view.open_risk_percent)}"),
+        Fact("value", money(view.market_value, None, view.currency)),
+        Fact("open risk", f"{money(view.open_risk, None, view.currency)}  {percent(view.open_risk_percent)}"),
         Fact("held", f"{duration(view.age_seconds)} since {moment(view.opened_at_ns, zone)}"),
         Fact("strategy", plain(view.strategy)),
         Fact("portfolio", plain(view.portfolio)),
@@ -136,11 +136,11 @@ def proposal_sheet(view: ProposalView, zone: tzinfo) -> Sheet:
     return Sheet(f"{card.side.value} {number(card.quantity)} {plain(card.symbol)}", (
         Fact("state", view.status.value + (f" · {countdown(view.seconds_left)} left" if view.seconds_left > 0 else "")),
         Fact("price", f"{kind} {number(card.limit)}" if card.limit is not None else kind),
-        Fact("worst case", money(-abs(card.worst_loss), 2, card.currency) if card.worst_loss is not None else "NO STOP",
+        Fact("worst case", money(-abs(card.worst_loss), None, card.currency) if card.worst_loss is not None else "NO STOP",
              "" if card.worst_loss is not None else "crit"),
         Fact("stop · target", f"{number(card.stop)} · {number(card.target)}"),
         Fact("heat", f"{percent(card.heat_before_percent)} → {percent(card.heat_after_percent)}"),
-        Fact("notional", money(card.notional, 2, card.currency)),
+        Fact("notional", money(card.notional, None, card.currency)),
         Fact("checks", verdict, "warn" if failed else "good"),
         Fact("from", plain(view.origin)), Fact("raised", moment(view.raised_at_ns, zone)),
         Fact("answer", plain(view.status_reason) or "none"), Fact("digest", plain(view.digest)[:16]),

@@ -1,12 +1,11 @@
 """Orders and fills."""
 
 from collections.abc import Iterable
-from datetime import UTC, tzinfo
 from typing import ClassVar
 
 from engine.orders import OrderKind, OrderStatus
 from engine.service import FillView, OrderView, Snapshot
-from tui.formats import MISSING, age, clock, number, plain
+from tui.formats import MISSING, age, day_clock, number, plain
 from tui.panes.pane import Pane
 from tui.widgets.columns import Cell, Column
 
@@ -92,9 +91,8 @@ class FillsPane(Pane[FillView]):
         Column("portfolio", "PORTFOLIO", rank=8, most=14),
     )
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None, zone: tzinfo = UTC) -> None:
-        super().__init__(id=id, classes=classes)
-        self.zone = zone
+    def basis(self, snapshot: Snapshot) -> str:
+        return self.today(snapshot)
 
     def views(self, snapshot: Snapshot) -> Iterable[tuple[str, FillView]]:
         ordered = sorted(snapshot.fills, key=lambda view: (-view.at_ns, view.trade_id))
@@ -102,7 +100,7 @@ class FillsPane(Pane[FillView]):
 
     def cells(self, view: FillView) -> tuple[Cell, ...]:
         return (
-            Cell(clock(view.at_ns, self.zone), "muted"),
+            Cell(day_clock(view.at_ns, self.now_ns, self.zone), "muted", float(view.at_ns)),
             Cell(plain(view.symbol), "strong"),
             Cell(view.side.value),
             Cell(number(view.quantity), order=float(view.quantity)),

@@ -1,9 +1,11 @@
 """What all tables of the workstation share: rows made from a snapshot, again only where a view changed."""
 
 from collections.abc import Iterable
+from datetime import UTC, tzinfo
 from typing import ClassVar
 
 from engine.service import Snapshot
+from tui.formats import moment
 from tui.widgets.columns import Cell, Row
 from tui.widgets.grid import Grid
 
@@ -14,8 +16,11 @@ class Pane[View](Grid):
     NUMBER: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, classes: str | None = None, zone: tzinfo = UTC) -> None:
         super().__init__(id=id, classes=classes)
+        self.zone = zone
+        self.now_ns = 0
+        self._basis: object = None
         self._made: dict[str, tuple[View, Row]] = {}
         self.shown: dict[str, View] = {}
         self.version = -1
@@ -28,13 +33,24 @@ class Pane[View](Grid):
         """One row's cells, one for each column."""
         raise NotImplementedError
 
+    def basis(self, snapshot: Snapshot) -> object:
+        """What the cells stand on beside their view; where it changes, all of them are made anew."""
+        return None
+
+    def today(self, snapshot: Snapshot) -> str:
+        """The day in the zone of display: a time of another day is written with its date."""
+        return moment(snapshot.at_ns, self.zone)[:10]
+
     def heading(self, snapshot: Snapshot) -> str:
         """What the title says after the pane's name."""
         return self.counts
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the table up to date."""
-        self.version = snapshot.version
+        self.version, self.now_ns = snapshot.version, snapshot.at_ns
+        basis = self.basis(snapshot)
+        if basis != self._basis:
+            self._basis, self._made = basis, {}
         made: dict[str, tuple[View, Row]] = {}
         for key, view in self.views(snapshot):
             kept = self._made.get(key)

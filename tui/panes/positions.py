@@ -11,6 +11,7 @@ from tui.formats import (
     countdown,
     duration,
     gain_tone,
+    money,
     multiple,
     number,
     percent,
@@ -52,6 +53,10 @@ class PositionsPane(Pane[PositionView]):
     def views(self, snapshot: Snapshot) -> Iterable[tuple[str, PositionView]]:
         return ((f"{view.portfolio}|{view.instrument_id}", view) for view in snapshot.positions)
 
+    def basis(self, snapshot: Snapshot) -> bool:
+        """Whether results are in several currencies: then each says its own."""
+        return len({view.currency for view in snapshot.positions}) > 1
+
     def heading(self, snapshot: Snapshot) -> str:
         bare = sum(view.unprotected_now for view in snapshot.positions)
         return self.counts + (f" · {bare} UNPROTECTED" if bare else "")
@@ -67,7 +72,7 @@ class PositionsPane(Pane[PositionView]):
             mark_cell(view),
             Cell(age(view.mark_age_seconds) + ("!" if view.mark_stale else ""), "stale" if view.mark_stale else "muted",
                  view.mark_age_seconds),
-            Cell(f"{arrow(view.pnl)} {number(view.pnl, 2, signed=True)}", gain,
+            Cell(f"{arrow(view.pnl)} {money(view.pnl, None, view.currency if self._basis else '', signed=True)}", gain,
                  None if view.pnl is None else float(view.pnl)),
             Cell(percent(view.pnl_percent, signed=True), gain, view.pnl_percent),
             Cell(multiple(view.r_multiple), gain, view.r_multiple),

@@ -19,7 +19,7 @@ from engine.service import (
     Snapshot,
 )
 from engine.units import NS_PER_SECOND
-from tui.formats import age, arrow, clock, countdown, gain_tone, money, percent, plain, plural
+from tui.formats import age, arrow, clock, countdown, gain_tone, money, percent, plain, plural, zone_name
 from tui.widgets.chips import Chip, chip, chip_line
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def money_chips(snapshot: Snapshot, account: AccountView | None, zone: tzinfo) -
         Chip((("exposure ", "muted"), (percent(account.gross_exposure_percent, 0), "")), 5),
         Chip((("power ", "muted"), (money(account.buying_power, decimals), "")), 7),
         Chip((("fees ", "muted"), (money(account.fees, decimals), "")), 8),
-        chip(clock(snapshot.at_ns, zone) + f" {zone.tzname(None) or ''}".rstrip(), "muted", 4),
+        chip(f"{clock(snapshot.at_ns, zone)} {zone_name(snapshot.at_ns, zone)}", "muted", 4),
     ]
 
 

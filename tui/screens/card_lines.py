@@ -27,11 +27,11 @@ def terms_lines(card: OrderCard) -> list[Line]:
 
 def money_lines(card: OrderCard) -> list[Line]:
     """What it costs and risks."""
-    worst = (money(-abs(card.worst_loss), 2, card.currency) if card.worst_loss is not None else "UNBOUNDED, no stop")
+    worst = (money(-abs(card.worst_loss), None, card.currency) if card.worst_loss is not None else "UNBOUNDED, no stop")
     reward = f"{card.reward_to_risk:.2f} to 1" if card.reward_to_risk is not None else MISSING
     return [
-        _pair("notional", f"{money(card.notional, 2, card.currency)}  {percent(card.equity_share_percent, 1)} equity"),
-        _pair("fee", money(card.fee_estimate, 2, card.currency)),
+        _pair("notional", f"{money(card.notional, None, card.currency)}  {percent(card.equity_share_percent, 1)} equity"),
+        _pair("fee", money(card.fee_estimate, None, card.currency)),
         _pair("worst case", worst, "loss" if card.worst_loss is not None else "crit"),
         _pair("reward", reward),
         _pair("heat", f"{percent(card.heat_before_percent)} → {percent(card.heat_after_percent)}", "strong"),

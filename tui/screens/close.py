@@ -43,7 +43,7 @@ class CloseDialog(Dialog):
              (f"  {plain(view.side)}", "")],
             [("mark       ", "muted"), (number(view.mark, view.price_decimals), ""),
              (" STALE" if view.mark_stale else "", "stale")],
-            [("P&L        ", "muted"), (f"{arrow(view.pnl)} {money(view.pnl, 2, view.currency, signed=True)}",
+            [("P&L        ", "muted"), (f"{arrow(view.pnl)} {money(view.pnl, None, view.currency, signed=True)}",
                                         gain_tone(view.pnl))]]
 
     def show_snapshot(self, snapshot: Snapshot) -> None:

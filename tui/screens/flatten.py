@@ -83,8 +83,8 @@ def question_lines(snapshot: Snapshot | None) -> list[list[tuple[str, str]]]:
     for view in snapshot.positions[:MOST_LINES]:
         lines.append([(f"  {shortened(plain(view.symbol), 12)} {plain(view.side):5} ", ""),
                       (f"{number(view.quantity, view.quantity_decimals):>14}", ""),
-                      (f"{money(view.market_value, 2, view.currency):>20}", "muted"),
-                      (f"{money(view.pnl, 2, signed=True):>14}", gain_tone(view.pnl))])
+                      (f"{money(view.market_value, None, view.currency):>20}", "muted"),
+                      (f"{money(view.pnl, None, signed=True):>14}", gain_tone(view.pnl))])
     if len(snapshot.positions) > MOST_LINES:
         lines.append([(f"  and {len(snapshot.positions) - MOST_LINES} more", "muted")])
     return lines

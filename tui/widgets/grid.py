@@ -1,5 +1,6 @@
 """A table drawn line by line: only changed rows are painted again, and the cursor stays on its row whatever arrives."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +18,8 @@ from tui.widgets.columns import GAP, Cell, Column, Placed, Row, Widths, shortene
 
 if TYPE_CHECKING:
     from tui.theming import Tones
+
+_NUMBER = re.compile(r"[-\u2212]?\d+(?:\.\d+)?")
 
 
 class Grid(ScrollView, can_focus=True):
@@ -132,7 +135,8 @@ class Grid(ScrollView, can_focus=True):
                     if all(word in " ".join(cell.text for cell in row.cells).casefold() for word in words)]
         if self._sorted_by is not None:
             column = self._sorted_by
-            rows.sort(key=lambda row: _order(row.cells[column]), reverse=self._descending)
+            numbers = self.COLUMNS[column].align == "point"
+            rows.sort(key=lambda row: _order(row.cells[column], numbers=numbers), reverse=self._descending)
         return rows
 
     def _layout(self) -> None:
@@ -304,7 +308,11 @@ class Grid(ScrollView, can_focus=True):
         self._strips.clear()
 
 
-def _order(cell: Cell) -> tuple[int, float, str]:
+def _order(cell: Cell, *, numbers: bool) -> tuple[int, float, str]:
+    """What a cell is sorted by: what it says itself, in a column of numbers its number, else its text."""
     if isinstance(cell.order, float | int):
         return (0, float(cell.order), "")
+    found = _NUMBER.search(cell.text.replace(",", "")) if numbers and cell.order is None else None
+    if found is not None:
+        return (0, float(found[0].replace("\u2212", "-")), "")
     return (1, 0.0, cell.text if cell.order is None else cell.order)
