@@ -297,13 +297,13 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         self.action_leave()
 
     def action_interrupt(self) -> None:
-        self.tell(f"ctrl+c does not leave; {self.key_names['quit']} does", "muted")
+        self._say(f"ctrl+c does not leave; {self.key_names['quit']} does", "muted")
 
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen
 
         if not any(isinstance(screen, HelpScreen) for screen in self.screen_stack):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "")))
 
     # ---- looks -------------------------------------------------------------------------------------------------------
 

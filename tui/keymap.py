@@ -57,12 +57,13 @@ KEYMAP: tuple[KeyEntry, ...] = (
     KeyEntry("card", "a", "card", "approve", "main", "Open the card of the selected decision; it is approved there.",
              33, panes="decisions"),
     KeyEntry("decline", "d", "decline", "decline", "main", "Decline the selected decision.", 34, panes="decisions"),
-    KeyEntry("acknowledge", "n", "acknowledge", "acknowledge", "main", "Acknowledge the selected alert, or the newest.",
-             35, panes="alerts"),
+    KeyEntry("acknowledge", "n", "acknowledge", "acknowledge", "main", "Acknowledge the selected alert, or the one in the "
+             "message line.", 35, panes="alerts"),
     KeyEntry("alert_rules", "w", "alert_rules", "rules", "main", "Alert rules: what is watched, and what then happens.",
              36, panes="alerts"),
     KeyEntry("detail", "enter", "detail", "detail", "grid", "Everything known about the selected row.", 0),
     KeyEntry("filter", "slash", "filter", "filter", "main", "Show only rows that contain a word; esc clears it.", 0),
+    KeyEntry("show_all", "escape", "back", "show all", "main", "Show all rows of a filtered table again, or all panes.", 0),
     KeyEntry("order_by", "o", "order_by", "sort", "grid", "Sort by the next column.", 0),
     KeyEntry("order_reverse", "O", "order_reverse", "reverse", "grid", "Reverse the sorting.", 0),
     KeyEntry("zoom", "z", "zoom", "zoom", "main", "Give the focused pane the whole screen, and back.", 60),
@@ -158,11 +159,12 @@ def bindings_for(scope: str) -> list[Binding | tuple[str, str] | tuple[str, str,
             for entry in KEYMAP if entry.scope == scope]
 
 
-SCOPE_TITLES = {"app": "Everywhere", "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
+SCOPE_TITLES = {"app": "Everywhere; in a dialog those with F or ^",
+                "main": "Workstation", "grid": "In a table", "dialog": "In a dialog",
                 "ticket": "Order ticket", "card": "Decision card", "alert-rules": "Alert rules", "risk": "Risk",
-                "targets": "Targets", "schedule": "Schedule", "health": "Health",
+                "targets": "Targets", "schedule": "Schedule",
                 "candidates": "Candidates", "performance": "Performance", "strategies": "Strategies",
-                "research": "Research", "golive": "Go live", "decision": "A decision of research"}
+                "research": "Research", "decision": "A decision of research"}
 _VISIBLE_TOGETHER = (("app", "main", "grid"), ("app", "dialog", "ticket"), ("app", "dialog", "card"), ("app", "dialog", "risk"),
                      ("app", "dialog", "grid", "alert-rules"), ("app", "dialog", "grid", "schedule"),
                      ("app", "dialog", "grid", "targets"), ("app", "dialog", "grid", "candidates"),

@@ -14,7 +14,7 @@ from engine.service import Mode, Snapshot
 from tui.formats import plain
 from tui.keymap import bindings_for
 from tui.widgets.key_bar import KeyBar
-from tui.widgets.lines import Banner, ToneLine, ToneText
+from tui.widgets.lines import Banner, ToldLine, ToneText
 from tui.widgets.panic_button import PanicButton
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ class Dialog(ModalScreen[None]):
         *bindings_for("dialog"),
         Binding("left", "app.focus_previous", show=False),
         Binding("right", "app.focus_next", show=False),
-        Binding("f1", "app.help", show=False),
+        # A modal screen hides the app's own bindings. Letters of theirs that would be typed by mistake stay hidden.
+        Binding("f1,question_mark", "app.help", id="help", show=False),
+        Binding("ctrl+p", "app.command_palette", id="palette", show=False),
+        Binding("ctrl+q", "app.leave", id="quit", show=False),
+        Binding("ctrl+c", "app.interrupt", id="interrupt", show=False),
     ]
 
     app: "QuarterdeckApp"
@@ -57,7 +61,7 @@ class Dialog(ModalScreen[None]):
             yield Banner(id="lost")
             with VerticalScroll(id="body", can_focus=False):
                 yield from self.body()
-            yield ToneLine(id="note")
+            yield ToldLine(id="note")
             with Horizontal(id="buttons"):
                 yield from self.buttons()
             with Horizontal(id="foot"):
@@ -75,9 +79,9 @@ class Dialog(ModalScreen[None]):
 
     def _fit(self) -> None:
         # The body scrolls, so that buttons and the panic control are on the screen at every size.
-        told = sum(banner.size.height for banner in self.query(Banner) if banner.display)
+        told = sum(line.size.height for line in self.query("Banner, #note") if line.display)
         for body in self.query("#body"):
-            body.styles.max_height = max(3, self.app.size.height - 7 - told)
+            body.styles.max_height = max(3, self.app.size.height - 6 - max(1, told))
 
     def show_banner(self, text: str, tone: str) -> None:
         """What is shown here is old: say so, also where this covers the line of the workstation that does."""
@@ -97,7 +101,8 @@ class Dialog(ModalScreen[None]):
     def note(self, text: str, tone: str = "warn") -> None:
         """Say something in the dialog's own line, if it is still there."""
         if self.is_attached:
-            self.query_one("#note", ToneLine).show(text, tone)
+            self.query_one("#note", ToldLine).show(text, tone)
+            self.call_after_refresh(self._fit)
 
     def scroll_body(self, row_of: Callable[[VerticalScroll], float]) -> None:
         """Scroll to the row that `row_of` names, once the body is laid out and every earlier key had its effect on the screen: of

@@ -27,13 +27,15 @@ class HelpScreen(Dialog):
         Binding("q,question_mark", "back", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, scope: str = "") -> None:
         super().__init__("Help: keys and marks")
+        self._scope = scope  # of the dialog that it was asked for in: its keys come first
 
     def body(self) -> ComposeResult:
         lines: list[list[tuple[str, str]]] = []
-        for scope, title in SCOPE_TITLES.items():
-            lines.append([(title, "head")])
+        first = (self._scope, "dialog") if self._scope in SCOPE_TITLES else ()
+        for scope in dict.fromkeys((*first, *SCOPE_TITLES)):
+            lines.append([(SCOPE_TITLES[scope], "head")])
             for entry in self.app.keymap:
                 if entry.scope == scope:
                     keys = " ".join(shown_key(key) for key in entry.keys.split(","))

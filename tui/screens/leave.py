@@ -1,6 +1,6 @@
 """Leaving: where something is open, say what keeps running and what does not."""
 
-from engine.service import Snapshot, StopHome
+from engine.service import ProposalStatus, Snapshot, StopHome
 from tui.formats import plain
 from tui.screens.dialog import ConfirmDialog
 
@@ -18,7 +18,8 @@ class LeaveDialog(ConfirmDialog):
 
 def needs_asking(snapshot: Snapshot) -> bool:
     """Whether anything is open."""
-    return bool(snapshot.positions) or any(order.working for order in snapshot.orders)
+    pending = any(view.status is ProposalStatus.PENDING for view in snapshot.proposals)
+    return bool(snapshot.positions) or pending or any(order.working for order in snapshot.orders)
 
 
 def leaving_lines(snapshot: Snapshot, *, ends_engine: bool) -> list[list[tuple[str, str]]]:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from engine.service import AccessView, Snapshot
@@ -79,8 +78,6 @@ class LockScreen(UnlockDialog):
 
     SCOPE: ClassVar[str] = "lock"
     SHARED_SCOPE: ClassVar[str] = ""
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "app.leave", show=False)]
-
     def __init__(self) -> None:
         super().__init__("Locked")
 

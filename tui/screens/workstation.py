@@ -10,12 +10,10 @@ from textual.binding import BindingType
 from textual.containers import Container, Horizontal
 from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
-from textual.timer import Timer
 
 from engine.inputs import AcknowledgeAlert, Reconcile
 from engine.orders import OrderStatus, Side
 from engine.service import (
-    AlertLevel,
     AlertView,
     FillView,
     OrderView,
@@ -33,6 +31,7 @@ from tui.panes.decisions import DecisionsPane
 from tui.panes.detail import DetailPane
 from tui.panes.facts import Subject
 from tui.panes.market import MarketPane
+from tui.panes.message_line import MessageLine
 from tui.panes.orders import FillsPane, OrdersPane
 from tui.panes.pane import Pane
 from tui.panes.positions import PositionsPane
@@ -56,7 +55,7 @@ from tui.widgets.panic_button import PanicButton
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
 
-TOLD_SECONDS = 20.0
+SLID_SECONDS = 1.0  # a key pressed so soon after the selected row went away was meant for that row
 
 
 class Workstation(Screen[None]):
@@ -76,6 +75,7 @@ class Workstation(Screen[None]):
         self._zoomed = False
         self._subject: Subject | None = None
         self._bars_running = False
+        self._slid_at = float("-inf")
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="top"):
@@ -93,7 +93,7 @@ class Workstation(Screen[None]):
             yield AlertsPane(id="alerts", classes="pane", zone=self.zone)
             yield MarketPane(id="market", classes="pane")
             yield DetailPane(id="detail", zone=self.zone)
-        yield ToneLine(id="message")
+        yield MessageLine(id="message")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
@@ -110,13 +110,17 @@ class Workstation(Screen[None]):
         if not self.portfolio and snapshot.accounts:
             self.portfolio = snapshot.accounts[0].portfolio
         self.query_one(StatusStrip).show(snapshot, self.portfolio, self.app.gate.access())
+        front = self.query_one(f"#{self._front_table()}", Pane)
+        before = front.cursor_key
         for pane in self.panes():
             if pane.display:
                 pane.show_snapshot(snapshot)
+        if before and front.cursor_key != before:
+            self._slid_at = self.app.now_seconds()
         self._show_subject()
         self._show_chart()
         self._show_tabs()
-        self._show_newest_alert(snapshot)
+        self.query_one(MessageLine).show_snapshot(snapshot)
 
     def panes(self) -> list[Pane[object]]:
         """The tables."""
@@ -130,29 +134,8 @@ class Workstation(Screen[None]):
 
     def tell(self, text: str, tone: str = "") -> None:
         """The outcome of an act."""
-        self._told = True
-        for line in self.query("#message").results(ToneLine):
-            line.show(text, tone)
-        if self._telling is not None:
-            self._telling.stop()
-        self._telling = self.set_timer(TOLD_SECONDS, self._forget_told)
-
-    _told = False
-    _telling: Timer | None = None
-
-    def _forget_told(self) -> None:
-        self._told = False
-        if self.app.snapshot is not None:
-            self._show_newest_alert(self.app.snapshot)
-
-    def _show_newest_alert(self, snapshot: Snapshot) -> None:
-        if self._told:
-            return
-        unread = [view for view in snapshot.alerts if not view.acknowledged and view.level is not AlertLevel.INFO]
-        newest = max(unread, key=lambda view: (view.level is AlertLevel.CRIT, view.at_ns), default=None)
-        text = f"{newest.level.value} {newest.subject}: {newest.text}" if newest else ""
-        loud = newest is not None and newest.level in (AlertLevel.ERROR, AlertLevel.CRIT)
-        self.query_one("#message", ToneLine).show(text, "crit" if loud else "warn")
+        for line in self.query(MessageLine):
+            line.tell(text, tone)
 
     # ---- arrangement ------------------------------------------------------------------------------------------------
 
@@ -256,7 +239,8 @@ class Workstation(Screen[None]):
         current = pane.current
         self._subject = current
         if self.query_one("#detail").display:
-            self.query_one(DetailPane).show(current)
+            several = self.app.snapshot is not None and len(self.app.snapshot.accounts) > 1
+            self.query_one(DetailPane).show(current, getattr(current, "portfolio", "") if several else "")
 
     @property
     def subject(self) -> Subject | None:
@@ -331,6 +315,16 @@ class Workstation(Screen[None]):
     def action_zoom(self) -> None:
         self._zoomed = not self._zoomed
         self._arrange()
+
+    def action_back(self) -> None:
+        """Show all rows of the table again; where none is hidden, all panes."""
+        table = self.query_one(f"#{self._front_table()}", Pane)
+        if table.words:
+            table.filter("")
+            if self.app.snapshot is not None:
+                self.show_snapshot(self.app.snapshot)
+        elif self._zoomed:
+            self.action_zoom()
 
     def action_mute(self) -> None:
         self.app.muted = not self.app.muted
@@ -456,15 +450,20 @@ class Workstation(Screen[None]):
         self.app.push_screen(AlertRulesDialog(self.portfolio or "main", self.symbol))
 
     def action_acknowledge(self) -> None:
-        snapshot = self.app.snapshot
-        alert: object = self.query_one(AlertsPane).current if self._recent[0] == "alerts" else None
-        if not isinstance(alert, AlertView) and snapshot is not None:
-            alert = max((view for view in snapshot.alerts if not view.acknowledged),
-                        key=lambda view: (view.level is AlertLevel.CRIT, view.at_ns), default=None)
-        if isinstance(alert, AlertView) and not alert.acknowledged:
-            self.app.act(AcknowledgeAlert(self.app.next_command_id(), alert.alert_id), f"noted {plain(alert.subject)}")
+        """Acknowledge the selected alert, elsewhere the one in the message line: nothing that was not there to be read."""
+        snapshot, line = self.app.snapshot, self.query_one(MessageLine)
+        waiting = {view.alert_id: view for view in snapshot.alerts if not view.acknowledged} if snapshot else {}
+        if self._recent[0] == "alerts":
+            current = self.query_one(AlertsPane).current
+            alert = waiting.get(current.alert_id) if current is not None else None
         else:
-            self.tell("no alert waits to be acknowledged", "muted")
+            alert = waiting.get(line.alert_shown)
+        if alert is not None:
+            self.app.act(AcknowledgeAlert(self.app.next_command_id(), alert.alert_id), f"noted {plain(alert.subject)}")
+        elif self._recent[0] != "alerts" and line.telling:
+            line.forget()
+        else:
+            self.tell("no alert waits to be acknowledged" + (" here; 5 opens the list" if waiting else ""), "muted")
 
     def _selected[View](self, kind: type[Pane[View]], noun: str, number: str) -> View | None:
         """The row under the cursor of a table; where there is none, or another table is in use, say what to do."""
@@ -474,6 +473,9 @@ class Workstation(Screen[None]):
             return None
         if pane.current is None:
             self.tell(f"there is no {noun.rsplit(maxsplit=1)[-1]} to act on", "warn")
+        elif self.app.now_seconds() - self._slid_at < SLID_SECONDS:
+            self.tell("the row that was selected is gone, another one took its place: look, then press again", "warn")
+            return None
         return pane.current
 
 

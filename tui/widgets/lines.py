@@ -39,10 +39,38 @@ class ToneLine(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
+        return self.line(self.text if y == 0 else "")
+
+    def line(self, text: str) -> Strip:
+        """A line of this text in the tone, shortened where it is too long."""
         tones: Tones = self.app.tones  # type: ignore[attr-defined]
         base, width = self.rich_style, self.size.width
-        text = " " + shortened(self.text, width - 2) if y == 0 and width > 2 else ""
+        text = " " + shortened(text, width - 2) if width > 2 else ""
         return Strip([Segment(text, base + tones[self.tone])]).adjust_cell_length(width, base)
+
+
+class ToldLine(ToneLine):
+    """A line that takes up to `MOST_LINES` where its text needs them: the outcome of an act stands nowhere else."""
+
+    DEFAULT_CSS: ClassVar[str] = "ToldLine { height: auto; }"
+    MOST_LINES: ClassVar[int] = 3
+
+    def show(self, text: str, tone: str = "") -> None:
+        super().show(text, tone)
+        if len(self.lines_in(self.size.width)) != self.size.height:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self.lines_in(width))
+
+    def render_line(self, y: int) -> Strip:
+        lines = self.lines_in(self.size.width)
+        return self.line(lines[y] if y < len(lines) else "")
+
+    def lines_in(self, width: int) -> list[str]:
+        """The text in lines for this width; the last one may be too long for it."""
+        lines = wrapped(self.text, width - 2) if width > 2 else [self.text]
+        return [*lines[:self.MOST_LINES - 1], " ".join(lines[self.MOST_LINES - 1:])] if len(lines) > self.MOST_LINES else lines
 
 
 class Banner(ToneLine):
