@@ -13,6 +13,8 @@ SILENT_SECONDS = 15
 SLOW_JOURNAL_MS = 1_000
 LONG_QUEUE = 5_000
 OLD_QUOTE_SECONDS = 60
+LOW_SPACE_MIB = 500
+DISK_FREE = "disk free MiB"
 IN_VAIN = "notices in vain"  # those that wait because their route does not take them
 CLOCK_AHEAD = "clock ahead seconds"  # a count that is there only while the wall clock is behind the engine's own time
 
@@ -72,6 +74,11 @@ def _journal(snapshot: Snapshot) -> Iterator[HealthLine]:
         yield HealthLine(Verdict.WARN, "journal", told, "the disk is slow: every order waits for it")
     else:
         yield HealthLine(Verdict.OK, "journal", told)
+    free_mib = health.counts.get(DISK_FREE)
+    if free_mib is not None and free_mib < LOW_SPACE_MIB:
+        yield HealthLine(Verdict.WARN, "disk", f"{free_mib} MiB free", "free some space before the journal needs it")
+    elif free_mib is not None:
+        yield HealthLine(Verdict.OK, "disk", f"{free_mib} MiB free")
 
 
 def _workers(snapshot: Snapshot) -> Iterator[HealthLine]:

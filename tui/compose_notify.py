@@ -55,6 +55,11 @@ class Notices(NamedTuple):
         if self.heartbeat is not None:
             self.heartbeat.start(lambda: ailing(engine))
 
+    def tell(self, notice: Notify) -> None:
+        """Tell what the engine itself does not know of."""
+        if self.desk is not None:
+            self.desk.notify(notice)
+
     def tell_failure(self, failure: str) -> None:
         """Tell that the engine itself has failed, which it can no longer do."""
         if self.desk is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.health import health_lines, verdict_of
+from engine.health import CLOCK_AHEAD, DISK_FREE, health_lines, verdict_of
 from engine.health_words import HealthLine, Verdict
 from engine.service import AlertLevel, Snapshot
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -107,8 +107,12 @@ def _engine(snapshot: Snapshot, now_ns: Nanoseconds) -> "Iterator[Metric]":
     yield _counter("defects", "Inputs that could not be decided on", [], [([], health.defects)])
     yield _counter("events", "What was recorded since the start, by kind", ["kind"],
                    [((kind,), count) for kind, count in health.events.items()])
+    yield _gauge("disk_free_bytes", "The room on the home's disk", [],
+                 [([], health.counts[DISK_FREE] << 20 if DISK_FREE in health.counts else None)])
+    yield _gauge("clock_ahead_seconds", "How far the engine's time is ahead of a clock that was set back", [],
+                 [([], health.counts.get(CLOCK_AHEAD, 0))])
     yield _counter("done", "What workers beside the engine did since the start", ["what"],
-                   [((what,), count) for what, count in health.counts.items()])
+                   [((what,), count) for what, count in health.counts.items() if what not in (DISK_FREE, CLOCK_AHEAD)])
 
 
 def _accounts(snapshot: Snapshot) -> "Iterator[Metric]":

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
@@ -25,13 +24,13 @@ from tui.commands.link import command_id
 from tui.compose_notify import Notices
 from tui.control import ControlServer
 from tui.control_protocol import PROTOCOL, Hello
+from tui.home_care import HomeCare
 from tui.http_server import HttpServer
 from tui.version import VERSION
 
 COMMAND_SECONDS = 30.0
 STOP_SECONDS = 15.0
 FLAG_SECONDS = 0.25
-KEEP_SECONDS = 3_600.0
 LONGEST_SILENCE_SECONDS = 60.0
 _log = logging.getLogger("quarterdeck.home")
 
@@ -110,7 +109,8 @@ class RunningEngine:
                       mode=self.engine.parts.mode, pid=os.getpid())
         self._server = ControlServer(self.engine, self.home.socket, hello, on_stop, self.engine.pulses, self.gate)
         self._server.start()
-        self._flag_watch = FlagWatch(self.home, self.link, self.keep_accounts)
+        care = HomeCare(self.home, self.engine.pulses, self.keep_accounts, self._notices.tell)
+        self._flag_watch = FlagWatch(self.home, self.link, care)
         self._flag_watch.start()
 
     def serve_health(self, config: Config) -> None:
@@ -159,14 +159,13 @@ class RunningEngine:
 
 
 class FlagWatch:
-    """Watches for the halt flag that a panic raises while this engine hangs: halt, look at the venue, take it down. Now and then
-    it has the accounts' locks kept."""
+    """Watches for the halt flag that a panic raises while this engine hangs: halt, look at the venue, take it down. `care` is
+    called beside, each time."""
 
-    def __init__(self, home: Home, link: EngineLink, keep_accounts: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, home: Home, link: EngineLink, care: Callable[[], None] = lambda: None) -> None:
         self._home = home
         self._link = link
-        self._keep_accounts = keep_accounts
-        self._kept_at = 0.0
+        self._care = care
         self._ending = threading.Event()
         self._pulses = link.engine.pulses
         self._thread = threading.Thread(target=self._watch, name="halt-flag", daemon=True)
@@ -181,7 +180,7 @@ class FlagWatch:
     def _watch(self) -> None:
         while not self._ending.wait(FLAG_SECONDS):
             self._pulses.beat("halt-flag", LONGEST_SILENCE_SECONDS)
-            self._keep()
+            self._care()
             flag = read_halt(self._home)
             if flag is None:
                 continue
@@ -190,15 +189,6 @@ class FlagWatch:
                 clear_halt(self._home)
             except QuarterdeckError as error:
                 _log.warning("the halt flag stays raised: %s", error)
-
-    def _keep(self) -> None:
-        if self._kept_at and time.monotonic() - self._kept_at < KEEP_SECONDS:
-            return
-        self._kept_at = time.monotonic()
-        try:
-            self._keep_accounts()
-        except OSError as error:
-            _log.error("the lock of an account was removed: a second engine could trade it; start this one anew: %s", error)
 
 
 def obey_flag(link: EngineLink, cause: str, by: str) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from engine.config import check_config
-from engine.health import CLOCK_AHEAD, IN_VAIN, engines_now_ns, health_lines, trouble_of, verdict_of
+from engine.health import CLOCK_AHEAD, DISK_FREE, IN_VAIN, engines_now_ns, health_lines, trouble_of, verdict_of
 from engine.health_words import HealthLine, Verdict, WorkerView
 from engine.inputs import Connectivity, SetTradingState, TradingState
 from engine.pulses import Pulses
@@ -47,6 +47,7 @@ def test_a_healthy_engine_has_no_trouble() -> None:
     (with_health(queue_depth=6_000), "queues", Verdict.WARN),
     (with_health(workers=(WorkerView("clock", 16.0, 15.0),)), "worker clock", Verdict.FAIL),
     (with_health(counts={"notices told": 4, "notices dropped": 1}), "notices", Verdict.WARN),
+    (with_health(counts={DISK_FREE: 499}), "disk", Verdict.WARN),
     (with_health(counts={"notices told": 4}, queues={IN_VAIN: 2}), "notices", Verdict.WARN),
     (with_health(counts={"notices told": 4}, queues={"routes without an address": 1}), "notices", Verdict.WARN),
     (msgspec.structs.replace(WELL, accounts=(account(connectivity=Connectivity.RECONCILING),)), "account paper-1", Verdict.FAIL),
@@ -135,6 +136,13 @@ def test_metrics_hold_what_a_watcher_needs_and_nothing_of_what_it_is_worth(serve
         assert line in body.splitlines(), line
     held = next(iter(found.positions))
     assert held.symbol not in body and str(found.accounts[0].equity) not in body
+
+
+def test_what_goes_up_and_down_is_no_counter() -> None:
+    text = metrics_text(with_health(counts={DISK_FREE: 700, CLOCK_AHEAD: 3, "notices told": 1}), WELL.at_ns).decode()
+    assert "quarterdeck_disk_free_bytes 7.340032e+08" in text and "quarterdeck_clock_ahead_seconds 3.0" in text
+    assert [line for line in text.splitlines() if line.startswith("quarterdeck_done_total")] == [
+        'quarterdeck_done_total{what="notices told"} 1.0']
 
 
 def test_labels_from_outside_cannot_break_the_format() -> None:

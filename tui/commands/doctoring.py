@@ -15,7 +15,6 @@ from tui.version import VERSION
 if TYPE_CHECKING:
     from store.home import Home
 
-LOW_SPACE_BYTES = 500 << 20
 MIN_COLUMNS, MIN_LINES = 80, 24
 EARLIEST_YEAR = 2026
 CLOCK_STEP_SECONDS = 0.25
@@ -110,13 +109,14 @@ def _home(home: "Home") -> Iterator[Finding]:
 
 
 def _space(home: "Home") -> Iterator[Finding]:
+    from engine.health import LOW_SPACE_MIB
     from store.home import MIN_FREE_BYTES
 
     free = shutil.disk_usage(home.path).free
     told = f"{free >> 20} MiB"
     if free < MIN_FREE_BYTES:
         yield Finding("fail", "free space", told, "free some space: nothing can be journaled")
-    elif free < LOW_SPACE_BYTES:
+    elif free < LOW_SPACE_MIB << 20:
         yield Finding("warn", "free space", told, "free some space before the journal needs it")
     else:
         yield Finding("ok", "free space", told)
