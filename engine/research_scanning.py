@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engine.instruments import Instrument
+from engine.research.breaker import FAILURES
 from engine.research.calling import Caller, LiveCaller
 from engine.research.context import Past, regime_of
 from engine.research.decided import ResearchCause
+from engine.research.deciding import BENCHMARK_SUFFIX
 from engine.research.rule_analyst import Daily
 from engine.research.scan import Candidate, Ranked, affordable, ranked
 from engine.research_look import Look
@@ -16,13 +18,16 @@ from engine.state import State
 from engine.units import seconds_to_ns
 
 SECONDS_PER_HOUR = 3_600
+UNHEARD = FAILURES | {"BREAKER"}
+UNHEARD_HOURS = 1.0  # a provider that was away is asked again sooner than one that has answered
 
 
 class LastLook(NamedTuple):
-    """The newest decision on an instrument."""
+    """The newest decision on an instrument; `is_unheard` where no model could be heard on it."""
 
     as_of_ns: int
     regime: str
+    is_unheard: bool = False
 
 
 def scan(looks: Sequence[Look], portfolio: str, world: ResearchWorld) -> tuple[tuple[Instrument, Ranked], ...]:
@@ -45,9 +50,11 @@ def due(looks: Sequence[Look], run: ResearchRun, world: ResearchWorld) -> tuple[
     if not looks or run.cause is not ResearchCause.SCHEDULE:
         return tuple(looks)
     state, at_ns = looks[0].state, max(look.at_ns for look in looks)
-    since_ns = at_ns - seconds_to_ns(state.settings.research.again_hours * SECONDS_PER_HOUR)
+    hours = state.settings.research.again_hours
+    since_ns, unheard_ns = (at_ns - seconds_to_ns(most * SECONDS_PER_HOUR) for most in (hours, min(hours, UNHEARD_HOURS)))
     asked = run.horizon_days or state.portfolios[run.portfolio].settings.research.horizon_days
-    resting = {name: last for name, last in _settled(state, run.portfolio, asked).items() if last.as_of_ns > since_ns}
+    resting = {name: last for name, last in _settled(state, run.portfolio, asked).items()
+               if last.as_of_ns > (unheard_ns if last.is_unheard else since_ns)}
     if not resting:
         return tuple(looks)
     named = tuple(look.instrument.instrument_id for look in looks if look.instrument.instrument_id in resting)
@@ -64,14 +71,20 @@ def _settled(state: State, portfolio: str, horizon_days: int) -> dict[str, LastL
         forecast, instrument_id = open_one.window.forecast, open_one.window.instrument_id
         if forecast.portfolio == portfolio and forecast.horizon_days == horizon_days \
                 and (instrument_id not in found or found[instrument_id].as_of_ns < forecast.at_ns):
-            found[instrument_id] = LastLook(forecast.at_ns, "")
+            found[instrument_id] = LastLook(forecast.at_ns, "", _stood_in(state, forecast.decision_id))
     for sealed in state.research.decisions.values():
         one = sealed.decided
         known = found.get(one.instrument_id)
         if one.portfolio == portfolio and one.horizon_days == horizon_days and (one.worth is not None or one.cost_micro_usd > 0) \
                 and (known is None or known.as_of_ns <= one.as_of_ns):
-            found[one.instrument_id] = LastLook(one.as_of_ns, one.regime)
+            found[one.instrument_id] = LastLook(one.as_of_ns, one.regime, _stood_in(state, one.decision_id))
     return found
+
+
+def _stood_in(state: State, decision_id: str) -> bool:
+    """Whether a decision of the rules stood beside models that could not be heard, and cost nothing."""
+    beside = state.research.decisions.get(decision_id.removesuffix(BENCHMARK_SUFFIX))
+    return beside is not None and beside.decided.code in UNHEARD and not beside.decided.cost_micro_usd
 
 
 def _has_news(look: Look, last: LastLook, past: Past | None, world: ResearchWorld) -> bool:

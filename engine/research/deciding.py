@@ -15,6 +15,7 @@ from engine.research.rule_analyst import RULE_ANALYST, RULE_PROMPT_VERSION, Situ
 from engine.research.task import Asked
 from engine.research.worth import why_not, worth_of
 
+BENCHMARK_SUFFIX = "r"
 BENCHMARK = "scored beside the models, as what they have to beat"
 DRILL = "a drill: scored, never proposed"
 
@@ -43,7 +44,8 @@ def decide_by_rule(asked: Asked) -> Decided:
     opinion = rule_opinion(asked.symbol, daily, asked.horizon_days, Situation(asked.side, asked.shortable, asked.round_trip_bps),
                            evidence=("E1",))
     answer = RoleAnswer("rule", RULE_ANALYST, "", opinion.p_up, opinion.stance)
-    return weighed(asked, Voiced(RULE_ANALYST, RULE_PROMPT_VERSION, agreed([opinion]), opinion, (answer,)), suffix="r")
+    voiced = Voiced(RULE_ANALYST, RULE_PROMPT_VERSION, agreed([opinion]), opinion, (answer,))
+    return weighed(asked, voiced, suffix=BENCHMARK_SUFFIX)
 
 
 def weighed(asked: Asked, voiced: Voiced, suffix: str = "") -> Decided:

@@ -121,6 +121,24 @@ def test_another_horizon_or_an_analyst_who_could_not_be_asked_holds_nothing_back
     assert left(world, knowing(decided(world, 1, worth=None, cost=900))) == ["ETH", "SOL"]
 
 
+@pytest.mark.parametrize(("code", "cost", "hours_ago", "rests"), [
+    ("OVERLOADED", 0, 0.9, True), ("OVERLOADED", 0, 1.0, False), ("BREAKER", 0, 1.0, False), ("TIMEOUT", 900, 5.9, True),
+    ("NO_KEY", 0, 5.9, True), ("", 900, 5.9, True)])
+@pytest.mark.parametrize("as_forecast", [True, False])
+def test_the_rules_beside_models_that_were_away_hold_them_back_for_an_hour(
+        world: ResearchWorld, code: str, cost: int, hours_ago: float, rests: bool, as_forecast: bool) -> None:
+    rule = replace(decided(world, hours_ago), decision_id="r1-1r")
+    model = replace(decided(world, hours_ago, worth=None if code else WORTH, cost=cost), decision_id="r1-1", code=code)
+    state = knowing()
+    decisions = {one.decision_id: SealedDecision(one, one.as_of_ns) for one in (model, rule)}
+    if as_forecast:
+        del decisions["r1-1r"]
+    forecast = Forecast("r1-1r", "main", CELL, rule.as_of_ns, 0.6, 0.6, horizon_days=5)
+    known = ResearchState(decisions=decisions, open={"r1-1r": OpenForecast(Window(forecast, BTC, 100.0, AT, AT + HOUR_NS))},
+                          index={BTC: ("r1-1r",)})
+    assert ("BTC" not in left(world, replace(state, research=known))) is rests
+
+
 def test_an_open_forecast_tells_of_a_decision_that_newer_ones_pushed_out(world: ResearchWorld) -> None:
     forecast = Forecast("r1-1", "main", CELL, AT - HOUR_NS, 0.6, 0.6, horizon_days=5)
     window = Window(forecast, BTC, 100.0, AT, AT + HOUR_NS)

@@ -117,7 +117,7 @@ async def test_a_run_that_is_stopped_before_the_desk_has_begun_it_asks_nobody(tm
             asked = ResearchRun(f"r{number}", "main", ResearchCause.PERSON, ("COIN",))
             done = desk.begin(PerformResearch(asked))
             desk.begin(EndResearch(asked.run_id))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await done
         assert not desk._tasks
 
