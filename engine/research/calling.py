@@ -16,7 +16,7 @@ from engine.research.breaker import FAILURES, Breaker
 from engine.research.call_hash import call_hash
 from engine.research.models import Answered, Ask, CallStore, Model, Recording, Unavailable, Usage
 from engine.research.settings import Deadlines
-from engine.research.spending import Cycle, Purse
+from engine.research.spending import Cycle, Purse, dearest
 from engine.units import NS_PER_SECOND
 
 GRACE_SECONDS = 1.0  # a model ends by its own deadline; one that does not is left alone
@@ -117,13 +117,18 @@ class _LiveCalls:
         if isinstance(aside, str):
             return Unavailable("BUDGET", aside)
         try:
-            answer = await _bounded(caller.models[line], ask, left_seconds, told)
+            answer = _counted(ask, await _bounded(caller.models[line], ask, left_seconds, told))
             if isinstance(answer, Answered) or not answer.charged:
                 self._cycle.settle(aside, ask.model, answer.usage if isinstance(answer, Answered) else Usage())
         finally:
             self._cycle.ended(aside)
         caller.breaker.heard(answer.code if isinstance(answer, Unavailable) else "", caller.now_ns())
         return answer
+
+
+def _counted(ask: Ask, answer: Answered | Unavailable) -> Answered | Unavailable:
+    """An answer whose provider tells no usage counts as the dearest that it can have been: none is free for want of a number."""
+    return replace(answer, usage=dearest(ask)) if isinstance(answer, Answered) and answer.usage == Usage() else answer
 
 
 async def _bounded(model: Model, ask: Ask, left_seconds: float, told: Told) -> Answered | Unavailable:

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from engine.research.breaker import Breaker
 from engine.research.calling import LiveCaller
-from engine.research.models import Answered, Ask, Unavailable
+from engine.research.models import Answered, Ask, Unavailable, Usage
 from engine.research.pipeline import run_pipeline
 from engine.research.settings import Budgets, Deadlines
-from engine.research.spending import Purse
+from engine.research.spending import Purse, cost_micro_usd
 from engine.research.task import PipelineTask
 from engine.research_views import Live, research_views
-from store.research_archive import ARCHIVE_FILE, ResearchArchive
+from store.research_archive import ARCHIVE_FILE, KeptCall, ResearchArchive
 from tests.unit.research_desk import MODELS_ON, PRICES, SpeakingModel, asked, usual_answer
 from tests.unit.research_runs import desk_of
 
@@ -105,6 +105,25 @@ def test_what_came_too_late_counts_for_the_run_and_what_failed_does_not(tmp_path
     assert spent == purse_of(archive).day_micro_usd == purse.close_run("R7") > 0
     assert run(archive, purse, lambda ask: Unavailable("OVERLOADED", "529"), "R8") == "OVERLOADED"
     assert (purse.close_run("R8"), purse.paid_micro_usd) == (0, spent)
+
+
+def test_a_provider_that_does_not_count_tokens_is_not_taken_for_free(tmp_path: Path) -> None:
+    archive = ResearchArchive(tmp_path / ARCHIVE_FILE)
+
+    def uncounted(ask: Ask) -> Answered | Unavailable:
+        answer = usual_answer(ask)
+        return replace(answer, usage=Usage()) if isinstance(answer, Answered) else answer
+
+    purse = purse_of(archive)
+    assert run(archive, purse, uncounted) == ""
+    assert purse.day_micro_usd > CALLS * 2_000 * 10, "as much as the longest answers cost"
+    assert purse.day_micro_usd == sum(cost_of(one) for one in archive.calls("R7"))
+    assert run(archive, purse_of(archive, day_micro_usd=purse.day_micro_usd), uncounted, "R8") == "BUDGET"
+
+
+def cost_of(kept: KeptCall) -> int:
+    assert isinstance(kept.answer, Answered)
+    return cost_micro_usd(PRICES["model-a"], kept.answer.usage)
 
 
 def test_the_money_that_is_shown_holds_what_the_journal_cannot_know_yet() -> None:
