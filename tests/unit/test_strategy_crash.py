@@ -2,23 +2,26 @@
 and trade the same as in a run that lives; nothing twice."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from brokers.paper.broker import PaperBroker
 from brokers.paper.records import PaperOptions
 from engine.clocks import VirtualClock
-from engine.events import OrderFilled, decode
+from engine.events import OrderFilled, OrderIntended, decode
 from engine.inputs import AutomationLevel, Bar, Limits, MarketItem, Quote
 from engine.instruments import Instrument
+from engine.orders import Purpose
 from engine.parts import EngineParts
 from engine.ports import JournalRow
 from engine.runner import Engine
 from engine.service import Mode
-from engine.state import encode_state
+from engine.state import State, encode_state
 from engine.strategies.registry import built_in, params_of
 from engine.strategy_events import StrategyActed
 from engine.strategy_state import StrategySettings
@@ -123,3 +126,48 @@ def test_it_goes_on_exactly_whatever_row_it_dies_at(named: str, lose_last: bool)
         assert story(after.durable) == wanted, f"died at row {crash_after}, transaction {'lost' if lose_last else 'kept'}"
         assert encode_state(fold(after.durable)) == encode_state(engine.state)
         assert engine.defects == 0
+
+
+def off(strategies: tuple[StrategySettings, ...]) -> tuple[StrategySettings, ...]:
+    """As the configuration gives them while their files cannot be read."""
+    return tuple(replace(one, params={}, warmup_bars=0, problem="strategies/mine.py:3: invalid syntax") for one in strategies)
+
+
+@pytest.mark.parametrize("named", ["ema_cross", "grid and dca", "a basket on longer bars"])
+def test_with_its_file_broken_over_a_crash_it_enters_nothing_forgets_nothing_and_goes_on(named: str) -> None:
+    calm = MemoryJournal()
+    run(calm, venue(), STRATEGIES[named])
+    acted_after = 0
+    for crash_after in range(5, len(calm.durable), 9):
+        broker = venue()
+        journal = MemoryJournal(crash_after=crash_after)
+        with pytest.raises(JournalCrashed):
+            run(journal, broker, STRATEGIES[named])
+        before = fold(journal.durable)
+        broken = MemoryJournal(rows=journal.durable, crash_after=crash_after + 25)
+        with contextlib.suppress(JournalCrashed):  # or it comes to the end of the tape
+            run(broken, broker, off(STRATEGIES[named]))
+        meanwhile = [decode(row.kind, row.payload) for row in broken.durable[len(journal.durable):]]
+        assert not [one for one in meanwhile if isinstance(one, StrategyActed)]
+        assert not [one for one in meanwhile if isinstance(one, OrderIntended) and one.intent.purpose is Purpose.ENTRY]
+        between = fold(broken.durable)
+        assert kept(between) == kept(before), "what it must know is as it was"
+        for key, position in between.positions.items():
+            was = before.positions.get(key)
+            if was is not None:
+                assert position.plan == was.plan
+                assert (position.stop_ticks - was.stop_ticks) * position.sign >= 0, "a trailing stop goes on, no other moves"
+        after = MemoryJournal(rows=broken.durable)
+        engine = run(after, broker, STRATEGIES[named])
+        acted = [(one.strategy, one.instrument_id, one.close_ns) for one in story(after.durable)[0]]
+        assert len(acted) == len(set(acted)), "no bar is acted on twice"
+        acted_after += len(acted) > len(story(broken.durable)[0])
+        assert encode_state(fold(after.durable)) == encode_state(engine.state)
+        assert engine.defects == 0
+    assert acted_after, "mended, it goes on"
+
+
+def kept(state: State) -> dict[str, dict[str, tuple[int, dict[str, Any]]]]:
+    """What each strategy acted on last, and what a start cannot find out from history."""
+    return {name: {at: (place.acted_ns, place.memory) for at, place in known.places.items()}
+            for name, known in state.strategies.items()}
