@@ -6,14 +6,13 @@ and the code cannot drift apart. `Config.settings()` gives the engine what it ne
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from engine.config_access import AccessConfig
 from engine.config_accounts import (
@@ -57,6 +56,7 @@ from engine.config_strategies import (
 from engine.config_targets import TargetsConfig, target_contradictions, target_errors
 from engine.config_versions import CURRENT_VERSION, FIRST_VERSION, translate, version_of
 from engine.config_webhook import SOURCE_EXAMPLE, WebhookConfig, WebhookSourceConfig, source_errors
+from engine.config_words import error_line
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, PortfolioSettings, RiskTolerance, Settings
 from engine.schedule_words import Job, JobKind
@@ -64,6 +64,7 @@ from engine.settings import CurrencySettings
 from engine.strategies.registry import Strategy
 
 CONFIG_FILE = "config.toml"
+BYTE_ORDER_MARK = "\ufeff"  # some editors begin a file with it
 SECRET_WORDS = ("api_key", "apikey", "api-key", "secret", "token", "password", "passphrase", "private_key")
 COUNTS = ("cycle_tokens", "day_tokens", "answer_tokens")  # of a model's text, which is no secret
 
@@ -316,7 +317,7 @@ def parse_config(text: str, source: str) -> Config:
 def check_config(text: str, source: str) -> CheckedConfig:
     """Everything that is wrong with a configuration text, one line each, and what in it contradicts itself."""
     try:
-        tree = tomllib.loads(text)
+        tree = tomllib.loads(text.removeprefix(BYTE_ORDER_MARK))
     except tomllib.TOMLDecodeError as error:
         return CheckedConfig(None, (f"{source}: not valid TOML: {error}",), ())
     secrets = tuple(_secrets(tree))
@@ -330,7 +331,7 @@ def check_config(text: str, source: str) -> CheckedConfig:
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        return CheckedConfig(None, tuple(_line(source, tree, problem) for problem in error.errors()), ())
+        return CheckedConfig(None, tuple(error_line(source, tree, problem, Config) for problem in error.errors()), ())
     errors = tuple(f"{source}: {line}" for line in _broken_references(config))
     if errors:
         return CheckedConfig(None, errors, ())
@@ -352,58 +353,6 @@ def _secrets_within(value: object, path: str) -> Iterator[str]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _secrets_within(item, f"{path}[{index}]")
-
-
-def _line(source: str, tree: Mapping[str, Any], problem: ErrorDetails) -> str:
-    """One pydantic error as one line: file, key path, value, what is allowed."""
-    location: tuple[str | int, ...] = problem["loc"]
-    path = _path_text(location)
-    where = f"{source}: {path}" if path else source
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_suggestion(location)}"
-    if problem["type"] == "tuple_type":
-        return f"{where}: must be written as one or more [[{path}]] sections"
-    if problem["type"] == "model_type":
-        return f"{where}: must be a section, written [{path}]"
-    message = problem["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should", "must").replace("String should", "must")
-    value = _value_at(tree, location)
-    shown = "" if isinstance(value, Mapping | list) else f" = {value!r}"
-    return f"{where}{shown}: {message}"
-
-
-def _path_text(location: Sequence[str | int]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def _value_at(tree: object, location: Sequence[str | int]) -> object:
-    value: Any = tree
-    for part in location:
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
-            return {}
-    return value
-
-
-def _suggestion(location: Sequence[str | int]) -> str:
-    model: type[BaseModel] = Config
-    for part in location[:-1]:
-        if isinstance(part, str):
-            model = section_model(model, part)
-    known = list(model.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else f"; known here: {', '.join(known)}"
-
-
-def section_model(model: type[BaseModel], name: str) -> type[BaseModel]:
-    """The model of a nested section, or of the items of an array of sections."""
-    annotation = model.model_fields[name].annotation
-    candidates = (annotation, *get_args(annotation))
-    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), Config)
 
 
 def _broken_references(config: Config) -> Iterator[str]:

@@ -23,7 +23,8 @@ _VENUE = re.compile(r"paper|alpaca|ccxt:[a-z0-9]{2,30}")
 _PAIR = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{2,10}")
 _STOCK = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
 _HOST = re.compile(r"[a-z]+://([^/?#:]+)")
-_ADDRESS = r"^((https?|wss?)://[^\s@]+)?$"
+# Keys travel to these addresses: without TLS only on this machine.
+_ADDRESS = r"^((https|wss)://[^\s@]+|(http|ws)://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/[^\s@]*)?)?$"
 
 
 def money_decimals(currency: str) -> int:

@@ -82,7 +82,7 @@ def _config(home: Home, amounts: bool) -> str:  # noqa: FBT001
     if not home.config.is_file():
         return "no file: the defaults apply\n"
     try:
-        tree = tomllib.loads(home.config.read_text(encoding="utf-8", errors="replace"))
+        tree = tomllib.loads(home.config.read_text(encoding="utf-8-sig", errors="replace"))
     except tomllib.TOMLDecodeError as error:
         return f"not valid TOML: {_private(str(error), home, amounts=False)}\n"
     return _json(_harmless(tree, amounts=amounts))

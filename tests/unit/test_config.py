@@ -1,16 +1,20 @@
 """The configuration: what is refused and in which words, and that the written file is the defaults."""
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from engine.config import Config, PortfolioConfig, check_config, load_config, parse_config
 from engine.config_accounts import AccountConfig
+from engine.config_words import FORMS
 from engine.errors import ConfigError
 from engine.inputs import AutomationLevel, Limits, Settings
 from tui.commands.config_text import config_text, default_text
@@ -72,7 +76,12 @@ def test_defaults_are_those_of_the_engine() -> None:
         ('[market]\nseed = "7"', "market.seed = '7': must be a valid integer"),
         ('[[portfolio]]\nautomation = "yes"', "must be one of monitor_only, suggest_only, auto_execute"),
         ('[[portfolio]]\naccount = "papre"', 'portfolio[0].account = "papre": no such account; did you mean "paper"?'),
-        ('[[portfolio]]\nname = "A B"', "portfolio[0].name = 'A B': must match pattern"),
+        ('[[portfolio]]\nname = "A B"', "portfolio[0].name = 'A B': must be small letters, digits, - and _"),
+        ('[[portfolio]]\n[portfolio.limits]\nblacklist = "AAPL"', 'blacklist: must be a list, such as blacklist = ["AAPL"]'),
+        ('[[portfolio]]\n[portfolio.limits]\ntrading_hours = "9-5"', 'must be days and hours such as "mon-fri 09:30-16:00"'),
+        ("[[portfolio]]\n[portfolio.limits]\nmax_heat_fraction = 6", "must be less than or equal to 1; 6 % is 0.06 here"),
+        ('[[portfolio]]\n[portfolio.limits]\nmax_heat_fraction = "6%"', "must be a valid number; 6 % is 0.06 here"),
+        ('[[account]]\ninitial_cash = "100,000"', "must be a number, without quotes and without separators"),
         ("[[account]]\ninitial_cash = 1.234", "initial_cash must have at most 2 decimals for USD"),
         ("account = 3", "account: must be written as one or more [[account]] sections"),
         ("app = 3", "app: must be a section, written [app]"),
@@ -86,6 +95,23 @@ def test_what_is_wrong_is_said_in_one_line(text: str, words: str) -> None:
     found = errors_of(text)
     assert any(words in line for line in found), found
     assert all(line.startswith("config.toml: ") and "\n" not in line for line in found)
+
+
+def test_a_file_from_an_editor_that_marks_its_bytes_is_read() -> None:
+    assert parse_config("\ufeff[engine]\r\nsettle_seconds = 31\r\n", "config.toml").engine.settle_seconds == 31
+
+
+def test_no_form_of_a_text_is_told_as_a_pattern() -> None:
+    def fields(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+        for name, field in model.model_fields.items():
+            yield name, field
+            for one in (field.annotation, *get_args(field.annotation)):
+                if isinstance(one, type) and issubclass(one, BaseModel):
+                    yield from fields(one)
+
+    shaped = {name for name, field in fields(Config) if any(getattr(one, "pattern", None) for one in field.metadata)}
+    assert shaped
+    assert shaped <= set(FORMS)
 
 
 def test_the_first_error_tells_how_many_follow() -> None:

@@ -95,7 +95,7 @@ def _renamed(table: Table, old: str, new: str) -> Table:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{file}: there is no configuration file; the defaults apply, `quarterdeck init` writes one") from None
     except (OSError, UnicodeDecodeError) as error:
