@@ -193,6 +193,22 @@ def test_commands_reach_a_running_engine_on_a_disk_that_takes_no_writes(
     assert answer(capsys, "halt")[0] == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_an_engine_whose_output_goes_nowhere_runs_on(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-m", "tui.cli", "--home", str(home), "run", "--headless"]
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen(command, stdout=full, stderr=full)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not Home(home).socket.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    _, status = answer(capsys, "status")
+    assert isinstance(status, dict) and status["pid"] == process.pid
+    assert answer(capsys, *BUY)[0] == 0
+    process.send_signal(signal.SIGTERM)
+    process.wait(DEADLINE_SECONDS)
+
+
 def test_a_decision_is_approved_once_and_only_as_shown(
         headless: Headless, capsys: pytest.CaptureFixture[str]) -> None:
     status, sent = answer(capsys, *BUY, "--propose")

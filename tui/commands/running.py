@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,8 +115,9 @@ def _tell_ready(running: "RunningEngine") -> None:
     """Say on standard output and to the service manager that positions are watched and commands answered."""
     from tui.systemd import notify
 
-    print(f"quarterdeck {VERSION} {running.engine.parts.mode.value} ready: home {running.home.path}, process {os.getpid()}, "
-          f"socket {running.home.socket}", flush=True)
+    with suppress(OSError):  # standard output may be a full disk, or a pipe whose reader has gone: no reason to end
+        print(f"quarterdeck {VERSION} {running.engine.parts.mode.value} ready: home {running.home.path}, process {os.getpid()}, "
+              f"socket {running.home.socket}", flush=True)
     notify("READY=1")
 
 
