@@ -15,6 +15,7 @@ LONG_QUEUE = 5_000
 OLD_QUOTE_SECONDS = 60
 LOW_SPACE_MIB = 500
 DISK_FREE = "disk free MiB"
+TABLES_STOPPED = "tables stopped"  # a count that is there once the tables no longer follow the journal
 IN_VAIN = "notices in vain"  # those that wait because their route does not take them
 CLOCK_AHEAD = "clock ahead seconds"  # a count that is there only while the wall clock is behind the engine's own time
 
@@ -74,6 +75,9 @@ def _journal(snapshot: Snapshot) -> Iterator[HealthLine]:
         yield HealthLine(Verdict.WARN, "journal", told, "the disk is slow: every order waits for it")
     else:
         yield HealthLine(Verdict.OK, "journal", told)
+    if health.counts.get(TABLES_STOPPED):
+        yield HealthLine(Verdict.WARN, "tables", "no longer follow the journal: reports and lists of the past miss what is new",
+                         "start the engine anew: it makes them anew; the log says what failed")
     free_mib = health.counts.get(DISK_FREE)
     if free_mib is not None and free_mib < LOW_SPACE_MIB:
         yield HealthLine(Verdict.WARN, "disk", f"{free_mib} MiB free", "free some space before the journal needs it")

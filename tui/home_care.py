@@ -1,4 +1,5 @@
-"""What has to be looked at now and then while an engine holds a home: the room on its disk, the locks of its accounts."""
+"""What has to be looked at now and then while an engine holds a home: the room on its disk, whether its tables follow the
+journal, the locks of its accounts."""
 
 import logging
 import shutil
@@ -6,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from engine.effects import Notify
-from engine.health import DISK_FREE, LOW_SPACE_MIB
+from engine.health import DISK_FREE, LOW_SPACE_MIB, TABLES_STOPPED
 from engine.pulses import Pulses
 from engine.service import AlertLevel
 from store.home import Home
@@ -19,11 +20,12 @@ _log = logging.getLogger("quarterdeck.home")
 class HomeCare:
     """Called as often as one likes, from one thread; `tell` takes a notice for whoever is away from the screen."""
 
-    def __init__(self, home: Home, pulses: Pulses, keep_accounts: Callable[[], None], tell: Callable[[Notify], None],
-                 now_seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, home: Home, pulses: Pulses, keep_accounts: Callable[[], None], view_failure: Callable[[], str],
+                 tell: Callable[[Notify], None], now_seconds: Callable[[], float] = time.monotonic) -> None:
         self._home = home
         self._pulses = pulses
         self._keep_accounts = keep_accounts
+        self._view_failure = view_failure
         self._tell = tell
         self._now_seconds = now_seconds
         self._looked_at = self._kept_at = float("-inf")
@@ -35,6 +37,7 @@ class HomeCare:
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self._look_at_disk()
+            self._look_at_tables()
         if now - self._kept_at >= KEEP_SECONDS:
             self._kept_at = now
             self._keep()
@@ -54,6 +57,15 @@ class HomeCare:
             text = f"{self._home.path}: {free_mib} MiB free; where nothing can be journaled, entries are halted"
             _log.error("the disk fills up: %s", text)
             self._tell(Notify(AlertLevel.ERROR, "the disk fills up", text, "disk:space", at_ns=time.time_ns()))
+
+    def _look_at_tables(self) -> None:
+        """Tell once that the tables stand still: the journal and the engine go on, what is read from them does not."""
+        failure = self._view_failure()
+        if failure and TABLES_STOPPED not in self._pulses.counts:
+            self._pulses.counts[TABLES_STOPPED] = 1
+            _log.error("the tables beside the journal stand still: %s", failure)
+            text = f"reports and lists of the past miss what is new, the journal does not: {failure}; a new start makes them anew"
+            self._tell(Notify(AlertLevel.ERROR, "the tables stand still", text, "tables:stopped", at_ns=time.time_ns()))
 
     def _keep(self) -> None:
         try:

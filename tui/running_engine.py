@@ -109,7 +109,7 @@ class RunningEngine:
                       mode=self.engine.parts.mode, pid=os.getpid())
         self._server = ControlServer(self.engine, self.home.socket, hello, on_stop, self.engine.pulses, self.gate)
         self._server.start()
-        care = HomeCare(self.home, self.engine.pulses, self.keep_accounts, self._notices.tell)
+        care = HomeCare(self.home, self.engine.pulses, self.keep_accounts, lambda: self._journal.view_failure, self._notices.tell)
         self._flag_watch = FlagWatch(self.home, self.link, care)
         self._flag_watch.start()
 

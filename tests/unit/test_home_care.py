@@ -2,16 +2,22 @@
 
 import os
 import shutil
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from engine.config import Config
 from engine.effects import Notify
-from engine.health import DISK_FREE
+from engine.health import DISK_FREE, TABLES_STOPPED
+from engine.inputs import SetTradingState, TradingState
 from engine.pulses import Pulses
-from store.home import Home
+from store.home import Home, open_home
+from tui.compose import open_engine
 from tui.home_care import HomeCare
 
 
@@ -31,7 +37,8 @@ class Watched:
         self.told: list[Notify] = []
         self.pulses = Pulses()
         monkeypatch.setattr(shutil, "disk_usage", self.usage)
-        self.care = HomeCare(Home(path), self.pulses, keep, self.told.append, lambda: self.now)
+        self.view_failure = ""
+        self.care = HomeCare(Home(path), self.pulses, keep, lambda: self.view_failure, self.told.append, lambda: self.now)
 
     def usage(self, _: Any) -> Usage:
         if self.free_mib < 0:
@@ -54,6 +61,29 @@ def test_a_disk_that_fills_up_is_told_once_while_there_still_is_room(tmp_path: P
     assert disk.later(60, 300) == [] and disk.later(60, 600) == [] and disk.later(60, 400) == []
     assert disk.later(60, -1) == []
     assert disk.later(60, 1_000) == [] and disk.later(60, 100) == ["ERROR disk:space"]
+
+
+def test_tables_that_stand_still_are_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Watched(tmp_path, monkeypatch)
+    assert disk.later(0, 5_000) == [] and TABLES_STOPPED not in disk.pulses.counts
+    disk.view_failure = "views stopped before row 7: no such column"
+    assert disk.later(60, 5_000) == ["ERROR tables:stopped"] and "row 7" in disk.told[0].text
+    assert disk.later(60, 5_000) == [] and disk.pulses.counts[TABLES_STOPPED] == 1
+
+
+def test_a_served_engine_says_that_its_tables_stand_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.home_care.LOOK_SECONDS", 0.0)
+    home = open_home(tmp_path / "h")
+    with open_engine(home, Config()) as running:
+        with closing(sqlite3.connect(home.journal, timeout=10, isolation_level=None)) as other:
+            other.execute("UPDATE views SET seq = 1")
+        running.link.send_now(SetTradingState("h1", TradingState.HALTED, "", "a trial", "tester"))
+        deadline = time.monotonic() + 30
+        while TABLES_STOPPED not in running.engine.pulses.counts:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    with open_engine(home, Config()) as running:
+        assert TABLES_STOPPED not in running.engine.pulses.counts
 
 
 def test_locks_are_kept_every_hour_and_a_lost_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
