@@ -21,7 +21,7 @@ from engine.errors import HomeLocked, StoreError
 from engine.pulses import Pulses
 from engine.service import OrderCard, Receipt, Service, Snapshot
 from tui.accepting import stop_accepting
-from tui.access import Gatekeeper, Session
+from tui.access import READ_ONLY, Gatekeeper, Session
 from tui.control_connection import CallFailed, Connection, closed
 from tui.control_protocol import (
     ENGINE_ERROR,
@@ -172,6 +172,8 @@ class ControlServer:
                 given = approval_decoder.decode(request.params)
                 return self._counted(await session.approve(given.proposal_id, given.code, given.totp))
             case "reload_access":
+                if session.read_only:
+                    raise CallFailed(ENGINE_ERROR, READ_ONLY)
                 await asyncio.to_thread(self._gate.reload)
                 return session.access()
             case "send":

@@ -142,6 +142,8 @@ def test_one_that_looks_on_sends_nothing_and_the_others_go_on(guarded: Callable[
     assert refusal(onlooker.approve_by_code_now("p1", "A", "1")).startswith("read only")
     with pytest.raises(QuarterdeckError, match="READ ONLY"):
         onlooker.stop_engine()
+    with pytest.raises(QuarterdeckError, match="READ ONLY"):
+        onlooker.reload_access_now()
     assert onlooker.snapshot_now().accounts and asyncio.run(onlooker.bars("BTC/USD@paper", 3)) is not None
     assert onlooker._call("hello", {"protocol": 1, "version": "0.1.0"})  # a second greeting gives nothing back
     assert refusal(onlooker.send_now(Flatten("f"))).startswith("read only")
