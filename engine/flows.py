@@ -1,8 +1,8 @@
 """Deposits, withdrawals and goods that come or go without a fill: no result, and what losses are measured from goes along.
 
-As in a time-weighted return, which values a portfolio at every flow from outside and links the returns between them
-(GIPS 2020, provision 2.A.23; Bacon, "Practical Portfolio Performance Measurement and Attribution", chapter 2): a loss is the
-fraction 1 - E / B of the baseline B, and a flow F at the worth E leaves that fraction as it is, so B becomes B * (E + F) / E.
+As in a time-weighted return, which values a portfolio at every flow from outside and links the returns between them (Bacon,
+"Practical Portfolio Performance Measurement and Attribution", 2nd edition 2008, equation 2.18): a loss is the fraction 1 - E / B
+of the baseline B, and a flow F at the worth E leaves that fraction as it is, so B becomes B * (E + F) / E, rounded up.
 Moved by F alone, a deposit would make a loss a smaller part of what is there then, and a withdrawal a larger one.
 
 When exactly a flow came is not known, only that it was between two looks. Of the worth at both the one that makes the loss
