@@ -72,6 +72,7 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         self.key_names = {entry.entry_id: shown_key(entry.keys.split(",")[0]) for entry in self.keymap}
         super().__init__()
         self.service = service
+        self.on_painted: Callable[[], None] = lambda: None
         self.ends_engine = ends_engine
         self.zone = zone
         self.now_seconds = now_seconds
@@ -107,6 +108,7 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
 
     def on_ready(self) -> None:
         look_usually()
+        self.on_painted()
 
     def begin(self) -> None:
         """Follow the service: the workstation is there to show it."""

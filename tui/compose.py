@@ -6,6 +6,7 @@ one command; `emergency_engine` goes straight at the venues where the home's own
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ MARKS_SECONDS = 5
 WARM_BARS = 60  # a minute bar of the simulated market takes about a millisecond to invent, for each instrument
 HEADLESS_WARM_BARS = 30
 HALF_HOURS_A_BAR = 4  # a day of sixty hours, or weeks of a share's, takes two seconds, beside the engine's loop
+LONGEST_WAIT_FOR_SCREEN_SECONDS = 1.0
 COMMAND_WARM_BARS = 16  # what the average true range needs
 LONGEST_CATCH_UP_NS = 30 * NS_PER_DAY
 _log = logging.getLogger("quarterdeck.compose")
@@ -125,26 +127,40 @@ def catch_up(broker: PaperBroker, config: Config, until_ns: Nanoseconds) -> None
 
 
 class WarmingFeed(SimulatedFeed):
-    """The simulated feed with as much history as a start should wait for."""
+    """The simulated feed with as much history as a start should wait for, none of it before a screen is `painted`, where
+    one is being painted, or a second is over: inventing it would take the processor from that."""
 
     warm_bars = WARM_BARS
+    painted: threading.Event | None = None
 
     def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        self._await_turn()
         return super().history(instrument_id, min(limit, self.warm_bars))
 
+    def daily_bars(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        self._await_turn()
+        return super().daily_bars(instrument_id, limit)
+
     def half_hours(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        self._await_turn()
         return super().half_hours(instrument_id, min(limit, HALF_HOURS_A_BAR * self.warm_bars))
+
+    def _await_turn(self) -> None:
+        painted = self.painted
+        if painted is not None:
+            painted.wait(LONGEST_WAIT_FOR_SCREEN_SECONDS)
+            self.painted = None
 
 
 def engine_parts(home: Home, config: Config, real: RealVenues, journal: SqliteJournal | MemoryJournal, state: State,
-                 warm_bars: int) -> EngineParts:
+                 warm_bars: int, painted: threading.Event | None = None) -> EngineParts:
     """An engine on the home's paper venue, on real ones, or on both, with the market data of all of them."""
     market, clock = simulated_market(config), SystemClock(not_before_ns=state.at_ns)
     papers = paper_brokers(home, config, market)
     for broker in papers:
         catch_up(broker, config, clock.now_ns())
     simulated = WarmingFeed(market, clock.now_ns, config.market.quotes_per_second)
-    simulated.warm_bars = warm_bars
+    simulated.warm_bars, simulated.painted = warm_bars, painted
     feed = merged_feed(real, simulated if papers else None)
     brokers = (*real.brokers, *papers)
     return EngineParts(
@@ -154,9 +170,10 @@ def engine_parts(home: Home, config: Config, real: RealVenues, journal: SqliteJo
 
 
 def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | None = None,
-                serve: bool = True, warm_bars: int = WARM_BARS,
+                serve: bool = True, warm_bars: int = WARM_BARS, painted: threading.Event | None = None,
                 on_ready: Callable[[RunningEngine], None] = lambda _: None) -> RunningEngine:
     """Start the engine of a home: locks, journal, keys, venues, control socket; once `on_ready` has told of it, market data.
+    Where a screen is about to be painted, `painted` is set once it is.
 
     A raised halt flag is obeyed before anything else; a strategy that cannot run is off. Raises `HomeLocked`, `JournalDamaged`,
     `HomeUnusable`, and for real venues `ConfigError` and `KeysUnavailable`.
@@ -184,7 +201,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     try:
         require_known_calendars(config.jobs())
         notices = notices_of(home, config, real.mode.value) if serve else Notices()
-        parts = engine_parts(home, config, real, journal, state, warm_bars)
+        parts = engine_parts(home, config, real, journal, state, warm_bars, painted)
         feed: object = parts.feed
         research = research_of(home, config, lambda: running.engine.state, feed if isinstance(feed, DailyBars) else None,
                                parts.clock.now_ns,

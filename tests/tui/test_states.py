@@ -9,7 +9,9 @@ from textual.screen import Screen
 from engine.inputs import Connectivity, SetTradingState, TradingState
 from engine.service import Mode, StopHome, TotalView
 from tests.tui.driving import driving
+from tests.tui.scripted_service import ScriptedService
 from tests.tui.views import account, alert, order, position, proposal, quote, snapshot
+from tui.app import QuarterdeckApp
 from tui.widgets.lines import Banner
 
 HOSTILE = "\x1b[31mred\x1b[0m [red]x[/] \x1b]0;pwned\x07 a\u202eb\u200bc\x07 [link=http://x]y[/link]"
@@ -20,6 +22,14 @@ HOSTILE = "\x1b[31mred\x1b[0m [red]x[/] \x1b]0;pwned\x07 a\u202eb\u200bc\x07 [li
 async def test_the_kind_of_money_is_the_first_word(mode: Mode, size: tuple[int, int]) -> None:
     async with driving(snapshot(mode=mode), size=size) as driver:
         assert mode.value in driver.text[:12]
+
+
+async def test_the_app_tells_once_it_is_painted_since_the_past_waits_for_that() -> None:
+    app, seen = QuarterdeckApp(ScriptedService(snapshot())), list[bool]()
+    app.on_painted = lambda: seen.append(app.is_running)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+    assert seen == [True]
 
 
 async def test_live_and_paper_differ_in_shape_not_only_in_colour() -> None:

@@ -1,6 +1,7 @@
 """The composition root: what a start finds again, what the venue did meanwhile, which day it is."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,14 +9,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from brokers.market.simulated import SimulatedMarket
 from engine.config import Config, MarketConfig
 from engine.inputs import PlaceOrder, VenueReport
 from engine.orders import OrderIntent, OrderKind, Purpose, Side
 from engine.units import NS_PER_SECOND
 from store.home import Home, open_home
 from store.snapshots import load_latest
+from tui import compose
 from tui.commands.link import command_id
-from tui.compose import catch_up, day_number_in, open_engine, paper_brokers, short_engine, simulated_market
+from tui.compose import WarmingFeed, catch_up, day_number_in, open_engine, paper_brokers, short_engine, simulated_market
 from tui.folding import folded_snapshot, restored_state
 
 pytestmark = pytest.mark.slow
@@ -52,6 +55,28 @@ def test_an_engine_goes_on_where_it_ended(home: Home) -> None:
     with open_engine(home, Config(), serve=False) as running:
         assert running.engine.state.engine_id == first
         assert running.engine.latest().accounts[0].equity == 100_000
+
+
+@pytest.mark.parametrize("is_painted", [True, False])
+def test_the_past_is_invented_after_a_screen_is_painted_or_soon(monkeypatch: pytest.MonkeyPatch, *, is_painted: bool) -> None:
+    monkeypatch.setattr(compose, "LONGEST_WAIT_FOR_SCREEN_SECONDS", 20.0 if is_painted else 0.05)
+    feed = WarmingFeed(SimulatedMarket(7), lambda: NOW_NS)
+    feed.painted, began = threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def ask() -> None:
+        began.set()
+        found.append(len(feed.history(BITCOIN, 3)))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    began.wait(20)
+    if is_painted:
+        assert not found
+        feed.painted.set()
+    asking.join(20)
+    assert found == [3]
+    assert len(feed.daily_bars(BITCOIN, 2)) == 2, "nothing is waited for twice"
 
 
 def test_the_paper_venue_catches_up_with_what_the_market_did_while_nobody_looked(home: Home) -> None:

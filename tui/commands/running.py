@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,9 @@ def workstation(path: Path) -> int:
 
     home = open_home(path)
     config = load_config(home.config)
-    with open_engine(home, config) as running:
-        _show_own(running, home, config)
+    painted = threading.Event()
+    with open_engine(home, config, painted=painted) as running:
+        _show_own(running, home, config, painted.set)
         if running.engine.failure:
             raise QuarterdeckError(running.engine.failure)
     return 0
@@ -45,19 +47,19 @@ def require_terminal(instead: str) -> None:
         raise UsageError(f"there is no terminal here for the screen; use `{instead}`")
 
 
-def _show_own(running: "RunningEngine", home: "Home", config: "Config") -> None:
+def _show_own(running: "RunningEngine", home: "Home", config: "Config", on_painted: Callable[[], None]) -> None:
     """The screen of the engine's own process; behind the gate where everybody has to unlock."""
     from tui.access import GuardedService, Session
 
     if config.access.unlock != "everybody":
-        show_screen(running.engine, home, config, ends_engine=True)
+        show_screen(running.engine, home, config, ends_engine=True, on_painted=on_painted)
         return
     own = GuardedService(running.engine, Session(running.gate, "the workstation", remote=False))
-    show_screen(own, home, config, ends_engine=True, gate=own)
+    show_screen(own, home, config, ends_engine=True, gate=own, on_painted=on_painted)
 
 
 def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engine: bool,
-                gate: "AccessGate | None" = None) -> None:
+                gate: "AccessGate | None" = None, on_painted: Callable[[], None] = lambda: None) -> None:
     """Run the app until the person leaves, or the terminal or a service manager ends it."""
     from tui.app import QuarterdeckApp
     from tui.logs import SCREEN_LOG_FILE, start_logs
@@ -71,6 +73,7 @@ def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engi
     outlive_terminal()
     app = QuarterdeckApp(service, home_themes=home.themes, theme_name=config.app.theme, ends_engine=ends_engine,
                          gate=gate)
+    app.on_painted = on_painted
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: app.exit())
     end_with_terminal(app)
