@@ -16,7 +16,7 @@ from engine.orders import OrderIntent
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer
 from tests.conformance.desk import ACCOUNT, COIN, START_NS, Desk
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -108,7 +108,7 @@ async def test_a_process_killed_while_its_order_is_at_the_venue_leaves_one_order
     path = tmp_path / "journal.db"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.conformance.doomed_engine", venue, site.url, path)
-    deadline = time.monotonic() + 3 * DEADLINE_SECONDS  # a process that imports ccxt takes its time
+    deadline = time.monotonic() + 2 * DEADLINE_SECONDS  # a process that imports ccxt takes its time
     while not site.sendings() or (filled and not site.venue_lots()):
         assert time.monotonic() < deadline, (site.sendings(), site.venue_lots())
         assert process.returncode is None

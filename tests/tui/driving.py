@@ -1,6 +1,7 @@
 """Driving the app: start it on a scripted service, wait for what must come, read what is on the screen."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from engine.service import Snapshot
 from tests.tui.scripted_service import ScriptedService
 from tui.app import QuarterdeckApp
 
-PATIENCE = 200
+PATIENCE_SECONDS = 60.0
 SOON_SECONDS = 0.02  # as far as Textual looks ahead: longer than a frame, shorter than any pause that a person would see
 TURNS = 2_000
 
@@ -54,12 +55,11 @@ class Driver:
         await self.pilot.press(*keys)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Let the app work until the condition holds; fails after a bounded number of turns."""
-        for _ in range(PATIENCE):
-            if condition():
-                return
+        """Let the app work until the condition holds; a deadline, far beyond what it takes, ends a wait in vain."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"did not happen; on the screen:\n{self.text}"
             await self.pilot.pause(0.01)
-        raise AssertionError(f"did not happen; on the screen:\n{self.text}")
 
     async def publish(self, newer: Snapshot) -> None:
         """Publish a snapshot and wait until it is shown."""
@@ -80,6 +80,12 @@ class Driver:
     def sent(self, kind: type[Any]) -> list[Any]:
         """The commands of a kind that reached the service."""
         return [command for command in self.service.sent if isinstance(command, kind)]
+
+
+def looked_at(driver: Driver) -> bool:
+    """Whether the card on the screen can be answered by now; time passes with each look."""
+    driver.clock.seconds += 2
+    return getattr(driver.app.screen, "armed", False)
 
 
 @asynccontextmanager

@@ -10,12 +10,10 @@ from engine.config import Config
 from engine.inputs import TradingState
 from engine.service import StopHome
 from store.home import Home
-from tests.tui.driving import Driver
+from tests.tui.driving import Driver, HandClock, looked_at
 from tui.app import QuarterdeckApp
 from tui.compose import open_engine
 from tui.running_engine import RunningEngine
-
-PATIENCE_TURNS = 1_500
 
 
 @pytest.fixture
@@ -27,16 +25,16 @@ def running(tmp_path: Path) -> Iterator[RunningEngine]:
 async def test_from_an_empty_home_to_a_protected_position_and_flat_again(running: RunningEngine) -> None:
     app = QuarterdeckApp(running.engine)
     async with app.run_test(size=(120, 35)) as pilot:
-        driver = Driver(app, None, pilot, None)  # type: ignore[arg-type]
-        await until(driver, lambda: priced(app))
+        driver = Driver(app, None, pilot, HandClock())  # type: ignore[arg-type]
+        await driver.until(lambda: priced(app))
         await buy_with_stop(driver, "BTC/USD")
-        await until(driver, lambda: app.service.latest().positions)
-        await until(driver, lambda: app.service.latest().positions[0].stop_home is StopHome.VENUE)
+        await driver.until(lambda: app.service.latest().positions)
+        await driver.until(lambda: app.service.latest().positions[0].stop_home is StopHome.VENUE)
         await driver.press("1")
         await driver.sees("BTC/USD", "LONG", "✓ at venue", "✓ 1 protected")
 
         await driver.press("f9")
-        await until(driver, lambda: app.halt_words == "HALTED")
+        await driver.until(lambda: app.halt_words == "HALTED")
         assert app.service.latest().positions, "stops and positions stay"
 
         await driver.press("b")
@@ -46,7 +44,7 @@ async def test_from_an_empty_home_to_a_protected_position_and_flat_again(running
         await driver.press("escape")
 
         await driver.press("ctrl+x", "right", "enter")
-        await until(driver, lambda: flattened(app))
+        await driver.until(lambda: flattened(app))
         await driver.sees("FLAT: the venue itself reports no position")
         assert app.service.latest().positions == ()
         assert app.service.latest().accounts[0].trading_state is TradingState.HALTED
@@ -58,11 +56,11 @@ async def test_a_pending_trade_is_approved_on_its_card(running: RunningEngine) -
     from engine.inputs import PlaceOrder
     from engine.orders import Side
 
-    clock = HandSeconds()
+    clock = HandClock()
     app = QuarterdeckApp(running.engine, now_seconds=clock)
     async with app.run_test(size=(80, 24)) as pilot:
-        driver = Driver(app, None, pilot, None)  # type: ignore[arg-type]
-        await until(driver, lambda: priced(app))
+        driver = Driver(app, None, pilot, clock)  # type: ignore[arg-type]
+        await driver.until(lambda: priced(app))
         assert app.snapshot is not None
         bid = next(quote.bid for quote in app.snapshot.quotes if quote.symbol == "ETH/USD")
         assert bid is not None
@@ -70,24 +68,16 @@ async def test_a_pending_trade_is_approved_on_its_card(running: RunningEngine) -
             "proposal-1", "ETH/USD", Side.BUY, quantity=Decimal("0.5"),
             stop=(bid * Decimal("0.97")).quantize(Decimal("0.01")), propose=True, rationale="because of [a test]"))
         assert receipt.proposal_id
-        await until(driver, lambda: app.service.latest().proposals)
+        await driver.until(lambda: app.service.latest().proposals)
         await driver.press("2", "enter")
         await driver.sees("Decision: BUY", "because of [a test]", "heat")
-        clock.seconds += 2
+        await driver.until(lambda: looked_at(driver))
         await driver.press("a")
-        await until(driver, lambda: app.service.latest().positions)
+        await driver.until(lambda: app.service.latest().positions)
 
 
 def flattened(app: QuarterdeckApp) -> bool:
     return app.snapshot is not None and app.snapshot.flatten is not None and app.snapshot.flatten.finished
-
-
-class HandSeconds:
-    def __init__(self) -> None:
-        self.seconds = 1.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def priced(app: QuarterdeckApp) -> bool:
@@ -104,13 +94,5 @@ async def buy_with_stop(driver: Driver, symbol: str) -> None:
     app.screen.query_one("#symbol", Input).value = symbol.lower()
     app.screen.query_one("#stop", Input).value = str((quote.bid * 97 / 100).quantize(quote.tick_size))
     app.screen.query_one("#quantity", Input).value = "0.05"
-    await until(driver, lambda: not app.screen.query_one("#act").disabled)
+    await driver.until(lambda: not app.screen.query_one("#act").disabled)
     await driver.press("f5")
-
-
-async def until(driver: Driver, condition: object) -> None:
-    for _ in range(PATIENCE_TURNS):
-        if condition():  # type: ignore[operator]
-            return
-        await driver.pilot.pause(0.01)
-    raise AssertionError(f"did not happen; on the screen:\n{driver.text}")

@@ -33,7 +33,7 @@ from store.research_record import StoredResearch
 from store.research_recording import recording_of
 from store.research_rows import TABLES
 from store.views import StateViews, rebuild_views
-from tests.tui.driving import Driver, HandClock
+from tests.tui.driving import Driver, HandClock, looked_at
 from tests.unit.engine_desk import ACCOUNT, COIN, COIN_ID, START_NS, Shell
 from tests.unit.research_desk import SpeakingModel, answer, opinion_text
 from tui.app import QuarterdeckApp
@@ -126,13 +126,9 @@ class Story:
         await self._until(driver, lambda: driver.app.snapshot is not None and driver.app.snapshot.proposals)
         await driver.press("2", "enter")
         await driver.sees("COIN", "BUY")
-        for _ in range(50):  # a key before the card was looked at starts the look again
-            driver.clock.seconds += 2
-            await driver.press("a")
-            if any(order.intent.purpose is Purpose.ENTRY for order in self._orders()):
-                return
-            await driver.pilot.pause(0.02)
-        raise AssertionError(f"it was not approved; on the screen:\n{driver.text}")
+        await driver.until(lambda: looked_at(driver))
+        await driver.press("a")
+        await self._until(driver, lambda: any(order.intent.purpose is Purpose.ENTRY for order in self._orders()))
 
     def _orders(self) -> list[Any]:
         state = self.shell.state
@@ -143,12 +139,11 @@ class Story:
         return run is None or run.under_way
 
     async def _until(self, driver: Driver, condition: Callable[[], object]) -> None:
-        for _ in range(1_500):
-            if condition():
-                return
+        def held() -> object:
             self.shell.engine._shell.publish(force=True)
-            await driver.pilot.pause(0.01)
-        raise AssertionError(f"did not happen; on the screen:\n{driver.text}")
+            return condition()
+
+        await driver.until(held)
 
     async def _days_pass(self) -> None:
         """The rest of the first day and the two of the window, each a little higher, as closed bars."""

@@ -158,7 +158,7 @@ def test_service_manager_is_told(tmp_path: Path) -> None:
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(60)
         assert notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "notify")})
         assert manager.recv(100) == b"READY=1"
     assert not notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "gone")})

@@ -26,7 +26,7 @@ from tui.running_engine import RunningEngine
 CODE = "heron-47-lamp"
 SECRET = pyotp.random_base32()
 CONFIG = '[market]\nalways_open = true\n[health]\nport = 0\n[access]\nunlock = "{unlock}"\n'
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class Typed(io.StringIO):

@@ -52,7 +52,7 @@ from tui.control_protocol import MAX_REQUEST_BYTES, PROTOCOL, Hello
 
 HELLO = Hello(protocol=PROTOCOL, version="0.1.0", engine_id="e1", mode=Mode.PAPER, pid=os.getpid())
 HEALTH = HealthView(1, 0.0, 0.0, 0, 0.0, "", "")
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 
 
 def snapshot_at(version: int) -> Snapshot:

@@ -39,7 +39,7 @@ from engine.state import encode_state
 from store.memory import MemoryJournal
 from tests.unit.engine_desk import ACCOUNT, COIN, COIN_ID, OTHER, Desk, Shell, bought, fold, settings_of
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class BlockingJournal(MemoryJournal):

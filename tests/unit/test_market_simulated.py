@@ -177,7 +177,7 @@ async def test_the_feed_quotes_and_closes_cleanly() -> None:
 
     feed = SimulatedFeed(SimulatedMarket(1), clock_now_ns, quotes_per_second=2_000.0)
     running = asyncio.create_task(feed.run(sink))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await enough.wait()
         await feed.close()
         await running

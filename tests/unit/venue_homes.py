@@ -22,7 +22,7 @@ from tests.conformance.ccxt_server.backing import API_KEY, SECRET, Backing
 from tests.conformance.ccxt_server.binance import BinanceVenue
 from tui.running_engine import EngineLink
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 BITCOIN = "BTC/USD"
 BINANCE_KEY = Key(API_KEY, SECRET)
 

@@ -13,7 +13,7 @@ from tests.conformance.ccxt_server.backing import API_KEY, COIN, SECRET, Backing
 from tests.conformance.ccxt_server.binance import BinanceVenue
 from tests.conformance.desk import ACCOUNT, Desk
 
-DEADLINE_SECONDS = 30.0  # loading ccxt alone takes ten on a busy machine
+DEADLINE_SECONDS = 60.0  # loading ccxt alone takes ten on a busy machine
 
 
 async def until(condition: Callable[[], bool], what: str = "") -> None:
