@@ -148,14 +148,14 @@ def _found_money(facts: Facts, portfolio: str, term: Term) -> float | None:
     equity = equity_minor(state, market, portfolio)
     if term.measure is Measure.HEAT:
         return _percent(heat_minor(state, market, portfolio), equity)
+    unmoved = equity - known.waiting_flow_minor  # what waits for a price has not moved what losses are measured from
     if term.measure is Measure.DRAWDOWN:
-        return None if known.high_water_minor is None else _percent(max(0, known.high_water_minor - equity),
+        return None if known.high_water_minor is None else _percent(max(0, known.high_water_minor - unmoved),
                                                                     known.high_water_minor)
     if known.day_equity_minor is None or market.day_number(facts.at_ns) != state.day:
         return None  # a new day has no result before it has begun
-    day = equity - known.day_equity_minor
     if term.unit is Unit.PERCENT:
-        return _percent(day, known.day_equity_minor)
+        return _percent(unmoved - known.day_equity_minor, known.day_equity_minor)
     return float(Decimal(known.day_result_minor(equity)).scaleb(-known.settings.minor_exponent))
 
 

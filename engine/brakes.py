@@ -37,7 +37,8 @@ class Loss(NamedTuple):
 
 
 def losses(portfolio: PortfolioState, equity: Minor) -> list[Loss]:
-    """Every loss that has a limit and a baseline."""
+    """Every loss that has a limit and a baseline, which a flow that waits for a price has not moved yet."""
+    equity -= portfolio.waiting_flow_minor
     found: list[Loss] = []
     for brake, field in _LIMITS.items():
         limit: float = getattr(portfolio.settings.limits, field)

@@ -18,7 +18,8 @@ def candidate_views(state: State, market: MarketView) -> tuple[CandidateView, ..
 
 
 def _view(state: State, market: MarketView, settings: StrategySettings, candidate: Candidate) -> CandidateView:
-    stage, digest = stage_in_force(candidate, settings), digest_of(settings)
+    stage = stage_in_force(candidate, settings)
+    digest = candidate.digest if settings.problem and candidate.digest else digest_of(settings)
     portfolio = state.portfolios[settings.portfolio].settings
     now = standing(state, market, settings, candidate)
     return CandidateView(

@@ -98,7 +98,9 @@ class PortfolioState(msgspec.Struct, frozen=True):
 
     def day_result_minor(self, equity: Minor) -> Minor:
         """What the day brought in money, deposits and withdrawals left out; 0 before it has begun."""
-        return 0 if self.day_equity_minor is None else equity - self.day_equity_minor + self.day_surplus_minor
+        if self.day_equity_minor is None:
+            return 0
+        return equity - self.waiting_flow_minor - self.day_equity_minor + self.day_surplus_minor
 
     @property
     def braked(self) -> bool:

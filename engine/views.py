@@ -103,7 +103,7 @@ def account_view(state: State, market: MarketView, at_ns: Nanoseconds, portfolio
     equity = equity_minor(state, market, portfolio)
     positions = [position for position in state.positions.values() if position.portfolio == portfolio]
     unrealized = sum(market_value_minor(state, market, position) - position.cost_minor for position in positions)
-    day = equity - known.day_equity_minor if known.day_equity_minor is not None else 0
+    day = equity - known.waiting_flow_minor - known.day_equity_minor if known.day_equity_minor is not None else 0
     result = known.day_result_minor(equity)
     gross = gross_minor(state, market, portfolio)
     working = working_notional_minor(state, market, portfolio)

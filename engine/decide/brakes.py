@@ -85,6 +85,7 @@ def _worth(turn: Turn, names: list[str]) -> dict[str, Minor]:
 
 def look_at_losses(turn: Turn) -> None:
     """Record new highs, end pauses that are over, latch what the losses call for."""
+    _value_flows(turn)
     over = baselines_over(turn.state, turn.market, turn.at_ns)
     for name in list(turn.state.portfolios):
         _end_pause(turn, name)
@@ -166,6 +167,7 @@ def _end_pause(turn: Turn, name: str) -> None:
 def release(turn: Turn, portfolio: str, by: str, cause: str) -> None:
     """A person resumes: every brake of the portfolio (of all where it is empty) is off, and losses count from here on, or from
     the first moment at which its worth is known."""
+    _value_flows(turn)
     for name, known in list(turn.state.portfolios.items()):
         if portfolio in ("", name):
             for brake, state in known.brakes.items():

@@ -45,9 +45,7 @@ def hidden_losses(before: State, after: State, event: Event, market: MarketView)
         return
     if isinstance(event, CashAdjusted) and event.nature in (CashNature.SHIFT, CashNature.WAITING):
         return
-    paid_minor = before.portfolios["main"].waiting_flow_minor if isinstance(event, FlowValued) else 0
-    lost = {one.brake: one.loss_fraction
-            for one in losses(before.portfolios["main"], equity_minor(before, market, "main") - paid_minor)}
+    lost = {one.brake: one.loss_fraction for one in losses(before.portfolios["main"], equity_minor(before, market, "main"))}
     for one in losses(after.portfolios["main"], equity_minor(after, market, "main")):
         if one.loss_fraction < lost.get(one.brake, 0.0) - EXACT:
             yield f"{one.brake} of {lost[one.brake]:.6f} became {one.loss_fraction:.6f} by {event}"

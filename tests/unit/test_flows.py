@@ -11,6 +11,7 @@ from engine.apply_risk import moved
 from engine.brakes import losses
 from engine.events import BrakeSet, CashAdjusted, HighWaterRaised
 from engine.flow_events import CashNature, FlowValued
+from engine.inputs import SetTradingState, TradingState
 from engine.service import AlertLevel
 from engine.state import PortfolioState, decode_state, encode_state
 from engine.tolerance import Limits
@@ -131,6 +132,18 @@ def test_what_came_while_no_engine_ran_waits_for_the_first_price() -> None:
     assert third.of(FlowValued)[-1].equity_minor == 9_500_000
     assert lost(third)["day loss"] == 0.05
     assert portfolio(third).waiting_flow_minor == 0
+
+
+def test_who_resumes_while_a_flow_waits_lets_losses_count_from_what_is_there_then() -> None:
+    made = desk(**LIMITS)
+    falls_to(made, 8_400)
+    again = restarted(made)
+    again.reported(cash_minor=again.state.accounts["acct"].cash_minor + CASH_MINOR)
+    again.quote(8_400)
+    assert lost(again)["day loss"] == 0.16, "no part of the money that waits hides a loss meanwhile"
+    assert again.do(SetTradingState("go", TradingState.ACTIVE, "main", "looked at it", "ann")).accepted
+    again.beat()
+    assert (portfolio(again).day_equity_minor, lost(again)["day loss"]) == (CASH_MINOR + 8_400_000, 0.0)
 
 
 def test_a_replay_of_the_journal_comes_to_the_same() -> None:
