@@ -15,6 +15,7 @@ from brokers.market.merged import AwaitedFeed, MergedFeed
 from brokers.paper.on_venue import PaperOnVenue
 from brokers.paper.records import PaperOptions
 from brokers.patient import OutOfReach, PatientBroker
+from brokers.sessions import session_bounds
 from engine.config import Config
 from engine.config_accounts import PAPER, SIMULATED, AccountConfig
 from engine.errors import ConfigError, KeysUnavailable
@@ -227,7 +228,8 @@ def _alpaca(account: AccountConfig, key: Key | None) -> OpenedAccount:
                                         symbols=account.symbols, endpoints=endpoints,
                                         fractions=account.fractions),
                            account.currency, account.minor_exponent)
-    feed = AlpacaFeed(lambda: (key.key_id, key.secret), paper=account.paper, instruments=_listing_of(broker), endpoints=endpoints)
+    feed = AlpacaFeed(lambda: (key.key_id, key.secret), paper=account.paper, instruments=_listing_of(broker), endpoints=endpoints,
+                      sessions=session_bounds)
     return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), VENUE)
 
 

@@ -17,6 +17,7 @@ from brokers.alpaca.wire import WireBar, WireBars, nanoseconds_of
 from brokers.sessions import EPOCH_ORDINAL, bounds_of_day, regular_hours
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.instruments import AssetClass, Instrument
+from engine.trading_hours import SessionBounds, SessionLookup, day_of_utc
 from engine.units import NS_PER_SECOND, Nanoseconds, steps_down, steps_nearest
 
 log = logging.getLogger("quarterdeck.alpaca")
@@ -25,6 +26,7 @@ MINUTE_NS = 60 * NS_PER_SECOND
 MOST_BARS = 10_000
 HISTORY_DAYS = 10
 HALF_HOURS_A_SESSION = 13
+ROWS_A_SESSION_BAR = 3  # 16 hours with trades, 6.5 of them of the session
 DAY_NS = 86_400 * NS_PER_SECOND
 
 UNPRICED_CONDITIONS = frozenset("BCGHIMNPQRTUVWZ4579")
@@ -38,6 +40,24 @@ class BarLength(NamedTuple):
     reach: Callable[[int], timedelta]
     bounds: Callable[[Nanoseconds, Instrument], tuple[Nanoseconds, Nanoseconds]]
 
+    def rows_a_bar(self, instrument: Instrument) -> int:
+        """How many rows to ask for to have one bar of a session: those of a share come from 4 in the morning to 8 at night."""
+        return ROWS_A_SESSION_BAR if instrument.asset_class is AssetClass.EQUITY and self.timeframe != DAYS.timeframe else 1
+
+
+class Hours:
+    """Whether a market trades at a moment; the session that was looked up last is kept, since each price asks."""
+
+    def __init__(self, sessions: SessionLookup) -> None:
+        self._sessions = sessions
+        self._last: dict[str, SessionBounds] = {}
+
+    def hold(self, session: str, at_ns: Nanoseconds) -> bool:
+        last = self._last.get(session)
+        if last is None or not last.holds(at_ns):
+            last = self._last[session] = self._sessions(session, at_ns)
+        return last.holds(at_ns)
+
 
 class Scale(NamedTuple):
     """An instrument's steps per unit of price and quantity, as floats: the stream gives floats, and the nearest step of a
@@ -47,6 +67,7 @@ class Scale(NamedTuple):
     ticks: float
     lots: float
     sizes_known: bool
+    session: str
 
 
 class AlpacaFeed:
@@ -54,14 +75,20 @@ class AlpacaFeed:
 
     `stock_feed` is "iex", which every account has, or "sip". Shares come without the sizes of bid and ask: the venue's unit
     for them differs by feed and date. While a stream is down its quotes grow old, which blocks entries by itself.
+
+    What comes outside the hours that `sessions` tells is no price and is left out, live and past: of a share it is a wide quote
+    of one venue that nobody trades at, no order of ours could be filled then, and a stop or a brake that took it for the market
+    would sell at the next open, whatever that is. By itself the feed knows no hours.
     """
 
     def __init__(self, key_source: KeySource, *, paper: bool, instruments: Callable[[], Sequence[Instrument]],
-                 endpoints: AlpacaEndpoints | None = None, stock_feed: str = "iex") -> None:
+                 endpoints: AlpacaEndpoints | None = None, stock_feed: str = "iex",
+                 sessions: SessionLookup = lambda _, at_ns: day_of_utc(at_ns)) -> None:
         self._key_source = key_source
         self._endpoints = endpoints or endpoints_of(paper=paper)
         self._instruments = instruments
         self._stock_feed = stock_feed
+        self._hours = Hours(sessions)
         self._scales: dict[str, Scale] = {}
         self._keepers: list[StreamKeeper] = []
         self._closed = asyncio.Event()
@@ -124,7 +151,7 @@ class AlpacaFeed:
                 log.warning("alpaca market data: %s (%s)", readable(str(message.get("msg"))), message.get("code"))
             scale = self._scales.get(message.get("S", ""))
             item = _item_of(message, scale) if scale is not None else None
-            if item is not None:
+            if item is not None and scale is not None and self._hours.hold(scale.session, began_ns(item)):
                 sink(item)
 
     # ---- past ----
@@ -147,8 +174,9 @@ class AlpacaFeed:
             return []
         try:
             with self._past_lock:
-                rows = self._rows(instrument, length, min(limit, MOST_BARS))
-            bars = sorted(_bars_of(rows, instrument, length), key=lambda bar: bar.open_ns)
+                rows = self._rows(instrument, length, min(limit * length.rows_a_bar(instrument), MOST_BARS))
+            told = (bar for bar in _bars_of(rows, instrument, length) if self._hours.hold(instrument.session, bar.open_ns))
+            bars = sorted(told, key=began_ns)
         except Exception as error:  # noqa: BLE001 - a chart without a past is no reason to stop; the log says why
             log.warning("alpaca: no past bars of %s: %s", instrument.symbol, fault_of(error).cause)
             return []
@@ -177,7 +205,11 @@ def _quiet(_up: bool, _detail: str) -> None:  # noqa: FBT001 - the keeper's call
 
 def _scale_of(instrument: Instrument) -> Scale:
     return Scale(instrument.instrument_id, float(1 / instrument.tick_size), float(1 / instrument.lot_size),
-                 instrument.asset_class is AssetClass.CRYPTO)
+                 instrument.asset_class is AssetClass.CRYPTO, instrument.session)
+
+
+def began_ns(item: MarketItem) -> Nanoseconds:
+    return item.open_ns if isinstance(item, Bar) else item.at_ns
 
 
 def _item_of(message: dict[str, Any], scale: Scale) -> MarketItem | None:

@@ -10,6 +10,7 @@ import pytest
 from brokers.alpaca import streams
 from brokers.alpaca.broker import AlpacaBroker
 from brokers.alpaca.feed import DAY_NS, MINUTE_NS, AlpacaFeed
+from brokers.sessions import session_bounds
 from engine.inputs import Bar, MarketItem, MarketTrade, Quote
 from engine.instruments import SESSION_NS
 from tests.conformance.alpaca_desk import endpoints_at, until
@@ -35,13 +36,15 @@ class Watch:
 
 
 @pytest.fixture
-async def watch(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watch]:
+async def watch(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> AsyncIterator[Watch]:
     monkeypatch.setattr(streams, "LONGEST_WAIT_SECONDS", 0.02)
     server = AlpacaServer([share("AAPL"), share("MSFT"), coin("BTC/USD")], START_NS)
     await server.open()
     broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL", "BTC/USD"], endpoints=endpoints_at(server))
     await broker.connect(lambda _message: None)
-    feed = AlpacaFeed(lambda: KEY, paper=True, instruments=broker.instruments, endpoints=endpoints_at(server))
+    hours = getattr(request, "param", None)
+    feed = AlpacaFeed(lambda: KEY, paper=True, instruments=broker.instruments, endpoints=endpoints_at(server),
+                      **({"sessions": hours} if hours else {}))
     watch = Watch(server, feed)
     task = asyncio.create_task(feed.run(watch.items.append))
     await until(lambda: len(server.market_listeners) == 2)
@@ -80,6 +83,32 @@ async def test_what_is_no_price_is_left_out(watch: Watch) -> None:
                      {"T": "error", "code": 405, "msg": "symbol limit exceeded"}, {"T": "something new"},
                      quote_message("AAPL", "99.9", "100.1", START_NS + 5))
     await watch.expect(Quote("AAPL@alpaca", 9_990, 10_010, 0, 0, START_NS + 5))
+
+
+@pytest.mark.parametrize("watch", [session_bounds], indirect=True)
+async def test_outside_its_session_a_share_has_no_price_and_a_coin_has(watch: Watch) -> None:
+    friday = session_bounds("XNYS", START_NS - DAY_NS)
+    inside, evening = friday.close_ns - 1, friday.close_ns
+    await watch.send(quote_message("AAPL", "99.9", "100.1", inside), quote_message("AAPL", "91.2", "108.5", evening),
+                     quote_message("AAPL", "91.2", "108.5", friday.open_ns - 1), print_message("AAPL", 92.0, 100),
+                     {"T": "b", "S": "AAPL", "o": 1.0, "h": 2.01, "l": 0.99, "c": 1.5, "v": 1_200,
+                      "t": msgpack.Timestamp.from_unix_nano(evening)},
+                     quote_message("AAPL", "99.8", "100.0", friday.open_ns))
+    await until(lambda: len(watch.items) == 2)
+    assert watch.items == [Quote("AAPL@alpaca", 9_990, 10_010, 0, 0, inside),
+                           Quote("AAPL@alpaca", 9_980, 10_000, 0, 0, friday.open_ns)]
+    await watch.send(quote_message("BTC/USD", "64000.01", "64000.02", evening))
+    await until(lambda: len(watch.items) == 3)
+
+
+@pytest.mark.parametrize("watch", [session_bounds], indirect=True)
+async def test_the_past_of_a_share_is_that_of_its_sessions(watch: Watch) -> None:
+    friday = session_bounds("XNYS", START_NS - DAY_NS)
+    half_ns = 30 * MINUTE_NS
+    opens = [friday.open_ns + place * half_ns for place in range(-8, 21)]
+    watch.server.bars["AAPL"] = [bar_row(open_ns, 100.0, 101.5, 99.25, 100.01) for open_ns in opens]
+    bars = await asyncio.to_thread(watch.feed.half_hours, "AAPL@alpaca", 13)
+    assert (bars[0].open_ns, bars[-1].close_ns, len(bars)) == (friday.open_ns, friday.close_ns, 13)
 
 
 async def test_a_dropped_stream_comes_back_with_its_symbols(watch: Watch) -> None:
@@ -121,7 +150,8 @@ async def test_the_past_ends_with_the_last_closed_bar(watch: Watch, symbol: str)
     watch.server.bars[symbol] = [bar_row(now + offset * MINUTE_NS, 100.0, 101.5, 99.25, 100.01, volume=5)
                                  for offset in range(-6, 1)]
     bars = await past(watch, f"{symbol}@alpaca", 4)
-    assert [bar.close_ns for bar in bars] == [now + offset * MINUTE_NS for offset in (-2, -1, 0)]
+    offsets = (-3, -2, -1, 0) if symbol == "AAPL" else (-2, -1, 0)  # of a share more is asked for: the hours without a session
+    assert [bar.close_ns for bar in bars] == [now + offset * MINUTE_NS for offset in offsets]
     assert bars[0][3:7] == (10_000, 10_150, 9_925, 10_001)
 
 

@@ -25,6 +25,7 @@ from tests.unit.venue_homes import (
     home_with,
     memory_keyring,
     portfolio,
+    prices_at_any_time,
     served_alpaca,
     served_binance,
     until,
@@ -187,7 +188,9 @@ def test_money_that_was_counted_otherwise_is_not_read_wrongly(tmp_path: Path) ->
         opened(home)
 
 
-def test_fractions_of_shares_are_traded_where_asked_for_and_never_counted_otherwise(tmp_path: Path) -> None:
+def test_fractions_of_shares_are_traded_where_asked_for_and_never_counted_otherwise(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prices_at_any_time(monkeypatch)
     with served_alpaca(share_lot="0.01") as alpaca:
         account = alpaca_account(alpaca, paper=True, symbols='"AAPL"')
         config = account.replace("paper = true", "paper = true\nfractions = true") + portfolio("shares", "alp")

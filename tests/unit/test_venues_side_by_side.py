@@ -17,6 +17,7 @@ from tests.unit.venue_homes import (
     home_with,
     memory_keyring,
     portfolio,
+    prices_at_any_time,
     served_alpaca,
     served_binance,
     until,
@@ -53,7 +54,9 @@ def test_the_past_comes_from_whichever_account_of_the_venue_lists_the_instrument
 
 
 @pytest.mark.slow
-def test_two_accounts_at_one_venue_each_have_their_prices_and_their_past(tmp_path: Path) -> None:
+def test_two_accounts_at_one_venue_each_have_their_prices_and_their_past(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prices_at_any_time(monkeypatch)
     with served_alpaca() as one, served_alpaca() as other:
         config = (alpaca_account(one, "coins", paper=True, symbols='"BTC/USD"') + portfolio("a", "coins")
                   + alpaca_account(other, "shares", paper=True, symbols='"AAPL"') + portfolio("b", "shares"))

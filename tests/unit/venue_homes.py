@@ -12,8 +12,10 @@ from typing import Any
 
 import keyring
 import keyring.backend
+import pytest
 
 from engine.service import Snapshot
+from engine.trading_hours import day_of_utc
 from store.home import Home, open_home
 from store.keys import Key, KeyringStore
 from tests.conformance.alpaca_server.account import coin, share
@@ -233,3 +235,8 @@ def until(link: EngineLink, condition: Callable[[Snapshot], bool], nudge: Callab
         assert not link.engine.finished.is_set(), link.engine.failure
         assert time.monotonic() < deadline, f"it did not happen in time: {found}"
         time.sleep(0.02)
+
+
+def prices_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares have prices whatever the hour and the day at which the test runs."""
+    monkeypatch.setattr("tui.compose_venues.session_bounds", lambda _, at_ns: day_of_utc(at_ns))
