@@ -63,7 +63,7 @@ class LiveDrive:
 
     async def _warm_from(self, feed: MarketFeed) -> None:
         """Bars from before the start, fetched beside the engine's loop: a stop does not wait for a chart."""
-        await self._shell.until_open()
+        await self._shell.until_served()
         for instrument_id in list(self._shell.loop.state.instruments):
             try:
                 bars = await asyncio.to_thread(feed.history, instrument_id, WARM_BARS)
@@ -88,7 +88,6 @@ class LiveDrive:
         """A feed that dies is told and started again, ever more slowly; meanwhile its stale quotes block entries by
         themselves, and the protection ledger says what only the engine guarded."""
         wait_seconds = BEAT_SECONDS
-        await self._shell.until_open()
         while True:
             try:
                 await feed.run(self._take_price)

@@ -39,11 +39,11 @@ class Engine:
     def start(self, *, wait_seconds: float = 30.0, first: Callable[[], None] | None = None) -> None:
         """Start the engine's thread and wait until it is ready; raises the reason where it could not start.
 
-        With `first` prices and their past wait until that is done, a second at most: Python computes in one thread at a time,
-        and beside the inventing or reading of bars for every instrument each step of it would wait for its turn.
+        With `first` the past of prices waits until that is done, a second at most: Python computes in one thread at a time, and
+        beside the inventing or reading of bars for every instrument each step of it would wait for its turn.
         """
         if first is not None and not self.parts.ready_when_warm:
-            self._shell.opened.clear()
+            self._shell.served.clear()
         self._thread = threading.Thread(target=self._run_thread, name="engine", daemon=True)
         self._thread.start()
         self.ready.wait(wait_seconds)
@@ -51,12 +51,12 @@ class Engine:
             raise self._cause or QuarterdeckError(self.failure)
         if first is not None:
             first()
-            self._let_prices_in()
+            self._ask_for_the_past()
 
-    def _let_prices_in(self) -> None:
+    def _ask_for_the_past(self) -> None:
         if self._aio is not None:
             with contextlib.suppress(RuntimeError):  # the engine has ended already
-                self._aio.call_soon_threadsafe(self._shell.opened.set)
+                self._aio.call_soon_threadsafe(self._shell.served.set)
 
     def stop(self) -> None:
         """Ask for a clean end; positions keep the protection that rests at the venue."""

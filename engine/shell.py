@@ -71,8 +71,8 @@ class Shell:
         self.venue: deque[Input] = deque()
         self.market: deque[MarketItem] = deque()
         self.wake: asyncio.Event | None = None
-        self.opened = asyncio.Event()  # to prices and their past: at once, unless something is to be done first
-        self.opened.set()
+        self.served = asyncio.Event()  # what the past of prices waits for: nothing, unless something is to be done first
+        self.served.set()
         self.stopping = False
         self.closed = False
         self.unwritable = ""
@@ -151,11 +151,11 @@ class Shell:
         self.commands.extend(self.parts.startup)
         self.obey_halt()
 
-    async def until_open(self) -> None:
-        """Wait until prices may come in, but no longer than a second: whatever hangs elsewhere, stops are watched."""
+    async def until_served(self) -> None:
+        """Wait until the past may be asked for, but no longer than a second: whatever hangs elsewhere, stops trail."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_HOLD_SECONDS):
-                await self.opened.wait()
+                await self.served.wait()
 
     def obey_halt(self) -> None:
         cause = self.parts.halted_elsewhere() if self.parts.halted_elsewhere is not None else ""
@@ -241,15 +241,15 @@ class Shell:
         if isinstance(effect, PerformResearch) and self.unwritable:
             self.deliver(ResearchEnded(effect.run.run_id, UNWRITABLE))
             return
-        if isinstance(effect, RecallDays) and not self.opened.is_set():
-            self.spawn(self._recall_once_open(effect))
+        if isinstance(effect, RecallDays) and not self.served.is_set():
+            self.spawn(self._recall_once_served(effect))
             return
         done = self._research.begin(effect)
         if self.parts.tape is not None:
             await done
 
-    async def _recall_once_open(self, effect: RecallDays) -> None:
-        await self.until_open()
+    async def _recall_once_served(self, effect: RecallDays) -> None:
+        await self.until_served()
         self._research.begin(effect)
 
     async def _look(self, portfolio: str, instrument_id: str) -> Look | None:

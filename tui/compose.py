@@ -172,7 +172,7 @@ def engine_parts(home: Home, config: Config, real: RealVenues, journal: SqliteJo
 def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | None = None,
                 serve: bool = True, warm_bars: int = WARM_BARS, painted: threading.Event | None = None,
                 on_ready: Callable[[RunningEngine], None] = lambda _: None) -> RunningEngine:
-    """Start the engine of a home: locks, journal, keys, venues, control socket; once `on_ready` has told of it, market data.
+    """Start the engine of a home: locks, journal, keys, venues, control socket; the past of prices once `on_ready` has told it.
     Where a screen is about to be painted, `painted` is set once it is.
 
     A raised halt flag is obeyed before anything else; a strategy that cannot run is off. Raises `HomeLocked`, `JournalDamaged`,

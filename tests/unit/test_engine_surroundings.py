@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -11,8 +11,9 @@ from engine.clocks import VirtualClock
 from engine.effects import AskOrder
 from engine.events import AlertRaised, decode
 from engine.gateway import ASK_SPACING_NS, Gateway
-from engine.inputs import ClosePosition, MarketItem, Reconcile, TradingState, Unanswered
+from engine.inputs import Bar, ClosePosition, MarketItem, Reconcile, TradingState, Unanswered
 from engine.orders import OrderStatus, Purpose
+from engine.runner import Engine
 from store.memory import MemoryJournal
 from tests.unit.engine_desk import ACCOUNT, START_NS, HandFeed, Shell, bought, fold
 
@@ -105,27 +106,45 @@ async def test_a_feed_that_dies_is_an_alert_until_prices_are_back(monkeypatch: p
         "no prices: ConnectionError", "no prices: it ended by itself", "prices are back"]
 
 
-# ---- prices come in once the engine is served, or soon after that hangs -------------------------------------------------------
+# ---- the past is asked for once the engine is served, or soon after that hangs -------------------------------------------------
+
+
+class PastFeed(HandFeed):
+    """A feed that notes whether its history was asked for."""
+
+    asked = False
+
+    def history(self, instrument_id: str, limit: int) -> Sequence[Bar]:
+        self.asked = True
+        return super().history(instrument_id, limit)
 
 
 @pytest.fixture
-def unwarmed() -> Iterator[Shell]:
-    desk = Shell(ready_when_warm=False)
-    yield desk
-    desk.engine.stop()
-    desk.engine.join(20)
+def past() -> PastFeed:
+    return PastFeed()
 
 
-def test_prices_wait_for_what_is_done_first(unwarmed: Shell) -> None:
-    seen: list[object] = []
-    unwarmed.engine.start(first=lambda: seen.extend((unwarmed.feed.sink, unwarmed.engine.ready.is_set())))
-    assert seen == [None, True]
-    awaited(lambda: unwarmed.feed.sink is not None)
+@pytest.fixture
+def starting(past: PastFeed) -> Iterator[Engine]:
+    engine = Shell(feed=past, ready_when_warm=False).engine
+    yield engine
+    engine.stop()
+    engine.join(20)
 
 
-def test_prices_do_not_wait_for_what_hangs(unwarmed: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_past_waits_for_what_is_done_first_and_prices_do_not(starting: Engine, past: PastFeed) -> None:
+    def first() -> None:
+        awaited(lambda: past.sink is not None)
+        assert starting.ready.is_set()
+        assert not past.asked
+
+    starting.start(first=first)
+    awaited(lambda: past.asked)
+
+
+def test_the_past_does_not_wait_for_what_hangs(starting: Engine, past: PastFeed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell, "LONGEST_HOLD_SECONDS", 0.01)
-    unwarmed.engine.start(first=lambda: awaited(lambda: unwarmed.feed.sink is not None))
+    starting.start(first=lambda: awaited(lambda: past.asked))
 
 
 def awaited(condition: Callable[[], bool]) -> None:
