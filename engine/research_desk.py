@@ -51,7 +51,8 @@ RESEARCH_EFFECTS = (PerformResearch, EndResearch, PerformLearning, RecallDays)
 class ResearchParts(NamedTuple):
     """What research is done with; the composition root puts it together. `caller` is where calls to models go, `replayed` gives
     the one of a recording; `badge` and `host` tell who answers. With `by_chance` false a run's salt follows from its id, so that
-    a tape gives the same calls again."""
+    a tape gives the same calls again. `paid_day` names the day whose money is spent, "" for that of the state: on a tape models
+    are paid on our day, however many of its own go by."""
 
     world: ResearchWorld
     caller: Caller
@@ -62,6 +63,7 @@ class ResearchParts(NamedTuple):
     badge: str = ""
     host: str = ""
     by_chance: bool = True
+    paid_day: Callable[[], str] = lambda: ""
 
 
 class Surroundings(NamedTuple):
@@ -229,7 +231,7 @@ class ResearchDesk:
             self._show(run, chosen, number - 1, instrument, tuple(roles.values()), cost)
 
         caller = parts.replayed(run.replay) if run.replay and parts.replayed is not None else parts.caller
-        self._begin_day(caller, look)
+        self._begin_day(caller, look, parts.paid_day())
         noted: list[NoteReading] = []
         decided = await run_pipeline(PipelineTask(asked, caller, parts.store, told, noted.extend))
         if noted and not run.replay:
@@ -242,10 +244,14 @@ class ResearchDesk:
         that came too late."""
         return parts.caller.purse.close_run(run.run_id) if isinstance(parts.caller, LiveCaller) else 0
 
-    def _begin_day(self, caller: Caller, look: Look) -> None:
-        """Tell the purse what the journal knows to be spent today, by all portfolios."""
-        if isinstance(caller, LiveCaller):
-            state = look.state
+    def _begin_day(self, caller: Caller, look: Look, paid_day: str) -> None:
+        """Tell the purse what the journal knows to be spent today, by all portfolios; of our day it knows nothing on a tape."""
+        if not isinstance(caller, LiveCaller):
+            return
+        state = look.state
+        if paid_day:
+            caller.purse.begin_day(paid_day)
+        else:
             caller.purse.begin_day(str(state.day), state.research.spent_micro_usd(state.day))
 
     def _ask(self, run: ResearchRun, number: int, look: Look, parts: ResearchParts) -> Asked:

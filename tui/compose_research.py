@@ -4,6 +4,7 @@ record that screens and the learning ask."""
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +63,8 @@ def research_of(home: Home, config: Config, state: Callable[[], State], bars: Da
     parts = ResearchParts(
         world, caller, archive, record, bars,
         lambda name: recorded_caller(archive, name), settings.badge if models else BADGE,
-        ", ".join(dict.fromkeys(model.host for model in models.values())), by_chance)
+        ", ".join(dict.fromkeys(model.host for model in models.values())), by_chance,
+        (lambda: "") if by_chance else (lambda: datetime.now(UTC).date().isoformat()))
 
     def close() -> None:
         news.desk.close()

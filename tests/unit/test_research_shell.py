@@ -57,7 +57,7 @@ class BrokenWorld(ResearchWorld):
 
 @asynccontextmanager
 async def researching(folder: Path, *, model: Model | None = None, world: type[ResearchWorld] = ResearchWorld,
-                      call_seconds: float = 60.0) -> AsyncIterator[Shell]:
+                      call_seconds: float = 60.0, paid_day: str = "") -> AsyncIterator[Shell]:
     """A running engine with a COIN at 100.00 and research of its own."""
     archive, memory = ResearchArchive(folder / "research.db"), ResearchMemory(folder / "research.db")
     journal = SqliteJournal(folder / "journal.db", lambda _: None, engine_id="e")
@@ -72,7 +72,8 @@ async def researching(folder: Path, *, model: Model | None = None, world: type[R
                         ticks.__next__)
     portfolio = PortfolioSettings("main", ACCOUNT, "USD", 2, research=PortfolioResearch(("COIN",)))
     shell = Shell(
-        journal=journal, research_record=record, research=ResearchParts(world(memory), caller, archive, record),
+        journal=journal, research_record=record,
+        research=ResearchParts(world(memory), caller, archive, record, paid_day=lambda: paid_day),
         settings=Settings((portfolio,), research=settings))
     shells.append(shell)
     try:
@@ -207,3 +208,22 @@ async def test_the_schedule_asks_about_a_symbol_once_and_a_person_as_often_as_he
         assert run is not None and run.failure == "" and run.text.startswith("nothing to look into")
         assert len(model.asked) == asked
         assert await decisions_after(RunResearch("person")) == 4
+
+
+@pytest.mark.parametrize(("paid_day", "days"), [("", 1), ("2026-11-21", 2)])
+async def test_on_a_tape_models_are_paid_on_our_day_however_many_of_its_own_go_by(tmp_path: Path, paid_day: str,
+                                                                                  days: int) -> None:
+    async with researching(tmp_path, model=SpeakingModel(), paid_day=paid_day) as shell:
+        parts = shell.engine._shell._research._parts
+        assert parts is not None
+        caller = parts.caller
+        assert isinstance(caller, LiveCaller)
+        for number in range(2):
+            assert (await shell.engine.send(RunResearch(f"r{number}"))).accepted
+            await shell.until(lambda: not under_way(shell))
+            before = shell.state.day
+            await shell.beat(86_400)
+            await shell.quote(10_000)
+            assert shell.state.day == before + 1
+        three_roles = 3 * (1_000 + 200)  # whose answers name another symbol
+        assert caller.purse.day_micro_usd == days * three_roles
