@@ -25,6 +25,7 @@ log = logging.getLogger("quarterdeck.ccxt")
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 SWEEP_SECONDS = 1.0
+SAME_AGAIN_SECONDS = 1.0
 BAR_DELAY_NS = 2_000_000_000
 BARS_A_PAGE = 300
 MOST_PAGES = 20
@@ -54,7 +55,7 @@ class CcxtFeed:
         self._session = Session(exchange_id, endpoints=endpoints, sandbox=sandbox, rate_limit_ms=rate_limit_ms)
         self._scales: dict[str, Scale] = {}
         self._bars = BarBuilder()
-        self._last: dict[str, tuple[Any, ...]] = {}
+        self._last: dict[str, tuple[tuple[Any, ...], float]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = asyncio.Event()
         self._sink: Callable[[MarketItem], None] = lambda _: None
@@ -136,11 +137,17 @@ class CcxtFeed:
         for ticker in tickers.values():
             self._take_ticker(ticker)
 
-    def _take_ticker(self, ticker: Any) -> None:
+    def _take_ticker(self, ticker: Any, *, cached: bool = False) -> None:
+        """A new price at once; the same one that the venue says again now and then, since in a quiet market it would grow old
+        and be taken for silence. What lies in a cache says nothing new of the venue."""
         scale = self._scales.get(ticker.get("symbol") or "")
         quote = quote_of(ticker, scale, time.time_ns()) if scale is not None else None
-        if quote is not None and self._last.get(quote.instrument_id) != quote[1:5]:
-            self._last[quote.instrument_id] = quote[1:5]
+        if quote is None:
+            return
+        told, told_at = self._last.get(quote.instrument_id, (None, 0.0))
+        now = time.monotonic()
+        if told != quote[1:5] or (not cached and now - told_at >= SAME_AGAIN_SECONDS):
+            self._last[quote.instrument_id] = quote[1:5], now
             self._sink(quote)
 
     async def _sweep(self) -> None:
@@ -151,7 +158,7 @@ class CcxtFeed:
             for symbol in self._scales:
                 ticker = exchange.bidsasks.get(symbol) or exchange.tickers.get(symbol)
                 if ticker:
-                    self._take_ticker(ticker)
+                    self._take_ticker(ticker, cached=True)
 
     async def _polled(self) -> Any:
         await asyncio.sleep(self._poll_seconds)

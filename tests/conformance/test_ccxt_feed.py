@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from itertools import groupby
 
 import pytest
 
+from brokers.ccxt_venue import feed
 from brokers.ccxt_venue.feed import CcxtFeed
 from brokers.ccxt_venue.session import Endpoints
 from engine.inputs import MarketItem, MarketTrade, Quote
@@ -72,10 +74,33 @@ async def binance() -> AsyncIterator[FeedDesk]:
 async def test_best_prices_come_once_each_with_sizes_and_time(desk: FeedDesk) -> None:
     await desk.quote(9_990, 10_010)
     await desk.quote(9_995, 10_005)
-    assert desk.quotes() == [(9_990, 10_010), (9_995, 10_005)]
+    assert [price for price, _ in groupby(desk.quotes())] == [(9_990, 10_010), (9_995, 10_005)]
     quotes = [item for item in desk.items if isinstance(item, Quote)]
     assert {(quote.bid_lots, quote.ask_lots) for quote in quotes} == {(5, 5)}
     assert all(quote.instrument_id == COIN.instrument_id and quote.at_ns > 0 for quote in quotes)
+
+
+async def test_a_price_that_the_venue_says_again_is_fresh_again(desk: FeedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "SAME_AGAIN_SECONDS", 0.0)
+    await desk.quote(9_990, 10_010)
+
+    def told_again() -> bool:
+        desk.venue.on_quote()
+        return desk.quotes().count((9_990, 10_010)) > 2
+
+    await until(told_again, "the same quote once more")
+
+
+def test_what_lies_in_a_cache_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "SAME_AGAIN_SECONDS", 0.0)
+    items: list[MarketItem] = []
+    unserved = CcxtFeed("binance", instruments=lambda: [COIN])
+    unserved._scales = {COIN.symbol: feed.Scale(COIN.instrument_id, 100.0, 100.0)}
+    unserved._sink = items.append
+    ticker = {"symbol": COIN.symbol, "bid": 99.9, "ask": 100.1}
+    for cached, count in ((False, 1), (True, 1), (False, 2), (True, 2)):
+        unserved._take_ticker(ticker, cached=cached)
+        assert len(items) == count
 
 
 async def test_a_crossed_price_is_left_out(desk: FeedDesk) -> None:
@@ -135,5 +160,5 @@ async def test_half_hours_are_those_that_are_over(binance: FeedDesk) -> None:
 
 
 async def test_without_a_venue_there_is_no_past_and_no_harm(binance: FeedDesk) -> None:
-    feed = CcxtFeed("binance", instruments=lambda: [COIN], endpoints=Endpoints("http://127.0.0.1:9", "ws://127.0.0.1:9"))
-    assert await asyncio.to_thread(feed.history, COIN.instrument_id, 10) == []
+    unserved = CcxtFeed("binance", instruments=lambda: [COIN], endpoints=Endpoints("http://127.0.0.1:9", "ws://127.0.0.1:9"))
+    assert await asyncio.to_thread(unserved.history, COIN.instrument_id, 10) == []
