@@ -75,7 +75,7 @@ def restore(folder: Path, home_path: Path, *, replace: bool = False, halt_cause:
         work = _work_folder(home)
         try:
             files = copy_home(source, work)
-            renamed = _rename(work / home.journal.name)
+            renamed = rename_journal(work / home.journal.name)
             home.unfinished.touch(mode=0o600)
             sync(home.path)
             aside = _move_aside(home, taken)
@@ -126,8 +126,8 @@ def _move_aside(home: Home, taken: list[Path]) -> Path | None:
     return aside
 
 
-def _rename(journal: Path) -> str:
-    """Give the restored journal a new engine id."""
+def rename_journal(journal: Path) -> str:
+    """Give a journal a new engine id, since the venue has seen ids that it does not know of; raises `sqlite3.Error`."""
     engine_id = secrets.token_hex(4)
     connection = sqlite3.connect(journal, isolation_level=None)
     try:

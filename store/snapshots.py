@@ -78,6 +78,12 @@ def load_latest(folder: Path, format_version: int, chain_hash_of: Callable[[int]
     return Loaded(None, tuple(warnings))
 
 
+def sound_after(folder: Path, seq: int) -> Sequence[tuple[int, Path]]:
+    """The snapshots whose checksum holds and that are of a later row than `seq`, newest first, each with its row."""
+    later = [path for path in _newest_first(folder) if path.stem.isdecimal() and int(path.stem) > seq]
+    return [(found.seq, path) for path in later if isinstance(found := _read(path), Snapshot) and found.seq > seq]
+
+
 def _newest_first(folder: Path) -> Sequence[Path]:
     return sorted(folder.glob("*.snapshot"), reverse=True)
 

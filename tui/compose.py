@@ -36,6 +36,7 @@ from store.halt_flag import clear_halt, read_halt
 from store.history import StoredHistory
 from store.home import Home
 from store.journal import SqliteJournal
+from store.lost_rows import note_lost_rows
 from store.memory import MemoryJournal
 from store.research_archive import ARCHIVE_FILE
 from store.research_record import StoredResearch
@@ -175,8 +176,8 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
     """Start the engine of a home: locks, journal, keys, venues, control socket; the past of prices once `on_ready` has told it.
     Where a screen is about to be painted, `painted` is set once it is.
 
-    A raised halt flag is obeyed before anything else; a strategy that cannot run is off. Raises `HomeLocked`, `JournalDamaged`,
-    `HomeUnusable`, and for real venues `ConfigError` and `KeysUnavailable`.
+    A raised halt flag is obeyed before anything else, and raised where the journal lost rows; a strategy that cannot run is off.
+    Raises `HomeLocked`, `JournalDamaged`, `HomeUnusable`, and for real venues `ConfigError` and `KeysUnavailable`.
     """
     own = runnable_strategies(home.path, config)
     lock = home.lock()
@@ -186,6 +187,7 @@ def open_engine(home: Home, config: Config, *, on_stop: Callable[[], None] | Non
         lock.release()
         raise
     try:
+        note_lost_rows(home, time.time_ns())
         state = restored_state(home)
         require_same_money(state, config.settings())
         note_held(state, real)
