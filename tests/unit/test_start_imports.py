@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ HEAVY = (
     "textual", "rich", "numba", "numpy", "pandas", "pyarrow", "tomlkit", "aiohttp", "websockets", "requests", "httpx", "ccxt",
     "alpaca", "anthropic", "keyring", "pyrage", "cryptography", "apprise", "feedparser", "exchange_calendars",
     "prometheus_client")
+NOT_BEFORE_THEIR_WORK = (
+    "store.backup", "store.retention", "engine.research.pipeline", "engine.research.learning", "engine.analytics.report",
+    "engine.backtest", "engine.search", "brokers.market.recorded", "tui.control_client", "tui.app",
+    "tui.panes", "tui.screens", "tui.widgets", "html", "tarfile", "urllib.request", "http.client")
 NOT_FOR_A_LOOK = (*HEAVY, "pydantic", "asyncio", "ssl")
 
 # an engine whose service manager, once told that it is ready, hears what was loaded and ends it
@@ -65,6 +70,13 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
 def test_an_engine_is_ready_without_heavy_libraries(lived: Lived) -> None:
     assert "engine.shell" in lived.loaded
     assert not lived.loaded & set(HEAVY)
+
+
+@pytest.mark.slow
+def test_an_engine_is_ready_before_what_it_may_do_later_is_loaded(lived: Lived) -> None:
+    assert "tui.control" in lived.loaded
+    assert all(find_spec(name) for name in NOT_BEFORE_THEIR_WORK), "there are such modules"
+    assert lived.loaded.intersection(NOT_BEFORE_THEIR_WORK) == set()
 
 
 def test_a_look_at_what_the_last_engine_knew_loads_no_engine(lived: Lived) -> None:
