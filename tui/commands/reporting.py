@@ -50,8 +50,8 @@ def report(path: Path, wanted: Wanted, *, as_json: bool) -> None:
         raise UsageError("nothing is recorded in this home yet; there is nothing to report on")
     zone_name = load_config(home.config).engine.new_day_zone
     zone = ZoneInfo(zone_name)
-    query = PerformanceQuery(wanted.portfolio, _day_start(wanted.since, zone, "--from"),
-                             _day_end(wanted.until, zone), wanted.period)
+    query = PerformanceQuery(wanted.portfolio, day_start(wanted.since, zone, "--from"),
+                             day_end(wanted.until, zone), wanted.period)
     if query.to_ns and query.to_ns <= query.from_ns:
         raise UsageError(f"--from {wanted.since} --to {wanted.until}: the span ends before it begins")
     track = StoredHistory(home.journal).track(query)
@@ -92,16 +92,17 @@ def _midnight(text: str, zone: ZoneInfo, option: str) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
-def _day_start(text: str | None, zone: ZoneInfo, option: str) -> Nanoseconds:
-    return int(_midnight(text, zone, option).timestamp()) * NS_PER_SECOND if text else 0
+def day_start(text: str | None, zone: ZoneInfo, option: str) -> Nanoseconds:
+    """When a day begins, 0 for no text: just after the stroke of midnight, which is the end of the day before."""
+    return int(_midnight(text, zone, option).timestamp()) * NS_PER_SECOND + 1 if text else 0
 
 
-def _day_end(text: str | None, zone: ZoneInfo) -> Nanoseconds:
-    """The end of a day, which a change to summer time makes an hour shorter."""
+def day_end(text: str | None, zone: ZoneInfo) -> Nanoseconds:
+    """When the next day begins, by a change to summer time an hour sooner; 0 for no text."""
     if not text:
         return 0
     day = _midnight(text, zone, "--to") + timedelta(days=1)
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * NS_PER_SECOND
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * NS_PER_SECOND + 1
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------------------
