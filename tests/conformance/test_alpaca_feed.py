@@ -140,13 +140,21 @@ async def test_an_end_leaves_no_stream_behind(watch: Watch, cancelled: bool) -> 
     await until(lambda: len(watch.server.market_listeners) == 2)
 
 
+@pytest.fixture
+def now_ns(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The wall clock stands still: a minute that ends meanwhile would be one more closed bar."""
+    moment_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: moment_ns)
+    return moment_ns
+
+
 async def past(watch: Watch, instrument_id: str, limit: int) -> Sequence[Bar]:
     return await asyncio.to_thread(watch.feed.history, instrument_id, limit)
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BTC/USD"])
-async def test_the_past_ends_with_the_last_closed_bar(watch: Watch, symbol: str) -> None:
-    now = time.time_ns() // MINUTE_NS * MINUTE_NS
+async def test_the_past_ends_with_the_last_closed_bar(watch: Watch, now_ns: int, symbol: str) -> None:
+    now = now_ns // MINUTE_NS * MINUTE_NS
     watch.server.bars[symbol] = [bar_row(now + offset * MINUTE_NS, 100.0, 101.5, 99.25, 100.01, volume=5)
                                  for offset in range(-6, 1)]
     bars = await past(watch, f"{symbol}@alpaca", 4)
@@ -168,9 +176,9 @@ async def test_the_past_of_what_is_not_listed_is_empty(watch: Watch) -> None:
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BTC/USD"])
-async def test_half_hours_end_with_the_last_that_is_over(watch: Watch, symbol: str) -> None:
+async def test_half_hours_end_with_the_last_that_is_over(watch: Watch, now_ns: int, symbol: str) -> None:
     half_ns = 30 * MINUTE_NS
-    now = time.time_ns() // half_ns * half_ns
+    now = now_ns // half_ns * half_ns
     watch.server.bars[symbol] = [bar_row(now + offset * half_ns, 100.0, 101.5, 99.25, 100.01, volume=5)
                                  for offset in range(-6, 1)]
     bars = await asyncio.to_thread(watch.feed.half_hours, f"{symbol}@alpaca", 1_000)
@@ -178,18 +186,18 @@ async def test_half_hours_end_with_the_last_that_is_over(watch: Watch, symbol: s
         (now + offset * half_ns, now + (offset + 1) * half_ns) for offset in range(-6, 0)]
 
 
-async def test_shares_have_days_of_a_session_and_the_running_one_is_not_told(watch: Watch) -> None:
-    today = time.time_ns() // DAY_NS * DAY_NS
+async def test_shares_have_days_of_a_session_and_the_running_one_is_not_told(watch: Watch, now_ns: int) -> None:
+    today = now_ns // DAY_NS * DAY_NS
     watch.server.bars["AAPL"] = [bar_row(today + back * DAY_NS + 4 * 3_600 * 10 ** 9, 100.0 + back, 111.5, 99.25, 110.01)
                                  for back in range(-4, 2)]
     bars = await asyncio.to_thread(watch.feed.daily_bars, "AAPL@alpaca", 10)
     assert [bar.open_ticks for bar in bars] == [9_600, 9_700, 9_800, 9_900, *([10_000] if len(bars) == 5 else [])]
     assert all(bar.close_ns - bar.open_ns in (SESSION_NS, SESSION_NS - 3 * 3_600 * 10 ** 9) for bar in bars)
-    assert all(bar.close_ns <= time.time_ns() for bar in bars)
+    assert all(bar.close_ns <= now_ns for bar in bars)
 
 
-async def test_a_coin_has_days_of_a_full_turn(watch: Watch) -> None:
-    today = time.time_ns() // DAY_NS * DAY_NS
+async def test_a_coin_has_days_of_a_full_turn(watch: Watch, now_ns: int) -> None:
+    today = now_ns // DAY_NS * DAY_NS
     watch.server.bars["BTC/USD"] = [bar_row(today + back * DAY_NS, 100.0, 101.5, 99.25, 100.01) for back in (-2, -1, 0)]
     bars = await asyncio.to_thread(watch.feed.daily_bars, "BTC/USD@alpaca", 10)
     assert [(bar.open_ns, bar.close_ns) for bar in bars] == [(today - 2 * DAY_NS, today - DAY_NS), (today - DAY_NS, today)]

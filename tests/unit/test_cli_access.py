@@ -133,8 +133,7 @@ def test_approving_by_the_code_of_a_notice(
         running: RunningEngine, home: Path, ring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(pyotp, "random_base32", lambda: SECRET)
-    before = pyotp.TOTP(SECRET).at(int(time.time()) - 30)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{before}\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{pyotp.TOTP(SECRET).now()}\n"))
     assert run(["access", "set-totp", "--stdin"]) == 0
     client = ControlClient(running.home.socket, "0.1.0")
     order = PlaceOrder("w1", "BTC/USD", Side.BUY, quantity=Decimal("0.01"), stop=Decimal(1000), propose=True)

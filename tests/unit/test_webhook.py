@@ -151,7 +151,7 @@ def test_hostile_requests_are_refused_counted_logged_once_and_the_engine_goes_on
     for status, found in (
             (401, hook.send(BUY, key="another")), (401, hook.send(BUY, body=body + b" ")),
             (401, hook.send(BUY, at=time.time() - 61)),
-            (401, hook.send(BUY, at=time.time() + 62)), (401, hook.send(BUY, nonce="short")), (401, hook.post(body, {})),
+            (401, hook.send(BUY, at=time.time() + 600)), (401, hook.send(BUY, nonce="short")), (401, hook.post(body, {})),
             (401, hook.post(body, signed(body) | {"X-Quarterdeck-Signature": "A" * 64})),
             (401, hook.post(body, signed(body) | {"X-Quarterdeck-Timestamp": "9" * 400})),
             (401, hook.post(body, signed(body), "/hook/nobody")), (401, hook.post(body, signed(body), "/hook/%2e%2e%2fcharts")),
