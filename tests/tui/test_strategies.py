@@ -64,6 +64,16 @@ async def test_a_strategy_says_what_it_holds_and_wanted_its_budget_and_its_marke
                           "trend up, wild")
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_one_that_cannot_run_is_off_and_says_why(size: tuple[int, int]) -> None:
+    broken = view("of my own", line("BTC/USD", quantity=Decimal("0.3500"), entry=Decimal("61250.00")), rule="mine", enabled=False,
+                  params={}, problem="strategies/mine.py:3: invalid [syntax]; once that is mended, start the engine again")
+    async with driving(with_strategies(1, broken, TREND), size=size) as driver:
+        await opened(driver)
+        await driver.sees("✗ off", "● yes", "off      strategies/mine.py:3: invalid [syntax]; once that is",
+                          "0.3500 at 61,250.00")
+
+
 async def test_why_nothing_came_of_a_want_is_said_as_plain_text() -> None:
     async with driving(WITH_STRATEGIES) as driver:
         await opened(driver)
