@@ -97,6 +97,7 @@ class AnthropicMessages:
     def _connected(self) -> "AsyncAnthropic":
         """The client of the loop that runs now."""
         import anthropic
+        import httpx2
 
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
@@ -105,7 +106,8 @@ class AnthropicMessages:
             self._client = anthropic.AsyncAnthropic(
                 api_key=self._key or NO_KEY, base_url=self._endpoint, max_retries=0,
                 default_headers={"Authorization": f"Bearer {self._key or NO_KEY}"},  # before any from the environment
-                http_client=anthropic.DefaultAsyncHttpxClient(follow_redirects=False, base_url=self._endpoint))
+                # the SDK's own client takes proxies from the environment, whatever it is told
+                http_client=httpx2.AsyncClient(follow_redirects=False, trust_env=False, base_url=self._endpoint))
         return self._client
 
 

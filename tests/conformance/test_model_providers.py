@@ -173,6 +173,16 @@ async def test_nobody_there(kind: str) -> None:
     assert found.code == "UNREACHABLE"
 
 
+@pytest.mark.parametrize("kind", ["anthropic", "chat"])
+async def test_no_proxy_of_the_environment_is_handed_a_key(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert isinstance(await outcome(kind, lambda _: Reply(LONG, "stop" if kind == "chat" else "end_turn")), Answered)
+
+
 async def test_nothing_in_the_environment_decides_where_a_key_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-other")
