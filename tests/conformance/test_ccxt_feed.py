@@ -136,6 +136,14 @@ async def test_prints_come_with_their_side(binance: FeedDesk) -> None:
 HALF_HOUR_NS = 1_800 * 10 ** 9
 
 
+@pytest.fixture
+def now_ns(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The wall clock stands still: a half hour that ends meanwhile would be one more closed bar."""
+    moment_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: moment_ns)
+    return moment_ns
+
+
 async def test_the_past_comes_in_closed_bars_oldest_first(binance: FeedDesk) -> None:
     bars = await asyncio.to_thread(binance.feed.history, COIN.instrument_id, 50)
     assert len(bars) == 50
@@ -145,18 +153,18 @@ async def test_the_past_comes_in_closed_bars_oldest_first(binance: FeedDesk) -> 
     assert binance.feed.history("NOPE@binance", 50) == []
 
 
-async def test_days_are_those_of_utc_that_are_over(binance: FeedDesk) -> None:
+async def test_days_are_those_of_utc_that_are_over(binance: FeedDesk, now_ns: int) -> None:
     bars = await asyncio.to_thread(binance.feed.daily_bars, COIN.instrument_id, 20)
     assert len(bars) == 20
     assert all((bar.open_ns % DAY_NS, bar.close_ns - bar.open_ns) == (0, DAY_NS) for bar in bars)
-    assert bars[-1].close_ns == time.time_ns() // DAY_NS * DAY_NS
+    assert bars[-1].close_ns == now_ns // DAY_NS * DAY_NS
 
 
-async def test_half_hours_are_those_that_are_over(binance: FeedDesk) -> None:
+async def test_half_hours_are_those_that_are_over(binance: FeedDesk, now_ns: int) -> None:
     bars = await asyncio.to_thread(binance.feed.half_hours, COIN.instrument_id, 60)
     assert len(bars) == 60
     assert all((bar.open_ns % HALF_HOUR_NS, bar.close_ns - bar.open_ns) == (0, HALF_HOUR_NS) for bar in bars)
-    assert bars[-1].close_ns == time.time_ns() // HALF_HOUR_NS * HALF_HOUR_NS
+    assert bars[-1].close_ns == now_ns // HALF_HOUR_NS * HALF_HOUR_NS
 
 
 async def test_without_a_venue_there_is_no_past_and_no_harm(binance: FeedDesk) -> None:
