@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.errors import HomeUnusable, StoreError, UsageError
 from store.database import cause_of, open_reader
@@ -173,6 +173,28 @@ def sha256_of(path: Path, progress: Progress = no_progress) -> str:
             done += len(piece)
             progress(f"checksum of {path.name}", done, total)
     return digest.hexdigest()
+
+
+def manifest_of(path: Path) -> dict[str, Any]:
+    """What a backup says of itself; empty where it says nothing (one of an older program)."""
+    file = manifest_beside(path) if path.name.endswith(SEALED) else path / MANIFEST
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return {**found, "rows": int(found["rows"]), "last_seq": int(found["last_seq"]), "files": dict(found["files"])}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{file}: cannot be read: {error}; verify with another copy") from error
+
+
+def differences_to(folder: Path, manifest: dict[str, Any], progress: Progress = no_progress) -> Iterator[str]:
+    """What in a backup's folder is not what its manifest says, one line a file."""
+    for name, told in manifest.get("files", {}).items():
+        path = folder / name
+        if not path.is_file():
+            yield f"{name}: is missing"
+        elif sha256_of(path, progress) != told["sha256"]:
+            yield f"{name}: is not what was written: its checksum differs"
 
 
 # ---- sealed in one file --------------------------------------------------------------------------------------------------

@@ -1,12 +1,10 @@
 """Looking over the backups of a home: what there is, what each holds, and whether it is still what was written."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from engine.errors import StoreError, UsageError
-from store.backup import MANIFEST, SEALED, Progress, manifest_beside, no_progress, sha256_of
+from store.backup import SEALED, Progress, differences_to, manifest_of, no_progress, sha256_of
 from store.home import Home
 from store.restore import opened_backup
 from store.retention import SCHEDULED, backups_in
@@ -56,7 +54,7 @@ def find(home: Home, name: str) -> Path:
 def checked(home: Home, path: Path, key: Unseal | None, progress: Progress = no_progress) -> Checked:
     """Read a backup back: every file against its checksum, the journal against its chain. A sealed one without a key is only held
     against the checksum of its file. Raises `KeysUnavailable` where the key does not open it."""
-    manifest = _manifest(path)
+    manifest = manifest_of(path)
     problems: list[str] = []
     if path.name.endswith(SEALED):
         expected = manifest.get("sealed_sha256")
@@ -65,8 +63,8 @@ def checked(home: Home, path: Path, key: Unseal | None, progress: Progress = no_
         if key is None or problems:
             return Checked(path, opened=False, rows=int(manifest.get("rows", 0)), problems=tuple(problems))
     with opened_backup(path, home.backups, key or Unseal()) as folder:
-        inside = _manifest(folder.path)
-        problems += _differences(folder.path, inside, progress)
+        inside = manifest_of(folder.path)
+        problems += differences_to(folder.path, inside, progress)
         report = verify(folder.journal)
         problems += [f"journal row {one.seq}: {one.what}" for one in report.damaged]
         if inside and (report.last_seq, report.last_hash) != (inside["last_seq"], inside["last_hash"]):
@@ -74,33 +72,12 @@ def checked(home: Home, path: Path, key: Unseal | None, progress: Progress = no_
     return Checked(path, opened=True, rows=report.rows, problems=tuple(problems))
 
 
-def _differences(folder: Path, manifest: dict[str, Any], progress: Progress) -> Iterator[str]:
-    for name, told in manifest.get("files", {}).items():
-        path = folder / name
-        if not path.is_file():
-            yield f"{name}: is missing"
-        elif sha256_of(path, progress) != told["sha256"]:
-            yield f"{name}: is not what was written: its checksum differs"
-
-
 def _listed(path: Path, at_ns: int, *, scheduled: bool) -> Listed:
     sealed = path.name.endswith(SEALED)
     try:
-        manifest = _manifest(path)
+        manifest = manifest_of(path)
     except StoreError:
         manifest = {}  # `backup verify` says what is wrong with it
     size = path.stat().st_size if sealed else sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
     return Listed(path, at_ns, scheduled, sealed, int(manifest.get("rows", 0)), int(manifest.get("last_seq", 0)), size,
                   tuple(manifest.get("files", ())))
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    """What a backup says of itself; empty where it says nothing (one of an older program)."""
-    file = manifest_beside(path) if path.name.endswith(SEALED) else path / MANIFEST
-    try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return {**found, "rows": int(found["rows"]), "last_seq": int(found["last_seq"]), "files": dict(found["files"])}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{file}: cannot be read: {error}; verify with another copy") from error

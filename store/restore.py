@@ -10,7 +10,17 @@ from tempfile import mkdtemp
 from typing import NamedTuple
 
 from engine.errors import StoreError, UsageError
-from store.backup import copy_home, databases, plain_files, sync, unpack_sealed
+from store.backup import (
+    ARCHIVE,
+    MANIFEST,
+    copy_home,
+    databases,
+    differences_to,
+    manifest_of,
+    plain_files,
+    sync,
+    unpack_sealed,
+)
 from store.database import cause_of
 from store.halt_flag import raise_halt
 from store.home import Home, open_home
@@ -45,11 +55,16 @@ def opened_backup(source: Path, work: Path, key: Unseal = Unseal()) -> Iterator[
 
 
 def require_sound(source: Home) -> None:
-    """Raise `StoreError` where the journal of a backup is damaged, or of a newer program."""
+    """Raise `StoreError` where a file of a backup is not what was written, or its journal is damaged or of a newer program. What
+    was archived may have been taken elsewhere."""
     report = verify(source.journal)
     if not report.sound:
         first = report.damaged[0]
         raise StoreError(f"{source.journal}: damaged at row {first.seq}: {first.what}; restore another backup")
+    told = manifest_of(source.path)
+    kept = {name: one for name, one in told.get("files", {}).items() if (source.path / name).exists() or ARCHIVE not in name}
+    for problem in differences_to(source.path, {**told, "files": kept}):
+        raise StoreError(f"{source.path}: {problem}; restore another backup, or remove {MANIFEST} there to take it as it is")
     require_known(source.journal, header_version(source.journal))
 
 

@@ -14,6 +14,7 @@ from engine.orders import Side
 from store.home import Home, open_home
 from store.lost_rows import note_lost_rows
 from store.read import engine_id, stored_head
+from tui.commands.doctoring import examine
 from tui.commands.link import command_id
 from tui.compose import open_engine
 from tui.running_engine import EngineLink
@@ -56,6 +57,7 @@ def spoil_log(home: Home, part: float) -> None:
 
 def test_a_sound_journal_is_left_alone(killed: Home) -> None:
     name = engine_id(killed.journal)
+    assert not [one for one in examine(killed.path) if one.subject == "journal" and one.verdict != "ok"]
     assert note_lost_rows(killed, AT_NS) == "" and not killed.halt_flag.exists()
     assert engine_id(killed.journal) == name and not list(killed.backups.iterdir())
 
@@ -64,6 +66,7 @@ def test_a_damaged_log_starts_the_engine_halted_under_a_new_name_and_is_kept(kil
     name, rows = engine_id(killed.journal), stored_head(killed.journal).seq
     spoil_log(killed, 0.6)
     log = killed.journal.with_name("journal.db-wal").read_bytes()
+    assert [one.found for one in examine(killed.path) if one.subject == "journal" and one.verdict == "fail"], "doctor sees it too"
     with open_engine(killed, CONFIG) as running:
         snapshot = running.engine.latest()
         assert snapshot.accounts[0].trading_state is TradingState.HALTED

@@ -108,6 +108,21 @@ def test_restore_refuses_a_taken_or_locked_home(tmp_path: Path) -> None:
     assert restore(report.path, home.path, replace=True).moved_aside != restored.moved_aside
 
 
+@pytest.mark.parametrize("name", ["paper.db", "config.toml"])
+def test_a_backup_of_which_a_file_was_changed_is_not_restored(tmp_path: Path, name: str) -> None:
+    home, journal = make_home(tmp_path / "home")
+    journal.close()
+    report = backup(home, tmp_path / "backups", AT_NS)
+    before = contents(home)
+    with (report.path / name).open("ab") as file:
+        file.write(b"#")
+    with pytest.raises(StoreError, match=f"{name}: is not what was written"):
+        restore(report.path, home.path, replace=True)
+    assert contents(home) == before
+    (report.path / "manifest.json").unlink()
+    assert restore(report.path, home.path, replace=True).files == report.files
+
+
 def contents(home: Home) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in home.path.iterdir() if path.is_file() and "lock" not in path.name}
 

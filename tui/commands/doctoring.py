@@ -153,10 +153,14 @@ def _engine(home: "Home") -> Iterator[Finding]:
 
 def _journal(home: "Home") -> Iterator[Finding]:
     from store.export import tail
+    from store.wal import unread_frames
 
     if not home.journal.is_file():
         yield Finding("ok", "journal", "none yet")
         return
+    for what in unread_frames(home.journal).damaged if home.holder_pid() is None else ():
+        yield Finding("fail", "journal", what, "rows are lost: the next engine starts halted; keep a copy of the home, then compare "
+                      "with the venue")
     rows = list(tail(home.journal, 1_000))
     newest = rows[-1].seq if rows else 0
     ahead_seconds = (rows[-1].at_ns - time.time_ns()) // 1_000_000_000 if rows else 0
