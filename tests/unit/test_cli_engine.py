@@ -115,6 +115,26 @@ def test_commands_alone_are_held_to_the_losses_of_the_day(home: Path, capsys: py
     assert float(status["accounts"][0]["day_pnl"]) < 0
 
 
+def test_the_only_portfolio_need_not_be_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "config.toml").write_text('[[portfolio]]\nname = "coins"\n', encoding="utf-8")
+    assert run(BUY) == 0
+    assert run(["protect", "BTC/USD", "--stop", "2000"]) == 0
+    assert run(["risk", "set", "max_heat_fraction", "0.05"]) == 0
+    assert run(["close", "BTC/USD"]) == 0
+    assert "BTC/USD: flat" in capsys.readouterr().out
+
+
+def test_of_several_portfolios_one_is_named_or_main_is_meant(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    several = ('[[account]]\n[[account]]\nname = "second"\n'
+               '[[portfolio]]\nname = "{}"\n[[portfolio]]\nname = "b"\naccount = "second"\n')
+    (home / "config.toml").write_text(several.format("a"), encoding="utf-8")
+    assert run([*BUY, "--what-if"]) == 2
+    assert "there are several portfolios: a, b; name one with --portfolio" in capsys.readouterr().err
+    (home / "config.toml").write_text(several.format("main"), encoding="utf-8")
+    assert run([*BUY, "--what-if"]) == 0
+    assert "portfolio main" in capsys.readouterr().out
+
+
 def test_what_only_an_engine_would_do_is_told_where_none_goes_on(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(BUY) == 0
     assert capsys.readouterr().err == "", "stop and target rest at the venue"

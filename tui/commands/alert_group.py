@@ -23,7 +23,7 @@ RuleId = Annotated[str, typer.Argument(metavar="ID", help="The rule's id, as `al
 
 
 @alert.command("add")
-def add(context: typer.Context, condition: Condition, do: Do = None, name: Name = "", portfolio: Portfolio = "main",
+def add(context: typer.Context, condition: Condition, do: Do = None, name: Name = "", portfolio: Portfolio = "",
         repeat: Repeat = False, hysteresis: Hysteresis = "0.1%", cooldown: Cooldown = "60s", expires: Expires = None,
         note: Note = "", as_json: Json = False) -> None:
     """Watch for a condition, and act when it comes true."""
@@ -70,7 +70,7 @@ What = Annotated[str, typer.Argument(metavar="CONDITION|ID", show_default=False,
 
 
 @alert.command("test")
-def try_out(context: typer.Context, condition: What, portfolio: Portfolio = "main", as_json: Json = False) -> None:
+def try_out(context: typer.Context, condition: What, portfolio: Portfolio = "", as_json: Json = False) -> None:
     """What each part of a condition reads now; nothing is recorded, nothing fires."""
     from tui.commands import alert_rules
 

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.alert_language import parse_actions, parse_condition
 from engine.alert_rules import AlertRule, NotifyAction, problem_of
 from engine.alert_text import condition_text
 from engine.errors import UsageError
 from engine.inputs import Command, EnableAlertRule, ReadAlertRule, RemoveAlertRule, SetAlertRule
 from engine.service import AlertReading, AlertRuleView
-from tui.commands.link import command_id, engine_link
+from tui.commands.link import command_id, engine_link, portfolio_meant
 from tui.commands.parsing import percent_of, seconds_of
 from tui.commands.queries import snapshot_for
 from tui.commands.trading import told_receipt
@@ -43,7 +45,10 @@ def _hysteresis_bps(text: str) -> int:
 
 def add(path: Path, rule: AlertRule, *, as_json: bool) -> int:
     """Set a rule and print it in its one form."""
-    return _sent(path, SetAlertRule(command_id(), rule), as_json=as_json)
+    with engine_link(path) as link:
+        meant = replace(rule, portfolio=portfolio_meant(link, rule.portfolio))
+        receipt = link.send_now(SetAlertRule(command_id(), meant))
+    return told_receipt(receipt, as_json=as_json)
 
 
 def remove(path: Path, rule_id: str, *, as_json: bool) -> int:
@@ -86,7 +91,7 @@ def read(path: Path, condition: str, portfolio: str, *, as_json: bool) -> int:
     with engine_link(path) as link:
         known = {rule.rule_id: rule for rule in link.snapshot_now().alert_rules}.get(condition)
         parsed = parse_condition(known.condition if known else condition)
-        rule = AlertRule(known.rule_id if known else "", parsed, known.portfolio if known else portfolio)
+        rule = AlertRule(known.rule_id if known else "", parsed, known.portfolio if known else portfolio_meant(link, portfolio))
         receipt = link.send_now(ReadAlertRule(command_id(), rule))
     if as_json or not receipt.accepted:
         return told_receipt(receipt, as_json=as_json)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from engine.errors import EngineUnreachable
+from engine.errors import EngineUnreachable, UsageError
 from engine.inputs import Command, PlaceOrder
 from engine.orders import Purpose
 from engine.service import AlertRuleStatus, OrderCard, PositionView, Receipt, Refusal, Snapshot, StopHome
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SOCKET_SECONDS = 3.0
 POLL_SECONDS = 0.05
+USUAL_PORTFOLIO = "main"
 LOCKED = "access"  # the check that refuses what a locked connection sends
 
 
@@ -145,6 +146,17 @@ def engine_link(path: Path, portfolio: str = "", warm_bars: int = 0) -> Iterator
     unwatched = _unwatched_words(home)
     if unwatched:
         print_note(f"no engine runs now, so nobody looks at {unwatched}; `quarterdeck` or `quarterdeck run --headless` does")
+
+
+def portfolio_meant(link: Link, named: str) -> str:
+    """The portfolio that a command is about: the one named, else the only one there is, else "main". Raises `UsageError` where
+    that leaves it open."""
+    known = [account.portfolio for account in link.snapshot_now().accounts]
+    if named or not known:
+        return named
+    if len(known) > 1 and USUAL_PORTFOLIO not in known:
+        raise UsageError(f"there are several portfolios: {', '.join(known)}; name one with --portfolio")
+    return known[0] if len(known) == 1 else USUAL_PORTFOLIO
 
 
 def _unwatched_words(home: "Home") -> str:

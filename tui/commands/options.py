@@ -8,7 +8,7 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; exact numbers are strings.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Portfolio = Annotated[str, typer.Option("--portfolio", "-p", help="The portfolio.")]
+Portfolio = Annotated[str, typer.Option("--portfolio", "-p", help="The portfolio; else the only one, or main.")]
 AnyPortfolio = Annotated[str, typer.Option("--portfolio", "-p", help="Only this portfolio; all where it is left out.")]
 Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="For example AAPL or BTC/USD.", show_default=False)]
 

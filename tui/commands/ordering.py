@@ -38,7 +38,7 @@ def buy(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limit
         stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None, breakeven: Breakeven = None,
         max_hold: MaxHold = None, risk: Risk = None, atr: Atr = None, volatility: Volatility = None, edge: Edge = None,
         largest: Largest = False, over: Over = None, style: Style = "twap", participation: Participation = None,
-        tif: InForce = "gtc", portfolio: Portfolio = "main", what_if: WhatIf = False,
+        tif: InForce = "gtc", portfolio: Portfolio = "", what_if: WhatIf = False,
         propose: Propose = False, why: Why = "", as_json: Json = False) -> None:
     """Buy, with its exits."""
     order = entry_order("BUY", symbol, quantity, limit=limit, trigger=trigger, stop=stop, take_profit=take_profit, trail=trail,
@@ -51,7 +51,7 @@ def sell(context: typer.Context, symbol: Symbol, quantity: Quantity = None, limi
          trigger: Trigger = None, stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None,
          breakeven: Breakeven = None, max_hold: MaxHold = None, risk: Risk = None, atr: Atr = None,
          volatility: Volatility = None, edge: Edge = None, largest: Largest = False, over: Over = None,
-         style: Style = "twap", participation: Participation = None, tif: InForce = "gtc", portfolio: Portfolio = "main",
+         style: Style = "twap", participation: Participation = None, tif: InForce = "gtc", portfolio: Portfolio = "",
          what_if: WhatIf = False, propose: Propose = False, why: Why = "",
          as_json: Json = False) -> None:
     """Sell short, with its exits; `close` leaves a position."""
@@ -91,7 +91,7 @@ def over_of(over: str | None, style: str, participation: str | None) -> "OverTim
 def entry_order(side: str, symbol: str, quantity: str | None, *, limit: str | None = None, trigger: str | None = None,
                 stop: str | None = None, take_profit: str | None = None, trail: str | None = None,
                 breakeven: str | None = None, max_hold: str | None = None, risk: str | None = None,
-                size: "SizeSpec | None" = None, tif: str = "gtc", portfolio: str = "main", propose: bool = False,
+                size: "SizeSpec | None" = None, tif: str = "gtc", portfolio: str = "", propose: bool = False,
                 why: str = "", over: "OverTime | None" = None) -> "PlaceOrder":
     """An entry as it was typed. Raises `UsageError`."""
     from engine.errors import UsageError
@@ -125,7 +125,7 @@ def _place(context: typer.Context, order: "PlaceOrder", *, what_if: bool, as_jso
     leave(trading.place(home_of(context), order, what_if=what_if, as_json=as_json))
 
 
-def close(context: typer.Context, symbol: Symbol, quantity: Quantity = None, portfolio: Portfolio = "main",
+def close(context: typer.Context, symbol: Symbol, quantity: Quantity = None, portfolio: Portfolio = "",
           as_json: Json = False) -> None:
     """Close a position at market, or part of it."""
     from tui.commands import trading
@@ -162,7 +162,7 @@ def protect(context: typer.Context,
             symbol: Annotated[str | None, typer.Argument(metavar="[SYMBOL]", help="The position to change.")] = None,
             stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None, breakeven: Breakeven = None,
             max_hold: MaxHold = None,
-            clear: Clear = None, portfolio: Portfolio = "main", as_json: Json = False) -> None:
+            clear: Clear = None, portfolio: Portfolio = "", as_json: Json = False) -> None:
     """The protection ledger; with SYMBOL, change it."""
     if symbol is None:
         from engine.errors import UsageError

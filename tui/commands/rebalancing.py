@@ -7,7 +7,7 @@ from engine.errors import UsageError
 from engine.inputs import Rebalance
 from engine.orders import Purpose
 from engine.service import Snapshot, TargetLineView, TargetsView
-from tui.commands.link import POLL_SECONDS, Link, command_id, engine_link
+from tui.commands.link import POLL_SECONDS, Link, command_id, engine_link, portfolio_meant
 from tui.commands.trading import refusal_line
 from tui.formats import money, number, percent
 from tui.printing import numbers, print_error, print_json, print_table, words
@@ -20,6 +20,7 @@ WARM_BARS = 130  # what the weights are usually found from
 def rebalance(path: Path, portfolio: str, *, what_if: bool, as_json: bool) -> int:
     """Bring a portfolio back to its targets, or with `what_if` print what that would be; the exit status."""
     with engine_link(path, portfolio, warm_bars=WARM_BARS) as link:
+        portfolio = portfolio_meant(link, portfolio)
         if what_if:
             return _show(_view(link, portfolio), as_json=as_json)
         receipt = link.send_now(Rebalance(command_id(), portfolio))

@@ -20,7 +20,7 @@ Why = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 
 
 @research.command("run")
-def run(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = "main", replay: Recording = "",
+def run(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = "", replay: Recording = "",
         no_wait: NoWait = False, as_json: Json = False) -> None:
     """Look into a portfolio's market now: every decision is scored, and put before a person where the portfolio allows it."""
     from tui.commands import research_replaying, researching
@@ -31,7 +31,7 @@ def run(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = 
 
 
 @research.command("drill")
-def drill(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = "main", no_wait: NoWait = False,
+def drill(context: typer.Context, symbols: Symbols = None, portfolio: Portfolio = "", no_wait: NoWait = False,
           as_json: Json = False) -> None:
     """The same as a rehearsal: scored, never proposed."""
     from tui.commands import researching
@@ -58,7 +58,7 @@ def import_(context: typer.Context, source: Annotated[Path, typer.Argument(metav
 
 
 @research.command("stop")
-def stop(context: typer.Context, portfolio: Portfolio = "main", as_json: Json = False) -> None:
+def stop(context: typer.Context, portfolio: Portfolio = "", as_json: Json = False) -> None:
     """End the run of a portfolio that is under way."""
     from tui.commands import researching
 
@@ -98,7 +98,7 @@ def reject(context: typer.Context, change: ChangeId, reason: Why = "", as_json: 
 
 
 @research.command("release")
-def release(context: typer.Context, portfolio: Portfolio = "main", reason: Why = "", as_json: Json = False) -> None:
+def release(context: typer.Context, portfolio: Portfolio = "", reason: Why = "", as_json: Json = False) -> None:
     """Let a portfolio act on its research again after a degradation alarm."""
     from tui.commands import researching
 

@@ -16,7 +16,7 @@ from engine.inputs import (
 )
 from engine.research.decided import ResearchCause
 from engine.service import ResearchView, RoleProgress, RunView, Snapshot
-from tui.commands.link import Link, command_id, engine_link
+from tui.commands.link import Link, command_id, engine_link, portfolio_meant
 from tui.commands.queries import snapshot_for
 from tui.commands.trading import told_receipt
 from tui.formats import number, plain, plural
@@ -39,6 +39,7 @@ def run(path: Path, asked: Asked, *, waits: bool, as_json: bool) -> int:
     """Begin a run and tell its progress to its end; 1 where it was refused or failed."""
     cause = ResearchCause.DRILL if asked.drill else ResearchCause.PERSON
     with engine_link(path, asked.portfolio) as link:
+        asked = asked._replace(portfolio=portfolio_meant(link, asked.portfolio))
         last = _run_of(link.snapshot_now(), asked.portfolio)
         receipt = link.send_now(RunResearch(command_id(), asked.portfolio, asked.symbols, cause))
         if not receipt.accepted or not waits:
@@ -130,7 +131,8 @@ def _facts(view: ResearchView) -> list[tuple[str, str]]:
 
 def stop(path: Path, portfolio: str, *, as_json: bool) -> int:
     """End a run."""
-    return _sent(path, StopResearch(command_id(), portfolio), as_json=as_json)
+    with engine_link(path) as link:
+        return told_receipt(link.send_now(StopResearch(command_id(), portfolio_meant(link, portfolio))), as_json=as_json)
 
 
 def settle_change(path: Path, change_id: str, reason: str, *, applies: bool, as_json: bool) -> int:
@@ -142,7 +144,9 @@ def settle_change(path: Path, change_id: str, reason: str, *, applies: bool, as_
 
 def release(path: Path, portfolio: str, reason: str, *, as_json: bool) -> int:
     """End what a degradation alarm withholds."""
-    return _sent(path, ReleaseResearchAlarm(command_id(), portfolio, reason), as_json=as_json)
+    with engine_link(path) as link:
+        command = ReleaseResearchAlarm(command_id(), portfolio_meant(link, portfolio), reason)
+        return told_receipt(link.send_now(command), as_json=as_json)
 
 
 def _sent(path: Path, command: Command, *, as_json: bool) -> int:

@@ -29,7 +29,7 @@ Change = Annotated[list[str] | None, typer.Argument(
 
 def heat(context: typer.Context, order: Order = None, what_if: WhatIf = False, limit: Limit = None, trigger: Trigger = None,
          stop: Stop = None, take_profit: TakeProfit = None, trail: Trail = None, risk: Risk = None, atr: Atr = None,
-         volatility: Volatility = None, edge: Edge = None, largest: Largest = False, portfolio: Portfolio = "main",
+         volatility: Volatility = None, edge: Edge = None, largest: Largest = False, portfolio: Portfolio = "",
          as_json: Json = False) -> None:
     """What would be lost if every stop were hit at once; with --what-if, after an order."""
     from engine.errors import UsageError
@@ -49,7 +49,7 @@ def heat(context: typer.Context, order: Order = None, what_if: WhatIf = False, l
     leave(risking.heat_what_if(home_of(context), wanted, as_json=as_json))
 
 
-def risk(context: typer.Context, change: Change = None, portfolio: Portfolio = "main", as_json: Json = False) -> None:
+def risk(context: typer.Context, change: Change = None, portfolio: Portfolio = "", as_json: Json = False) -> None:
     """Limits, what of them is used, and the brakes; `risk set LIMIT VALUE` changes one."""
     from engine.errors import UsageError
     from tui.commands import risking

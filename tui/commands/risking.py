@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.inputs import PlaceOrder, SetLimit
 from engine.service import AccountView, BrakeLevel, BrakeView, BudgetView, OrderCard, PositionView, Refusal, RiskView, Snapshot
-from tui.commands.link import command_id, engine_link
+from tui.commands.link import command_id, engine_link, portfolio_meant
 from tui.commands.queries import snapshot_for
 from tui.commands.trading import clamp_facts, refusal_line
 from tui.formats import MISSING, moment, money, number, percent
@@ -64,7 +66,7 @@ def _heat_facts(snapshot: Snapshot | None) -> dict[str, object]:
 def heat_what_if(path: Path, order: PlaceOrder, *, as_json: bool) -> int:
     """Heat before and after an order that is not sent; 1 where one of its checks fails."""
     with engine_link(path) as link:
-        answer = link.what_if_now(order)
+        answer = link.what_if_now(replace(order, portfolio=portfolio_meant(link, order.portfolio)))
     if isinstance(answer, Refusal):
         if as_json:
             print_json({"passed": False, "refusal": answer})
@@ -166,7 +168,7 @@ def _brake_row(view: RiskView, brake: BrakeView) -> list[str]:
 def set_limit(path: Path, portfolio: str, limit: str, value: str, *, as_json: bool) -> int:
     """Change one limit; the exit status."""
     with engine_link(path) as link:
-        receipt = link.send_now(SetLimit(command_id(), portfolio, limit, value))
+        receipt = link.send_now(SetLimit(command_id(), portfolio_meant(link, portfolio), limit, value))
     if as_json:
         print_json(receipt)
     if receipt.refusal is not None:

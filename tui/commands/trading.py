@@ -6,6 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.errors import EngineUnreachable, UsageError, VenueUnreachable
 from engine.inputs import (
     AcknowledgeAlert,
@@ -21,7 +23,7 @@ from engine.inputs import (
 )
 from engine.orders import OrderKind, OrderStatus, Purpose
 from engine.service import OrderCard, OrderView, PositionView, ProposalView, Receipt, Refusal, Snapshot, StopHome
-from tui.commands.link import POLL_SECONDS, Link, command_id, connect, engine_link, existing_home
+from tui.commands.link import POLL_SECONDS, Link, command_id, connect, engine_link, existing_home, portfolio_meant
 from tui.commands.queries import proposal
 from tui.formats import number, percent, plain
 from tui.printing import print_error, print_facts, print_json, print_table, words
@@ -49,6 +51,7 @@ def place(path: Path, order: PlaceOrder, *, what_if: bool, as_json: bool) -> int
     if order.over is not None and not what_if and existing_home(path).holder_pid() is None:
         raise EngineUnreachable(NEEDS_ENGINE)
     with engine_link(path, order.portfolio) as link:
+        order = replace(order, portfolio=portfolio_meant(link, order.portfolio))
         if what_if:
             return _show_what_if(link.what_if_now(order), as_json=as_json)
         receipt = link.send_now(order)
@@ -65,6 +68,7 @@ def order_kind(limit: Decimal | None, trigger: Decimal | None) -> OrderKind:
 def close(path: Path, symbol: str, portfolio: str, quantity: Decimal | None, *, as_json: bool) -> int:
     """Close a position or part of it at market, and say what is left once the exit has come to its end."""
     with engine_link(path, portfolio) as link:
+        portfolio = portfolio_meant(link, portfolio)
         held = _held(link.snapshot_now(), symbol, portfolio)
         receipt = link.send_now(ClosePosition(command_id(), symbol, portfolio, quantity))
         if not receipt.accepted:
@@ -101,7 +105,9 @@ def _left_after_exit(link: Link, symbol: str, portfolio: str, held: Decimal) -> 
 
 def protect(path: Path, change: SetProtection, *, as_json: bool) -> int:
     """Change a position's exit plan."""
-    return _sent(path, change, as_json=as_json, portfolio=change.portfolio)
+    with engine_link(path, change.portfolio) as link:
+        change = replace(change, portfolio=portfolio_meant(link, change.portfolio))
+        return _report(link, link.send_now(change), as_json=as_json)
 
 
 def cancel(path: Path, client_order_id: str, *, as_json: bool) -> int:
@@ -202,8 +208,8 @@ def halve(path: Path, proposal_id: str, digest: str, *, as_json: bool) -> int:
         return _report(link, link.send_now(Halve(command_id(), proposal_id, shown)), as_json=as_json)
 
 
-def _sent(path: Path, command: Command, *, as_json: bool, portfolio: str = "") -> int:
-    with engine_link(path, portfolio) as link:
+def _sent(path: Path, command: Command, *, as_json: bool) -> int:
+    with engine_link(path) as link:
         return _report(link, link.send_now(command), as_json=as_json)
 
 
