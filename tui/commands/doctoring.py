@@ -159,7 +159,7 @@ def _journal(home: "Home") -> Iterator[Finding]:
         yield Finding("ok", "journal", "none yet")
         return
     for what in unread_frames(home.journal).damaged if home.holder_pid() is None else ():
-        yield Finding("fail", "journal", what, "rows are lost: the next engine starts halted; keep a copy of the home, then compare "
+        yield Finding("fail", "journal", what, "rows are lost, the next engine starts halted: keep a copy of the home, compare "
                       "with the venue")
     rows = list(tail(home.journal, 1_000))
     newest = rows[-1].seq if rows else 0
