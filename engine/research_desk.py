@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.effects import EndResearch, PerformLearning, PerformResearch, RecallDays
-from engine.errors import QuarterdeckError
+from engine.errors import QuarterdeckError, StoreError
 from engine.inputs import DaysRecalled, Input, LearningEnded, ResearchDecided, ResearchEnded
 from engine.instruments import Instrument
 from engine.ports import DailyBars, LearningRecord
@@ -173,7 +173,18 @@ class ResearchDesk:
             case PerformLearning(run_id):
                 await self._learn(run_id, parts)
             case RecallDays(instrument_ids):
+                await self._know_spent(parts)
                 await self._recall(instrument_ids, parts)
+
+    async def _know_spent(self, parts: ResearchParts) -> None:
+        """After a start, what was spent on this day is shown before the next run begins."""
+        if not isinstance(parts.caller, LiveCaller) or parts.caller.purse.day:
+            return
+        state = await self._engine(self._around.state())
+        try:
+            self._begin_day(parts.caller, state, parts.paid_day())
+        except StoreError as error:
+            _log.warning("research: what was spent today is not known: %s", error)
 
     async def _run(self, run: ResearchRun, parts: ResearchParts) -> None:
         cost, failure, done = 0, "", 0
@@ -231,7 +242,7 @@ class ResearchDesk:
             self._show(run, chosen, number - 1, instrument, tuple(roles.values()), cost)
 
         caller = parts.replayed(run.replay) if run.replay and parts.replayed is not None else parts.caller
-        self._begin_day(caller, look, parts.paid_day())
+        self._begin_day(caller, look.state, parts.paid_day())
         noted: list[NoteReading] = []
         decided = await run_pipeline(PipelineTask(asked, caller, parts.store, told, noted.extend))
         if noted and not run.replay:
@@ -244,11 +255,11 @@ class ResearchDesk:
         that came too late."""
         return parts.caller.purse.close_run(run.run_id) if isinstance(parts.caller, LiveCaller) else 0
 
-    def _begin_day(self, caller: Caller, look: Look, paid_day: str) -> None:
+    @staticmethod
+    def _begin_day(caller: Caller, state: State, paid_day: str) -> None:
         """Tell the purse what the journal knows to be spent today, by all portfolios; of our day it knows nothing on a tape."""
         if not isinstance(caller, LiveCaller):
             return
-        state = look.state
         if paid_day:
             caller.purse.begin_day(paid_day)
         else:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.effects import EndResearch, PerformResearch
+from engine.effects import EndResearch, PerformResearch, RecallDays
 from engine.errors import StoreError
 from engine.event_desk import events_of_day
 from engine.inputs import RunResearch, StopResearch
@@ -227,3 +227,16 @@ async def test_on_a_tape_models_are_paid_on_our_day_however_many_of_its_own_go_b
             assert shell.state.day == before + 1
         three_roles = 3 * (1_000 + 200)  # whose answers name another symbol
         assert caller.purse.day_micro_usd == days * three_roles
+
+
+async def test_after_a_start_what_was_spent_is_shown_before_the_next_run(tmp_path: Path) -> None:
+    archive = ResearchArchive(tmp_path / "research.db")
+    async with researching(tmp_path, model=SpeakingModel()) as shell:
+        archive.set_aside(str(shell.state.day), "of a process that was killed", 250_000, 9)
+        archive.close()
+        desk = shell.engine._shell._research
+        async with asyncio.timeout(10):
+            await desk.begin(RecallDays(("COIN@paper",)))
+        shell.engine._shell.publish(force=True)
+        (view,) = shell.engine.latest().research
+        assert float(view.spent_usd) == 0.25
