@@ -20,6 +20,7 @@ TRIES_IN_VAIN = 5
 FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 600.0
 KEPT_KEYS = 1_000
+CRITICAL_SPACING_SECONDS = 60.0
 LATE_NS = 120 * NS_PER_SECOND
 
 
@@ -146,16 +147,28 @@ class Outbox:
             if key in self._open:
                 self._open[key].notice = notice
             return False
-        self._remember(key, notice, now)
         critical = RANKS[notice.level] == CRITICAL and not notice.alert_id.startswith(TEST)
-        if critical:
+        due_seconds = self._due_of(known, now) if critical else now.seconds
+        self._remember(key, notice, due_seconds)
+        if key in self._open and critical:
+            self._open[key].notice = notice  # who does not answer is asked again all the same, whatever it says by now
+        elif critical:
             wait_seconds = self._terms.acknowledge_seconds
             self._open[key] = _Open(notice, now.seconds + wait_seconds, wait_seconds)
         first = min(route.step for route in wanting) if critical else 0
         for route in wanting:
             if route.step == first or notice.alert_id.startswith(TEST):
-                self._enqueue(route.name, notice, now.seconds, withheld=known.withheld if known else 0)
+                self._enqueue(route.name, notice, due_seconds, withheld=known.withheld if known else 0)
         return True
+
+    @staticmethod
+    def _due_of(known: _Told | None, now: Moment) -> float:
+        """When a critical alert that says something new is told: at once, but no more often than once in a while."""
+        if known is None or known.rank < CRITICAL or known.earlier is not None:
+            return now.seconds
+        if known.seconds > now.seconds:
+            return known.seconds
+        return max(now.seconds, known.seconds + CRITICAL_SPACING_SECONDS)
 
     def _is_repetition(self, notice: Notify, known: _Told, now: Moment) -> bool:
         """The same alert within the time, no more important than before; a critical one has to say the same, too."""
@@ -178,13 +191,21 @@ class Outbox:
             self._enqueue(route.name, notice, now.seconds)
         return bool(untold)
 
-    def _remember(self, key: str, notice: Notify, now: Moment) -> None:
+    def _remember(self, key: str, notice: Notify, seconds: float) -> None:
         self._told.pop(key, None)
-        self._told[key] = _Told(now.seconds, RANKS[notice.level], notice.text)
+        self._told[key] = _Told(seconds, RANKS[notice.level], notice.text)
         while len(self._told) > KEPT_KEYS:
             del self._told[next(iter(self._told))]
 
     def _enqueue(self, route: str, notice: Notify, due_seconds: float, *, asked: int = 0, withheld: int = 0) -> None:
+        """Have a route told; where the same alert waits for it still, the newest words take the place of the older."""
+        for place, one in enumerate(self._waiting):
+            if one.route == route and notice.alert_id and one.notice.alert_id == notice.alert_id:
+                waits_on = one.attempt and RANKS[notice.level] <= one.rank
+                due_seconds = one.due_seconds if waits_on else min(one.due_seconds, due_seconds)
+                self._waiting[place] = one._replace(notice=notice, due_seconds=due_seconds, asked=max(one.asked, asked),
+                                                    withheld=one.withheld + withheld + 1)
+                return
         self._number += 1
         self._waiting.append(Delivery(self._number, route, notice, due_seconds, asked=asked, withheld=withheld))
         of_route = [one for one in self._waiting if one.route == route]
