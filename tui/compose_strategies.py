@@ -43,18 +43,15 @@ def runnable_strategies(home: Path, config: Config) -> Runnable:
     and a person their commands, so that strategy alone is off, and why is said in a line that tells the remedy."""
     rules: dict[str, Strategy] = {}
     problems: dict[str, str] = {}
+    wrong: dict[str, str] = {}
     tried = _tried(home)
     for one in config.strategies:
-        problem = next((f'{CONFIG_FILE}: strategy "{one.name}": {line}' for line in (one.rule_problem(),) if line),
-                       next(misfits([one]), ""))
+        unasked = one.rule_problem()
+        problem = f'{CONFIG_FILE}: strategy "{one.name}": {unasked}' if unasked else next(misfits([one]), "")
         if one.rule not in BUILT_IN:
-            try:
-                strategy = rules[one.rule] = _loaded(home, one, rules.get(one.rule))
-                problem = problem or tried(one.rule, strategy)
-            except ConfigError as error:
-                problem = str(error)
-            except Exception as error:  # noqa: BLE001 - a person's file may raise anything, and ends with its strategy
-                problem = f"{user_strategy_path(home, one.rule)}: {type(error).__name__}: {' '.join(str(error).split())}"
+            if one.rule not in rules and one.rule not in wrong:  # once for all strategies: a file may take its time to fail
+                _load_into(rules, wrong, home, one)
+            problem = wrong.get(one.rule) or problem or _unfit(one, rules[one.rule]) or tried(one.rule, rules[one.rule])
         if problem:
             problems[one.name] = f"{problem}; once that is mended, start the engine again"
             _log.warning("strategy %s is off: %s", one.name, problem)
@@ -66,17 +63,39 @@ def _as_run(home: Path, rules: dict[str, Strategy]) -> dict[str, Strategy]:
     return {rule: with_patience(user_strategy_path(home, rule), strategy) for rule, strategy in rules.items()}
 
 
+def _load_into(rules: dict[str, Strategy], wrong: dict[str, str], home: Path, one: StrategyConfig) -> None:
+    """Load the rule of a strategy, or say what is wrong with its file."""
+    try:
+        rules[one.rule] = _found(home, one)
+    except ConfigError as error:
+        wrong[one.rule] = str(error)
+    except Exception as error:  # noqa: BLE001 - a person's file may raise anything, and ends with its strategies
+        wrong[one.rule] = f"{user_strategy_path(home, one.rule)}: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def _loaded(home: Path, one: StrategyConfig, known: Strategy | None) -> Strategy:
+    strategy = known or _found(home, one)
+    unfit = _unfit(one, strategy)
+    if unfit:
+        raise ConfigError(unfit)
+    return strategy
+
+
+def _found(home: Path, one: StrategyConfig) -> Strategy:
     path = user_strategy_path(home, one.rule)
     if not path.is_file():
         raise ConfigError(f'config.toml: strategy "{one.name}": rule = "{one.rule}": no built-in rule, and there is no {path}; '
                           f"built in are: {', '.join(BUILT_IN)}")
-    strategy = known or load_user_strategy(path)
+    return load_user_strategy(path)
+
+
+def _unfit(one: StrategyConfig, strategy: Strategy) -> str:
+    """What of a strategy's parameters its rule does not take; empty where nothing is."""
     try:
         one.settings(strategy)
     except ConfigError as error:
-        raise ConfigError(f'config.toml: strategy "{one.name}": {error}') from None
-    return strategy
+        return f'config.toml: strategy "{one.name}": {error}'
+    return ""
 
 
 def strategy_problems(home: Path, config: Config) -> tuple[list[str], list[str]]:

@@ -338,3 +338,15 @@ def test_the_written_configuration_takes_its_own_example_of_a_strategy() -> None
     config = check_config(text[:begin] + text[begin:end].replace("# ", "") + text[end:], "config.toml").config
     assert config is not None
     assert (config.strategies[0].rule, config.strategies[0].params) == ("ema_cross", {"fast_bars": 20, "slow_bars": 50})
+
+
+def test_a_file_that_never_ends_keeps_a_start_waiting_once_and_not_for_each_of_its_strategies(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.strategies.user.LOAD_SECONDS", 0.2)
+    more = [CONFIG.replace("own", f"own{place}").replace("BTC", f"C{place}") for place in range(3)]
+    home = configured(tmp_path, "".join(more))
+    path = written(tmp_path, f"open({str(tmp_path / 'loads')!r}, 'a').write('x')\nwhile True:\n    pass\n")
+    settings = load_config(home / "config.toml").settings(*runnable_strategies(home, load_config(home / "config.toml")))
+    assert {one.problem for one in settings.strategies} == {
+        f"{path}:2: took longer than 0.2 s and was ended; once that is mended, start the engine again"}
+    assert (tmp_path / "loads").read_text(encoding="utf-8") == "x"
