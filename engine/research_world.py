@@ -42,6 +42,7 @@ AGAIN_NS = 60 * NS_PER_SECOND
 NEWS_DAYS = 3
 CALENDAR_DAYS = 30
 MOST_NEWS_ROWS = 24
+MOST_COMING = 8
 MOST_WATCHED = 60
 PEERS_SECONDS = 15.0
 _log = logging.getLogger("quarterdeck.research")
@@ -147,18 +148,26 @@ class ResearchWorld:
         self._tried("notes of the news role", lambda: self.memory.keep_readings(readings, known_at_ns), None)
 
     def notes_about(self, symbol: str, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
-        """Notes of the last three days that name the symbol, its neighbours along the graph, or whole markets, and what a
-        calendar says is still to come; newest first, at most as many as a snapshot can hold."""
-        since_ns = as_of_ns - CALENDAR_DAYS * NS_PER_DAY
-        known: tuple[EventNote, ...] = self._tried("events", lambda: self.memory.notes(since_ns, as_of_ns), ())
-        fresh_ns = as_of_ns - NEWS_DAYS * NS_PER_DAY
-        timely = [note for note in known if note.known_at_ns > fresh_ns or note.event_time_ns > as_of_ns]
-        reaching = {origin for note in timely for origin in note.symbols
+        """What a calendar says is to come in the next thirty days, soonest first, then notes of the last three days, newest
+        first, by when they were known or took place: those that name the symbol, its neighbours along the graph, or whole markets.
+        At most as many as a snapshot can hold, eight of what is to come."""
+        fresh_ns, ahead_ns = as_of_ns - NEWS_DAYS * NS_PER_DAY, as_of_ns + CALENDAR_DAYS * NS_PER_DAY
+
+        def read() -> dict[str, EventNote]:
+            both = (*self.memory.notes(fresh_ns, as_of_ns), *self.memory.scheduled(fresh_ns, ahead_ns, as_of_ns))
+            return {note.note_id: note for note in both if note.event_time_ns <= ahead_ns}
+
+        nothing: dict[str, EventNote] = {}
+        found = self._tried("events", read, nothing)
+        reaching = {origin for note in found.values() for origin in note.symbols
                     if any(path.names[-1] == symbol for path in self.graph.reached_from(origin, note.known_at_ns))}
-        chosen_notes = [note for note in timely if not note.symbols or not reaching.isdisjoint(note.symbols)
-                        or symbol in note.symbols]
-        return tuple(sorted(chosen_notes, key=lambda note: (symbol not in note.symbols, -note.known_at_ns, note.note_id))
-                     [:MOST_NEWS_ROWS])
+        about = [note for note in found.values() if not note.symbols or not reaching.isdisjoint(note.symbols)
+                 or symbol in note.symbols]
+        coming = sorted((note for note in about if note.event_time_ns > as_of_ns),
+                        key=lambda note: (symbol not in note.symbols, note.event_time_ns, note.note_id))[:MOST_COMING]
+        past = sorted((note for note in about if note.event_time_ns <= as_of_ns),
+                      key=lambda note: (symbol not in note.symbols, -max(note.known_at_ns, note.event_time_ns), note.note_id))
+        return (*coming, *past[:MOST_NEWS_ROWS - len(coming)])
 
     def impacts(self, notes: Iterable[EventNote], ask: WorldAsk, pasts: Mapping[str, Past]) -> tuple[Impact, ...]:
         """What notes mean for everybody, by the events that were resolved by then."""

@@ -22,6 +22,7 @@ _TABLES = (
         direction TEXT NOT NULL, quote TEXT NOT NULL, source TEXT NOT NULL, event_time_ns INTEGER NOT NULL,
         known_at_ns INTEGER NOT NULL, surprise REAL, flag TEXT NOT NULL) STRICT""",
     "CREATE INDEX IF NOT EXISTS event_note_known ON event_note(known_at_ns)",
+    "CREATE INDEX IF NOT EXISTS event_note_time ON event_note(event_time_ns)",
     """CREATE TABLE IF NOT EXISTS event_reading(note_id TEXT NOT NULL, analyst TEXT NOT NULL, kind TEXT NOT NULL,
         symbols TEXT NOT NULL, direction TEXT NOT NULL, known_at_ns INTEGER NOT NULL, PRIMARY KEY (note_id, analyst)) STRICT""",
     "CREATE INDEX IF NOT EXISTS event_reading_known ON event_reading(known_at_ns)",
@@ -80,6 +81,14 @@ class ResearchMemory:
         """Notes known after `since_ns` and by `as_of_ns`, newest first."""
         rows = self._read("SELECT * FROM event_note WHERE known_at_ns > ? AND known_at_ns <= ? "
                           "ORDER BY known_at_ns DESC, note_id LIMIT ?", (since_ns, as_of_ns, MOST_NOTES))
+        return tuple(map(_note, rows))
+
+    def scheduled(self, since_ns: Nanoseconds, until_ns: Nanoseconds, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
+        """Notes known by `as_of_ns` of what was then still to come, however long ago, and takes place after `since_ns` and by
+        `until_ns`, soonest first."""
+        rows = self._read("SELECT * FROM event_note WHERE event_time_ns > ? AND event_time_ns <= ? AND known_at_ns <= ? "
+                          "AND event_time_ns > known_at_ns ORDER BY event_time_ns, note_id LIMIT ?",
+                          (since_ns, until_ns, as_of_ns, MOST_NOTES))
         return tuple(map(_note, rows))
 
     def keep_readings(self, readings: Sequence[NoteReading], known_at_ns: Nanoseconds) -> None:

@@ -65,6 +65,11 @@ class WorldMemory(Protocol):
         """Notes known after `since_ns` and by `as_of_ns`, newest first."""
         ...
 
+    def scheduled(self, since_ns: Nanoseconds, until_ns: Nanoseconds, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
+        """Notes known by `as_of_ns` of what was then still to come, however long ago, and takes place after `since_ns` and by
+        `until_ns`, soonest first."""
+        ...
+
     def keep_readings(self, readings: Sequence[NoteReading], known_at_ns: Nanoseconds) -> None:
         """Keep what models made of kept notes; the first word of each model on each note stays."""
         ...

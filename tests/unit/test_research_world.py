@@ -79,6 +79,29 @@ def test_days_of_what_is_asked_about_are_its_own_where_another_venue_lists_the_s
         assert ResearchWorld(memory, Days(), GRAPH).pasts(ask)["BTC/USD"].instrument == asked
 
 
+def test_what_a_calendar_told_long_ago_is_there_before_the_day_and_after_it(memory: ResearchMemory) -> None:
+    def told(name: str, symbol: str, days_away: float, known_days_ago: float) -> EventNote:
+        return EventNote(name, EventKind.EARNINGS, (symbol,), Direction.UNCLEAR, f"{symbol} reports", "calendar",
+                         AT + round(days_away * DAY_NS), AT - round(known_days_ago * DAY_NS))
+
+    memory.keep_notes([
+        told("tomorrow", "BTC/USD", 1, 80), told("yesterday", "BTC/USD", -1, 80), told("long past", "BTC/USD", -5, 80),
+        told("next year", "BTC/USD", 200, 80), told("not known yet", "BTC/USD", 2, -0.1)])
+    memory.keep_notes([EventNote(f"news{number}", EventKind.PRODUCT, ("BTC/USD",), Direction.UP, f"Headline {number}", "wire",
+                                 AT - 60 - number, AT - 50 - number) for number in range(40)])
+    world = ResearchWorld(memory, Days(), GRAPH)
+    found = world.notes_about("BTC/USD", AT)
+    assert found[0].note_id == "tomorrow", "whatever else is told"
+    assert not {"long past", "next year", "not known yet"} & {note.note_id for note in found}
+    assert len(found) == research_world.MOST_NEWS_ROWS
+    names = {row.facts["note"] for row in of(world.gather_rows(ASK).rows, RowKind.CALENDAR)}
+    assert "tomorrow" in names
+    quiet = ResearchWorld(memory, Days(), GRAPH).notes_about("BTC/USD", AT + DAY_NS // 2)
+    assert quiet[0].note_id == "tomorrow"
+    after = world.notes_about("BTC/USD", AT + 4 * DAY_NS)
+    assert [note.note_id for note in after] == ["not known yet"], "two days past, and the headlines are old"
+
+
 def test_the_same_world_gives_the_same_snapshot(memory: ResearchMemory) -> None:
     first = ResearchWorld(memory, Days(), GRAPH).gather_rows(ASK)
     assert snapshot_id(ResearchWorld(memory, Days(), GRAPH).gather_rows(ASK)) == snapshot_id(first)
