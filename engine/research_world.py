@@ -149,8 +149,8 @@ class ResearchWorld:
 
     def notes_about(self, symbol: str, as_of_ns: Nanoseconds) -> tuple[EventNote, ...]:
         """What a calendar says is to come in the next thirty days, soonest first, then notes of the last three days, newest
-        first, by when they were known or took place: those that name the symbol, its neighbours along the graph, or whole markets.
-        At most as many as a snapshot can hold, eight of what is to come."""
+        first, by when they were known or took place: those that name the symbol, its neighbours along the graph, or whole
+        markets. At most as many as a snapshot can hold, eight of what is to come."""
         fresh_ns, ahead_ns = as_of_ns - NEWS_DAYS * NS_PER_DAY, as_of_ns + CALENDAR_DAYS * NS_PER_DAY
 
         def read() -> dict[str, EventNote]:
