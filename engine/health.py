@@ -17,12 +17,14 @@ LOW_SPACE_MIB = 500
 DISK_FREE = "disk free MiB"
 TABLES_STOPPED = "tables stopped"  # a count that is there once the tables no longer follow the journal
 IN_VAIN = "notices in vain"  # those that wait because their route does not take them
+NOT_LISTENING = " does not listen"  # ends the name of a count, after a server's
 CLOCK_AHEAD = "clock ahead seconds"  # a count that is there only while the wall clock is behind the engine's own time
 
 
 def health_lines(snapshot: Snapshot, now_ns: Nanoseconds) -> tuple[HealthLine, ...]:
     """Every finding, in a fixed order; `now_ns` is the looker's own clock, by which an engine that hangs is found out."""
-    lines = [*_engine(snapshot, now_ns), *_clock(snapshot), *_journal(snapshot), *_workers(snapshot), *_queues(snapshot)]
+    lines = [*_engine(snapshot, now_ns), *_clock(snapshot), *_journal(snapshot), *_workers(snapshot),
+             *_listeners(snapshot), *_queues(snapshot)]
     for account in snapshot.accounts:
         lines.extend(_account(snapshot, account))
     return (*lines, *_protection(snapshot), *_orders(snapshot), *_alerts(snapshot), *_jobs(snapshot), *_notices(snapshot))
@@ -93,6 +95,14 @@ def _workers(snapshot: Snapshot) -> Iterator[HealthLine]:
                          f"longest is {worker.longest_seconds:.0f} s", "the log may say why; start the engine anew")
     if workers and not overdue:
         yield HealthLine(Verdict.OK, "workers", ", ".join(worker.name for worker in workers))
+
+
+def _listeners(snapshot: Snapshot) -> Iterator[HealthLine]:
+    """Servers that could not listen: whoever asks there hears nothing, or another engine's word for ours."""
+    for name, count in sorted(snapshot.health.counts.items()):
+        if count and name.endswith(NOT_LISTENING):
+            yield HealthLine(Verdict.WARN, name.removesuffix(NOT_LISTENING), "does not listen: its address is taken, or not ours",
+                             "another port in config.toml, then start the engine anew; the log names the address")
 
 
 def _queues(snapshot: Snapshot) -> Iterator[HealthLine]:

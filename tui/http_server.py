@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.health import NOT_LISTENING
 from engine.pulses import Pulses
 from tui.accepting import stop_accepting
 
@@ -65,7 +66,7 @@ class HttpServer:
             self.failure = f"{type(error).__name__}: {error}"
         if self.failure:
             _log.error("%s: %s", self._name, self.failure)
-            self._pulses.counts[f"{self._name} failed"] = 1
+            self._pulses.counts[f"{self._name}{NOT_LISTENING}"] = 1
         self.settled.set()
 
     async def _serve(self) -> None:

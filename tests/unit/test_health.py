@@ -46,8 +46,9 @@ def test_a_healthy_engine_has_no_trouble() -> None:
     (with_health(defects=1), "defects", Verdict.FAIL),
     (with_health(queue_depth=6_000), "queues", Verdict.WARN),
     (with_health(workers=(WorkerView("clock", 16.0, 15.0),)), "worker clock", Verdict.FAIL),
-    (with_health(counts={"notices told": 4, "notices dropped": 1}), "notices", Verdict.WARN),
+    (with_health(counts={"notices told": 4, "notices failed": 3, "notices dropped": 1}), "notices", Verdict.WARN),
     (with_health(counts={DISK_FREE: 499}), "disk", Verdict.WARN),
+    (with_health(counts={"webhook does not listen": 1}), "webhook", Verdict.WARN),
     (with_health(counts={TABLES_STOPPED: 1}), "tables", Verdict.WARN),
     (with_health(counts={"notices told": 4}, queues={IN_VAIN: 2}), "notices", Verdict.WARN),
     (with_health(counts={"notices told": 4}, queues={"routes without an address": 1}), "notices", Verdict.WARN),
@@ -171,7 +172,8 @@ def test_a_port_that_is_taken_is_said_and_stops_nothing(serve: Callable[[Snapsho
     second = HttpServer("health", lambda: health_app(lambda: WELL, "127.0.0.1"), "127.0.0.1", taken.port, pulses)
     second.start()
     assert second.settled.wait(30)
-    assert "cannot be listened on" in second.failure and pulses.counts == {"health failed": 1}
+    assert "cannot be listened on" in second.failure and pulses.counts == {"health does not listen": 1}
+    assert lines_of(with_health(counts=pulses.counts))["health"].verdict is Verdict.WARN
     second.close()
 
 
