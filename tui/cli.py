@@ -3,14 +3,17 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tui.garbage import look_no_more, look_seldom
+from tui.output import close, make_usable
 from tui.version import VERSION
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line and exit with its status."""
     look_seldom()
+    make_usable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every installed package
     status = run(list(sys.argv[1:] if arguments is None else arguments))
     look_no_more()
@@ -20,8 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit status. Nothing escapes as a traceback."""
     if arguments == ["--version"]:
-        print(f"quarterdeck {VERSION}")
-        return 0
+        with suppress(OSError):
+            print(f"quarterdeck {VERSION}", flush=True)
+            return 0
+        close()
+        return 1
     from tui.command_line import run as run_command
 
     return run_command(arguments)

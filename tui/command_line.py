@@ -4,6 +4,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 no e
 one line on standard error; the details of an unexpected one go to a file whose path the line names.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -27,9 +28,11 @@ from tui.commands import (
     target_words,
     tending,
 )
+from tui.output import close
 from tui.printing import print_error
 
 USAGE_STATUS = 2
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 INTERRUPTED_STATUS = 130
 HOME_OPTION = "--home"
 
@@ -48,7 +51,7 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except BrokenPipeError:
-        _close_output()
+        close()
         return 1
     except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - the last line of defence against a traceback
         return _told(failure, ordered)
@@ -68,6 +71,11 @@ def _told(failure: BaseException, arguments: Sequence[str]) -> int:
         case QuarterdeckError():
             print_error(str(failure))
             return failure.exit_status
+        case OSError() if failure.errno in FULL:
+            close()
+            print_error(f"cannot write, to standard output or to the home: {failure.strerror}; what was asked for may be done "
+                        "all the same")
+            return 1
         case _:
             print_error(_defect_line(failure, arguments))
             return 1
@@ -153,10 +161,3 @@ def _defect_file(home: Path) -> Path:
     descriptor, name = mkstemp(prefix="defect-", suffix=".log", dir=folder)
     os.close(descriptor)
     return Path(name)
-
-
-def _close_output() -> None:
-    """The reader of our output is gone: keep the interpreter from complaining about it at its end."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
