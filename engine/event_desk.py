@@ -111,11 +111,13 @@ def _is_stale(note: EventNote) -> bool:
 
 def events_of_day(world: ResearchWorld, state: State, now_ns: Nanoseconds, day: str = "", portfolio: str = "",
                   sources: Sequence[str] = ()) -> EventsView:
-    """The events of a day of UTC, today where none is named, with what was expected of them when they were known and what came of
-    that by now; for one portfolio, or for all. Blocks; raises `ValueError` where the day is no date."""
+    """The events of a day of UTC, today where none is named: what was told on it, and what a calendar had told for it. With what
+    was expected of them when they were known and what came of that by now; for one portfolio, or for all. Blocks; raises
+    `ValueError` where the day is no date."""
     shown = day or day_text(now_ns)
     start_ns, end_ns = day_bounds(shown)
-    notes = world.memory.notes(start_ns - 1, min(end_ns - 1, now_ns))
+    told = (*world.memory.notes(start_ns - 1, min(end_ns - 1, now_ns)), *world.memory.scheduled(start_ns - 1, end_ns - 1, now_ns))
+    notes = tuple({note.note_id: note for note in told}.values())
     chosen = [portfolio] if portfolio else list(state.portfolios)
     held = [one.instrument_id for one in state.positions.values() if one.portfolio in chosen]
     named = frozenset(symbol for note in notes for symbol in note.symbols)

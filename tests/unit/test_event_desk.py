@@ -13,7 +13,8 @@ from engine.inputs import PortfolioSettings, RunResearch, Settings, VenueCapabil
 from engine.instruments import AssetClass, Instrument
 from engine.research.decided import ResearchCause
 from engine.research.event_graph import Edge, EventGraph, Relation
-from engine.research.events import NewsItem
+from engine.research.event_words import Direction, EventKind
+from engine.research.events import EventNote, NewsItem
 from engine.research.impact import PastEvent
 from engine.research.settings import PortfolioResearch
 from engine.research_world import ResearchWorld
@@ -183,6 +184,20 @@ def test_the_day_tells_what_was_expected_and_what_came(memory: ResearchMemory) -
     told = {one.symbol: one for one in after.impacts}
     assert told["ETH/USD"].realised_bps == pytest.approx(-1_000.0, abs=1.0)
     assert {name: one.impact_bps for name, one in told.items()} == {name: one.impact_bps for name, one in found.items()}
+
+
+def test_the_day_tells_what_a_calendar_told_for_it_long_ago(memory: ResearchMemory) -> None:
+    room = Room(memory, main=["BTC/USD"])
+    day_ns = 86_400 * 10 ** 9
+    today = note_at("today", NOW + 3_600 * 10 ** 9, NOW - 40 * day_ns)
+    memory.keep_notes([today, note_at("tomorrow", NOW + day_ns, NOW - 40 * day_ns), note_at("later told", NOW + 1, NOW + 5)])
+    assert [one.note_id for one in events_of_day(room.world, room.state, NOW).notes] == ["today"]
+    assert [one.note_id for one in events_of_day(room.world, room.state, NOW + day_ns).notes] == ["tomorrow"]
+
+
+def note_at(name: str, event_time_ns: int, known_at_ns: int) -> EventNote:
+    return EventNote(name, EventKind.EARNINGS, ("BTC/USD",), Direction.UNCLEAR, "It reports", "calendar", event_time_ns,
+                     known_at_ns)
 
 
 def test_a_day_without_events_and_one_that_is_none(memory: ResearchMemory) -> None:
