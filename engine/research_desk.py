@@ -28,7 +28,6 @@ from engine.research.snapshot import build
 from engine.research.task import Asked, PipelineTask
 from engine.research.threads import thread_id_of
 from engine.research_look import Look, asked_instruments, watched
-from engine.research_scanning import due, most_of, scan
 from engine.research_state import ResearchRun
 from engine.research_views import MICRO_USD, NOBODY, Live
 from engine.research_words import RoleProgress, RunView
@@ -216,6 +215,8 @@ class ResearchDesk:
 
     async def _scanned(self, run: ResearchRun, state: State, parts: ResearchParts) -> tuple[Instrument, ...]:
         """What a run without named symbols looks into, by a scan in code; the reasons are shown while it runs."""
+        from engine.research_scanning import due, most_of, scan
+
         looks: list[Look] = []
         for instrument in await self._engine(self._around.candidates(run.portfolio)):
             look = await self._engine(self._around.look(run.portfolio, instrument.instrument_id))

@@ -48,7 +48,6 @@ from tui.compose_research import HomeResearch, research_of
 from tui.compose_strategies import runnable_strategies
 from tui.compose_venues import RealVenues, merged_feed, note_held, real_venues, require_same_money
 from tui.folding import restored_state
-from tui.logs import quiet_log
 from tui.running_engine import STOP_SECONDS, Checkpoints, EngineLink, RunningEngine, obey_flag
 from tui.version import VERSION
 
@@ -304,6 +303,8 @@ def _journal_failed(error: Exception) -> None:
 def short_engine(home: Home, portfolio: str = "", warm_bars: int = 0) -> Iterator[EngineLink]:
     """An engine for one command: on the home, fully journaled, ended with the block. What it has to say goes to the home's log,
     since a command says one line. Raises `VenueUnreachable` where the account of a named portfolio cannot be opened."""
+    from tui.logs import quiet_log
+
     config = load_config(home.config)
     with quiet_log(home.logs), open_engine(home, config, serve=False,
                                             warm_bars=max(warm_bars, COMMAND_WARM_BARS)) as running:

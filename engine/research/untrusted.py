@@ -13,7 +13,6 @@ from functools import lru_cache
 import msgspec
 
 from engine.plain_text import plain
-from engine.research.marks import MARKS
 
 ITEM_CHARACTERS = 300
 ITEMS_PER_CALL = 12
@@ -65,6 +64,8 @@ def without_links(text: str) -> str:
 @lru_cache(maxsize=2_048)  # names and headlines come again with every symbol
 def flags_of(text: str) -> tuple[str, ...]:
     """The names of the marks that a text, as it came, earns; () for ordinary news. Advice: see the module."""
+    from engine.research.marks import MARKS
+
     return tuple(name for name, has_mark in MARKS if has_mark(text))
 
 

@@ -14,9 +14,10 @@ HEAVY = (
     "alpaca", "anthropic", "keyring", "pyrage", "cryptography", "apprise", "feedparser", "exchange_calendars",
     "prometheus_client")
 NOT_BEFORE_THEIR_WORK = (
-    "store.backup", "store.retention", "engine.research.pipeline", "engine.research.learning", "engine.analytics.report",
-    "engine.backtest", "engine.search", "brokers.market.recorded", "tui.control_client", "tui.app",
-    "tui.panes", "tui.screens", "tui.widgets", "html", "tarfile", "urllib.request", "http.client")
+    "store.backup", "store.retention", "engine.research.pipeline", "engine.research.marks", "engine.research_scanning",
+    "engine.research.learning", "engine.analytics.report", "engine.backtest", "engine.search", "brokers.market.recorded",
+    "tui.logs", "tui.control_client", "tui.app", "tui.panes", "tui.screens", "tui.widgets", "html", "tarfile",
+    "urllib.request", "http.client")
 NOT_FOR_A_LOOK = (*HEAVY, "pydantic", "asyncio", "ssl")
 
 # an engine whose service manager, once told that it is ready, hears what was loaded and ends it
