@@ -40,7 +40,9 @@ def reconcile(turn: Turn, report: VenueReport) -> None:
                     if first or not _was_adopted(turn, fill))
     lagging = _orders(turn, report)
     drifting = _positions(turn, report, adopt=first)
-    _cash(turn, report, first=first, quiet=new_fills == 0 and not drifting and not lagging)
+    account = turn.state.accounts[report.account]
+    overtaken = account.last_fill_ns > report.venue_time_ns
+    _cash(turn, report, first=first, quiet=not (new_fills or drifting or lagging or overtaken))
     account = turn.state.accounts[report.account]
     due = turn.at_ns - account.reconciled_at_ns >= seconds_to_ns(turn.state.settings.reconcile_seconds)
     live = account.connectivity is Connectivity.LIVE
@@ -226,7 +228,8 @@ def _adjust(turn: Turn, account: str, instrument_id: str, our_lots: Lots, venue_
 
 
 def _cash(turn: Turn, report: VenueReport, *, first: bool, quiet: bool) -> None:
-    """The venue's cash replaces ours where no fill fell into the window."""
+    """The venue's cash replaces ours where no fill fell into the window, nor came after it: a round trip that the report does not
+    know yet would be taken for money paid in, and taken out again with the next one."""
     account = turn.state.accounts[report.account]
     delta = report.cash_minor - account.cash_minor
     if first:

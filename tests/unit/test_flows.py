@@ -11,13 +11,13 @@ from engine.apply_risk import moved
 from engine.brakes import losses
 from engine.events import BrakeSet, CashAdjusted, HighWaterRaised
 from engine.flow_events import CashNature, FlowValued
-from engine.inputs import SetTradingState, TradingState
+from engine.inputs import SetTradingState, TradingState, VenueReported
 from engine.service import AlertLevel
 from engine.state import PortfolioState, decode_state, encode_state
 from engine.tolerance import Limits
 from engine.valuation import equity_minor
 from engine.views import account_view
-from tests.unit.engine_desk import CASH_MINOR, COIN_ID, Desk, alerts, fold, rows_of, settings_of
+from tests.unit.engine_desk import CASH_MINOR, COIN_ID, Desk, alerts, fold, rows_of, settings_of, the_stop
 from tests.unit.test_brake_baselines import restarted
 from tests.unit.test_engine_brakes import desk, falls_to, portfolio
 
@@ -156,6 +156,20 @@ def test_a_replay_of_the_journal_comes_to_the_same() -> None:
         made.later(60)
     assert [one.nature for one in made.of(CashAdjusted)[1:]] == [CashNature.FLOW, CashNature.COST, CashNature.FLOW]
     assert fold(rows_of(made)) == made.state
+
+
+def test_a_report_that_fills_have_overtaken_tells_of_no_money() -> None:
+    """A round trip that was streamed while the report was made is in our cash and not in its; lots agree, both are flat."""
+    made = Desk()
+    old = made.report()
+    made.later(5)
+    made.enter(lots=10)
+    made.fill(the_stop(made), 10, 9_500)
+    made.forget()
+    made.take(VenueReported(old))
+    assert made.of(CashAdjusted) == []
+    made.reported(cash_minor=made.state.accounts["acct"].cash_minor)
+    assert made.of(CashAdjusted) == []
 
 
 # ---- what is a cost ---------------------------------------------------------------------------------------------------------
