@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.effects import EndResearch, PerformLearning, PerformResearch, RecallDays
-from engine.errors import QuarterdeckError, StoreError
+from engine.errors import QuarterdeckError, StoreError, VenueUnreachable
 from engine.inputs import DaysRecalled, Input, LearningEnded, ResearchDecided, ResearchEnded
 from engine.instruments import Instrument
 from engine.ports import DailyBars, LearningRecord
@@ -37,6 +37,7 @@ from engine.units import NS_PER_SECOND, Nanoseconds
 from engine.want import listed_in
 
 SLACK_SECONDS = 30.0
+SCAN_SECONDS = 180.0
 CLOSE_SECONDS = 5.0
 NOTHING_DUE = "nothing to look into: no market open with a price, or all decided on less than again_hours ago"
 RECALLED_DAYS = 60
@@ -191,7 +192,7 @@ class ResearchDesk:
         chosen = asked_instruments(state, run)
         seconds = 0.0
         try:
-            chosen = chosen or await self._scanned(run, state, parts)
+            chosen = chosen or await self._scanned_in_time(run, state, parts)
             seconds = SLACK_SECONDS + len(chosen) * state.settings.research.deadlines.cycle_seconds
             async with asyncio.timeout(seconds):
                 for number, instrument in enumerate(chosen, start=1):
@@ -212,6 +213,13 @@ class ResearchDesk:
             cost = max(cost, self._paid(run, parts))
         text = f"{done} of {len(chosen)} looked at" if chosen or failure else NOTHING_DUE
         self._deliver(ResearchEnded(run.run_id, failure, text, cost))
+
+    async def _scanned_in_time(self, run: ResearchRun, state: State, parts: ResearchParts) -> tuple[Instrument, ...]:
+        try:
+            async with asyncio.timeout(SCAN_SECONDS):
+                return await self._scanned(run, state, parts)
+        except TimeoutError as error:
+            raise VenueUnreachable(f"the scan was not done within {SCAN_SECONDS:g} s: a feed does not answer") from error
 
     async def _scanned(self, run: ResearchRun, state: State, parts: ResearchParts) -> tuple[Instrument, ...]:
         """What a run without named symbols looks into, by a scan in code; the reasons are shown while it runs."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine import research_desk
 from engine.effects import EndResearch, PerformResearch, RecallDays
 from engine.errors import StoreError
 from engine.event_desk import events_of_day
@@ -53,6 +54,16 @@ class BrokenWorld(ResearchWorld):
 
     def gather_rows(self, ask: Any) -> Gathered:
         raise ZeroDivisionError("a defect")
+
+
+class HangingWorld(ResearchWorld):
+    """A world whose feed never answers."""
+
+    let_go = threading.Event()
+
+    def pasts(self, ask: Any) -> Any:
+        self.let_go.wait(60)
+        return {}
 
 
 @asynccontextmanager
@@ -240,3 +251,16 @@ async def test_after_a_start_what_was_spent_is_shown_before_the_next_run(tmp_pat
         shell.engine._shell.publish(force=True)
         (view,) = shell.engine.latest().research
         assert float(view.spent_usd) == 0.25
+
+
+async def test_a_scan_whose_feed_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(research_desk, "SCAN_SECONDS", 0.05)
+    async with researching(tmp_path, world=HangingWorld) as shell:
+        try:
+            assert (await shell.engine.send(RunResearch("r"))).accepted
+            await shell.until(lambda: not under_way(shell))
+            run = shell.state.research.of("main").run
+            assert run is not None and run.failure == "the scan was not done within 0.05 s: a feed does not answer"
+            assert (await shell.engine.send(RunResearch("again"))).accepted
+        finally:
+            HangingWorld.let_go.set()
