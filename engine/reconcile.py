@@ -1,6 +1,8 @@
 """Reconciliation: the difference between our state and a venue's complete report, as events. Idempotent: the same report
 twice adds nothing. Used unchanged at the start, after each reconnect and on a timer (docs/orders.md)."""
 
+from decimal import Decimal
+
 from engine.account_events import AccountTold
 from engine.brakes import is_valued
 from engine.events import (
@@ -239,4 +241,7 @@ def _cash(turn: Turn, report: VenueReport, *, first: bool, quiet: bool) -> None:
         worth = worth_before(turn.state, turn.market, account.portfolio, delta) if nature is CashNature.FLOW else 0
         turn.emit(CashAdjusted(report.account, delta, "the venue's word", nature, worth))
         taken = "a cost, which is a loss" if nature is CashNature.COST else "a deposit" if delta > 0 else "a withdrawal"
-        turn.alert(AlertLevel.WARN, "cash", report.account, f"the venue's cash differs from ours; its word was taken, as {taken}")
+        money = turn.state.portfolios[account.portfolio].settings
+        told = f"{Decimal(delta).scaleb(-money.minor_exponent):+,f} {money.currency}"
+        turn.alert(AlertLevel.WARN, "cash", report.account,
+                   f"the venue's cash differs from ours by {told}; its word was taken, as {taken}")

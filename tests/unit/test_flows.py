@@ -196,7 +196,7 @@ def test_costs_add_up_to_a_brake() -> None:
         comes(made, -40_000)
     assert {one.brake for one in made.of(BrakeSet)} == {"day loss"}
     told = alerts(made, "cash")
-    assert told[-1] == "the venue's cash differs from ours; its word was taken, as a cost, which is a loss"
+    assert told[-1] == "the venue's cash differs from ours by -400.00 USD; its word was taken, as a cost, which is a loss"
     assert made.state.alerts["cash:acct"].level is AlertLevel.WARN
 
 
