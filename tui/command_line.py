@@ -127,7 +127,7 @@ def _usage_line(wrong: typer.TyperException) -> str:
     message = wrong.format_message() if hasattr(wrong, "format_message") else str(wrong)
     context = getattr(wrong, "ctx", None)
     path = context.command_path if context is not None else "quarterdeck"
-    return f"{' '.join(message.split())} See `{path} --help`."
+    return f"{' '.join(message.split()).rstrip('.')}; see `{path} --help`"
 
 
 def _defect_line(defect: BaseException, arguments: Sequence[str]) -> str:

@@ -76,14 +76,12 @@ def edge_of(text: str, option: str = "--edge") -> EdgeSpec:
 
 
 def seconds_of(text: str, option: str) -> int:
-    """A span such as `90s`, `45m`, `2h`, `1h30m`, `3d`, or whole seconds; raises `UsageError`."""
+    """A span such as `90s`, `45m`, `2h`, `1h30m`, `3d`, in seconds. A number without a unit is none: who writes `30` may mean
+    minutes, and a position would be left after as many seconds. Raises `UsageError`."""
     lowered = text.lower().replace(" ", "")
-    if re.fullmatch(r"\d{1,12}", lowered):
-        total = int(lowered)
-    else:
-        match = _DURATION.fullmatch(lowered)
-        parts = match.groups() if match and lowered else ()
-        total = sum(int(part) * size for part, size in zip(parts, _SECONDS, strict=False) if part)
+    match = _DURATION.fullmatch(lowered)
+    parts = match.groups() if match and lowered else ()
+    total = sum(int(part) * size for part, size in zip(parts, _SECONDS, strict=False) if part)
     if total <= 0:
         raise UsageError(f"{option} {text}: must be a span such as 90s, 45m, 2h, 1h30m or 3d")
     return total
