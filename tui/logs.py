@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from store.redaction import redacted
+from tui.log_thread import Aside, Descriptor
 
 LOG_FILE = "engine.log"
 SCREEN_LOG_FILE = "screen.log"
@@ -60,6 +62,14 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=repr)
 
 
+def _standard_error() -> TextIO | Descriptor:
+    """Standard error below Python's own buffer, where it is a file of the system's."""
+    try:
+        return Descriptor(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):
+        return sys.stderr
+
+
 class EventLog:
     """Writes events with their facts, such as `info("order", symbol="BTC/USD")`."""
 
@@ -82,19 +92,17 @@ def start_logs(folder: Path, level: str, file_megabytes: int, files_kept: int, *
     single run as another user leaves one behind), so the handlers swallow their own failures. With a screen, `to_stderr` is off:
     a line there would go right through it.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if to_stderr else [logging.NullHandler()]
+    writers: list[logging.Handler] = [logging.StreamHandler(_standard_error())] if to_stderr else []
     trouble = ""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handlers.append(logging.handlers.RotatingFileHandler(
+        writers.append(logging.handlers.RotatingFileHandler(
             folder / file_name, maxBytes=file_megabytes * MEGABYTE, backupCount=files_kept, encoding="utf-8"))
     except OSError as error:
         trouble = f"{folder / file_name}: cannot be opened: {error.strerror}; nothing is written there; check its owner and mode"
-    for handler in handlers:
-        handler.setFormatter(Discreet(JsonLines()))
     logging.raiseExceptions = False
     root = logging.getLogger()
-    root.handlers[:] = handlers
+    root.handlers[:] = [logging.NullHandler(), *(Aside(writer, Discreet(JsonLines())) for writer in writers)]
     root.setLevel(level.upper())
     if trouble:
         logging.getLogger("quarterdeck").error(trouble)

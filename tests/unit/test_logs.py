@@ -2,14 +2,19 @@
 
 import json
 import logging
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tui.logs import COMMAND_LOG_FILE, FACTS, EventLog, JsonLines, quiet_log, start_logs
+from tui.log_thread import Aside
+from tui.logs import COMMAND_LOG_FILE, FACTS, LOG_FILE, EventLog, JsonLines, quiet_log, start_logs
+
+DEADLINE_SECONDS = 30.0
 
 
 def line_of(record: logging.LogRecord) -> dict[str, object]:
@@ -58,6 +63,12 @@ def test_events_keep_the_level_of_their_logger(caplog: pytest.LogCaptureFixture)
     assert [line_of(one)["event"] for one in caplog.records] == ["alert"]
 
 
+def flush() -> None:
+    """What was said is written."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 @pytest.fixture
 def root_logger() -> Iterator[logging.Logger]:
     root = logging.getLogger()
@@ -78,10 +89,40 @@ def test_a_log_file_that_cannot_be_opened_stops_no_engine(
         folder.write_text("no folder")
     log = start_logs(folder, "info", 1, 1)
     log.info("started")
+    flush()
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert "cannot be opened" in lines[0]["event"] and lines[0]["level"] == "error"
     assert lines[1]["event"] == "started"
-    assert len(root_logger.handlers) == 1
+    assert [type(handler) for handler in root_logger.handlers] == [logging.NullHandler, Aside]
+
+
+def test_a_reader_that_reads_nothing_holds_nobody_up_and_what_was_lost_is_told(
+        tmp_path: Path, root_logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that was stopped with Ctrl-S, or a pipe into a pager."""
+    monkeypatch.setattr("tui.log_thread.LONGEST_QUEUE", 500)
+    monkeypatch.setattr("tui.log_thread.LAST_LINES_SECONDS", 0.2)
+    reading, writing = os.pipe()
+    monkeypatch.setattr(sys, "stderr", os.fdopen(writing, "w"))
+    log = start_logs(tmp_path, "info", 1, 1)
+
+    def talk() -> None:
+        for number in range(2_000):
+            log.info("talking", number=number, text="x" * 100)
+
+    talking = threading.Thread(target=talk, daemon=True)
+    talking.start()
+    talking.join(DEADLINE_SECONDS)
+    assert not talking.is_alive(), "whoever logs waits for the reader"
+    flush()
+    read = b""
+    while b"lines of the log were lost" not in read:
+        if b'"number": 499' in read:
+            log.info("more")
+        read += os.read(reading, 1 << 16)
+    os.close(reading)
+    file = root_logger.handlers[-1]
+    file.flush()
+    assert len((tmp_path / LOG_FILE).read_text().splitlines()) > 100, "the file goes on beside it"
 
 
 def test_a_command_says_nothing_of_a_log_that_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

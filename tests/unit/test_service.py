@@ -144,6 +144,8 @@ def test_logs_are_set_aside_at_their_size_and_only_so_many_kept(tmp_path: Path) 
         logger = start_logs(tmp_path, "info", 1, 2, to_stderr=False)
         for number in range(9):
             logger.info("filling", number=number, text="x" * (MEGABYTE // 2))
+        for handler in root.handlers:
+            handler.flush()
         kept = sorted(path.name for path in tmp_path.iterdir())
         assert kept == [LOG_FILE, f"{LOG_FILE}.1", f"{LOG_FILE}.2"]
         assert json.loads((tmp_path / LOG_FILE).read_text().splitlines()[-1])["number"] == 8
