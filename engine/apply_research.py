@@ -84,7 +84,7 @@ def _sealed(state: State, event: DecisionSealed, recorded: Recorded) -> Research
     if decided.worth is None:
         status = DecisionStatus.REJECTED if decided.rejected else DecisionStatus.ABSTAINED
     kept = SealedDecision(replace(decided, answers=()), recorded.at_ns, status, event.refused or decided.reason)
-    decisions = newest({**research.decisions, decided.decision_id: kept}, KEPT_DECISIONS)
+    decisions = _kept({**research.decisions, decided.decision_id: kept})
     changes: dict[str, Any] = {"decisions": decisions, "seal": event.seal, "sealed_count": research.sealed_count + 1}
     if len(decisions) <= len(research.decisions):
         changes["orders"] = {order_id: key for order_id, key in research.orders.items() if key in decisions}
@@ -94,6 +94,15 @@ def _sealed(state: State, event: DecisionSealed, recorded: Recorded) -> Research
         changes["index"] = {**research.index, instrument_id: (*research.index.get(instrument_id, ()), decided.decision_id)}
         changes["next_end_ns"] = min(research.next_end_ns, event.window.ends_ns)
     return replace(research, **changes)
+
+
+def _kept(decisions: dict[str, SealedDecision]) -> dict[str, SealedDecision]:
+    """The newest decisions, and older ones that a person is still asked about: without them an answer could not be checked."""
+    left = newest(decisions, KEPT_DECISIONS)
+    if left is decisions:
+        return left
+    asked = {key: one for key, one in decisions.items() if key not in left and one.status is DecisionStatus.PROPOSED}
+    return {**asked, **left}
 
 
 def _gated(state: State, event: DecisionGated, _: Recorded) -> ResearchState:

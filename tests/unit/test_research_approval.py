@@ -4,6 +4,8 @@ import msgspec
 
 from engine.inputs import Approve, Halve, ResearchEnded
 from engine.orders import Purpose
+from engine.research.opinions import Stance
+from engine.research_state import KEPT_DECISIONS
 from engine.research_views import blocked_text
 from engine.research_words import DecisionStatus
 from engine.service import ProposalStatus
@@ -66,3 +68,17 @@ def test_a_risk_under_the_smallest_that_is_sized_is_told_as_that() -> None:
     (sealed,) = tell(desk, decided_on(desk, begun(desk), worth=msgspec.structs.replace(WORTH, risk_bps=1.04)))
     assert (sealed.status, sealed.proposal_id) == (DecisionStatus.SCORED_ONLY, "")
     assert sealed.reason.startswith("a risk of 1.04 bps, costs included, is less than the smallest that is sized")
+
+
+def test_what_waits_for_an_answer_is_not_let_go_of_however_many_decisions_come() -> None:
+    desk = desk_of()
+    run = begun(desk)
+    (sealed,) = tell(desk, decided_on(desk, run))
+    tell(desk, *(decided_on(desk, run, number, stance=Stance.FLAT, actionable=False) for number in range(2, 2 * KEPT_DECISIONS)))
+    assert len(desk.state.research.decisions) <= KEPT_DECISIONS + KEPT_DECISIONS // 10 + 1
+    assert approved(desk, sealed.proposal_id) == ""
+    assert desk.state.research.orders
+    desk.take(ResearchEnded(run.run_id))
+    later = begun(desk, "later")
+    tell(desk, *(decided_on(desk, later, number, stance=Stance.FLAT, actionable=False) for number in range(2 * KEPT_DECISIONS)))
+    assert sealed.decided.decision_id not in desk.state.research.decisions, "what was answered goes its way"
