@@ -89,7 +89,8 @@ class MarketView:
         return self.session_bounds(session, at_ns).holds(at_ns)
 
     def see(self, item: MarketItem, at_ns: Nanoseconds) -> bool:
-        """Take an item in; False where it is absurd (crossed, not positive, a lone jump) and must not be acted on."""
+        """Take an item in; False where it is absurd (crossed, not positive, a lone jump, a bar of before the last one) and must
+        not be acted on."""
         if at_ns >= self._day_due_ns:
             self._day = self.day_number(at_ns)
             self._day_due_ns = at_ns - at_ns % DAY_LOOK_NS + DAY_LOOK_NS
@@ -152,6 +153,9 @@ class MarketView:
             self.rejected_items += 1
             return False
         bars = self._bars.setdefault(bar.instrument_id, deque(maxlen=KEPT_BARS))
+        if bars and bar.close_ns <= bars[-1].close_ns:  # told again, or late: its time is over, and would count twice
+            self.rejected_items += 1
+            return False
         self._step_atr(bar, bars[-1].close_ticks if bars else bar.open_ticks)
         bars.append(bar)
         known = self.marks.get(bar.instrument_id)

@@ -14,6 +14,7 @@ from engine.decide import (
     regimes,
     schedule,
 )
+from engine.decide.prices import only_a_wide_quote
 from engine.decide.withdrawals import withdraw_after_silence
 from engine.events import LevelTouched, ProposalSettled
 from engine.inputs import Connectivity, FirstPricesSeen, MomentSeen, TimeAdvanced, TradingState
@@ -156,7 +157,7 @@ def _grace_over(turn: Turn, key: str) -> None:
         return
     rules = rules_in_force(turn, position)
     code = exit_on_price(rules, mark.bid_ticks, mark.ask_ticks, turn.at_ns)
-    if code in (0, HOLD_OVER):
+    if code in (0, HOLD_OVER) or only_a_wide_quote(turn, position, code):
         turn.emit(LevelTouched(key, 0))
         return
     turn.alert(AlertLevel.WARN, "venue-silent", position.instrument_id,

@@ -21,6 +21,7 @@ from engine.turn import Turn
 from engine.units import Nanoseconds, Ticks
 from engine.watch import Watch, trail_step
 
+WIDE_PARTS = 20  # a spread of more than a twentieth of the bid
 REASONS = {STOP_HIT: "stop hit", HOLD_OVER: "held for its maximum time"}
 
 
@@ -43,7 +44,8 @@ def quote_seen(turn: Turn, quote: Quote) -> None:
         code = exit_on_price(rules, quote.bid_ticks, quote.ask_ticks, turn.at_ns)
         price = quote.bid_ticks if watch.sign > 0 else quote.ask_ticks
         if code != NO_EXIT:
-            leave_by_rule(turn, position, code, price)
+            if not only_a_wide_quote(turn, position, code):
+                leave_by_rule(turn, position, code, price)
             continue
         move_stop(turn, position, *trailed(rules, price), price, exact=False)
 
@@ -81,6 +83,19 @@ def leave_by_rule(turn: Turn, position: Position, code: int, price: Ticks) -> No
             turn.emit(LevelTouched(position.key, turn.at_ns, price))
         return
     want_exit(turn, position, REASONS.get(code, "target reached"), seen_ticks=price)
+
+
+def only_a_wide_quote(turn: Turn, position: Position, code: int) -> bool:
+    """Whether nothing says that a level was reached but one side of a quote whose sides are far apart, while the last price has
+    not come there: one venue's empty book, as a single exchange shows it of a share that trades elsewhere. An order that rests
+    at the venue for that level judges by what is traded, and is not to be cancelled for that."""
+    mark = turn.market.marks.get(position.instrument_id)
+    if code not in (STOP_HIT, TARGET_HIT) or mark is None \
+            or (mark.ask_ticks - mark.bid_ticks) * WIDE_PARTS <= mark.bid_ticks:
+        return False
+    if code == STOP_HIT:
+        return (mark.last_ticks - position.stop_ticks) * position.sign > 0 and rests_at_venue(turn, position, Purpose.STOP)
+    return (position.plan.target_ticks - mark.last_ticks) * position.sign > 0 and rests_at_venue(turn, position, Purpose.TARGET)
 
 
 def rests_at_venue(turn: Turn, position: Position, purpose: Purpose) -> bool:

@@ -144,6 +144,22 @@ def test_a_print_moves_the_last_price_alone() -> None:
     assert view.marks[COIN_ID].last_ticks == 105
 
 
+def test_a_bar_that_is_told_again_or_late_counts_once() -> None:
+    view = MarketView()
+
+    def bar(minute: int, close: int) -> Bar:
+        return Bar(COIN_ID, minute * 60 * NS_PER_SECOND, (minute + 1) * 60 * NS_PER_SECOND, close, close, close, close, 10)
+
+    def known() -> list[int]:
+        return [each.close_ticks for each in view.bars(COIN_ID, 10)]
+
+    taken = [view.see(each, each.close_ns) for each in (bar(1, 100), bar(2, 110), bar(2, 110), bar(1, 100), bar(2, 90))]
+    assert (taken, known()) == ([True, True, False, False, False], [100, 110])
+    assert view.marks[COIN_ID].last_ticks == 110
+    assert view.see(bar(4, 120), 600 * NS_PER_SECOND), "a gap is none of them"
+    assert known() == [100, 110, 120]
+
+
 def test_a_bar_is_a_price_where_nothing_newer_is_known() -> None:
     view = MarketView()
     quoted(view, 100, 104, seconds=0.5)

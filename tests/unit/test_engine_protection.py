@@ -11,6 +11,7 @@ from engine.inputs import (
     Bar,
     CancelOrder,
     ClosePosition,
+    MarketTrade,
     NotSent,
     SetProtection,
     SubmitAnswered,
@@ -236,6 +237,42 @@ def test_a_touch_that_passed_clears_itself() -> None:
     assert [event.at_ns for event in desk.of(LevelTouched)] == [0]
     assert desk.held.touched_at_ns == 0
     assert desk.sent == []
+
+
+def seen_wide(**more: Any) -> Desk:
+    """A stop at rest at 95, the last price 99.90, then an empty book: 85 / 115."""
+    desk = Desk(**more)
+    desk.enter()
+    desk.take(MarketTrade(COIN_ID, 9_990, 1, 0, desk.at_ns))
+    desk.forget()
+    desk.quote(8_500, 11_500)
+    return desk
+
+
+def test_an_empty_book_is_no_reason_to_take_the_venues_stop_away() -> None:
+    desk = seen_wide(can=NATIVE)
+    desk.beat(3)
+    assert (desk.of(LevelTouched), desk.sent, desk.cancels) == ([], [], [])
+    desk.take(MarketTrade(COIN_ID, 9_480, 1, 0, desk.at_ns))
+    desk.quote(8_500, 11_500)
+    desk.beat(3)
+    assert [one.purpose for one in desk.sent] == [Purpose.EXIT], "once something was traded there and the stop did nothing"
+
+
+def test_a_book_that_empties_while_the_venue_has_its_moment_clears_the_touch() -> None:
+    desk = Desk(can=NATIVE)
+    desk.enter()
+    desk.quote(9_500)
+    desk.take(MarketTrade(COIN_ID, 9_990, 1, 0, desk.at_ns))
+    desk.quote(9_400, 10_400)
+    desk.beat(3)
+    assert desk.held.touched_at_ns == 0
+    assert [one for one in desk.sent if one.purpose is Purpose.EXIT] == []
+
+
+def test_where_the_engine_alone_watches_the_side_of_the_exit_counts_however_wide() -> None:
+    desk = seen_wide(can=NO_STOPS)
+    assert [one.purpose for one in desk.sent] == [Purpose.EXIT]
 
 
 def test_a_stop_that_fills_at_the_venue_ends_position_target_and_watch() -> None:
