@@ -247,11 +247,13 @@ def learned(turn: Turn, end: LearningEnded) -> None:
 
 
 def _cells_of(turn: Turn, portfolio: str) -> frozenset[Cell]:
-    """What a portfolio is scored in: by its newest decisions, and by open forecasts whose decisions newer ones pushed out."""
+    """What a portfolio is scored in: by its newest decisions, and by open forecasts whose decisions newer ones pushed out. The
+    rules beside models are only what those have to beat."""
     research = turn.state.research
     still_open = (known.window.forecast for known in research.open.values())
-    return frozenset((*(cell_of(one.decided) for one in research.decisions.values() if one.decided.portfolio == portfolio),
-                      *(one.cell for one in still_open if one.portfolio == portfolio)))
+    cells = (*(cell_of(one.decided) for one in research.decisions.values() if one.decided.portfolio == portfolio),
+             *(one.cell for one in still_open if one.portfolio == portfolio))
+    return frozenset(cell for cell in cells if not research_gates.stands_in(turn, cell))
 
 
 def _with_settled(turn: Turn, end: LearningEnded) -> CalibrationView:

@@ -10,10 +10,11 @@ from engine.effects import Answer
 from engine.inputs import AutomationLevel, ClosePosition, PlaceOrder
 from engine.instruments import Instrument
 from engine.orders import Side
-from engine.research.decided import Decided, ResearchCause
+from engine.research.decided import Cell, Decided, ResearchCause
 from engine.research.opinions import Stance
 from engine.research.recalibration import CellMap, map_for
-from engine.research_approval import acting, data_age_seconds, drift_text
+from engine.research.rule_analyst import RULE_ANALYST
+from engine.research_approval import LOWER, Acting, acting, data_age_seconds, drift_text
 from engine.research_events import DecisionGated
 from engine.research_state import ORIGIN, ResearchRun, cell_of
 from engine.research_words import ConditionView, DecisionStatus
@@ -28,7 +29,7 @@ MICRO_USD = 1_000_000
 
 def pass_on(turn: Turn, run: ResearchRun, one: Decided, instrument: Instrument) -> None:
     """What becomes of a decision that passed its thresholds."""
-    level, fallback = acting(turn.state, one.portfolio, turn.at_ns)
+    level, fallback = _acting(turn, one)
     kept_back = "a drill: scored, never proposed" if run.cause is ResearchCause.DRILL \
         else (fallback or "monitor_only: scored, never proposed") if level is AutomationLevel.MONITOR_ONLY \
         else "flat" if one.stance is Stance.FLAT or not one.actionable else _hindrance(turn, one, instrument)
@@ -49,6 +50,15 @@ def pass_on(turn: Turn, run: ResearchRun, one: Decided, instrument: Instrument) 
         entries.place_order(turn, PlaceOrder(**{name: getattr(want, name) for name in want.__struct_fields__}
                                              | {"propose": not alone}))
     turn.effects[before:] = [effect for effect in turn.effects[before:] if not isinstance(effect, Answer)]
+
+
+def _acting(turn: Turn, one: Decided) -> Acting:
+    """The portfolio's level; one lower for the rules in the place of models where their own cell has an alarm."""
+    found = acting(turn.state, one.portfolio, turn.at_ns)
+    cell = map_for(cell_of(one), turn.state.research.maps)
+    if found.fallback or not cell.alarm or not stands_in(turn, cell.cell):
+        return found
+    return Acting(LOWER[found.level], f"degradation alarm: {cell.alarm}")
 
 
 def _gate(turn: Turn, one: Decided, status: DecisionStatus, reason: str, level: AutomationLevel,
@@ -116,6 +126,11 @@ def _leave(turn: Turn, one: Decided, level: AutomationLevel, fallback: str, cond
 
 
 # ---- the conditions of a standing rule ------------------------------------------------------------------------------------
+
+
+def stands_in(turn: Turn, cell: Cell) -> bool:
+    """Whether these are the rules beside models: they act only while no model can be asked, and on no alarm of their own."""
+    return bool(turn.state.settings.research.lines) and cell.analyst == RULE_ANALYST
 
 
 def conditions_of(turn: Turn, one: Decided, instrument: Instrument, want: PlaceOrder | None) -> tuple[ConditionView, ...]:

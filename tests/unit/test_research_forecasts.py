@@ -26,6 +26,7 @@ from engine.inputs import (
 from engine.lifecycle import model_calibration
 from engine.research.decided import ResearchCause
 from engine.research.parameters import parameters_of
+from engine.research.settings import ModelLine
 from engine.research_events import CalibrationLearned, ForecastAdjusted, ForecastResolved, ForecastTouched
 from engine.research_words import CalibrationView, CellView, ChangeProposed, DecisionStatus
 from engine.schedule_words import Job, JobKind
@@ -254,6 +255,20 @@ def test_an_alarm_reaches_a_portfolio_whose_decisions_were_let_go_of_while_their
     desk.changed(research=msgspec.structs.replace(desk.state.research, decisions={}))
     learned(desk, alarm="rolling skill below its band")
     assert "rolling skill below its band" in desk.state.research.of("main").alarm
+
+
+def test_the_rules_beside_models_lower_nobodys_level_and_act_on_no_alarm_of_their_own() -> None:
+    desk = desk_of(AutomationLevel.AUTO_EXECUTE, maps=(PROVEN,))
+    research = msgspec.structs.replace(desk.state.settings.research, lines=(ModelLine("one"),))
+    desk.changed(settings=msgspec.structs.replace(desk.state.settings, research=research))
+    run = begun(desk)
+    tell(desk, decided_on(desk, run, actionable=False, reason="scored beside the models"))
+    learned(desk, alarm="leaning")
+    assert desk.state.research.of("main").alarm == "", "they are what the models have to beat"
+    (sealed,) = tell(desk, decided_on(desk, run, 2))  # they act while the models are left alone
+    assert (sealed.status, sealed.acts_as) == (DecisionStatus.PROPOSED, "suggest_only")
+    (spoken,) = tell(desk, decided_on(desk, run, 3, analyst="llm/m", instrument_id=OTHER_ID, symbol="OTHER"))
+    assert "degradation" not in spoken.reason
 
 
 def test_a_candidates_calibration_gate_reads_the_cells_of_its_portfolios_models() -> None:
