@@ -15,11 +15,13 @@ from textual.theme import Theme
 
 from engine.inputs import Command, SetTradingState, TradingState
 from engine.service import AccessGate, AlertLevel, Mode, ProposalStatus, Receipt, Service, Snapshot
+from engine.units import NS_PER_SECOND
 from tui.access import OpenGate
 from tui.formats import clock, plain, plural
 from tui.garbage import look_usually
 from tui.guarded_app import GuardedApp
 from tui.keymap import bindings_for, keymap_with, shown_key
+from tui.terminal import terminal_took
 from tui.theming import (
     DEFAULT_THEME,
     Tones,
@@ -81,6 +83,8 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         self.lost_because = ""
         self._received_at = self.touched_at = now_seconds()
         self._halting = 0
+        self._drawing = False
+        self._covered_ns = 0
         self._rung: set[str] | None = None
         self._theme_problems = self._register_themes(home_themes, theme_name)
         if keys:
@@ -126,10 +130,20 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
                     started = time.monotonic()
                     self._receive_safely(snapshot)
                     await asyncio.sleep(max(0.0, FRAME_SECONDS - (time.monotonic() - started)))
+                    await self._drawn()
                 self._lost(REPLAY_ENDED if self._replaying else "the engine has stopped")
             except Exception as failure:  # noqa: BLE001 - any service may fail in its own way; the screen must outlive all of them
                 self._lost(f"the engine cannot be reached ({failure})")
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _drawn(self) -> None:
+        """Return once the terminal took the frame: the next one shows the newest then, never what grew old in a queue."""
+        if self._driver is not None and not self.is_headless:
+            self._drawing = True
+            try:
+                await terminal_took(self._driver.write)
+            finally:
+                self._drawing = False
 
     def _receive_safely(self, snapshot: Snapshot) -> None:
         try:
@@ -149,9 +163,12 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
             self._show_mode(snapshot.mode)
         self._show_halt()
         self._ring(snapshot)
+        # What lies under a dialog is drawn anew as a whole with it, whatever changed: once a second is enough there.
+        covered_wait = 0 < snapshot.at_ns - self._covered_ns < NS_PER_SECOND
+        self._covered_ns = self._covered_ns if covered_wait else snapshot.at_ns
         for screen in self.screen_stack:
             show = getattr(screen, "show_snapshot", None)
-            if show is not None:
+            if show is not None and (screen is self.screen or not covered_wait):
                 show(snapshot)
         self._show_banner()
 
@@ -172,8 +189,8 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
 
     def _show_banner(self) -> None:
         """Say on every screen, also in a dialog that covers the others, where what it shows is old."""
-        if not self.screen_stack:
-            return  # the app is ending: its screens are gone, its timers not yet
+        if not self.screen_stack or self._drawing:
+            return  # the app is ending: its screens are gone, its timers not yet; or it is the terminal that is slow
         text, tone = self.banner
         for screen in self.screen_stack:
             show = getattr(screen, "show_banner", None)

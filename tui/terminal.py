@@ -1,9 +1,11 @@
 """The terminal or browser that shows a screen: whether there is one, and what happens once it is gone."""
 
+import asyncio
 import os
 import select
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
@@ -25,15 +27,21 @@ def require_screen(instead: str) -> None:
 class SurvivingOutput:
     """A terminal's output that takes what is written to it also once nobody is there any more.
 
-    Textual writes in a thread of its own, which an error would end; the app's end then waits for that thread for ever.
+    Textual writes in a thread of its own, which an error would end; the app's end then waits for that thread for ever. An empty
+    text has all that was written before it handed on, and then calls `asked`.
     """
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
+        self.asked: Callable[[], object] | None = None
 
     def write(self, text: str) -> int:
         with suppress(OSError):
             self._file.write(text)
+        if not text and self.asked is not None:
+            self.flush()
+            with suppress(RuntimeError):  # the app's loop is closed: nobody waits any more
+                self.asked()
         return len(text)
 
     def flush(self) -> None:
@@ -48,6 +56,20 @@ def outlive_terminal() -> None:
     """Have the app, once it is made, write to a terminal that may go away."""
     if sys.__stderr__ is not None:
         sys.__stderr__ = SurvivingOutput(sys.__stderr__)  # type: ignore[misc,assignment]  # where Textual's driver looks
+
+
+async def terminal_took(write: Callable[[str], None]) -> None:
+    """Return once the terminal took everything that was given to `write`, the driver's.
+
+    Textual keeps thirty writes waiting. Over a slow link they would be many seconds of frames, each older than the next, with the
+    answer to a key behind them all.
+    """
+    output: object = sys.__stderr__
+    if isinstance(output, SurvivingOutput):
+        loop, took = asyncio.get_running_loop(), asyncio.Event()
+        output.asked = lambda: loop.call_soon_threadsafe(took.set)
+        write("")
+        await took.wait()
 
 
 def end_with_terminal(app: "QuarterdeckApp") -> None:

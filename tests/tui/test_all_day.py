@@ -137,6 +137,29 @@ async def test_with_several_portfolios_what_is_selected_says_whose_it_is() -> No
         await driver.sees("Detail AAPL LONG 120 in growth")
 
 
+async def test_a_chart_of_which_only_the_price_moves_is_drawn_once_a_second() -> None:
+    async with driving(size=(120, 35)) as driver:
+        await driver.sees("7 Chart AAPL 191.45")
+        moved = (quote("AAPL", "191.77"),)
+        await driver.publish(snapshot(2, at_ns=NOW_NS + SECOND // 2, quotes=moved))
+        assert "7 Chart AAPL 191.45" in driver.text
+        await driver.publish(snapshot(3, at_ns=NOW_NS + SECOND, quotes=moved))
+        await driver.sees("7 Chart AAPL 191.77")
+        turned = position(stop=Decimal("190.00"))
+        await driver.publish(snapshot(4, at_ns=NOW_NS + SECOND + 1, quotes=(quote("AAPL", "191.80"),), positions=(turned,)))
+        await driver.sees("7 Chart AAPL 191.80")
+
+
+async def test_what_lies_under_a_dialog_is_drawn_once_a_second_and_the_dialog_at_once() -> None:
+    async with driving(size=(160, 45)) as driver:
+        await driver.press("b")
+        newer: dict[str, object] = {"quotes": (quote("AAPL", "192.00"),), "positions": (position(pnl=Decimal("777.00")),)}
+        await driver.publish(snapshot(2, at_ns=NOW_NS + SECOND // 2, **newer))
+        await driver.sees("191.99 / 192.01", "+510.00")
+        await driver.publish(snapshot(3, at_ns=NOW_NS + SECOND, **newer))
+        await driver.sees("+777.00")
+
+
 async def test_leaving_asks_also_where_only_a_decision_waits() -> None:
     async with driving(snapshot(positions=(), orders=(), proposals=(proposal(),))) as driver:
         await driver.press("q")

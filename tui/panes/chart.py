@@ -23,6 +23,7 @@ LEAST_WIDTH_FOR_CANDLES = 36
 
 
 WIDEST_BARS = 400
+DRAW_NS = NS_PER_SECOND
 PAST_BARS = 2_000  # all that the engine keeps
 
 
@@ -69,6 +70,7 @@ class ChartPane(Widget, can_focus=True):
         self._bars: tuple[Bar, ...] = ()
         self._bars_of = ""
         self._picture: Picture | None = None
+        self._shown_ns = 0
         self._strips: list[Strip] = []
         self._note = "Select an instrument."
         self.border_title = " 7 Chart "
@@ -131,6 +133,9 @@ class ChartPane(Widget, can_focus=True):
             return
         picture = Picture(self._bars, tick_size_of(quote), quote.price_decimals, quote.last,
                           levels_of(position, proposal if proposal and proposal.card.symbol == quote.symbol else None))
+        if self._only_the_price_moved(picture, snapshot.at_ns):
+            return
+        self._shown_ns = snapshot.at_ns
         doubt = "?" if quote.stale and quote.session_open else ""
         title = (f" 7 Chart {plain(quote.symbol)} {number(quote.last, quote.price_decimals)}{doubt} "
                  f"{percent(quote.change_percent, signed=True)} · {bar_span(self._bars)} · {age(quote.age_seconds)} ")
@@ -138,6 +143,11 @@ class ChartPane(Widget, can_focus=True):
         if picture != self._picture:
             self._picture = picture
             self._draw()
+
+    def _only_the_price_moved(self, picture: Picture, at_ns: int) -> bool:
+        """Whether this picture can wait: a whole chart a frame is more than all the rest, and too much for a slow link."""
+        return (self._picture is not None and 0 < at_ns - self._shown_ns < DRAW_NS
+                and picture == self._picture._replace(last=picture.last))
 
     def _show_past(self, past: Past, quote: QuoteView) -> None:
         title = f" 7 Chart {plain(quote.symbol)} {past.words} · 7 shows now "
