@@ -153,6 +153,13 @@ def test_console_script_runs(tmp_path: Path) -> None:
     assert done.stdout == f"quarterdeck {VERSION}\n"
 
 
+def test_the_program_gives_each_thread_its_turn_soon() -> None:
+    code = "import sys, tui.cli; tui.cli.run = lambda _: print(sys.getswitchinterval()) or 0; tui.cli.main([])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert float(done.stdout) < float(subprocess.check_output(
+        [sys.executable, "-c", "import sys; print(sys.getswitchinterval())"], timeout=60))
+
+
 def test_service_manager_is_told(tmp_path: Path) -> None:
     import socket
 
