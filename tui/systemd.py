@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 
+SEND_SECONDS = 1.0
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Send one state such as `READY=1`; whether a service manager was told."""
@@ -13,9 +14,10 @@ def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
     target = "\0" + address[1:] if address.startswith("@") else address
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.settimeout(SEND_SECONDS)
             channel.sendto(state.encode(), target)
     except OSError:
-        return False  # the service manager is gone; the engine's work is not
+        return False  # the service manager is gone, or hangs; the engine's work does not
     return True
 
 

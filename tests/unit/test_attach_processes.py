@@ -241,6 +241,7 @@ def test_serving_ends_with_its_windows_and_without_the_engine(engine: Headless, 
         windows = serving.windows()
         serving.process.send_signal(number)
         status = await asyncio.to_thread(serving.process.wait, PATIENCE_SECONDS)
+        serving.process.stdout.close()  # type: ignore[union-attr]
         assert status == (-number if number is signal.SIGKILL else 0)
         await browser.close()
         return windows

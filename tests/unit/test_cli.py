@@ -169,6 +169,13 @@ def test_service_manager_is_told(tmp_path: Path) -> None:
         assert notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "notify")})
         assert manager.recv(100) == b"READY=1"
     assert not notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "gone")})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hung:
+        hung.bind(str(tmp_path / "hung"))
+        for _ in range(100_000):
+            if not notify("WATCHDOG=1", {"NOTIFY_SOCKET": str(tmp_path / "hung")}):
+                break
+        else:
+            raise AssertionError("its queue has no end")
     assert not notify("READY=1", {})
     assert watchdog_seconds({"WATCHDOG_USEC": "30000000"}) == 15.0
     assert watchdog_seconds({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}) is None

@@ -25,12 +25,13 @@ from tui.running_engine import EngineLink
 
 ORDER = "/api/v3/order"
 BUY = ("buy", "BTC/USD", "1", "--stop", "90")
+PATIENCE_SECONDS = 60.0  # what is done ends the wait at once
 
 
 @pytest.fixture
 def binance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedBinance]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.setattr(trading, "SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr(trading, "SETTLE_SECONDS", PATIENCE_SECONDS)
     with memory_keyring(), served_binance() as made, quoting(made.quote):
         yield made
 
@@ -66,7 +67,9 @@ def working(link: EngineLink) -> str:
     return order.client_order_id
 
 
-def test_an_order_without_an_answer(home: Path, binance: ServedBinance, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_order_without_an_answer(home: Path, binance: ServedBinance, capsys: pytest.CaptureFixture[str],
+                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trading, "SETTLE_SECONDS", 3.0)  # time to be told that there is no answer, and not to find the order
     binance.backing.fail("POST", ORDER)
     status, out, err = told(capsys, home, *BUY)
     assert status == 1
@@ -76,11 +79,12 @@ def test_an_order_without_an_answer(home: Path, binance: ServedBinance, capsys: 
 
 
 def test_a_cancel_without_an_answer(home: Path, binance: ServedBinance, link: EngineLink,
-                                    capsys: pytest.CaptureFixture[str]) -> None:
+                                    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(capsys, home, *BUY, "--limit", "95")[0] == 0
     order_id = working(link)
     for _ in range(5):
         binance.backing.fail("DELETE", ORDER, status=500)
+    monkeypatch.setattr(trading, "SETTLE_SECONDS", 1.0)
     status, _, err = told(capsys, home, "cancel", order_id)
     assert status == 1
     (line,) = err.splitlines()
@@ -90,7 +94,6 @@ def test_a_cancel_without_an_answer(home: Path, binance: ServedBinance, link: En
 
 def test_a_cancel_that_comes_too_late(home: Path, binance: ServedBinance, link: EngineLink,
                                       capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trading, "SETTLE_SECONDS", 10.0)
     assert told(capsys, home, *BUY, "--limit", "95")[0] == 0
     order_id = working(link)
     binance.backing.fail("DELETE", ORDER, status=400, body='{"code":-2011,"msg":"Unknown order sent."}')
@@ -100,7 +103,6 @@ def test_a_cancel_that_comes_too_late(home: Path, binance: ServedBinance, link: 
 
 def test_a_cancel_that_is_confirmed_is_done(home: Path, link: EngineLink, capsys: pytest.CaptureFixture[str],
                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trading, "SETTLE_SECONDS", 10.0)
     assert told(capsys, home, *BUY, "--limit", "95")[0] == 0
     status, out, err = told(capsys, home, "cancel", working(link))
     assert (status, err) == (0, "")
@@ -109,7 +111,6 @@ def test_a_cancel_that_is_confirmed_is_done(home: Path, link: EngineLink, capsys
 
 def test_a_closing_that_the_venue_leaves_open(home: Path, binance: ServedBinance, link: EngineLink,
                                               capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trading, "SETTLE_SECONDS", 10.0)
     assert told(capsys, home, *BUY)[0] == 0
     until(link, lambda found: bool(found.positions) and not found.positions[0].unprotected_now)
     monkeypatch.setattr(trading, "SETTLE_SECONDS", 1.0)

@@ -15,7 +15,7 @@ from engine.inputs import Bar, ClosePosition, MarketItem, Reconcile, TradingStat
 from engine.orders import OrderStatus, Purpose
 from engine.runner import Engine
 from store.memory import MemoryJournal
-from tests.unit.engine_desk import ACCOUNT, START_NS, HandFeed, Shell, bought, fold
+from tests.unit.engine_desk import ACCOUNT, PATIENCE_SECONDS, START_NS, HandFeed, Shell, bought, fold
 
 
 class HangingDisk(MemoryJournal):
@@ -129,7 +129,7 @@ def starting(past: PastFeed) -> Iterator[Engine]:
     engine = Shell(feed=past, ready_when_warm=False).engine
     yield engine
     engine.stop()
-    engine.join(20)
+    engine.join(PATIENCE_SECONDS)
 
 
 def test_the_past_waits_for_what_is_done_first_and_prices_do_not(starting: Engine, past: PastFeed) -> None:
@@ -148,7 +148,7 @@ def test_the_past_does_not_wait_for_what_hangs(starting: Engine, past: PastFeed,
 
 
 def awaited(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.001)

@@ -191,6 +191,7 @@ def test_connections_that_ask_nothing_are_hung_up_on_and_their_number_is_bounded
         with contextlib.suppress(ConnectionResetError):
             assert wire.recv(100) == b""
         wire.close()
+    monkeypatch.setattr(tui.http_server, "FIRST_SECONDS", PATIENCE_SECONDS)
     until(lambda: _answers(one))
     assert one.server._pulses.counts["serve turned away"] >= 7
     assert one.is_well()
