@@ -30,6 +30,7 @@ from tui.access import Gatekeeper
 from tui.key_access import key_store, notify_entry
 
 LAST_NOTICES_SECONDS = 5.0
+FAILURE_SECONDS = 20.0  # a mail takes its time, and nobody else will tell that the engine is gone
 FAILED_START_SECONDS = 40.0
 UNKNOWN_MODE = "QUARTERDECK"
 RECALLED_LINES = 1_000
@@ -65,10 +66,12 @@ class Notices(NamedTuple):
         if self.desk is not None:
             self.desk.notify(Notify(AlertLevel.CRIT, "the engine has stopped", failure, "engine-failed"))
 
-    def close(self) -> None:
-        for one in (self.heartbeat, self.desk):
-            if one is not None:
-                one.close(LAST_NOTICES_SECONDS)
+    def close(self, *, failed: bool = False) -> None:
+        """End; what is due is told before, for longer where the engine `failed`."""
+        if self.heartbeat is not None:
+            self.heartbeat.close(LAST_NOTICES_SECONDS)
+        if self.desk is not None:
+            self.desk.close(FAILURE_SECONDS if failed else LAST_NOTICES_SECONDS)
 
 
 def tell_failed_start(path: Path, failure: str) -> None:

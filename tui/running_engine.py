@@ -147,7 +147,7 @@ class RunningEngine:
             self.engine.join(STOP_SECONDS)
             if self.engine.failure:
                 self._notices.tell_failure(self.engine.failure)
-            self._notices.close()
+            self._notices.close(failed=bool(self.engine.failure))
             if self._server is not None:
                 self._server.close()
             if self._checkpoints is not None:

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +122,26 @@ def test_an_engine_tells_of_a_halt_until_it_is_acknowledged_and_again_after_a_re
     with open_engine(opened, load_config(opened.config)):
         service.until(lambda: ("GET", "/beat", b"") in service.heard)
     assert service.told == []
+
+
+def test_that_the_engine_failed_is_told_also_by_a_slow_service(
+        home: Path, service: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.compose_notify.LAST_NOTICES_SECONDS", 0.01)
+    opened = open_home(home)
+    running = open_engine(opened, load_config(opened.config))
+    service.until(lambda: ("GET", "/beat", b"") in service.heard)
+    service.gate.clear()
+    running.engine.stop()
+    assert running.engine.join(30)
+    running.engine.failure = "the engine stopped: a trial"
+    ending = threading.Thread(target=running.close)
+    ending.start()
+    service.until(lambda: service.told)
+    assert ending.is_alive(), "it waits until the service has answered"
+    service.gate.set()
+    ending.join(30)
+    assert service.told == [("PAPER CRIT the engine has stopped", "the engine stopped: a trial")]
+    assert json.loads((opened.logs / "notices.jsonl").read_text().splitlines()[-1])["failure"] == ""
 
 
 def let_time_pass(home: Home) -> None:
