@@ -43,9 +43,9 @@ def listed(home: Home) -> list[Listed]:
 
 
 def find(home: Home, name: str) -> Path:
-    """A backup by its path, or by its name in the home's own folders; raises `UsageError`."""
+    """A backup by its path, also as seen from the home, or by its name in the home's own folders; raises `UsageError`."""
     given = Path(name)
-    for path in (given, home.backups / name, home.backups / SCHEDULED / name):
+    for path in (given, home.path / name, home.backups / name, home.backups / SCHEDULED / name):
         if path.exists():
             return path
     raise UsageError(f"{name}: no such backup; `quarterdeck backup list` names those of this home")

@@ -74,6 +74,18 @@ def test_a_sealed_backup_goes_round_by_command(
     assert status == 2 and "is no age public key" in err
 
 
+def test_a_backup_of_the_home_is_restored_by_its_name_from_anywhere(
+        home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    name = Path(str(asked(capsys, "backup")["folder"])).name
+    monkeypatch.chdir(tmp_path)
+    for written in (name, f"backups/{name}"):
+        assert said(capsys, "restore", written, "--replace")[0] == 0
+        aside = max(home.backups.glob("replaced-*"))
+        assert aside.is_dir()
+    status, _, err = said(capsys, "restore", "backups/none", "--replace")
+    assert status == 2 and "no such backup; `quarterdeck backup list` names" in err
+
+
 def test_a_restore_to_a_point_shows_what_it_means_asks_and_starts_halted(
         home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(asked(capsys, "backup")["folder"])

@@ -138,7 +138,9 @@ def _may_ask() -> bool:
 
 def restore(path: Path, source: Path, *, until: str | None, replace: bool, identity: Path | None, yes: bool,
             as_json: bool) -> int:
-    """Put a backup into the home, whole or as of a row or a time; what was there is moved aside."""
+    """Put a backup into the home, whole or as of a row or a time; what was there is moved aside. Raises `UsageError` where there
+    is no such backup."""
+    from store.backup_list import find
     from store.home import Home
     from store.restore import opened_backup
     from store.restore import restore as put_back
@@ -148,6 +150,7 @@ def restore(path: Path, source: Path, *, until: str | None, replace: bool, ident
     pid = home.holder_pid()
     if pid is not None:
         raise QuarterdeckError(f"{path}: an engine (process {pid}) runs on it; end it first")
+    source = find(home, str(source))
     key = unseal_key(source, identity) if is_sealed(source) else Unseal()
     with opened_backup(source, home.backups, key) as opened:
         if until is None:
