@@ -10,7 +10,7 @@ from tui.commands.options import Json, Yes, home_of, leave
 
 What = Annotated[list[str] | None, typer.Argument(
     metavar="[FOLDER] | list | verify NAME", help="Where to; else the home's backups.", show_default=False)]
-Backup = Annotated[Path, typer.Argument(metavar="BACKUP", help="A backup: its name in `backup list`, its folder or its sealed file.")]
+Backup = Annotated[Path, typer.Argument(metavar="BACKUP", help="Its name in `backup list`, its folder or its sealed file.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Move the home's content aside first.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="ROW|TIME", help="Cut the journal there; the rest goes to a file.")]
 Encrypt = Annotated[bool, typer.Option("--encrypt", help="Seal it with a passphrase, in the age format.")]
