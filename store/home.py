@@ -21,11 +21,13 @@ MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 108 on Linux and 104 on macOS, the
 
 
 class HomeLock:
-    """A lock that is held until `release`, or until the process ends, however it ends."""
+    """A lock that is held until `release`, or until the process ends, however it ends. `left_by` is the process that held it last
+    and never gave it up; 0 where that one did, as it should."""
 
-    def __init__(self, lock: FileLock, holder_file: Path) -> None:
+    def __init__(self, lock: FileLock, holder_file: Path, left_by: int = 0) -> None:
         self._lock = lock
         self._holder_file = holder_file
+        self.left_by = left_by
 
     def keep(self) -> None:
         """Make the lock look used: what sweeps temporary folders removes files that nobody touched for some days, and whoever
@@ -234,12 +236,13 @@ def _hold(lock_file: Path, who: str, remedy: str) -> HomeLock:
         raise HomeLocked(f"{who} (process {pid or 'unknown'}) holds it; {remedy}") from None
     except OSError as error:
         raise HomeUnusable(f"{lock_file}: cannot be locked: {error.strerror}; check its permissions") from error
+    left_by = _read_pid(holder_file) or 0
     try:
         holder_file.write_text(f"{os.getpid()}\n")
     except OSError as error:
         lock.release()
         raise HomeUnusable(f"{holder_file}: cannot be written: {error.strerror}; check the disk") from error
-    return HomeLock(lock, holder_file)
+    return HomeLock(lock, holder_file, left_by)
 
 
 def _read_pid(holder_file: Path) -> int | None:

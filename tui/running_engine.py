@@ -4,16 +4,20 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from engine.config import Config
+from engine.effects import Notify
 from engine.errors import EngineUnreachable, QuarterdeckError, StoreError
 from engine.inputs import Command, PlaceOrder, Reconcile, SetTradingState, TradingState
 from engine.runner import Engine
-from engine.service import OrderCard, Receipt, Refusal, Snapshot
+from engine.service import AlertLevel, OrderCard, Receipt, Refusal, Snapshot
 from engine.state import SNAPSHOT_FORMAT, State, encode_state
+from engine.units import NS_PER_SECOND
 from store import snapshots
 from store.halt_flag import clear_halt, read_halt
 from store.home import Home, HomeLock
@@ -92,6 +96,7 @@ class RunningEngine:
         self.link = EngineLink(engine)
         self.gate = Gatekeeper(engine)
         self.keep_accounts: Callable[[], None] = lambda: None
+        self._known_ns = engine.parts.state.at_ns
         self._journal = journal
         self._lock = lock
         self._release_accounts = release_accounts
@@ -105,6 +110,7 @@ class RunningEngine:
     def serve(self, on_stop: Callable[[], None]) -> None:
         """Answer on the control socket, obey the halt flag, and tell whoever is away from the screen."""
         self._notices.start(self.engine, self.gate)
+        self._tell_unclean_end()
         hello = Hello(protocol=PROTOCOL, version=VERSION, engine_id=self.engine.parts.engine_id,
                       mode=self.engine.parts.mode, pid=os.getpid())
         self._server = ControlServer(self.engine, self.home.socket, hello, on_stop, self.engine.pulses, self.gate)
@@ -112,6 +118,17 @@ class RunningEngine:
         care = HomeCare(self.home, self.engine.pulses, self.keep_accounts, lambda: self._journal.view_failure, self._notices.tell)
         self._flag_watch = FlagWatch(self.home, self.link, care)
         self._flag_watch.start()
+
+    def _tell_unclean_end(self) -> None:
+        """Tell that the engine before this one was killed, or its machine: a service manager starts the next one in silence, and
+        meanwhile nothing was watched."""
+        if not self._lock.left_by:
+            return
+        newest = datetime.fromtimestamp(self._known_ns // NS_PER_SECOND, UTC)
+        text = (f"process {self._lock.left_by} ended without a word (killed, out of memory, no power); its newest record is of "
+                f"{newest:%Y-%m-%d %H:%M:%S} UTC; since then only what rests at the venue guarded positions")
+        _log.warning("%s", text)
+        self._notices.tell(Notify(AlertLevel.ERROR, "the engine was gone", text, "engine:gone", at_ns=time.time_ns()))
 
     def serve_health(self, config: Config) -> None:
         """Answer `/health` and `/metrics` from now on, where the configuration names a port."""

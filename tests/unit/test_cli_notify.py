@@ -144,6 +144,23 @@ def test_that_the_engine_failed_is_told_also_by_a_slow_service(
     assert json.loads((opened.logs / "notices.jsonl").read_text().splitlines()[-1])["failure"] == ""
 
 
+def test_a_start_after_a_kill_tells_that_nobody_watched_and_one_after_a_clean_end_does_not(home: Path, service: Listener) -> None:
+    opened = open_home(home)
+    for _ in range(2):
+        with open_engine(opened, load_config(opened.config)):
+            service.until(lambda: ("GET", "/beat", b"") in service.heard)
+        service.heard.clear()
+    (home / "engine.lock.pid").write_text("4711\n")  # what a killed one leaves behind
+    with open_engine(opened, load_config(opened.config)):
+        service.until(lambda: service.told)
+    title, text = service.told[0]
+    assert title == "PAPER ERROR the engine was gone" and "process 4711" in text
+    service.heard.clear()
+    with open_engine(opened, load_config(opened.config)):
+        service.until(lambda: ("GET", "/beat", b"") in service.heard)
+    assert service.told == []
+
+
 def let_time_pass(home: Home) -> None:
     """What was told, was told a quarter of an hour ago."""
     lines = [json.loads(line) for line in (home.logs / "notices.jsonl").read_text().splitlines()]
