@@ -1,6 +1,7 @@
 """Events of research folded into the state, and the status of decisions that follows proposals, orders and fills."""
 
 from collections.abc import Callable
+from math import isclose
 from typing import Any
 
 import msgspec
@@ -247,10 +248,13 @@ def _filled(state: State, event: OrderFilled, _: Recorded) -> ResearchState:
 
 
 def _split(state: State, event: PositionSplit, _: Recorded) -> ResearchState:
-    research = state.research
+    """Each holder tells it; the days tell the others, and may have been first."""
+    research, ratio = state.research, event.numerator / event.denominator
     for key in research.index.get(event.instrument_id, ()):
-        if research.open[key].window.forecast.portfolio == event.portfolio:  # each holder tells it; the days tell the others
-            research = _reopened(research, key, lambda known: _in_new_shares(known, event.numerator / event.denominator))
+        window = research.open[key].window
+        is_known = any(isclose(one.ratio, ratio) for one in window.adjustments)
+        if window.forecast.portfolio == event.portfolio and not is_known:
+            research = _reopened(research, key, lambda known: _in_new_shares(known, ratio))
     return research
 
 

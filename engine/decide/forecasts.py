@@ -23,7 +23,7 @@ SUSPECT_FRACTION = 0.35
 SUSPECT_SHARE_FRACTION = 0.18  # shares are split 5 for 4 too, which takes a fifth; coins move so far by themselves
 BESIDE_FRACTION = 0.03
 NEXT_DAY_FRACTION = 0.08
-SPLITS = (*range(2, 31), 1.5, 4 / 3, 1.25, *(1 / share for share in range(2, 31)), 2 / 3)
+SPLITS = (*range(2, 31), 1.5, 4 / 3, 1.25, *(1 / share for share in range(2, 31)), 2 / 3, 0.75, 0.8)
 
 
 def bar_closed(turn: Turn, bar: Bar) -> None:

@@ -202,6 +202,18 @@ def test_a_split_that_two_portfolios_tell_is_one_split() -> None:
     assert outcome is not None and outcome.return_bps == pytest.approx(120.0)
 
 
+def test_a_split_that_the_days_have_told_is_not_told_again_by_the_account() -> None:
+    desk = desk_of(AutomationLevel.MONITOR_ONLY)
+    key = open_one(desk)
+    days = tuple(day_bar(desk, day, close, high=close + 40, low=close - 40) for day, close in enumerate((5_010, 5_050, 5_060)))
+    show(desk, days[1])
+    desk.take(DaysRecalled(COIN_ID, days[:2]))
+    two_for_one(desk, "main")
+    show(desk, days[2])
+    outcome = desk.state.research.decisions[key].outcome
+    assert outcome is not None and outcome.return_bps == pytest.approx(120.0)
+
+
 def test_a_price_far_from_many_marks_asks_for_the_past_once() -> None:
     desk = desk_of(AutomationLevel.MONITOR_ONLY)
     run = begun(desk)
