@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from engine.config_access import AccessConfig
 from engine.config_accounts import (
@@ -85,6 +85,15 @@ def _as_level(value: object) -> object:
         raise ValueError("must be one of " + ", ".join(AutomationLevel)) from None
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError('must be a time zone such as "UTC" or "America/New_York"') from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
 Level = Annotated[AutomationLevel, BeforeValidator(_as_level)]
 Tolerance = Annotated[RiskTolerance, BeforeValidator(_as_tolerance)]
 
@@ -94,6 +103,7 @@ class AppConfig(Section):
 
     theme: str = Field(
         default="harbour", min_length=1, description="Colours of the screen; `quarterdeck themes list` names them.")
+    zone: Zone = Field(default="UTC", description="The time zone in which the screen writes its times.")
 
 
 class LogConfig(Section):
@@ -164,17 +174,8 @@ class EngineConfig(Section):
     gap_allowance_bps: int = Field(
         default=_SETTINGS.gap_allowance_bps, ge=0, le=5000,
         description="Heat assumes that a stop fills this many hundredths of a percent beyond its level.")
-    new_day_zone: str = Field(
+    new_day_zone: Zone = Field(
         default=_SETTINGS.new_day_zone, description="The time zone whose midnight begins a new day of profit and loss.")
-
-    @field_validator("new_day_zone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, OSError, ValueError) as error:
-            raise ValueError('must be a time zone such as "UTC" or "America/New_York"') from error
-        return name
 
 
 class PortfolioConfig(Section):

@@ -72,6 +72,7 @@ def test_defaults_are_those_of_the_engine() -> None:
         ("[engine]\nsettle_seconds = -3", "engine.settle_seconds = -3: must be greater than or equal to 1"),
         ("[engine]\nsettle_seconds = nan", "engine.settle_seconds = nan: must be a finite number"),
         ('[engine]\nnew_day_zone = "Mars"', 'must be a time zone such as "UTC"'),
+        ('[app]\nzone = "Mars"', 'must be a time zone such as "UTC"'),
         ("[market]\nseed = true", "market.seed = True: must be a valid integer"),
         ('[market]\nseed = "7"', "market.seed = '7': must be a valid integer"),
         ('[[portfolio]]\nautomation = "yes"', "must be one of monitor_only, suggest_only, auto_execute"),

@@ -61,6 +61,8 @@ def _show_own(running: "RunningEngine", home: "Home", config: "Config", on_paint
 def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engine: bool,
                 gate: "AccessGate | None" = None, on_painted: Callable[[], None] = lambda: None) -> None:
     """Run the app until the person leaves, or the terminal or a service manager ends it."""
+    from zoneinfo import ZoneInfo
+
     from tui.app import QuarterdeckApp
     from tui.logs import SCREEN_LOG_FILE, start_logs
     from tui.terminal import end_with_terminal, outlive_terminal
@@ -72,7 +74,7 @@ def show_screen(service: "Service", home: "Home", config: "Config", *, ends_engi
         logging.getLogger().addHandler(logging.NullHandler())
     outlive_terminal()
     app = QuarterdeckApp(service, home_themes=home.themes, theme_name=config.app.theme, ends_engine=ends_engine,
-                         gate=gate)
+                         zone=ZoneInfo(config.app.zone), gate=gate)
     app.on_painted = on_painted
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: app.exit())
