@@ -5,6 +5,7 @@
 
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.tui.test_strategies import WITH_STRATEGIES
 from tests.tui.views import NOW_NS, account, position, snapshot
 
 PICTURES = Path(__file__).parent / "screens"
+PATIENCE_SECONDS = 15.0  # a screen that changed takes as long, and many may change at once
 HALTED = (account(trading_state=TradingState.HALTED, trading_state_cause="panic key"),)
 TROUBLE = snapshot(
     accounts=(account(trading_state=TradingState.REDUCING, connectivity=Connectivity.DOWN,
@@ -97,8 +99,19 @@ async def drawn(driver: Driver, name: str) -> str:
     return driver.app.export_screenshot(title=name)
 
 
+async def still(driver: Driver, name: str, wanted: str) -> str:
+    """The screen once it is drawn twice alike, and as it is wanted unless that does not come about for a while."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    picture, before = await drawn(driver, name), ""
+    while picture != before or (wanted not in ("", picture) and time.monotonic() < deadline):
+        picture, before = await drawn(driver, name), picture
+    return picture
+
+
 async def compare(name: str, size: tuple[int, int], keys: tuple[str, ...], first: Snapshot | None,
                   options: dict[str, Any]) -> None:
+    path, writing = PICTURES / f"{name}.svg", os.environ.get("QUARTERDECK_PICTURES") == "write"
+    wanted = path.read_text("utf-8") if path.is_file() and not writing else ""
     async with driving(first, size=size, **options) as driver:
         driver.service.research_page = PAGE
         await driver.press(*keys[:1])
@@ -111,11 +124,8 @@ async def compare(name: str, size: tuple[int, int], keys: tuple[str, ...], first
         await driver.until(lambda: not chart.display or not driver.app.snapshot.quotes or chart.has_bars)  # type: ignore[attr-defined,union-attr]
         if "ticket" in name:
             await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
-        picture, before = await drawn(driver, name), ""
-        while picture != before:  # two pictures alike: nothing is still being drawn
-            picture, before = await drawn(driver, name), picture
-    path = PICTURES / f"{name}.svg"
-    if os.environ.get("QUARTERDECK_PICTURES") == "write":
+        picture = await still(driver, name, wanted)
+    if writing:
         path.write_text(picture, "utf-8")
     assert path.is_file(), f"no picture yet; draw it: QUARTERDECK_PICTURES=write pytest {Path(__file__).name}"
     if path.read_text("utf-8") != picture:
