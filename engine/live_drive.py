@@ -123,7 +123,7 @@ class LiveDrive:
             self._shell.deliver(TimeAdvanced())
 
     async def _before_beat(self) -> None:
-        self._shell.obey_halt()
+        self._shell.obey_halt_aside()
         self._shell.retry_journal_aside()
         self._look_at_clock()
         for observer in self._shell.observers:

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -92,6 +92,7 @@ class Shell:
         self._checkpoint_seq = parts.state.seq
         self._halt_obeyed = ""
         self._retrying: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self.publisher = Publisher(snapshot(parts.state, self.loop.market, parts.state.at_ns, version=0, mode=parts.mode,
                                             health=self._health()))
 
@@ -158,7 +159,21 @@ class Shell:
                 await self.served.wait()
 
     def obey_halt(self) -> None:
-        cause = self.parts.halted_elsewhere() if self.parts.halted_elsewhere is not None else ""
+        self._obey(self.parts.halted_elsewhere() if self.parts.halted_elsewhere is not None else "")
+
+    def obey_halt_aside(self) -> None:
+        """The same while everything else goes on: a disk that does not answer must not hold up the watch of stops."""
+        if self.parts.halted_elsewhere is not None and (self._looking is None or self._looking.done()):
+            self._looking = self.spawn(self._look_for_halt(self.parts.halted_elsewhere))
+
+    async def _look_for_halt(self, look: Callable[[], str]) -> None:
+        try:
+            self._obey(await asyncio.to_thread(look))
+        except Exception as error:  # noqa: BLE001 - the next beat looks again
+            log_failure(error)
+        self.nudge()
+
+    def _obey(self, cause: str) -> None:
         known, self._halt_obeyed = self._halt_obeyed, cause
         if cause and cause != known:
             command_id = f"halt-{self.parts.engine_id}-{self.loop.state.seq}"

@@ -3,6 +3,7 @@ readings that the test gives, the real journal."""
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.errors import StoreError
 from engine.health import CLOCK_AHEAD, health_lines, trouble_of, verdict_of
 from engine.health_words import Verdict
 from engine.inputs import ClosePosition, Limits, Reconcile, TradingState
+from engine.live_drive import LiveDrive
 from engine.orders import Purpose
 from engine.runner import Engine
 from engine.schedule_words import Job, JobKind, MissedRule
@@ -252,3 +254,29 @@ def test_a_backup_on_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypat
     assert list((tmp_path / "copies").iterdir()) == []
     with closing(sqlite3.connect(home.journal)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_disk_that_does_not_say_whether_a_halt_is_raised_holds_up_no_exit() -> None:
+    answers, looks = threading.Event(), list[int]()
+
+    def look() -> str:
+        looks.append(1)
+        if len(looks) > 1:  # the first is that of the start
+            answers.wait(30)
+        return "panic by another process" if len(looks) > 1 else ""
+
+    desk = Shell(halted_elsewhere=look)
+    async with desk.running():
+        try:
+            await desk.quote(10_000)
+            assert (await desk.engine.send(bought())).accepted
+            await desk.until(lambda: desk.state.positions)
+            for _ in range(3):
+                await LiveDrive(desk.engine._shell)._before_beat()
+            await desk.until(lambda: len(looks) == 2)
+            assert (await desk.engine.send(ClosePosition("out", "COIN"))).accepted
+            await desk.until(lambda: not desk.state.positions)
+            assert not answers.is_set() and len(looks) == 2, "one question at a time"
+        finally:
+            answers.set()
+        await desk.until(lambda: desk.state.trading_state is TradingState.HALTED)
