@@ -1,12 +1,13 @@
 """The targets by keyboard: drift, the orders that would undo it, and a rebalancing."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from engine.inputs import Rebalance
-from engine.service import TargetLineView, TargetsView
+from engine.service import Mode, TargetLineView, TargetsView
 from tests.tui.driving import Driver, driving
 from tests.tui.views import NOW_NS, snapshot
 
@@ -50,6 +51,30 @@ async def test_rebalancing_is_one_key_and_its_outcome_is_told() -> None:
         done = view(due=False, run_id="r", run_by="user", run_started_at_ns=NOW_NS, run_text="reduced BTC/USD; bought ETH/USD")
         await driver.publish(snapshot(2, targets=(done,)))
         await driver.sees("nothing to do", "last run", "reduced BTC/USD; bought ETH/USD")
+
+
+async def test_a_key_held_down_rebalances_once() -> None:
+    async with driving(snapshot(targets=(view(),))) as driver:
+        driver.service.hold = asyncio.Event()
+        await opened(driver)
+        await driver.press("f5", "f5", "f5")
+        await driver.pilot.pause()
+        driver.service.hold.set()
+        await driver.until(lambda: driver.sent(Rebalance))
+        await driver.pilot.pause()
+        assert len(driver.sent(Rebalance)) == 1
+
+
+async def test_real_money_is_asked_for_once_more_with_cancel_focused() -> None:
+    async with driving(snapshot(targets=(view(),), mode=Mode.LIVE)) as driver:
+        await opened(driver)
+        await driver.press("f5")
+        await driver.sees("Rebalance main with real money?", "Send LIVE orders")
+        await driver.press("enter")
+        await driver.pilot.pause()
+        assert driver.sent(Rebalance) == []
+        await driver.press("f5", "right", "enter")
+        await driver.until(lambda: driver.sent(Rebalance))
 
 
 async def test_why_nothing_can_be_worked_out_is_said_and_nothing_is_sent() -> None:

@@ -21,7 +21,7 @@ class CancelDialog(ConfirmDialog):
             lines.append([(f"This is a {order.purpose.value} order: it protects the position.", "warn")])
         if order.external:
             lines.append([("It was placed outside Quarterdeck.", "warn")])
-        super().__init__("Cancel order", lines, safe="Keep", act="Cancel the order")
+        super().__init__(f"Cancel order in {order.portfolio}", lines, safe="Keep", act="Cancel the order")
 
     def confirmed(self) -> None:
         self.app.act(CancelOrder(self.app.next_command_id(), self.order.client_order_id),

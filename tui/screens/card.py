@@ -95,7 +95,8 @@ class CardDialog(Dialog):
     def _paint(self) -> None:
         """Draw the card; from then on it has to be looked at anew."""
         view = self.proposal
-        self.title_with(f"Decision: {view.card.side.value} {number(view.card.quantity)} {view.card.symbol}")
+        card = view.card
+        self.title_with(f"Decision: {card.side.value} {number(card.quantity)} {card.symbol} in {card.portfolio}")
         if view.decision is None:
             self._draw_by_hand()
         else:

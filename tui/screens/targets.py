@@ -8,10 +8,10 @@ from textual.binding import BindingType
 from textual.widgets import Button
 
 from engine.inputs import Rebalance
-from engine.service import Snapshot, TargetLineView, TargetsView
+from engine.service import Mode, Snapshot, TargetLineView, TargetsView
 from tui.formats import moment, money, number, percent, plain
 from tui.keymap import bindings_for
-from tui.screens.dialog import Dialog, button
+from tui.screens.dialog import ConfirmDialog, Dialog, button
 from tui.widgets.background import start
 from tui.widgets.columns import Cell, Column, Row
 from tui.widgets.grid import Grid
@@ -47,6 +47,7 @@ class TargetsScreen(Dialog):
         super().__init__("Targets")
         self.portfolio = portfolio
         self._view: TargetsView | None = None
+        self._sending = False
 
     def body(self) -> ComposeResult:
         yield TargetsGrid(id="targets")
@@ -89,19 +90,45 @@ class TargetsScreen(Dialog):
         if self._view is None or self._view.refusal:
             self.note(NONE if self._view is None else plain(self._view.refusal), "warn")
             return
-        command = Rebalance(self.app.next_command_id(), self.portfolio)
-        start(self.app, partial(self._deliver, command))
+        if self._sending:
+            return
+        if self.app.snapshot is not None and self.app.snapshot.mode is Mode.LIVE:
+            self.app.push_screen(LiveRebalance(self, self._view))
+        else:
+            self.send_now()
+
+    def send_now(self) -> None:
+        """Send what the list says, once however long the key is held."""
+        if not self._sending:
+            self._sending = True
+            start(self.app, partial(self._deliver, Rebalance(self.app.next_command_id(), self.portfolio)))
 
     async def _deliver(self, command: Rebalance) -> None:
         from tui.app import refusal_words
 
         receipt = await self.app.deliver(command, f"{command.portfolio} is rebalanced")
+        self._sending = False
         if receipt is None:
             self.note("no answer; look at the list", "crit")
         elif receipt.accepted:
             self.note(f"✓ {plain(receipt.text)}", "good")
         else:
             self.note(f"refused: {refusal_words(receipt)}", "crit")
+
+
+class LiveRebalance(ConfirmDialog):
+    """Real money: one more question."""
+
+    def __init__(self, screen: TargetsScreen, view: TargetsView) -> None:
+        changes = [line for line in view.lines if line.change]
+        lines = [[(f"{'buy' if line.change > 0 else 'close'} {number(abs(line.change))} {plain(line.symbol)}", "strong"),
+                  (f"  {money(line.notional, view.money_decimals, view.currency)}", "muted")] for line in changes]
+        super().__init__(f"Rebalance {plain(view.portfolio)} with real money?", lines or [[("nothing to do", "muted")]],
+                         safe="Cancel", act="Send LIVE orders")
+        self._screen = screen
+
+    def confirmed(self) -> None:
+        self._screen.send_now()
 
 
 def _rows(view: TargetsView) -> list[Row]:

@@ -248,8 +248,8 @@ class LiveConfirm(ConfirmDialog):
     """Real money: one more question."""
 
     def __init__(self, ticket: TicketDialog, card: OrderCard) -> None:
-        super().__init__("Send this order with real money?", [*terms_lines(card), *money_lines(card)], safe="Cancel",
-                         act="Send LIVE order")
+        super().__init__(f"Send this order with real money in {plain(card.portfolio)}?",
+                         [*terms_lines(card), *money_lines(card)], safe="Cancel", act="Send LIVE order")
         self._ticket = ticket
 
     def confirmed(self) -> None:
