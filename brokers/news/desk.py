@@ -122,6 +122,8 @@ class NewsDesk:
             standing = Standing(source.name, at_ns, 0, 0, plain(str(error)))
         except Exception as error:  # noqa: BLE001 - one source must not end the others
             standing = Standing(source.name, at_ns, 0, 0, f"it broke ({type(error).__name__})")
+        if standing.failure:
+            self._known.pop(source.name, None)  # what was read but not kept has to come whole again
         self._standings[source.name] = standing
         return standing
 

@@ -335,10 +335,14 @@ async def test_what_is_new_is_handed_on_once(site: Site) -> None:
 async def test_what_could_not_be_kept_comes_again(site: Site) -> None:
     taken, source = Taken(), Source("wire", "rss", site.url, private=True)
     desk = NewsDesk([source], taken, lambda: AT)
+    site.handler = Site.page(GOOD, ETag='"v1"')
     taken.failure = OSError("the disk is full")
     assert (await desk.ask_once(source)).failure == "it broke (OSError)"
     taken.failure = None
     assert (await desk.ask_once(source)).fresh == 2
+    assert "If-None-Match" not in site.requests[1].headers, "a server that is told what is known would send nothing"
+    await desk.ask_once(source)
+    assert site.requests[2].headers["If-None-Match"] == '"v1"'
 
 
 async def test_what_could_not_be_read_is_asked_for_again(site: Site) -> None:
