@@ -3,11 +3,12 @@ run and never waits for it; what a run comes to goes back as inputs. On a tape, 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ from engine.want import listed_in
 SLACK_SECONDS = 30.0
 SCAN_SECONDS = 180.0
 CLOSE_SECONDS = 5.0
+LEAVE_SECONDS = 1.0
 NOTHING_DUE = "nothing to look into: no market open with a price, or all decided on less than again_hours ago"
 RECALLED_DAYS = 60
 RECALL_SPACING_NS = 600 * NS_PER_SECOND
@@ -132,7 +134,7 @@ class ResearchDesk:
         """The desk's own event loop, begun with its first work."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="research", daemon=True)
+            self._thread = threading.Thread(target=_run_until_stopped, args=(self._loop,), name="research", daemon=True)
             self._thread.start()
         return self._loop
 
@@ -149,11 +151,12 @@ class ResearchDesk:
             self._left.add(run_id)
 
     def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
-        for task in asyncio.all_tasks(loop):
+        ending: list[asyncio.Task[None]] = list(asyncio.all_tasks(loop))
+        for task in ending:
             task.cancel()
         if self._parts is not None and isinstance(self._parts.caller, LiveCaller):
-            self._closing = loop.create_task(self._parts.caller.close())
-        loop.call_later(0.1, loop.stop)
+            ending.append(loop.create_task(self._parts.caller.close()))
+        self._closing = loop.create_task(_stop_after(loop, ending))
 
     # ---- the desk's side -------------------------------------------------------------------------------------------------
 
@@ -340,6 +343,22 @@ class ResearchDesk:
         assert self._engine_loop is not None
         if not self._engine_loop.is_closed():
             self._engine_loop.call_soon_threadsafe(self._around.deliver, told)
+
+
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    """What the desk's thread does; a loop that is not closed would keep its sockets."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _stop_after(loop: asyncio.AbstractEventLoop, ending: Iterable["asyncio.Task[None]"]) -> None:
+    """Stop the loop once everything has ended, or does not end in time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await asyncio.gather(*ending, return_exceptions=True)
+    loop.stop()
 
 
 def _done(loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":

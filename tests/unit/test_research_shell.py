@@ -119,6 +119,8 @@ async def test_the_engine_goes_on_while_a_model_says_nothing_and_a_person_may_st
         assert not under_way(shell)
         assert (await shell.engine.send(RunResearch("again"))).accepted
     assert not any(thread.name == "research" for thread in threading.enumerate()), "it ends with the engine"
+    loop = shell.engine._shell._research._loop
+    assert loop is not None and loop.is_closed(), "and leaves no sockets open"
 
 
 async def test_a_run_that_is_stopped_before_the_desk_has_begun_it_asks_nobody(tmp_path: Path) -> None:
