@@ -16,6 +16,7 @@ OLD_QUOTE_SECONDS = 60
 LOW_SPACE_MIB = 500
 DISK_FREE = "disk free MiB"
 TABLES_STOPPED = "tables stopped"  # a count that is there once the tables no longer follow the journal
+NO_SIGN = "no sign of life"  # 1 where the last one was not taken, or its address is missing
 IN_VAIN = "notices in vain"  # those that wait because their route does not take them
 NOT_LISTENING = " does not listen"  # ends the name of a count, after a server's
 CLOCK_AHEAD = "clock ahead seconds"  # a count that is there only while the wall clock is behind the engine's own time
@@ -176,6 +177,9 @@ def _jobs(snapshot: Snapshot) -> Iterator[HealthLine]:
 
 def _notices(snapshot: Snapshot) -> Iterator[HealthLine]:
     counts = snapshot.health.counts
+    if counts.get(NO_SIGN):
+        yield HealthLine(Verdict.WARN, "sign of life", "nobody takes it: silence would alarm nobody who never heard of us",
+                         "`quarterdeck notify test heartbeat`; `quarterdeck notify set heartbeat` stores its address")
     if "notices told" not in counts:
         return
     told = ", ".join(f"{name.removeprefix('notices ')} {count}" for name, count in sorted(counts.items())

@@ -19,7 +19,7 @@ from engine.config import Config, check_config
 from engine.config_notify import HEARTBEAT, NotifyRouteConfig
 from engine.effects import Notify
 from engine.errors import HomeUnusable, KeysUnavailable
-from engine.health import IN_VAIN, health_lines, trouble_of
+from engine.health import IN_VAIN, NO_SIGN, health_lines, trouble_of
 from engine.pulses import Pulses
 from engine.runner import Engine
 from engine.service import AlertLevel, Mode, ProposalStatus
@@ -47,14 +47,18 @@ class Notices(NamedTuple):
 
     desk: NotifyDesk | None = None
     heartbeat: Heartbeat | None = None
+    lacks_heartbeat: bool = False
 
     def start(self, engine: Engine, gate: Gatekeeper) -> None:
         """Begin to tell of a running engine, and to give signs of life while it is well."""
         if self.desk is not None:
             self.desk.start(lambda: engine.latest().alerts, lambda standing: _report(engine.pulses, standing),
                             lambda notice: how_to_approve(gate, notice))
+        counts = engine.pulses.counts
         if self.heartbeat is not None:
-            self.heartbeat.start(lambda: ailing(engine))
+            self.heartbeat.start(lambda: ailing(engine), lambda taken: counts.update({NO_SIGN: 0 if taken else 1}))
+        elif self.lacks_heartbeat:
+            counts[NO_SIGN] = 1
 
     def tell(self, notice: Notify) -> None:
         """Tell what the engine itself does not know of."""
@@ -184,7 +188,7 @@ def notices_of(home: Home, config: Config, mode: str) -> Notices:
     if wants_heartbeat and addresses.get(HEARTBEAT):
         seconds = config.notify.heartbeat_minutes * SECONDS_PER_MINUTE
         heartbeat = Heartbeat(addresses[HEARTBEAT], config.notify.heartbeat_method, seconds)
-    return Notices(desk, heartbeat)
+    return Notices(desk, heartbeat, wants_heartbeat and heartbeat is None)
 
 
 def told_earlier(home: Home, now_ns: Nanoseconds) -> Sequence[Earlier]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.health import CLOCK_AHEAD, DISK_FREE, health_lines, verdict_of
+from engine.health import CLOCK_AHEAD, DISK_FREE, NO_SIGN, health_lines, verdict_of
 from engine.health_words import HealthLine, Verdict
 from engine.service import AlertLevel, Snapshot
 from engine.units import NS_PER_SECOND, Nanoseconds
@@ -112,7 +112,7 @@ def _engine(snapshot: Snapshot, now_ns: Nanoseconds) -> "Iterator[Metric]":
     yield _gauge("clock_ahead_seconds", "How far the engine's time is ahead of a clock that was set back", [],
                  [([], health.counts.get(CLOCK_AHEAD, 0))])
     yield _counter("done", "What workers beside the engine did since the start", ["what"],
-                   [((what,), count) for what, count in health.counts.items() if what not in (DISK_FREE, CLOCK_AHEAD)])
+                   [((what,), count) for what, count in health.counts.items() if what not in (DISK_FREE, CLOCK_AHEAD, NO_SIGN)])
 
 
 def _accounts(snapshot: Snapshot) -> "Iterator[Metric]":

@@ -43,13 +43,16 @@ class Heartbeat:
         self._method = method
         self._seconds = seconds
         self._trouble: Callable[[], str] = str
+        self._report: Callable[[bool], None] = lambda _: None
         self._logged = ""
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def start(self, trouble: Callable[[], str]) -> None:
-        """Begin; `trouble` says what ails the engine, empty while all is well, in any thread."""
+    def start(self, trouble: Callable[[], str], report: Callable[[bool], None] = lambda _: None) -> None:
+        """Begin; `trouble` says what ails the engine, empty while all is well, in any thread; `report` hears of each sign given
+        whether it was taken."""
         self._trouble = trouble
+        self._report = report
         self._thread.start()
 
     def close(self, seconds: float) -> None:
@@ -66,9 +69,14 @@ class Heartbeat:
     def _once(self) -> None:
         try:
             ailing = self._trouble()
-            failure = f"withheld, {ailing}" if ailing else ask(self._address, self._method)
+            failure = f"withheld, {ailing}" if ailing else self._given()
         except Exception as error:  # noqa: BLE001 - silence is what tells of it
             failure = f"withheld, the look failed ({type(error).__name__})"
         if failure != self._logged:
             _log.warning("sign of life: %s", failure or "given again")
             self._logged = failure
+
+    def _given(self) -> str:
+        failure = ask(self._address, self._method)
+        self._report(not failure)
+        return failure

@@ -11,6 +11,7 @@ import pytest
 
 from engine.config import check_config, load_config
 from engine.errors import EngineUnreachable
+from engine.health import NO_SIGN
 from engine.inputs import AcknowledgeAlert, SetTradingState, TradingState
 from engine.units import NS_PER_SECOND
 from store.home import Home, open_home
@@ -159,6 +160,20 @@ def test_a_start_after_a_kill_tells_that_nobody_watched_and_one_after_a_clean_en
     with open_engine(opened, load_config(opened.config)):
         service.until(lambda: ("GET", "/beat", b"") in service.heard)
     assert service.told == []
+
+
+def test_a_sign_of_life_that_nobody_takes_shows_in_health(
+        home: Path, service: Listener, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    opened = open_home(home)
+    service.status = 404
+    with open_engine(opened, load_config(opened.config)) as running:
+        service.until(lambda: running.engine.pulses.counts.get(NO_SIGN) == 1)
+    service.status = 200
+    with open_engine(opened, load_config(opened.config)) as running:
+        service.until(lambda: running.engine.pulses.counts.get(NO_SIGN) == 0)
+    assert said(capsys, "notify", "delete", "heartbeat", "--yes")[0] == 0
+    with open_engine(opened, load_config(opened.config)) as running:
+        assert running.engine.pulses.counts.get(NO_SIGN) == 1
 
 
 def let_time_pass(home: Home) -> None:

@@ -10,7 +10,17 @@ import msgspec
 import pytest
 
 from engine.config import check_config
-from engine.health import CLOCK_AHEAD, DISK_FREE, IN_VAIN, TABLES_STOPPED, engines_now_ns, health_lines, trouble_of, verdict_of
+from engine.health import (
+    CLOCK_AHEAD,
+    DISK_FREE,
+    IN_VAIN,
+    NO_SIGN,
+    TABLES_STOPPED,
+    engines_now_ns,
+    health_lines,
+    trouble_of,
+    verdict_of,
+)
 from engine.health_words import HealthLine, Verdict, WorkerView
 from engine.inputs import Connectivity, SetTradingState, TradingState
 from engine.pulses import Pulses
@@ -49,6 +59,7 @@ def test_a_healthy_engine_has_no_trouble() -> None:
     (with_health(counts={"notices told": 4, "notices failed": 3, "notices dropped": 1}), "notices", Verdict.WARN),
     (with_health(counts={DISK_FREE: 499}), "disk", Verdict.WARN),
     (with_health(counts={"webhook does not listen": 1}), "webhook", Verdict.WARN),
+    (with_health(counts={NO_SIGN: 1}), "sign of life", Verdict.WARN),
     (with_health(counts={TABLES_STOPPED: 1}), "tables", Verdict.WARN),
     (with_health(counts={"notices told": 4}, queues={IN_VAIN: 2}), "notices", Verdict.WARN),
     (with_health(counts={"notices told": 4}, queues={"routes without an address": 1}), "notices", Verdict.WARN),
