@@ -43,11 +43,12 @@ DEFAULT_PRICES: dict[str, tuple[float, ...]] = {
 
 
 def _as_prices(value: object) -> object:
-    """TOML's arrays and whole numbers are as good as tuples of broken ones."""
+    """TOML's arrays and whole numbers are as good as tuples of broken ones; what is not named keeps its known price."""
     if not isinstance(value, Mapping):
         return value
-    return {key: tuple(float(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in row)
-            if isinstance(row, list | tuple) else row for key, row in value.items()}
+    given = {key: tuple(float(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in row)
+             if isinstance(row, list | tuple) else row for key, row in value.items()}
+    return {**DEFAULT_PRICES, **given}
 
 
 Prices = Annotated[dict[str, Annotated[tuple[Annotated[float, Field(ge=0, le=100_000)], ...], Field(min_length=2, max_length=4)]],

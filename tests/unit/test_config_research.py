@@ -86,5 +86,11 @@ def test_what_contradicts_itself(text: str, words: str) -> None:
     assert any(words in line for line in check_config(text, "config.toml").warnings)
 
 
+def test_a_price_of_ones_own_stands_beside_those_that_are_known() -> None:
+    prices = parse_config(LINE + "[research_prices]\nmine = [1, 4]\nclaude-opus-5-5 = [5, 25]\n", "config.toml").research_prices
+    assert (prices["mine"], prices["claude-opus-5-5"]) == ((1.0, 4.0), (5.0, 25.0))
+    assert prices["claude-sonnet-5-5"][:2] == (2.0, 10.0)
+
+
 def test_the_default_budget_is_enough_for_the_default_model() -> None:
     assert check_config(LINE, "config.toml").warnings == ()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.apply_risk import DAY_LOSS, DRAWDOWN, WEEK_LOSS
+from engine.config import check_config
 from tui.cli import run
 from tui.command_line import COMMANDS
 from tui.commands import tending
@@ -73,6 +74,43 @@ def test_the_commands_of_the_readme_exist() -> None:
               for line in re.findall(r"`(quarterdeck [a-z][^`]*)`", cell)}
     assert listed
     assert listed <= all_command_paths()
+
+
+def test_no_command_is_missing_from_the_guide() -> None:
+    table = (ROOT / "docs/guide.md").read_text(encoding="utf-8").split("\n## Commands\n")[1].split("\n## ")[0]
+    told = {" ".join(word for word in called.split() if word.islower() and "-" not in word[:1])
+            for called in re.findall(r"`([a-z][^`]*)`", table)}
+    assert {path for path in all_command_paths() if not any(f"{one} ".startswith(f"{path} ") for one in told)} == set()
+
+
+def sections_of_pages() -> list[tuple[str, str]]:
+    """Every piece of configuration that a page shows, with where it stands."""
+    found = []
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        found += [(f"{page}:{text[:block.start()].count(chr(10)) + 1}", block[1])
+                  for block in re.finditer(r"^```(?:toml)?\n(\[.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+    return found
+
+
+ACCOUNTS_MEANT = """
+[[account]]
+name = "alp"
+venue = "alpaca"
+symbols = ["AAPL"]
+[[account]]
+name = "alpaca"
+venue = "alpaca"
+symbols = ["AAPL"]
+[[account]]
+"""
+
+
+@pytest.mark.parametrize(("where", "text"), sections_of_pages())
+def test_every_piece_of_configuration_in_the_pages_is_valid(where: str, text: str) -> None:
+    """As it stands, or beside the accounts that the words around it speak of."""
+    if check_config(text, where).errors:
+        assert check_config(text + ACCOUNTS_MEANT, where).errors == ()
 
 
 @pytest.mark.parametrize("line", sorted({line for page in PAGES for line in command_lines(page)}))

@@ -203,12 +203,12 @@ def _flatten_agreed(yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        print_error("halted only: flattening needs --yes where there is no terminal to ask; positions are still open")
+        print_error("halted only: flattening needs --yes where there is no terminal to ask; what is held stays open")
         return False
     print(f"close every position at market now? type {CONFIRMATION} to do it: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() == CONFIRMATION:
         return True
-    print_error("halted only: positions are still open, their stops stay")
+    print_error("halted only: what is held stays open, and so do its stops")
     return False
 
 
