@@ -153,11 +153,15 @@ def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
     theirs = {position.instrument_id: position for position in report.positions}
     ours = {position.instrument_id: position.lots for position in turn.state.positions.values()
             if position.account == report.account}
+    listed = {one.instrument_id for one in report.instruments}
     unsettled = False
     overtaken = account.last_fill_ns > report.venue_time_ns
     for instrument_id in sorted({*theirs, *ours, *account.drifts}):
         if instrument_id not in turn.state.instruments:
             turn.alert(AlertLevel.CRIT, "unknown-instrument", instrument_id, "the venue holds something that is not listed")
+            continue
+        if listed and instrument_id not in listed and instrument_id not in theirs:
+            _tell_unlisted(turn, instrument_id)
             continue
         our_lots = ours.get(instrument_id, 0)
         venue_lots = theirs[instrument_id].lots if instrument_id in theirs else 0
@@ -177,6 +181,14 @@ def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
         average = theirs[instrument_id].average_ticks if instrument_id in theirs else 0.0
         _adjust(turn, report.account, instrument_id, our_lots, venue_lots, _price(turn, instrument_id, average))
     return unsettled
+
+
+def _tell_unlisted(turn: Turn, instrument_id: str) -> None:
+    """A report says nothing of what its venue does not list: what we hold of it is neither confirmed nor gone."""
+    if f"unlisted:{instrument_id}" not in turn.state.alerts:
+        turn.alert(AlertLevel.CRIT, "unlisted", instrument_id,
+                   f"{turn.state.instruments[instrument_id].symbol} is held, and its venue lists it no more: nothing here can "
+                   "watch or close it, it stays in the books as it was; look at the venue's own page")
 
 
 def _was_split(turn: Turn, account: str, told: VenuePosition) -> bool:

@@ -15,6 +15,7 @@ from brokers.market.merged import AwaitedFeed, MergedFeed
 from brokers.paper.on_venue import PaperOnVenue
 from brokers.paper.records import PaperOptions
 from brokers.patient import OutOfReach, PatientBroker
+from brokers.remembered import Remembered
 from brokers.sessions import session_bounds
 from engine.config import Config
 from engine.config_accounts import PAPER, SIMULATED, AccountConfig
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 
 
 class OpenedAccount(NamedTuple):
-    """An account at a real venue, ready to be connected: its broker, and the feed of what it lists."""
+    """An account at a real venue, ready to be connected: its broker, the feed of what it lists, and what its adapter is to know
+    of its past."""
 
     config: AccountConfig
     broker: PatientBroker
     feed: MarketFeed
     instrument_venue: str
+    remembered: Remembered
 
 
 class RealVenues(NamedTuple):
@@ -142,6 +145,11 @@ def note_held(state: State, real: RealVenues) -> None:
         positions = (one.instrument_id for one in state.positions.values() if one.account == opened.config.name)
         orders = (one.intent.instrument_id for one in state.orders.values() if one.intent.account == opened.config.name)
         opened.broker.held = {one: state.instruments[one] for one in (*positions, *orders) if one in state.instruments}
+        known = state.accounts.get(opened.config.name)
+        remembered = opened.remembered
+        remembered.held = tuple(one.symbol for one in opened.broker.held.values())
+        remembered.listed = frozenset(state.instruments[one].symbol for one in (known.listed if known else ())
+                                      if one in state.instruments)
 
 
 def _keys(home: Home, config: Config, accounts: Sequence[AccountConfig]) -> dict[str, Key]:
@@ -193,7 +201,7 @@ def lock_name(account: AccountConfig, key: Key) -> str:
 
 def _out_of_reach(account: AccountConfig) -> OpenedAccount:
     broker = PatientBroker(OutOfReach(account.name, "its key cannot be read"), account.currency, account.minor_exponent)
-    return OpenedAccount(account, broker, MergedFeed((), {}), account.exchange or account.venue)
+    return OpenedAccount(account, broker, MergedFeed((), {}), account.exchange or account.venue, Remembered())
 
 
 def _opened(account: AccountConfig, key: Key | None) -> OpenedAccount:
@@ -207,14 +215,16 @@ def _exchange(account: AccountConfig, key: Key | None) -> OpenedAccount:
     from brokers.ccxt_venue.prices import CcxtPrices
 
     name, endpoints = account.exchange, ccxt_endpoints(account)
+    remembered = Remembered()
     inner: Broker = CcxtPrices(account.name, name, symbols=account.symbols, endpoints=endpoints, sandbox=account.sandbox,
                                minor_exponent=account.minor_exponent)
     if key is not None:
-        inner = CcxtBroker(account.name, name, ccxt_key_source(key), symbols=account.symbols, endpoints=endpoints,
+        inner = trading = CcxtBroker(account.name, name, ccxt_key_source(key), symbols=account.symbols, endpoints=endpoints,
                            sandbox=account.sandbox, tuning=Tuning(minor_exponent=account.minor_exponent))
+        remembered = trading.remembered
     broker = PatientBroker(inner, account.currency, account.minor_exponent)
     feed = CcxtFeed(name, instruments=_listing_of(broker), endpoints=endpoints, sandbox=account.sandbox)
-    return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), name)
+    return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), name, remembered)
 
 
 def _alpaca(account: AccountConfig, key: Key | None) -> OpenedAccount:
@@ -224,13 +234,12 @@ def _alpaca(account: AccountConfig, key: Key | None) -> OpenedAccount:
 
     assert key is not None
     endpoints = alpaca_endpoints(account)
-    broker = PatientBroker(AlpacaBroker(account.name, lambda: (key.key_id, key.secret), paper=account.paper,
-                                        symbols=account.symbols, endpoints=endpoints,
-                                        fractions=account.fractions),
-                           account.currency, account.minor_exponent)
+    inner = AlpacaBroker(account.name, lambda: (key.key_id, key.secret), paper=account.paper, symbols=account.symbols,
+                         endpoints=endpoints, fractions=account.fractions)
+    broker = PatientBroker(inner, account.currency, account.minor_exponent)
     feed = AlpacaFeed(lambda: (key.key_id, key.secret), paper=account.paper, instruments=_listing_of(broker), endpoints=endpoints,
                       sessions=session_bounds)
-    return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), VENUE)
+    return OpenedAccount(account, broker, AwaitedFeed(feed, broker.opened), VENUE, inner.remembered)
 
 
 def _listing_of(broker: PatientBroker) -> Callable[[], Sequence[Instrument]]:

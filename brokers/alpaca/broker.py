@@ -27,6 +27,7 @@ from brokers.alpaca.wire import (
     WireTradeUpdate,
     nanoseconds_of,
 )
+from brokers.remembered import Remembered
 from engine.errors import ConfigError, KeyRefused, QuarterdeckError, VenueUnreachable
 from engine.inputs import (
     Accepted,
@@ -64,6 +65,7 @@ class AlpacaBroker:
                  endpoints: AlpacaEndpoints | None = None, fractions: bool = False, venue: str = VENUE,
                  pace: RequestPace | None = None) -> None:
         self.account = account
+        self.remembered = Remembered()
         self.paper = paper
         self.capabilities = capabilities_of(coins=any("/" in symbol for symbol in symbols), fractions=fractions)
         self._key_source = key_source
@@ -90,14 +92,19 @@ class AlpacaBroker:
         self._reader = AccountReader(self._rest, self._sender, fractions=self._fractions)
         try:
             await self._check_account(self._rest)
-            unknown = await self._reader.start(self._symbols)
+            asked = self.remembered.asked(self._symbols)
+            unknown = await self._reader.start(asked)
         except Incomplete as error:
             await self.close()
             raise self._unreachable(str(error)) from error
         except QuarterdeckError:
             await self.close()
             raise
-        wrong = [symbol for symbol in self._symbols if symbol in unknown or self._sender.listing.named(symbol) is None]
+        missing = [symbol for symbol in asked if symbol in unknown or self._sender.listing.named(symbol) is None]
+        self.remembered.gone = tuple(symbol for symbol in missing if self.remembered.may_be_gone(symbol))
+        if self.remembered.gone:
+            log.error("account %s: Alpaca lists no more: %s", self.account, ", ".join(self.remembered.gone))
+        wrong = [symbol for symbol in missing if symbol not in self.remembered.gone]
         if wrong:
             await self.close()
             raise ConfigError(f"account {self.account}: Alpaca does not trade {', '.join(wrong)}; correct the symbols")

@@ -5,7 +5,8 @@ positions in whole lots, the quote currency is cash. What a venue cannot do is r
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from brokers.ccxt_venue.numbers import NS_PER_MS, exact
 from brokers.ccxt_venue.order_terms import OrderRequest, refusal_of, request_of
 from brokers.ccxt_venue.profiles import Sweep, capabilities_of, profile_of, stop_param
 from brokers.ccxt_venue.session import VENUES_OWN, Endpoints, KeySource, Session
+from brokers.remembered import Remembered
 from engine.errors import KeyRefused, VenueUnreachable
 from engine.inputs import (
     Accepted,
@@ -37,6 +39,8 @@ from engine.instruments import Instrument
 from engine.orders import FillSource, OrderIntent, Purpose
 from engine.ports import VenueMessage
 from engine.units import Nanoseconds
+
+log = logging.getLogger("quarterdeck.ccxt")
 
 MINOR_EXPONENT = 8
 STREAM_SECONDS = 10.0
@@ -77,6 +81,7 @@ class CcxtBroker:
     def __init__(self, account: str, exchange_id: str, key_source: KeySource, *, symbols: Sequence[str],
                  endpoints: Endpoints = VENUES_OWN, sandbox: bool = False, tuning: Tuning = USUAL) -> None:
         self.account = account
+        self.remembered = Remembered()
         self.exchange_id = exchange_id
         self.capabilities = capabilities_of(profile_of(exchange_id), {})
         self._venue = tuning.venue or exchange_id
@@ -111,8 +116,9 @@ class CcxtBroker:
 
     async def _start(self, sink: Callable[[VenueMessage], None]) -> tuple[Instrument, ...]:
         exchange = self._session.exchange
-        listing = Listing(self._venue, exchange.markets, exchange.precisionMode, self._symbols, self._minor_exponent,
-                          await self._prices())
+        symbols = self._still_listed(exchange.markets)
+        listing = Listing(self._venue, exchange.markets, exchange.precisionMode, symbols, self._minor_exponent,
+                          await self._prices(symbols))
         self.capabilities = capabilities_of(self._profile, exchange.features,
                                             stop_types=stops_everywhere(exchange.markets, listing))
         book = FillBook(self.account, listing)
@@ -123,12 +129,21 @@ class CcxtBroker:
         await watch.start(began_ns, STREAM_SECONDS)
         return listing.all()
 
-    async def _prices(self) -> dict[str, Decimal]:
+    def _still_listed(self, markets: Mapping[str, Any]) -> list[str]:
+        """The symbols to trade; one that was traded before and is listed no more is told and left out."""
+        known = self.remembered
+        asked = known.asked(self._symbols)
+        known.gone = tuple(symbol for symbol in asked if symbol not in markets and known.may_be_gone(symbol))
+        if known.gone:
+            log.error("account %s: %s lists no more: %s", self.account, self.exchange_id, ", ".join(known.gone))
+        return [symbol for symbol in asked if symbol not in known.gone]
+
+    async def _prices(self, symbols: Sequence[str]) -> dict[str, Decimal]:
         """What the symbols cost now; not knowing costs nothing but room."""
         exchange = self._session.exchange
         try:
             tickers = await self._session.call(exchange.fetch_tickers, [
-                symbol for symbol in self._symbols if symbol in exchange.markets])
+                symbol for symbol in symbols if symbol in exchange.markets])
         except Exception as error:  # noqa: BLE001 - prices are a convenience here
             self._session.clean(cause_of(error))
             return {}

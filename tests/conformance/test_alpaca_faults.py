@@ -304,3 +304,17 @@ async def test_a_report_says_whose_the_account_is_and_what_bars_it(desk: AlpacaD
     assert isinstance(blocked, VenueReport)
     assert (free.owner, free.barred) == (desk.server.account.account()["id"], "")
     assert (blocked.owner, blocked.barred) == (free.owner, "the venue has blocked the account from trading (status ACTIVE)")
+
+
+async def test_what_is_listed_no_more_does_not_keep_the_rest_from_trading_and_what_is_held_is_traded_unnamed() -> None:
+    server = AlpacaServer([share("AAPL"), share("MSFT")], START_NS)
+    await server.open()
+    broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL", "GONE"], endpoints=endpoints_at(server))
+    with pytest.raises(ConfigError, match="does not trade GONE"):
+        await broker.connect(lambda _message: None)
+    broker.remembered.listed, broker.remembered.held = frozenset({"GONE"}), ("MSFT",)
+    listed = await broker.connect(lambda _message: None)
+    assert [one.symbol for one in listed] == ["AAPL", "MSFT"]
+    assert broker.remembered.gone == ("GONE",)
+    await broker.close()
+    await server.close()

@@ -353,6 +353,19 @@ async def test_what_cannot_be_opened_says_why(exchange_id: str, symbols: list[st
     await venue.stop()
 
 
+async def test_what_is_delisted_does_not_keep_the_rest_from_trading_and_what_is_held_is_traded_unnamed() -> None:
+    venue = BinanceVenue(Backing())
+    await venue.start()
+    broker = CcxtBroker("acct", "binance", key_source, symbols=["BTC/USD", "DOGE/USD"], tuning=Tuning(rate_limit_ms=1),
+                        endpoints=Endpoints(venue.rest_url, venue.stream_url))
+    broker.remembered.listed, broker.remembered.held = frozenset({"BTC/USD", "DOGE/USD"}), ("BNB/USD",)
+    listed = await broker.connect(lambda _: None)
+    assert [one.symbol for one in listed] == ["BTC/USD", "BNB/USD"]
+    assert broker.remembered.gone == ("DOGE/USD",)
+    await broker.close()
+    await venue.stop()
+
+
 async def test_the_key_shows_nowhere(desk: CcxtDesk, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     desk.backing.fail(*ORDER, status=400, body=f'{{"code":-2014,"msg":"API-key {API_KEY} invalid."}}')

@@ -162,6 +162,15 @@ def test_a_symbol_that_the_venue_does_not_know_stops_the_start(tmp_path: Path, a
     assert home.holder_pid() is None
 
 
+def test_a_symbol_that_was_delisted_does_not_stop_the_start(tmp_path: Path, alpaca: ServedAlpaca) -> None:
+    home = home_with(tmp_path / "h", alpaca_account(alpaca) + portfolio("coins", "alp"), "alp")
+    for listed in (["AAPL", BITCOIN], [BITCOIN]):
+        served = alpaca.server.account.instruments
+        alpaca.server.account.instruments = {symbol: served[symbol] for symbol in listed}
+        with opened(home) as running:
+            until(running.link, live_now)
+
+
 def test_a_venue_out_of_reach_does_not_keep_the_others_from_starting(tmp_path: Path, alpaca: ServedAlpaca) -> None:
     alpaca.server.refuse_streams = True
     config = PAPER + alpaca_account(alpaca) + portfolio("coins", "alp")

@@ -23,7 +23,21 @@ from engine.orders import Purpose
 from engine.service import AlertLevel, Refusal
 from engine.trading_hours import NS_PER_DAY, SessionBounds
 from engine.units import NS_PER_SECOND
-from tests.unit.engine_desk import ACCOUNT, COIN_ID, PLAIN, START_NS, Desk, alerts, bought, coin, fold, rows_of, the_stop
+from tests.unit.engine_desk import (
+    ACCOUNT,
+    COIN,
+    COIN_ID,
+    OTHER,
+    PLAIN,
+    START_NS,
+    Desk,
+    alerts,
+    bought,
+    coin,
+    fold,
+    rows_of,
+    the_stop,
+)
 
 HOURS_NS = 3_600 * NS_PER_SECOND
 DENIED = "trade denied due to pattern day trading protection"
@@ -175,3 +189,21 @@ def test_an_account_of_which_we_hold_nothing_may_change_hands() -> None:
     told(desk, owner="theirs")
     assert desk.state.accounts[ACCOUNT].owner == "theirs"
     assert desk.state.accounts[ACCOUNT].connectivity is Connectivity.LIVE
+
+
+# ---- what the venue lists no more ----------------------------------------------------------------------------------------------
+
+
+def test_a_report_that_does_not_speak_of_an_instrument_undoes_no_position_of_it() -> None:
+    desk = Desk(can=PLAIN, instruments=(COIN, OTHER))
+    desk.enter()
+    desk.forget()
+    for _ in range(3):
+        told(desk, positions=(), instruments=(OTHER,))
+        desk.later(desk.settings.settle_seconds + 1)
+    assert (desk.held.lots, desk.of(PositionAdjusted)) == (10, [])
+    assert len(alerts(desk, "unlisted")) == 1, "told once"
+    for _ in range(2):
+        told(desk, positions=(), instruments=(COIN, OTHER))
+        desk.later(desk.settings.settle_seconds + 1)
+    assert desk.position is None, "one that lists it does"

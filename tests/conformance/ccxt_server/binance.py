@@ -38,6 +38,7 @@ class BinanceVenue(LocalVenue):
     orders_a_page = 500
     market_status = "TRADING"
     may_trade = True
+    delisted: frozenset[str] = frozenset()
     may_withdraw = False
 
     def routes(self) -> None:
@@ -79,7 +80,7 @@ class BinanceVenue(LocalVenue):
                      "maxNotional": "9000000.00000000", "avgPriceMins": 5}]}
 
         return web.json_response({"timezone": "UTC", "serverTime": self.backing.now_ms(), "rateLimits": [],
-                                  "symbols": [market("BTC", "USD"), market("BNB", "USD")]})
+                                  "symbols": [market(base, "USD") for base in ("BTC", "BNB") if base not in self.delisted]})
 
     def _tops(self) -> list[dict[str, str]]:
         quote = self.backing.quote_now
