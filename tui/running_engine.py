@@ -19,7 +19,7 @@ from engine.service import AlertLevel, OrderCard, Receipt, Refusal, Snapshot
 from engine.state import SNAPSHOT_FORMAT, State, encode_state
 from engine.units import NS_PER_SECOND
 from store import snapshots
-from store.halt_flag import clear_halt, read_halt
+from store.halt_flag import Halt, clear_halt, read_halt
 from store.home import Home, HomeLock
 from store.journal import SqliteJournal
 from store.read import chain_hash
@@ -183,6 +183,8 @@ class FlagWatch:
         self._home = home
         self._link = link
         self._care = care
+        self._obeyed: Halt | None = None
+        self._told = ""
         self._ending = threading.Event()
         self._pulses = link.engine.pulses
         self._thread = threading.Thread(target=self._watch, name="halt-flag", daemon=True)
@@ -199,13 +201,21 @@ class FlagWatch:
             self._pulses.beat("halt-flag", LONGEST_SILENCE_SECONDS)
             self._care()
             flag = read_halt(self._home)
-            if flag is None:
-                continue
-            try:
+            if flag is not None:
+                self._obey(flag)
+
+    def _obey(self, flag: Halt) -> None:
+        """Once, and then take the flag down; one that cannot be taken down must not be recorded four times a second."""
+        try:
+            if flag != self._obeyed:
                 obey_flag(self._link, flag.cause, flag.by)
-                clear_halt(self._home)
-            except QuarterdeckError as error:
+                self._obeyed = flag
+            clear_halt(self._home)
+            self._obeyed = None
+        except QuarterdeckError as error:
+            if str(error) != self._told:
                 _log.warning("the halt flag stays raised: %s", error)
+            self._told = str(error)
 
 
 def obey_flag(link: EngineLink, cause: str, by: str) -> None:

@@ -17,8 +17,10 @@ from engine.health import DISK_FREE, TABLES_STOPPED
 from engine.inputs import SetTradingState, TradingState
 from engine.pulses import Pulses
 from store.home import Home, open_home
+from store.read import journal_rows
 from tui.compose import open_engine
 from tui.home_care import HomeCare
+from tui.running_engine import FlagWatch
 
 
 class Usage(NamedTuple):
@@ -96,3 +98,21 @@ def test_locks_are_kept_every_hour_and_a_lost_one_is_told(tmp_path: Path, monkey
     assert disk.later(60, 5_000) == []
     assert disk.later(3_600, 5_000) == ["ERROR account:lock"]
     assert disk.later(3_600, 5_000) == ["ERROR account:lock"], "as long as it is so"
+
+
+def test_a_halt_flag_that_cannot_be_taken_down_is_obeyed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.running_engine.FLAG_SECONDS", 0.005)
+    home, looks = open_home(tmp_path / "h"), list[int]()
+    with open_engine(home, Config(), serve=False) as running:
+        home.halt_flag.mkdir()
+        watch = FlagWatch(home, running.link, lambda: looks.append(1))
+        watch.start()
+        deadline = time.monotonic() + 30
+        while len(looks) < 40:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        watch.close()
+        assert running.engine.latest().accounts[0].trading_state is TradingState.HALTED
+    kinds = [row.kind for row in journal_rows(home.journal)]
+    assert kinds.count("TradingStateChanged") == 1
+    home.halt_flag.rmdir()
