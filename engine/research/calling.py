@@ -127,8 +127,14 @@ class _LiveCalls:
 
 
 def _counted(ask: Ask, answer: Answered | Unavailable) -> Answered | Unavailable:
-    """An answer whose provider tells no usage counts as the dearest that it can have been: none is free for want of a number."""
-    return replace(answer, usage=dearest(ask)) if isinstance(answer, Answered) and answer.usage == Usage() else answer
+    """An answer whose provider does not tell what went in, or what came out, counts as the dearest that this can have been: none
+    is free for want of a number."""
+    if isinstance(answer, Unavailable):
+        return answer
+    told, most = answer.usage, dearest(ask)
+    went_in = told.tokens_in or told.cache_read_tokens or told.cache_write_tokens
+    usage = replace(told, tokens_in=told.tokens_in if went_in else most.tokens_in, tokens_out=told.tokens_out or most.tokens_out)
+    return answer if usage == told else replace(answer, usage=usage)
 
 
 async def _bounded(model: Model, ask: Ask, left_seconds: float, told: Told) -> Answered | Unavailable:

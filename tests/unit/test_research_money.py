@@ -107,12 +107,13 @@ def test_what_came_too_late_counts_for_the_run_and_what_failed_does_not(tmp_path
     assert (purse.close_run("R8"), purse.paid_micro_usd) == (0, spent)
 
 
-def test_a_provider_that_does_not_count_tokens_is_not_taken_for_free(tmp_path: Path) -> None:
+@pytest.mark.parametrize("usage", [Usage(), Usage(tokens_in=1_000), Usage(cache_read_tokens=1_000)])
+def test_a_provider_that_does_not_count_tokens_is_not_taken_for_free(tmp_path: Path, usage: Usage) -> None:
     archive = ResearchArchive(tmp_path / ARCHIVE_FILE)
 
     def uncounted(ask: Ask) -> Answered | Unavailable:
         answer = usual_answer(ask)
-        return replace(answer, usage=Usage()) if isinstance(answer, Answered) else answer
+        return replace(answer, usage=usage) if isinstance(answer, Answered) else answer
 
     purse = purse_of(archive)
     assert run(archive, purse, uncounted) == ""
