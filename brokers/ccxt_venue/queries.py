@@ -1,5 +1,6 @@
 """Reading the venue to the end: every page, every list, or an exception; half an answer is never one."""
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from brokers.ccxt_venue.session import Session
 from engine.errors import VenueUnreachable
 from engine.units import Nanoseconds
 
+log = logging.getLogger("quarterdeck.ccxt")
+
 MAX_PAGES = 1_000
 LOOKBACK_MS = 3 * 86_400_000
 ORDERS_A_PAGE = 100
@@ -26,6 +29,7 @@ class Queries:
     def __init__(self, session: Session, listing: Listing, known: KnownOrders) -> None:
         self._session, self._listing, self._known = session, listing, known
         self.page_limit = session.profile.page_limit
+        self._taken_down: set[str] = set()
 
     # ---- orders ----
 
@@ -80,7 +84,7 @@ class Queries:
             try:
                 return await self._session.call(exchange.fetch_order, "", symbol, {"clientOrderId": wire_id})
             except Exception as error:
-                if not is_a(error, "OrderNotFound"):
+                if not is_a(error, "OrderNotFound", "BadSymbol"):
                     raise
         return None
 
@@ -153,13 +157,25 @@ class Queries:
             return []
         found: list[Execution] = []
         for symbol in wanted if self._session.profile.trades_need_symbol else [None]:
-            for trade in await self._trade_pages(symbol, since_ns // NS_PER_MS):
+            for trade in await self._trades_of(symbol, since_ns // NS_PER_MS):
                 execution = execution_of(trade)
                 if execution is None and trade.get("symbol") in (None, "", *wanted):
                     raise VenueUnreachable(f"{self._session.exchange_id}: an execution could not be read")
                 if execution is not None and execution.symbol in wanted and execution.at_ns >= since_ns:
                     found.append(execution)
         return in_order(found)
+
+    async def _trades_of(self, symbol: str | None, since_ms: int) -> list[Any]:
+        """All pages; none of a market that the venue has taken down meanwhile, which must not cost the report of all others."""
+        try:
+            return await self._trade_pages(symbol, since_ms)
+        except Exception as error:
+            if symbol is None or not is_a(error, "BadSymbol"):
+                raise
+            if symbol not in self._taken_down:
+                log.error("%s knows %s no more; its fills are not told", self._session.exchange_id, symbol)
+            self._taken_down.add(symbol)
+            return []
 
     async def _trade_pages(self, symbol: str | None, since_ms: int) -> list[Any]:
         found: dict[str, Any] = {}

@@ -20,10 +20,12 @@ from engine.inputs import (
     Duplicate,
     FillReported,
     NotSent,
+    OrderMissing,
     OrderReport,
     Refused,
     SubmitAnswer,
     Unanswered,
+    VenueReport,
 )
 from engine.orders import FillSource, OrderIntent, OrderKind, Side
 from tests.conformance.ccxt_server.backing import API_KEY, SECRET, Backing
@@ -362,6 +364,21 @@ async def test_what_is_delisted_does_not_keep_the_rest_from_trading_and_what_is_
     listed = await broker.connect(lambda _: None)
     assert [one.symbol for one in listed] == ["BTC/USD", "BNB/USD"]
     assert broker.remembered.gone == ("DOGE/USD",)
+    await broker.close()
+    await venue.stop()
+
+
+async def test_a_market_that_is_taken_down_costs_no_report_of_the_others() -> None:
+    venue = BinanceVenue(Backing())
+    await venue.start()
+    venue.backing.quote(9_990, 10_010)
+    broker = CcxtBroker("acct", "binance", key_source, symbols=["BTC/USD", "BNB/USD"], tuning=Tuning(rate_limit_ms=1),
+                        endpoints=Endpoints(venue.rest_url, venue.stream_url))  # of the second nothing can be asked there
+    await broker.connect(lambda _: None)
+    report = await broker.report(0, ["never-sent"])
+    assert isinstance(report, VenueReport), report
+    assert [one.symbol for one in report.instruments] == ["BTC/USD", "BNB/USD"]
+    assert [type(one) for one in report.looked_up] == [OrderMissing]
     await broker.close()
     await venue.stop()
 
