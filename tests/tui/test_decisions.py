@@ -9,7 +9,7 @@ from engine.inputs import Approve, Decline, Halve
 from engine.service import DecisionStatus, ProposalStatus, ProposalView, Receipt, Refusal
 from tests.tui.driving import Driver, driving
 from tests.tui.research_views import DONE, decision, research
-from tests.tui.views import card, proposal, snapshot
+from tests.tui.views import card, proposal, quote, snapshot
 from tui.panes.research_line import research_line
 
 
@@ -47,6 +47,18 @@ async def test_it_cannot_be_approved_before_it_was_on_the_screen() -> None:
         assert (command.proposal_id, command.digest) == ("P-1", "digest-of-P-1")
         await driver.until(lambda: len(driver.app.screen_stack) == 1)
         await driver.sees("✓ approved BUY AMD")
+
+
+async def test_the_market_of_now_and_its_age_run_on_beside_the_price_that_the_card_was_made_with() -> None:
+    async with driving(snapshot(quotes=(quote("AMD", "158.12"),)), size=(80, 24)) as driver:
+        await open_card(driver)
+        await driver.sees("when raised 158.12", "market now  158.13  <1s old")
+        driver.clock.seconds += 1
+        await driver.pilot.pause()
+        await driver.publish(snapshot(2, quotes=(quote("AMD", "151.00", age_seconds=44.0, stale=True),)))
+        await driver.sees("when raised 158.12", "market now  151.01  44s old STALE")
+        await driver.press("a")
+        await driver.until(lambda: driver.sent(Approve))
 
 
 async def test_a_changed_card_needs_a_new_look() -> None:

@@ -13,7 +13,7 @@ from engine.inputs import Approve, Decline, Halve
 from engine.service import ProposalStatus, ProposalView, Snapshot
 from tui.formats import countdown, number, plain, plural
 from tui.keymap import bindings_for
-from tui.screens.card_lines import Line, check_lines, money_lines, terms_lines
+from tui.screens.card_lines import Line, check_lines, market_lines, money_lines, terms_lines
 from tui.screens.dialog import Dialog
 from tui.screens.marks import MarksDialog
 from tui.screens.research import DecisionScreen
@@ -97,19 +97,23 @@ class CardDialog(Dialog):
         view = self.proposal
         card = view.card
         self.title_with(f"Decision: {card.side.value} {number(card.quantity)} {card.symbol} in {card.portfolio}")
-        if view.decision is None:
-            self._draw_by_hand()
-        else:
-            self._draw_research()
+        self._draw()
         self._painted_at, self._whole = None, False
         self.query_one("#body").scroll_home(animate=False)
         self.call_after_refresh(self._was_painted)
         self._show_state()
 
+    def _draw(self) -> None:
+        """What it says: the market of now and ages run on, which is no change of the card."""
+        if self.proposal.decision is None:
+            self._draw_by_hand()
+        else:
+            self._draw_research()
+
     def _draw_by_hand(self) -> None:
         view = self.proposal
         self.query_one("#terms-text", ToneText).show(
-            [*terms_lines(view.card), *money_lines(view.card), *self._bounds()])
+            [*terms_lines(view.card, market_lines(view.card, self.app.snapshot)), *money_lines(view.card), *self._bounds()])
         self.query_one("#checks-text", ToneText).show(
             [[("Checks", "head")], *check_lines(view.card.checks, CHECKS_WIDTH, most=13)])
         why = wrapped(view.rationale or "no reason given", self.WIDTH - 14)[:5]
@@ -117,7 +121,6 @@ class CardDialog(Dialog):
             [[(f"{'why' if position == 0 else '':12}", "muted"), (text, "")] for position, text in enumerate(why)])
 
     def _draw_research(self) -> None:
-        """The card of research: its ages run on, which is no change of the card."""
         view = self.proposal
         if view.decision is not None:
             beside = around(self.app.snapshot, view, self.app.key_names)
@@ -205,7 +208,7 @@ class CardDialog(Dialog):
         if changed or looks:
             self._paint()
         else:
-            self._draw_research()
+            self._draw()
         self._show_state()
 
     # ---- answers ----------------------------------------------------------------------------------------------------

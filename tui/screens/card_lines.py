@@ -3,26 +3,39 @@ show the very same."""
 
 from collections.abc import Sequence
 
-from engine.service import CheckView, OrderCard, Refusal
-from tui.formats import MISSING, money, number, percent, plain
+from engine.orders import Side
+from engine.service import CheckView, OrderCard, Refusal, Snapshot
+from tui.formats import MISSING, age, money, number, percent, plain
 from tui.widgets.fact_list import wrapped
 
 type Line = list[tuple[str, str]]
 
 
-def terms_lines(card: OrderCard) -> list[Line]:
-    """What would be sent."""
+def terms_lines(card: OrderCard, market: Sequence[Line] | None = None) -> list[Line]:
+    """What would be sent; `market` in the place of the price of now where the card is older than that."""
     price = number(card.limit) if card.limit is not None else ""
     trigger = f" trigger {number(card.trigger)}" if card.trigger is not None else ""
     return [
         [(f"{card.side.value} {number(card.quantity)} {plain(card.symbol)}", "strong"),
          (f"  {card.kind.value.replace('_', ' ')} {price}{trigger}".rstrip(), "")],
         *([_pair("over", plain(card.over))] if card.over else []),
-        _pair("market now", number(card.reference)),
+        *([_pair("market now", number(card.reference))] if market is None else market),
         _pair("stop", number(card.stop) if card.stop is not None else "NONE", "" if card.stop is not None else "crit"),
         _pair("target", number(card.target) if card.target is not None else "none"),
         *([_pair("trail", plain(card.trail))] if card.trail else []),
     ]
+
+
+def market_lines(card: OrderCard, snapshot: Snapshot | None) -> list[Line]:
+    """The price that a waiting card was worked out with, and what its side would pay or get now, with the quote's age."""
+    quotes = [quote for quote in snapshot.quotes if quote.symbol == card.symbol] if snapshot is not None else []
+    raised = _pair("when raised", number(card.reference))
+    if len(quotes) != 1:
+        return [raised, _pair("market now", "several venues quote it" if quotes else "no quote", "warn")]
+    [quote] = quotes
+    price = number(quote.ask if card.side is Side.BUY else quote.bid, quote.price_decimals)
+    old = f"  {age(quote.age_seconds)} old" + (" STALE" if quote.stale else "")
+    return [raised, [*_pair("market now", price), (old, "stale" if quote.stale else "muted")]]
 
 
 def money_lines(card: OrderCard) -> list[Line]:
