@@ -173,7 +173,7 @@ class Queries:
             if symbol is None or not is_a(error, "BadSymbol"):
                 raise
             if symbol not in self._taken_down:
-                log.error("%s knows %s no more; its fills are not told", self._session.exchange_id, symbol)
+                log.warning("%s knows %s no more; its fills are not told", self._session.exchange_id, symbol)
             self._taken_down.add(symbol)
             return []
 
