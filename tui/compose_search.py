@@ -72,7 +72,8 @@ def _cluster(address: str) -> Iterator[Crew]:
     try:
         import distributed
     except ImportError:
-        raise UsageError("--cluster needs the extra `cluster`: uv sync --extra cluster") from None
+        raise UsageError("--cluster needs the extra `cluster`; in the clone `uv sync --extra cluster`, or "
+                         "`uv tool install '.[cluster]'`") from None
     for talker in ("distributed", "distributed.client"):  # what it has to say of lost connections is told in one line here
         logging.getLogger(talker).setLevel(logging.CRITICAL)
     security: Any = distributed.Security

@@ -51,7 +51,8 @@ def _study(terms: Terms) -> "Study":
     try:
         import optuna
     except ImportError:
-        raise UsageError("a search that learns needs the extra `optimize`: uv sync --extra optimize; `quarterdeck sweep` does "
+        raise UsageError("a search that learns needs the extra `optimize`; in the clone `uv sync --extra optimize`, or "
+                         "`uv tool install '.[optimize]'`; `quarterdeck sweep` does "
                          "without it") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=terms.seed))

@@ -34,7 +34,7 @@ def read_script(path: Path, tape_start_ns: int) -> tuple[TimedCommand, ...]:
     Raises `UsageError` naming file and line where something in it is not understood.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the script cannot be read: {error}") from error
     timed = [_timed(line, f"{path}:{number}", number, tape_start_ns)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 SHORTEST_TOKEN = 20
 START_SECONDS = 30.0
-MISSING = "serve: textual-serve is not installed; `pip install 'quarterdeck[serve]'`, or `uv sync --extra serve`"
+MISSING = "serve: textual-serve is not installed; in the clone `uv sync --extra serve`, or `uv tool install '.[serve]'`"
 
 
 def serve(path: Path, port: int, *, read_only: bool, token_file: Path | None) -> int:
