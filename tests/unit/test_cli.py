@@ -160,7 +160,7 @@ def test_the_program_gives_each_thread_its_turn_soon() -> None:
         [sys.executable, "-c", "import sys; print(sys.getswitchinterval())"], timeout=60))
 
 
-def test_service_manager_is_told(tmp_path: Path) -> None:
+def test_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -171,6 +171,7 @@ def test_service_manager_is_told(tmp_path: Path) -> None:
     assert not notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "gone")})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hung:
         hung.bind(str(tmp_path / "hung"))
+        monkeypatch.setattr("tui.systemd.SEND_SECONDS", 0.05)
         for _ in range(100_000):
             if not notify("WATCHDOG=1", {"NOTIFY_SOCKET": str(tmp_path / "hung")}):
                 break
