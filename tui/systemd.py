@@ -5,6 +5,8 @@ import socket
 from collections.abc import Mapping
 
 SEND_SECONDS = 1.0
+LONGEST_SECONDS = 1.0
+
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Send one state such as `READY=1`; whether a service manager was told."""
