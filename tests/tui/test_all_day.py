@@ -11,6 +11,7 @@ from engine.service import AlertLevel, Receipt, Refusal
 from tests.tui.driving import driving
 from tests.tui.views import NOW_NS, SECOND, account, alert, fill, order, position, proposal, quote, snapshot
 from tui.formats import day_clock, zone_name
+from tui.panes.orders import OrdersPane
 from tui.panes.positions import PositionsPane
 from tui.screens.card import CardDialog
 from tui.screens.close import CloseDialog
@@ -69,6 +70,17 @@ async def test_escape_shows_all_rows_of_a_filtered_table_and_then_all_panes() ->
         assert driver.app.workstation.has_class("-zoomed")
         await driver.press("escape")
         await driver.until(lambda: not driver.app.workstation.has_class("-zoomed"))
+
+
+async def test_a_screen_that_was_too_small_for_a_while_still_moves_by_key() -> None:
+    async with driving(size=(80, 24)) as driver:
+        await driver.press("3", "down")
+        for size in ((40, 10), (80, 24)):
+            await driver.pilot.resize_terminal(*size)
+            await driver.pilot.pause()
+        before = driver.app.workstation.query_one(OrdersPane).cursor_key
+        await driver.press("down")
+        await driver.until(lambda: driver.app.workstation.query_one(OrdersPane).cursor_key != before)
 
 
 async def test_a_page_of_facts_follows_what_it_is_about_and_says_when_that_is_gone() -> None:

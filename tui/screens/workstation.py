@@ -152,8 +152,10 @@ class Workstation(Screen[None]):
         self.set_class(small, "-too-small")
         needed = f"{LEAST_SIZE[0]}x{LEAST_SIZE[1]}"
         self.query_one("#too-small", ToneLine).show(
-            f"Too small: {width}x{height}, needs {needed}. {self.app.key_names['panic']} works." if small else "", "warn")
+            f"Too small: {width}x{height}, not {needed}. {self.app.key_names['panic']} works." if small else "", "warn")
         self._show_fronts()
+        if not small and self.focused is None:  # a screen too small hid the pane that had it
+            self.call_after_refresh(lambda: self.set_focus(self.query_one(f"#{self._recent[0]}"), scroll_visible=False))
 
     def _show_fronts(self) -> None:
         places = places_of(self.arrangement, self._recent, zoomed=self._zoomed)
