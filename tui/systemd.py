@@ -5,7 +5,6 @@ import socket
 from collections.abc import Mapping
 
 SEND_SECONDS = 1.0
-LONGEST_SECONDS = 1.0
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:

@@ -18,7 +18,6 @@ from tui.cli import run
 from tui.commands.service import checked
 from tui.logs import LOG_FILE, MEGABYTE, start_logs
 from tui.service_unit import UnitPlan, plan_of, unit_text
-from tui.systemd import notify
 
 DEADLINE_SECONDS = 60.0
 QUIET_PORTS = "[health]\nport = 0\n"
@@ -67,15 +66,6 @@ def test_install_asks_keeps_what_was_there_and_does_nothing_twice(
     assert "-ExecStart=/old" in capsys.readouterr().out
     assert unit.with_name("quarterdeck.service.before").read_text() == "[Service]\nExecStart=/old\n"
     assert run(["service", "unit", "--user", "--system"]) == 2
-
-
-def test_a_service_manager_that_does_not_read_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.systemd.LONGEST_SECONDS", 0.05)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
-        deaf.bind(str(tmp_path / "notify"))
-        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-        assert notify("READY=1", environment)
-        assert any(not notify("WATCHDOG=1", environment) for _ in range(5_000)), "its queue is full at some time"
 
 
 class Manager:
