@@ -221,7 +221,7 @@ class AlpacaBroker:
         body = class_request(group, instrument) if len(group) > 1 else order_request(lead, instrument)
         if isinstance(body, Refused):
             return body
-        async with self._strangers.answer_due(len(group) > 1):
+        with self._strangers.answer_due(len(group) > 1):
             placed = await rest.post(WireOrder, "/orders", body, urgent=lead.purpose is not Purpose.ENTRY)
             if isinstance(placed, Fault):
                 return submit_answer(placed)

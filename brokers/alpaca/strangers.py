@@ -6,13 +6,16 @@ without one. Taken as it comes it would be somebody else's order, and its fill s
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from brokers.alpaca.account import AccountReader, Incomplete
 from brokers.alpaca.wire import WireTradeUpdate
 
 log = logging.getLogger("quarterdeck.alpaca")
+
+
+PATIENCE_SECONDS = 2.0  # for the answers that name the legs; what is asked too early is only asked twice
 
 
 class Strangers:
@@ -22,21 +25,28 @@ class Strangers:
         self._take = take
         self._ask_again = ask_again
         self._held: list[WireTradeUpdate] = []
-        self._answers = asyncio.Lock()
+        self._due = 0
+        self._none_due = asyncio.Event()
+        self._none_due.set()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
         return len(self._held)
 
-    @asynccontextmanager
-    async def answer_due(self, wanted: bool) -> AsyncIterator[None]:  # noqa: FBT001 - a switch of its own
-        """While the answer to a group's request is under way nothing else needs to be asked: it names the legs."""
-        if not wanted:
+    @contextmanager
+    def answer_due(self, wanted: bool) -> Iterator[None]:  # noqa: FBT001 - a switch of its own
+        """While answers to groups' requests are under way nothing needs to be asked: they name the legs. None of the requests
+        waits for another: a stop must not stand behind one that hangs."""
+        self._due += wanted
+        if self._due:
+            self._none_due.clear()
+        try:
             yield
-            return
-        async with self._answers:
-            yield
+        finally:
+            self._due -= wanted
+            if not self._due:
+                self._none_due.set()
 
     def hold(self, update: WireTradeUpdate, reader: AccountReader | None) -> bool:
         """Keep an event back where its order is a stranger; False where it can be taken at once."""
@@ -49,8 +59,10 @@ class Strangers:
 
     async def _place(self, reader: AccountReader) -> None:
         try:
-            async with self._answers:
-                await reader.place([update.order for update in self._held])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self._none_due.wait()
+            await reader.place([update.order for update in self._held])
         except (Incomplete, ValueError, ArithmeticError) as error:
             log.warning("alpaca: whose orders the stream tells of is not known (%s); asking for all", type(error).__name__)
             self._held.clear()

@@ -1,6 +1,7 @@
 """What can go wrong between the adapter and Alpaca, through the real client library: each request goes once, and its outcome
 is told as what it proves."""
 
+import asyncio
 import logging
 import socket
 import time
@@ -26,10 +27,10 @@ from engine.inputs import (
     VenueReport,
 )
 from engine.orders import OrderKind, Purpose, Side
-from tests.conformance.alpaca_desk import AlpacaDesk, endpoints_at
+from tests.conformance.alpaca_desk import AlpacaDesk, endpoints_at, until
 from tests.conformance.alpaca_server.account import share
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer
-from tests.conformance.desk import ACCOUNT, START_NS, intent
+from tests.conformance.desk import ACCOUNT, START_NS, bracket, intent
 
 ORDERS = "/v2/orders"
 
@@ -318,3 +319,19 @@ async def test_what_is_listed_no_more_does_not_keep_the_rest_from_trading_and_wh
     assert broker.remembered.gone == ("GONE",)
     await broker.close()
     await server.close()
+
+
+async def test_a_request_that_hangs_holds_up_no_other() -> None:
+    server = AlpacaServer([share("AAPL"), share("MSFT")], START_NS)
+    await server.open()
+    broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL", "MSFT"], endpoints=endpoints_at(server))
+    await broker.connect(lambda _message: None)
+    server.fail_next("POST", "/v2/orders", 0)
+    hanging = asyncio.create_task(broker.submit(bracket("first", instrument_id="AAPL@alpaca")))
+    await until(lambda: server.count("POST", "/v2/orders") == 1)
+    answers = await broker.submit(bracket("second", instrument_id="MSFT@alpaca"))
+    assert [type(answer) for answer in answers] == [Accepted] * 3
+    assert not hanging.done()
+    await broker.close()
+    await server.close()
+    await hanging
