@@ -37,4 +37,6 @@ def test_a_stop_that_only_the_engine_held_is_none_without_it(
     (position,) = shown.positions
     assert (position.stop_home, position.unprotected_now) == (lives, bare)
     assert run(["status", "--home", str(home.path)]) == 0
-    assert f"1, {int(bare)} unprotected" in " ".join(capsys.readouterr().out.split())
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"1, {int(bare)} unprotected" in told
+    assert "what is held counted at its cost" in told

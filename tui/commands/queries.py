@@ -49,7 +49,7 @@ def _status_facts(looked: Looked) -> dict[str, object]:
 
 def _status_lines(looked: Looked, snapshot: Snapshot) -> list[tuple[str, str]]:
     running = f"running, process {looked.pid}, up {duration(snapshot.health.uptime_seconds)}"
-    stopped = f"not running; as of {moment(snapshot.at_ns)} UTC"
+    stopped = f"not running; as of {moment(snapshot.at_ns)} UTC{_without_prices(snapshot)}"
     lines = [("mode", snapshot.mode.value), ("engine", running if looked.pid is not None else stopped)]
     for account in snapshot.accounts:
         lines.append((f"portfolio {account.portfolio}", _account_line(account, live=looked.pid is not None)))
@@ -65,6 +65,11 @@ def _status_lines(looked: Looked, snapshot: Snapshot) -> list[tuple[str, str]]:
     if snapshot.flatten is not None and not snapshot.flatten.finished:
         lines.append(("flatten", f"in progress: {snapshot.flatten.detail}"))
     return lines
+
+
+def _without_prices(snapshot: Snapshot) -> str:
+    """What equity and the day's result rest on where nobody knows a price; empty where nothing is held."""
+    return ", what is held counted at its cost" if any(position.mark is None for position in snapshot.positions) else ""
 
 
 def _account_line(account: AccountView, *, live: bool) -> str:
