@@ -105,7 +105,7 @@ class Told:
 
     def _send(self, _address: str, _level: AlertLevel, _title: str, text: str) -> str:
         with self._lock:
-            asked = self._asked.pop(text, None)
+            asked = self._asked.pop(text.partition(" · raised ")[0], None)  # the simulated day is long ago by the desk's clock
             if asked is not None:
                 self.latencies.append(time.perf_counter() - asked)
             elif len(self._asked) > 1_000:
