@@ -4,7 +4,8 @@ import asyncio
 import importlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ LONGEST_HOLD_SECONDS = 300.0
 CLOCK_FAIL_MS = 10_000
 ROOM_SECONDS = 0.05
 PING_MS = 10_000
+LINE_SECONDS = 2.0
 
 
 class Endpoints(NamedTuple):
@@ -179,13 +181,29 @@ class Session:
         while (left_seconds := self._held_until - time.monotonic()) > 0:  # noqa: ASYNC110 - a deadline that may move
             await asyncio.sleep(left_seconds)
         try:
-            if self.profile.serial:
-                async with self._line:
-                    return await method(*arguments)
-            return await method(*arguments)
+            if not self.profile.serial:
+                return await method(*arguments)
+            async with self._in_line(urgent=urgent):
+                return await method(*arguments)
         except Exception as error:
             self._note(error)
             raise
+
+    @asynccontextmanager
+    async def _in_line(self, *, urgent: bool) -> AsyncIterator[None]:
+        """One request after the other, as the venue wants them by their numbers. What is urgent waits only so long for one that
+        hangs, and overtakes it: should that one arrive after all, the venue refuses its number, and it is asked again."""
+        waits = asyncio.timeout(LINE_SECONDS if urgent else None)
+        try:
+            async with waits:
+                await self._line.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._line.release()
 
     def _note(self, error: Exception) -> None:
         if is_a(error, "RateLimitExceeded", "DDoSProtection"):

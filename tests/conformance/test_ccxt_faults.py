@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from brokers.ccxt_venue import broker as broker_module
+from brokers.ccxt_venue import session
 from brokers.ccxt_venue.broker import CcxtBroker, Tuning
 from brokers.ccxt_venue.session import Endpoints
 from engine.errors import ConfigError, InstrumentError, VenueUnreachable
@@ -366,6 +367,20 @@ async def test_what_is_delisted_does_not_keep_the_rest_from_trading_and_what_is_
     assert broker.remembered.gone == ("DOGE/USD",)
     await broker.close()
     await venue.stop()
+
+
+async def test_an_exit_does_not_stand_in_line_behind_a_question_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "LINE_SECONDS", 0.05)
+    async with opened("kraken") as desk:
+        desk.backing.fail("POST", "/0/private/TradesHistory", hangs=True)
+        asked = desk.backing.calls("POST", "/0/private/TradesHistory")
+        question = asyncio.create_task(desk.broker.report(0, ()))
+        await until(lambda: desk.backing.calls("POST", "/0/private/TradesHistory") > asked, "the question")
+        (answer,) = await desk.broker.submit([intent("out")])
+        assert isinstance(answer, Accepted)
+        assert not question.done()
+        question.cancel()
+        await asyncio.gather(question, return_exceptions=True)
 
 
 async def test_a_market_that_is_taken_down_costs_no_report_of_the_others() -> None:
