@@ -86,8 +86,10 @@ class Connection:
         finally:
             for task in tuple(self._tasks):
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await closed(self._writer)
+            try:
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+            finally:  # also where the server's own end cancels this one
+                await closed(self._writer)
 
     async def _next_line(self) -> bytes:
         """The next line with its end, empty where the client is done."""
@@ -181,5 +183,8 @@ class Connection:
 async def closed(writer: asyncio.StreamWriter) -> None:
     """Hang up, and wait a moment for what was written to leave."""
     writer.close()
-    with contextlib.suppress(ConnectionError, TimeoutError, BrokenPipeError):
-        await asyncio.wait_for(writer.wait_closed(), CLOSE_SECONDS)
+    try:
+        with contextlib.suppress(ConnectionError, TimeoutError, BrokenPipeError):
+            await asyncio.wait_for(writer.wait_closed(), CLOSE_SECONDS)
+    finally:
+        writer.transport.abort()  # whatever is left to write, nobody waits for it

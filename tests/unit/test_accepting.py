@@ -5,7 +5,7 @@ import gc
 import socket
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,10 @@ import pytest
 from aiohttp import web
 
 from engine.pulses import Pulses
+from engine.service import Snapshot
 from tests.unit.test_control import HELLO, HeldService
 from tui.control import ControlServer
+from tui.control_protocol import request_line
 from tui.http_server import HttpServer
 
 CLIENTS = 3
@@ -85,6 +87,36 @@ def test_the_control_socket_closes_what_it_had_just_accepted(turns: int, tmp_pat
 
     assert server._closing is not None
     assert ended_under_clients(server, server._closing, turns, connect) == [b""] * CLIENTS
+    assert leaks() == []
+
+
+class LeavingSlowly(HeldService):
+    """A service whose subscribers take their leave until they are cancelled a second time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaving = threading.Event()
+
+    async def snapshots(self) -> AsyncIterator[Snapshot]:
+        try:
+            yield self.latest()
+            await asyncio.Event().wait()
+        finally:
+            self.leaving.set()
+            await asyncio.Event().wait()
+
+
+def test_the_control_socket_closes_a_connection_whose_end_it_interrupts(tmp_path: Path, leaks: Callable[[], list[str]]) -> None:
+    path, service = tmp_path / "engine.sock", LeavingSlowly()
+    server = ControlServer(service, path, HELLO, lambda: None)
+    server.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE_SECONDS)
+        client.connect(str(path))
+        client.sendall(request_line(1, "subscribe", {}))
+        assert b"subscribed" in client.recv(1 << 16)
+    assert service.leaving.wait(PATIENCE_SECONDS)
+    server.close()
     assert leaks() == []
 
 
