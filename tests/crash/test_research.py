@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ m = [1.0, 2.0]
 @contextmanager
 def silent_model() -> Iterator[tuple[int, threading.Event]]:
     """A server that takes every request and answers none; its port, and whether it was asked."""
-    asked, kept = threading.Event(), []
+    asked, kept = threading.Event(), list[socket.socket]()
     with socket.create_server(("127.0.0.1", 0)) as server:
         def take() -> None:
             while True:
@@ -54,8 +54,16 @@ def silent_model() -> Iterator[tuple[int, threading.Event]]:
                 kept.append(connection)
                 asked.set()
 
-        threading.Thread(target=take, daemon=True).start()
-        yield server.getsockname()[1], asked
+        taking = threading.Thread(target=take, daemon=True)
+        taking.start()
+        try:
+            yield server.getsockname()[1], asked
+        finally:
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)  # closing it would not wake the one that waits in it
+            taking.join(DEADLINE_SECONDS)
+            for connection in kept:
+                connection.close()
 
 
 @contextmanager

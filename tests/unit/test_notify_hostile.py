@@ -35,6 +35,8 @@ class Odd:
 
     def close(self) -> None:
         """Hang up on everybody, also where an answer would go on for ever."""
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # closing it would not wake the one that waits in it
         self.listener.close()
         for client in self._clients:
             with suppress(OSError):
