@@ -20,7 +20,7 @@ TRIES_IN_VAIN = 5
 FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 600.0
 KEPT_KEYS = 1_000
-CRITICAL_SPACING_SECONDS = 60.0
+FIRST_SPACING_SECONDS = 5.0
 LATE_NS = 120 * NS_PER_SECOND
 
 
@@ -32,12 +32,14 @@ class Moment(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """How often and how much is told; the fields are those of the configuration."""
+    """How often and how much is told; the fields are those of the configuration, but for the longest time between two tellings
+    of a critical alert that says something else each time."""
 
     repeat_seconds: float = 600.0
     acknowledge_seconds: float = 300.0
     longest_repeat_seconds: float = 3_600.0
     queue_length: int = 200  # of each route
+    longest_spacing_seconds: float = 60.0
 
 
 class Delivery(NamedTuple):
@@ -77,6 +79,7 @@ class _Told:
     text: str
     withheld: int = 0
     earlier: Earlier | None = None
+    in_other_words: int = 0
 
 
 @dataclass(slots=True)
@@ -148,8 +151,8 @@ class Outbox:
                 self._open[key].notice = notice
             return False
         critical = RANKS[notice.level] == CRITICAL and not notice.alert_id.startswith(TEST)
-        due_seconds = self._due_of(known, now) if critical else now.seconds
-        self._remember(key, notice, due_seconds)
+        due_seconds, in_other_words = self._due_of(known, now) if critical else (now.seconds, 0)
+        self._remember(key, notice, due_seconds, in_other_words)
         if key in self._open and critical:
             self._open[key].notice = notice  # who does not answer is asked again all the same, whatever it says by now
         elif critical:
@@ -161,14 +164,16 @@ class Outbox:
                 self._enqueue(route.name, notice, due_seconds, withheld=known.withheld if known else 0)
         return True
 
-    @staticmethod
-    def _due_of(known: _Told | None, now: Moment) -> float:
-        """When a critical alert that says something new is told: at once, but no more often than once in a while."""
+    def _due_of(self, known: _Told | None, now: Moment) -> tuple[float, int]:
+        """When a critical alert that says something new is told: at once, then ever more seldom; and how often it did so lately."""
         if known is None or known.rank < CRITICAL or known.earlier is not None:
-            return now.seconds
+            return now.seconds, 0
         if known.seconds > now.seconds:
-            return known.seconds
-        return max(now.seconds, known.seconds + CRITICAL_SPACING_SECONDS)
+            return known.seconds, known.in_other_words
+        if now.seconds - known.seconds >= self._terms.repeat_seconds:
+            return now.seconds, 0
+        spacing_seconds = min(FIRST_SPACING_SECONDS * 2 ** min(known.in_other_words, 10), self._terms.longest_spacing_seconds)
+        return max(now.seconds, known.seconds + spacing_seconds), known.in_other_words + 1
 
     def _is_repetition(self, notice: Notify, known: _Told, now: Moment) -> bool:
         """The same alert within the time, no more important than before; a critical one has to say the same, too."""
@@ -191,9 +196,9 @@ class Outbox:
             self._enqueue(route.name, notice, now.seconds)
         return bool(untold)
 
-    def _remember(self, key: str, notice: Notify, seconds: float) -> None:
+    def _remember(self, key: str, notice: Notify, seconds: float, in_other_words: int) -> None:
         self._told.pop(key, None)
-        self._told[key] = _Told(seconds, RANKS[notice.level], notice.text)
+        self._told[key] = _Told(seconds, RANKS[notice.level], notice.text, in_other_words=in_other_words)
         while len(self._told) > KEPT_KEYS:
             del self._told[next(iter(self._told))]
 

@@ -40,7 +40,8 @@ def incidents() -> None:
         home = open_home(Path(folder))
         config = parse_config("[market]\nalways_open = true\n", "bench")
         address = f"json://127.0.0.1:{service.port}"
-        desk = NotifyDesk(Outbox([Route("phone")], Terms()), {"phone": address}, "PAPER", lambda _: None)
+        outbox = Outbox([Route("phone")], Terms(longest_spacing_seconds=0.0))
+        desk = NotifyDesk(outbox, {"phone": address}, "PAPER", lambda _: None)
         journal = SqliteJournal(home.journal, lambda _: None)
         parts = engine_parts(home, config, real_venues(home, config, paper_options), journal, State(), 0)._replace(notifier=desk)
         engine = Engine(parts)
