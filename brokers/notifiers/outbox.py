@@ -165,7 +165,7 @@ class Outbox:
         return True
 
     def _due_of(self, known: _Told | None, now: Moment) -> tuple[float, int]:
-        """When a critical alert that says something new is told: at once, then ever more seldom; and how often it did so lately."""
+        """When a critical alert in new words is told, at once and then ever more seldom; and how often that was lately."""
         if known is None or known.rank < CRITICAL or known.earlier is not None:
             return now.seconds, 0
         if known.seconds > now.seconds:
