@@ -61,6 +61,12 @@ def told(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str) -> tup
     return status, out, err
 
 
+def only_line(err: str) -> str:
+    """The one line of an error."""
+    assert len(err.splitlines()) == 1, err
+    return err.rstrip("\n")
+
+
 def working(link: EngineLink) -> str:
     """The id of the only order at work."""
     (order,) = [order for order in link.snapshot_now().orders if order.working]
@@ -74,7 +80,7 @@ def test_an_order_without_an_answer(home: Path, binance: ServedBinance, capsys: 
     status, out, err = told(capsys, home, *BUY)
     assert status == 1
     assert "UNKNOWN" in out
-    (line,) = err.splitlines()
+    line = only_line(err)
     assert "UNKNOWN: the venue did not answer, so it may be live and counts in full; do not send it again" in line
 
 
@@ -87,7 +93,7 @@ def test_a_cancel_without_an_answer(home: Path, binance: ServedBinance, link: En
     monkeypatch.setattr(trading, "SETTLE_SECONDS", 1.0)
     status, _, err = told(capsys, home, "cancel", order_id)
     assert status == 1
-    (line,) = err.splitlines()
+    line = only_line(err)
     assert line.endswith("PENDING_CANCEL: the venue has not confirmed the cancel, so it may still fill; "
                          "`quarterdeck orders --all` tells what becomes of it")
 
