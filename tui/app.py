@@ -198,6 +198,11 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
                 show(text, tone)
 
     @property
+    def out_of_touch(self) -> bool:
+        """Whether what is shown is old: nothing that opens a position is sent then, to be done whenever the engine wakes."""
+        return self.banner[1] == "panic" and bool(self.banner[0])
+
+    @property
     def banner(self) -> tuple[str, str]:
         """What is wrong with everything that is shown, and its tone; "" where nothing is."""
         silent = self.silent_seconds

@@ -138,6 +138,21 @@ async def test_a_key_held_down_sends_once() -> None:
         assert driver.sent(PlaceOrder)[0].side is Side.SELL
 
 
+async def test_nothing_is_sent_to_an_engine_that_says_nothing_to_be_done_when_it_wakes() -> None:
+    async with driving(size=(80, 24)) as driver:
+        await driver.press("b", "1", "0")
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        driver.clock.seconds += 11
+        await driver.sees("11s old")
+        await driver.press("f5")
+        await driver.sees("not sent: the engine says nothing")
+        assert driver.sent(PlaceOrder) == []
+        await driver.publish(snapshot(2))
+        await driver.until(lambda: not driver.app.screen.query_one("#act").disabled)
+        await driver.press("f5")
+        await driver.until(lambda: driver.sent(PlaceOrder))
+
+
 async def test_a_refused_order_says_why_and_keeps_what_was_typed() -> None:
     async with driving() as driver:
         driver.service.answer = lambda command: Receipt(

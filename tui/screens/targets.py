@@ -92,7 +92,9 @@ class TargetsScreen(Dialog):
             return
         if self._sending:
             return
-        if self.app.snapshot is not None and self.app.snapshot.mode is Mode.LIVE:
+        if self.app.out_of_touch:
+            self.note("not sent: the engine says nothing, and would act whenever it wakes", "crit")
+        elif self.app.snapshot is not None and self.app.snapshot.mode is Mode.LIVE:
             self.app.push_screen(LiveRebalance(self, self._view))
         else:
             self.send_now()

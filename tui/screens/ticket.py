@@ -179,17 +179,27 @@ class TicketDialog(Dialog):
         return quote_for(snapshot, self._text("symbol"), self._word("portfolio"))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
+        self._show_market(snapshot)
+        quote = self._quote(snapshot)
+        self._follow(world_of(snapshot, quote), quote)
+
+    def show_banner(self, text: str, tone: str) -> None:
+        super().show_banner(text, tone)
+        if text and self.app.snapshot is not None:
+            self._show_market(self.app.snapshot)  # its age runs on while the engine says nothing
+
+    def _show_market(self, snapshot: Snapshot) -> None:
         quote = self._quote(snapshot)
         market: Line = [("no quote for this symbol", "warn")]
         if quote is not None:
             decimals = quote.price_decimals
+            seconds = None if quote.age_seconds is None else quote.age_seconds + self.app.silent_seconds
             market = [(f"{number(quote.bid, decimals)} / {number(quote.ask, decimals)}", "strong"),
-                      (f"  {age(quote.age_seconds)} old" + (" STALE" if quote.stale else ""),
+                      (f"  {age(seconds)} old" + (" STALE" if quote.stale else ""),
                        "stale" if quote.stale else "muted")]
             if sum(each.symbol == quote.symbol for each in snapshot.quotes) > 1:
                 market.append((f"  {plain(venue_of(quote))}", "muted"))
         self.query_one("#market", ToneText).show([market, []])
-        self._follow(world_of(snapshot, quote), quote)
 
     def _follow(self, world: World, quote: QuoteView | None) -> None:
         """Ask anew where the checks shown no longer hold: halted since, another position, a price that moved away."""
@@ -222,7 +232,9 @@ class TicketDialog(Dialog):
 
     def send_now(self) -> None:
         """Send the order whose checks are shown."""
-        if self._order is not None and not self._sending:
+        if self.app.out_of_touch:
+            self.note("not sent: the engine says nothing, and would send it whenever it wakes; what is shown is old", "crit")
+        elif self._order is not None and not self._sending:
             self._sending = True
             self.query_one("#act", Button).disabled = True
             self.note("sent, waiting for the engine…", "muted")
