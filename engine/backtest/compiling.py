@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 FORMAT = "2"
@@ -19,7 +19,7 @@ FORMAT = "2"
 INLINED = frozenset((
     "rule", "held_by_rule", "value_minor", "spread_at", "ema_step", "atr_step", "true_range", "venue_quote", "out_at_quote",
     "engine_quote", "venue_bar", "engine_bar", "follow", "trailed_row", "better_price", "trail_level", "tighter_stop",
-    "leaves_whole", "sign_of", "hold_is_over", "mark_at_close", "meet_quote", "open_all", "close_all", "look_at_losses", "beat",
+    "leaves_whole", "sign_of", "hold_is_over", "mark_at_close", "quote_at", "open_all", "close_all", "look_at_losses", "beat",
     "latch", "loss_share", "equity_of", "first_of", "next_moment", "step_on", "worse", "with_slippage",
     "scaled_up", "scaled_down"))
 # modules whose functions know of no list, even where others that are compiled with them do
@@ -45,10 +45,15 @@ def functions_reached(function: FunctionType, replaced: Mapping[str, FunctionTyp
             functions_reached(called, replaced, found)
 
 
-def _names(function: FunctionType) -> list[str]:
+def _names(function: FunctionType) -> tuple[str, ...]:
     """The global names that a function's code reads, each once, in the order of the code."""
-    found = [one.argval for one in dis.get_instructions(function) if one.opname == "LOAD_GLOBAL"]
-    return list(dict.fromkeys(found))
+    return _names_in(function.__code__)
+
+
+@lru_cache(maxsize=1024)
+def _names_in(code: CodeType) -> tuple[str, ...]:
+    found = [one.argval for one in dis.get_instructions(code) if one.opname == "LOAD_GLOBAL"]
+    return tuple(dict.fromkeys(found))
 
 
 def makes_lists(function: FunctionType) -> bool:

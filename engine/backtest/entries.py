@@ -225,8 +225,6 @@ def excess(w: Any, at: int, check: int, limits: Limits, factor: float, entry: En
         return heat_excess(w, check, limits, factor, risk)
     size = lots + w[SAME_SIDE_LOTS] if check == POSITION_SHARE else lots
     more = notional_minor(entry.price_ticks, size, w[at + VALUE_NUM], w[at + VALUE_DEN])
-    if check == ORDER_NOTIONAL:
-        return float(more - order_cap_minor(w, limits, factor))
     if check == BUYING_POWER:
         fee = fee_minor(entry.price_ticks, lots, w[at + VALUE_NUM], w[at + VALUE_DEN], w[at + TAKER_PPM])
         return float(more + fee - (int(w[EQUITY] * limits.leverage) - w[AT_WORK]))
@@ -296,7 +294,11 @@ def largest_passing(w: Any, at: int, check: int, limits: Limits, factor: float, 
     """The most lots up to `most_lots` that pass a check, 0 where none do.
 
     Looked for around where the excess would be nothing if it grew in proportion, in steps of twice the length, then halved.
+    An order's size in money needs no search.
     """
+    if check == ORDER_NOTIONAL:
+        cap = order_cap_minor(w, limits, factor)
+        return lots_for_notional(cap, entry.price_ticks, w[at + VALUE_NUM], w[at + VALUE_DEN], most_lots)
     too_far = excess(w, at, check, limits, factor, entry, gap_bps, most_lots)
     if too_far <= 0.0:
         return most_lots

@@ -4,7 +4,7 @@ A moment is what the tape drive makes of it: first the bars that close then, in 
 order, what the rule wants of each; then the quotes that open. The first bar or quote also brings the beat that looks at losses.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.backtest.brakes import REDUCING, beat
 from engine.backtest.entries import Limits, add_line, empty_book, enter, leaving_lots, value_minor
@@ -29,20 +29,27 @@ from engine.backtest.holdings import (
     entry_ticks_of,
     leave_later,
 )
-from engine.backtest.steps import Friction, engine_bar, engine_quote, follow, spread_at, stays_within, venue_bar, venue_quote
+from engine.backtest.steps import (
+    Friction,
+    engine_bar,
+    engine_quote,
+    follow,
+    quote_at,
+    spread_at,
+    stays_within,
+    venue_bar,
+    venue_quote,
+)
 from engine.kernel.wants import ENTER, LEAVE, NOTHING, BarColumns, Held, RuleWant, no_want
 
 NEVER_NS = 1 << 62
+# of an instrument's bar: it has opened; all of it, its opening quote included, leaves what is held as it is
+OPENED, QUIET = 1, 2
 
 
 def rule(params: Any, memory: Any, bars: BarColumns, place: int, seen: int, held: Held) -> tuple[Any, RuleWant]:
     """Stands for the strategy's rule, which takes this name's place in the compiled pass."""
     raise NotImplementedError
-
-
-def own_memory(memory: Any) -> Any:
-    """The memory that an instrument begins with; of one that is set in place, a copy takes this name's place."""
-    return memory
 
 
 def held_by_rule(w: Any, at: int, place: int) -> Held:
@@ -52,8 +59,8 @@ def held_by_rule(w: Any, at: int, place: int) -> Held:
     return Held(w[at + LOTS], entry_ticks_of(w, at), w[at + STOP], w[at + WAITING], place - w[at + OPENED_PLACE] + 1)
 
 
-def act(w: Any, at: int, place: int, count: int, limits: Limits, asked: RuleWant, gap_bps: int) -> None:
-    """What the rule of the row `at` wants at the close of the bar at `place`, in an account of `count` instruments."""
+def act(w: Any, at: int, place: int, rows: Any, limits: Limits, asked: RuleWant, gap_bps: int) -> None:
+    """What the rule of the row `at` wants at the close of the bar at `place`, in an account of these `rows`."""
     if asked.act == LEAVE:
         if w[at + LOTS] != 0:
             mark = w[at + BID] if w[at + LOTS] > 0 else w[at + ASK]
@@ -62,7 +69,7 @@ def act(w: Any, at: int, place: int, count: int, limits: Limits, asked: RuleWant
                 w[at + WAITING] = 0
     elif asked.act == ENTER:
         factor = empty_book(w, limits)
-        for other in range(HEAD, HEAD + count * ROW, ROW):
+        for other in rows:
             if w[other + LOTS] != 0 or w[other + WAITING] != 0:
                 add_line(w, at, other, asked.sign if other == at else 0, gap_bps)
         if w[SIZES_AT] != 0:
@@ -121,7 +128,7 @@ def one_instrument(w: Any, bars: BarColumns, friction: Friction, limits: Limits,
             memory, asked = rule(params, memory, bars, place, place + 1, held_by_rule(w, at, place))
         if asked.act != NOTHING:
             mark_at_close(w, at, friction, opens[place], closes[place])
-            act(w, at, place, 1, limits, asked, friction.gap_bps)
+            act(w, at, place, range(HEAD, HEAD + ROW, ROW), limits, asked, friction.gap_bps)
         equity_out[place] = w[CASH] if w[held_at] == 0 else w[CASH] + value_minor(w, at)
         place += 1
 
@@ -140,122 +147,123 @@ def idle_bars(params: Any, memory: Any, bars: BarColumns, place: int, cash: int,
     return place, memory, asked
 
 
+class Cursor(NamedTuple):
+    """Where a pass over several instruments stands: of each the time of what comes next, its bar, and whether that has opened;
+    then the numbers of those that are held or about to be entered, as many as the pass says are busy."""
+
+    next_ns: Any
+    places: Any
+    opened: Any
+    busy: Any
+
+
 def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, params: Any,
-                        memory: Any, cursor: Any, equity_at_ns: Any, equity_out: Any) -> int:
+                        memory: Any, cursor: Cursor, equity_at_ns: Any, equity_out: Any) -> int:
     """Several instruments in one account; how many moments had a bar that closed, each with its equity.
 
     The bars of all stand one instrument after the other; those of the i-th are `starts[i] .. starts[i + 1] - 1`. Each has its
-    own memory, which begins as `memory`. `cursor` has four integers for each instrument, all of a kind together: the time of
-    what comes next, its bar, whether that has opened, and the numbers of those that are held or about to be entered.
+    own memory, which begins as `memory`.
     """
-    opens_ns, closes_ns = bars.opens_ns, bars.closes_ns
+    next_ns, places, opened, _ = cursor
     count = len(starts) - 1
-    places, opened, busy_at = count, 2 * count, 3 * count
+    rows = range(HEAD, HEAD + count * ROW, ROW)
     marked = busy = 0
-    free = Held(0, 0, 0, 0, 0)
-    memories = [own_memory(memory) for _ in range(count)]
-    now_ns = first_moment(bars, starts, cursor, count)
+    memories = [memory] * count
+    now_ns = first_moment(bars, starts, cursor)
     while now_ns != NEVER_NS:
-        first = first_of(cursor, count, now_ns, 1)
+        first = first_of(cursor, now_ns, True)
         closes = first < count
         if closes:
             close_all(w, bars, starts, friction, limits, braked, cursor, busy, first, now_ns)
-            equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, cursor, count, busy)
+            equity_at_ns[marked], equity_out[marked] = now_ns, equity_of(w, cursor, busy)
             marked += 1
         else:
-            first = first_of(cursor, count, now_ns, 0)
+            first = first_of(cursor, now_ns, False)
         busy = 0
-        for number in range(count):  # `step_on` stands written out here: its call costs as much as half of a rule in Python
-            at, next_ns = HEAD + number * ROW, cursor[number]
-            idle = w[at + LOTS] == 0 and w[at + WAITING] == 0
-            if next_ns == now_ns and cursor[opened + number] != 0:
-                place = cursor[places + number]
-                held = free if idle else held_by_rule(w, at, place)
-                memories[number], asked = rule(params, memories[number], bars, place, place - starts[number] + 1, held)
+        for number in range(count):
+            if next_ns[number] == now_ns and opened[number] != 0:
+                at, place = HEAD + number * ROW, places[number]
+                memories[number], asked = rule(params, memories[number], bars, place, place - starts[number] + 1,
+                                               held_by_rule(w, at, place))
                 if asked.act != NOTHING:
                     mark_at_close(w, at, friction, bars.opens[place], bars.closes[place])
-                    act(w, at, place, count, limits, asked, friction.gap_bps)
-                    idle = w[at + LOTS] == 0 and w[at + WAITING] == 0
-                place += 1
-                next_ns = opens_ns[place] if place < starts[number + 1] else NEVER_NS
-                cursor[number], cursor[places + number], cursor[opened + number] = next_ns, place, 0
-            if not idle:
-                cursor[busy_at + busy] = number
-                busy += 1
-            elif next_ns == now_ns:
-                cursor[number], cursor[opened + number] = closes_ns[cursor[places + number]], 1
+                    act(w, at, place, rows, limits, asked, friction.gap_bps)
+            busy = step_on(w, bars, starts, cursor, number, busy, now_ns)
         before_opens(w, count, now_ns)
-        open_all(w, bars, friction, limits, braked and not closes, cursor, count, busy, first, now_ns)
-        now_ns = next_moment(cursor, count)
+        open_all(w, bars, friction, limits, braked and not closes, cursor, busy, first, now_ns)
+        now_ns = next_moment(cursor)
     return marked
 
 
-def first_moment(bars: BarColumns, starts: Any, cursor: Any, count: int) -> int:
+def first_moment(bars: BarColumns, starts: Any, cursor: Cursor) -> int:
     """Put the cursor before the first bar of each instrument; when the first of them opens."""
-    for number in range(count):
-        cursor[count + number], cursor[2 * count + number] = starts[number], 0
-        cursor[number] = bars.opens_ns[starts[number]] if starts[number] < starts[number + 1] else NEVER_NS
-    return next_moment(cursor, count)
+    for number in range(len(starts) - 1):
+        cursor.places[number], cursor.opened[number] = starts[number], 0
+        cursor.next_ns[number] = bars.opens_ns[starts[number]] if starts[number] < starts[number + 1] else NEVER_NS
+    return next_moment(cursor)
 
 
-def next_moment(cursor: Any, count: int) -> int:
+def next_moment(cursor: Cursor) -> int:
     """When the next bar of any instrument opens or closes."""
     soonest_ns = int(NEVER_NS)
-    for number in range(count):
-        soonest_ns = min(soonest_ns, cursor[number])
+    for number in range(len(cursor.next_ns)):
+        soonest_ns = min(soonest_ns, cursor.next_ns[number])
     return soonest_ns
 
 
-def first_of(cursor: Any, count: int, now_ns: int, opened: int) -> int:
-    """The first instrument whose bar closes (`opened` 1) or opens (0) at this moment; `count` where none does."""
-    number = 0
-    while number < count and (cursor[number] != now_ns or cursor[2 * count + number] != opened):
+def first_of(cursor: Cursor, now_ns: int, opened: bool) -> int:
+    """The first instrument whose bar closes (`opened`) or opens at this moment; their count where none does."""
+    number, count = 0, len(cursor.next_ns)
+    while number < count and (cursor.next_ns[number] != now_ns or (cursor.opened[number] != 0) != opened):
         number += 1
     return number
 
 
-def step_on(w: Any, bars: BarColumns, starts: Any, cursor: Any, count: int, number: int, busy: int, now_ns: int) -> int:
+def step_on(w: Any, bars: BarColumns, starts: Any, cursor: Cursor, number: int, busy: int, now_ns: int) -> int:
     """Past the instrument's bar that closes at this moment; its next one opens where the account has nothing to do with it, else
     the instrument is one more of those that are `busy`: how many there are now."""
-    if cursor[number] == now_ns and cursor[2 * count + number] != 0:
-        place = cursor[count + number] + 1
-        cursor[count + number], cursor[2 * count + number] = place, 0
-        cursor[number] = bars.opens_ns[place] if place < starts[number + 1] else NEVER_NS
+    next_ns, places, opened, _ = cursor
+    if next_ns[number] == now_ns and opened[number] != 0:
+        place = places[number] + 1
+        places[number], opened[number] = place, 0
+        next_ns[number] = bars.opens_ns[place] if place < starts[number + 1] else NEVER_NS
     at = HEAD + number * ROW
     if w[at + LOTS] != 0 or w[at + WAITING] != 0:
-        cursor[3 * count + busy] = number
+        cursor.busy[busy] = number
         return busy + 1
-    if cursor[number] == now_ns:
-        cursor[number], cursor[2 * count + number] = bars.closes_ns[cursor[count + number]], 1
+    if next_ns[number] == now_ns:
+        next_ns[number], opened[number] = bars.closes_ns[places[number]], OPENED
     return busy
 
 
-def equity_of(w: Any, cursor: Any, count: int, busy: int) -> int:
+def equity_of(w: Any, cursor: Cursor, busy: int) -> int:
     """Cash and what is held, at the newest marks."""
     equity = w[CASH]
-    for one in range(3 * count, 3 * count + busy):
-        equity += value_minor(w, HEAD + cursor[one] * ROW)
+    for one in range(busy):
+        equity += value_minor(w, HEAD + cursor.busy[one] * ROW)
     return int(equity)
 
 
-def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, cursor: Any, busy: int,
+def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits: Limits, braked: bool, cursor: Cursor, busy: int,
               first: int, now_ns: int) -> None:
     """Every bar that closes at this moment, where something is held; the `first` of all that close brings the beat."""
     count, beats = len(starts) - 1, braked
-    for one in range(3 * count, 3 * count + busy):
-        number = cursor[one]
-        if cursor[number] != now_ns or cursor[2 * count + number] == 0:
+    next_ns, places, opened, numbers = cursor
+    highs, lows = bars.highs, bars.lows
+    for one in range(busy):
+        number = numbers[one]
+        if next_ns[number] != now_ns or opened[number] == 0:
             continue
         if beats and number > first:
-            look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+            look_at_losses(w, count, limits, equity_of(w, cursor, busy), now_ns)
             beats = False
-        at, place = HEAD + number * ROW, cursor[count + number]
-        high, low = bars.highs[place], bars.lows[place]
-        quiet = w[at + LOTS] == 0 or stays_within(w, at, w[at + BID], w[at + ASK], high, low)
+        at, place = HEAD + number * ROW, places[number]
+        high, low = highs[place], lows[place]
+        quiet = w[at + LOTS] == 0 or opened[number] == QUIET
         if not quiet:
             venue_bar(w, at, friction, high, low, bars.volumes[place], Moment(now_ns, place, number))
         if beats:
-            look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+            look_at_losses(w, count, limits, equity_of(w, cursor, busy), now_ns)
             beats = False
         if w[at + LOTS] != 0:
             mark_at_close(w, at, friction, bars.opens[place], bars.closes[place])
@@ -263,56 +271,52 @@ def close_all(w: Any, bars: BarColumns, starts: Any, friction: Friction, limits:
                 w[at + LOW], w[at + HIGH] = min(w[at + LOW], low), max(w[at + HIGH], high)
                 follow(w, at, high, low, w[at + BID], w[at + ASK])
             else:
-                next_ns = bars.opens_ns[place + 1] if place + 1 < starts[number + 1] else NEVER_NS
-                engine_bar(w, at, high, low, w[at + BID], w[at + ASK], now_ns, w[at + ALWAYS_OPEN] != 0 or next_ns == now_ns)
+                opens_ns = bars.opens_ns[place + 1] if place + 1 < starts[number + 1] else NEVER_NS
+                engine_bar(w, at, high, low, w[at + BID], w[at + ASK], now_ns, w[at + ALWAYS_OPEN] != 0 or opens_ns == now_ns)
     if beats:
-        look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+        look_at_losses(w, count, limits, equity_of(w, cursor, busy), now_ns)
 
 
 def before_opens(w: Any, count: int, now_ns: int) -> None:
     """Stands for what comes between the bars that close at a moment and those that open; usually nothing."""
 
 
-def open_all(w: Any, bars: BarColumns, friction: Friction, limits: Limits, beats: bool, cursor: Any, count: int, busy: int,
-             first: int, now_ns: int) -> None:
+def open_all(w: Any, bars: BarColumns, friction: Friction, limits: Limits, beats: bool, cursor: Cursor, busy: int, first: int,
+             now_ns: int) -> None:
     """The bars that open at this moment, of the instruments that are busy; where no bar closed, the `first` of all that open
     brings the beat."""
-    for one in range(3 * count, 3 * count + busy):
-        number = cursor[one]
-        if cursor[number] != now_ns or cursor[2 * count + number] != 0:
+    next_ns, places, opened, numbers = cursor
+    count = len(next_ns)
+    for one in range(busy):
+        number = numbers[one]
+        if next_ns[number] != now_ns or opened[number] != 0:
             continue
         if beats and number > first:
-            look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+            look_at_losses(w, count, limits, equity_of(w, cursor, busy), now_ns)
             beats = False
-        place = cursor[count + number]
-        at, when = HEAD + number * ROW, Moment(now_ns, place, number)
-        bid, ask, quiet = meet_quote(w, at, friction, bars.opens[place], when)
+        at, place = HEAD + number * ROW, places[number]
+        bid = ask = bars.opens[place]
+        if friction.spread_bps != 0:
+            bid, ask = quote_at(ask, friction.spread_bps)
+        quiet = w[at + LOTS] != 0 and stays_within(w, at, bid, ask, bars.highs[place], bars.lows[place])
+        if not quiet:
+            venue_quote(w, at, friction, bid, ask, Moment(now_ns, place, number))
         if beats:
-            look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+            look_at_losses(w, count, limits, equity_of(w, cursor, busy), now_ns)
             beats = False
         if w[at + LOTS] != 0:
             w[at + BID], w[at + ASK] = bid, ask
             if not quiet:
-                engine_quote(w, at, friction, bid, ask, when)
-        cursor[number], cursor[2 * count + number] = bars.closes_ns[place], 1
+                engine_quote(w, at, friction, bid, ask, Moment(now_ns, place, number))
+        next_ns[number], opened[number] = bars.closes_ns[place], QUIET if quiet else OPENED
     if beats:
-        look_at_losses(w, count, limits, equity_of(w, cursor, count, busy), now_ns)
+        look_at_losses(w, count, limits, equity_of(w, cursor, busy), now_ns)
 
 
 def mark_at_close(w: Any, at: int, friction: Friction, open_ticks: int, close_ticks: int) -> None:
     """The engine's mark once a bar has closed: its close, with half the spread of its open to each side. Only what is held or
     about to be entered needs one."""
-    half = spread_at(open_ticks, friction.spread_bps) // 2
-    w[at + BID], w[at + ASK] = max(1, close_ticks - half), close_ticks + half
-
-
-def meet_quote(w: Any, at: int, friction: Friction, open_ticks: int, when: Moment) -> tuple[int, int, bool]:
-    """The venue meets the quote that a bar opens with: its bid, its ask, and whether it left all as it was."""
-    spread = spread_at(open_ticks, friction.spread_bps)
-    bid = open_ticks - spread // 2
-    ask = bid + spread
-    price = bid if w[at + LOTS] > 0 else ask
-    quiet = w[at + LOTS] != 0 and stays_within(w, at, bid, ask, price, price)
-    if not quiet:
-        venue_quote(w, at, friction, bid, ask, when)
-    return bid, ask, quiet
+    w[at + BID] = w[at + ASK] = close_ticks
+    if friction.spread_bps != 0:
+        half = spread_at(open_ticks, friction.spread_bps) // 2
+        w[at + BID], w[at + ASK] = max(1, close_ticks - half), close_ticks + half

@@ -2,12 +2,11 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.backtest import baskets, passes
+from engine.backtest import asked_ahead, baskets, passes
 from engine.backtest.actions import Dividend, Split, dividend_rows, settle_actions
 from engine.backtest.compiling import compiled, interpreted
 from engine.backtest.entries import BPS, CHECKS, Limits, value_minor
@@ -276,9 +275,11 @@ def _pass(w: Any, series: tuple[Series, ...], strategy: Strategy, params: Any, s
     braked = bool(limits.day_loss or limits.week_loss or limits.drawdown or limits.losing_streak or limits.orders_per_day
                   or limits.daily_fraction)
     joined: list[Any] = list(series[0].bars)
-    if len(series) > 1:
+    if len(series) > 1 and means.compiles:
         table = _table([one.bars for one in series])
         joined = [table[:, field] for field in range(FIELDS)]
+    elif len(series) > 1:
+        joined = [numpy.concatenate(columns) for columns in zip(*(one.bars for one in series), strict=True)]
     starts: list[int] = numpy.cumsum([0, *(len(one.bars.closes) for one in series)]).tolist()
     asked = _asked(series, strategy, params, setup, means)
     terms = (friction, limits, braked, asked.params, strategy.memory())
@@ -324,7 +325,8 @@ def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[An
     at_ns = numpy.empty(total, numpy.int64)
     pass_of, replaced = _entry_of(strategy, setup, asked.rule)
     entry = compiled(pass_of, {**replaced, **asked.inner}, cache_folder)
-    marked = entry(w, bars, numpy.array(starts), *terms, numpy.zeros(4 * len(starts), numpy.int64), at_ns, equity)
+    cursor = passes.Cursor(*numpy.zeros((len(passes.Cursor._fields), len(starts) - 1), numpy.int64))
+    marked = entry(w, bars, numpy.array(starts), *terms, cursor, at_ns, equity)
     return at_ns[:marked], equity[:marked]
 
 
@@ -344,9 +346,13 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
         interpreted(passes.one_instrument, {"rule": rule})(work, bars, *terms, equity)
         at_ns, marked = None, total
     else:
-        times, cursor = [0] * total, [0] * (4 * len(starts))
+        times, cursor = [0] * total, passes.Cursor(*([0] * (len(starts) - 1) for _ in passes.Cursor._fields))
         entry, replaced = _entry_of(strategy, setup, rule)
-        over_lists = interpreted(entry, {**replaced, "own_memory": copy, "next_moment": _soonest})
+        if strategy.kind != BASKET:
+            entry = asked_ahead.several_asked_ahead
+            if strategy.next_entry is not None and not asked.inner:
+                replaced["next_entry"] = strategy.next_entry
+        over_lists = interpreted(entry, {**replaced, "next_moment": _soonest})
         marked = over_lists(work, bars, starts, *terms, cursor, times, equity)
         at_ns = numpy.array(times[:marked], numpy.int64)
     fills_end = logs_at + min(work[FILLS], work[FILLS_ROOM]) * FILL_ROW
@@ -355,9 +361,9 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
     return at_ns, numpy.array(equity[:marked], numpy.int64)
 
 
-def _soonest(cursor: list[int], count: int) -> int:
-    """As `engine.backtest.passes.next_moment`, over a list."""
-    return min(cursor[:count])
+def _soonest(cursor: passes.Cursor) -> int:
+    """As `engine.backtest.passes.next_moment`, over lists."""
+    return int(min(cursor.next_ns))
 
 
 def _readable(joined: list[Any]) -> BarColumns:

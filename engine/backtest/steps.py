@@ -58,6 +58,13 @@ def spread_at(open_ticks: int, spread_bps: int) -> int:
     return max(1, open_ticks * spread_bps // BPS) if spread_bps else 0
 
 
+def quote_at(open_ticks: int, spread_bps: int) -> tuple[int, int]:
+    """The bid and the ask of a bar's opening quote."""
+    spread = spread_at(open_ticks, spread_bps)
+    bid = open_ticks - spread // 2
+    return bid, bid + spread
+
+
 def worse(w: Any, at: int, friction: Friction, ticks: int, side: int) -> int:
     """A price with slippage, inside what the instrument knows as a price."""
     return int(min(with_slippage(ticks, side, friction.slippage_bps), w[at + MAX_TICKS]))

@@ -11,6 +11,8 @@ PPM = 1_000_000
 
 def gapped_stop(sign: int, stop_ticks: int, gap_bps: int) -> int:
     """Where a stop fills if the market jumps `gap_bps` past it, rounded to the worse side; never below 0."""
+    if gap_bps == 0:
+        return stop_ticks
     gap_ticks = scaled_up(stop_ticks, gap_bps, BPS)
     return max(0, stop_ticks - gap_ticks) if sign > 0 else stop_ticks + gap_ticks
 

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from engine.backtest import longer_bars, passes, regime_sizes
+from engine.backtest import asked_ahead, longer_bars, passes, regime_sizes
 from engine.backtest.compiling import functions_reached, stamp_of
 from engine.backtest.run import Series
 from engine.search.measuring import Material, strategy_in
@@ -16,7 +16,8 @@ def digest_of(material: Material) -> str:
     strategy = strategy_in(material)
     functions: dict[int, Any] = {}
     rule: Any = strategy.rule
-    entries: tuple[Any, ...] = (passes.one_instrument, passes.several_instruments, regime_sizes.sizes_into)
+    entries: tuple[Any, ...] = (passes.one_instrument, passes.several_instruments, asked_ahead.several_asked_ahead,
+                                regime_sizes.sizes_into)
     if material.setup.bar_ns:
         entries = (*entries, longer_bars.join_into, longer_bars.on_longer_bar, longer_bars.on_longer_bars)
     for entry in entries:

@@ -7,10 +7,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 from engine.errors import ConfigError
+from engine.kernel.wants import RuleWant
 from engine.strategy_state import Number
 
 RULE, BASKET = "rule", "basket"
 LARGEST = sys.float_info.max
+NextEntry = Callable[..., tuple[int, Any, RuleWant]]
 BUILT_IN = ("ema_cross", "momentum", "mean_reversion", "breakout", "dca", "grid", "pairs", "rebalance", "ensemble")
 
 
@@ -26,7 +28,8 @@ class Strategy(NamedTuple):
 
     `kept` names the fields of the memory that depend on more than the bars: they are journaled, the others are found again
     from history. `explain(params, memory, want, price)` says a want in words; `price` turns ticks into text.
-    `problem(params)` names what in a set of parameters contradicts itself, empty where nothing does.
+    `problem(params)` names what in a set of parameters contradicts itself, empty where nothing does. `next_entry` is a faster
+    way through many bars of an idle instrument where a rule has one, as `engine.backtest.asked_ahead.next_entry`.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Strategy(NamedTuple):
     about: str
     instruments: tuple[int, int] = (1, 1_000)
     source_hash: str = ""
+    next_entry: NextEntry | None = None
 
 
 @lru_cache(64)

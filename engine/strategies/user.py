@@ -11,10 +11,10 @@ from types import CodeType
 from typing import Any, NamedTuple, NoReturn
 
 from engine.errors import ConfigError
-from engine.kernel.wants import BarColumns, Held, RuleWant, flat, no_want
+from engine.kernel.wants import ENTER, BarColumns, Held, RuleWant, flat, no_want
 from engine.strategies.hindsight import looks_ahead_at
 from engine.strategies.patience import Patience, TookTooLong
-from engine.strategies.registry import BUILT_IN, RULE, Bound, Strategy, is_number
+from engine.strategies.registry import BUILT_IN, RULE, Bound, NextEntry, Strategy, is_number
 from engine.strategies.remembered import Remembered, remembered
 from engine.strategies.writing import Context, want_problem
 
@@ -25,6 +25,7 @@ BAR_NS = 60_000_000_000
 LOAD_SECONDS = 10.0
 RULE_SECONDS = 5.0
 LARGEST_NUMBER = 1 << 63
+NOTHING_WANTED = no_want()
 
 
 class NoMemory(NamedTuple):
@@ -55,7 +56,7 @@ def load_user_strategy(path: Path) -> Strategy:
 
 def with_patience(path: Path, strategy: Strategy) -> Strategy:
     """The strategy as an engine runs it: a bar over which it takes too long ends it, not the engine."""
-    return strategy._replace(rule=_patient(path, Patience(RULE_SECONDS), strategy.rule))
+    return strategy._replace(rule=_patient(path, Patience(RULE_SECONDS), strategy.rule), next_entry=None)
 
 
 def _patient[**Given, Found](path: Path, patience: Patience, function: Callable[Given, Found]) -> Callable[Given, Found]:
@@ -137,9 +138,9 @@ def _strategy(path: Path, names: dict[str, Any], digest: str) -> Strategy:
         raise ConfigError(f"{path}:1: KEPT names {unknown[0]!r}, which is no field of Memory")
     about = " ".join(str(names.get("__doc__") or f"A strategy of {path.name}").split())
     warmup = _warmup_of(path, names["warmup"])
-    rule, bounds = _rule_of(path, names["on_bar"], warmup, kept), _bounds(path, names, params)
-    return Strategy(path.stem, RULE, rule, params, memory, tuple(kept), bounds, warmup, lambda _: "", _explain, about,
-                    source_hash=digest)
+    own, bounds = _OwnRule(path, names["on_bar"], warmup, kept), _bounds(path, names, params)
+    return Strategy(path.stem, RULE, own.as_rule(), params, memory, tuple(kept), bounds, warmup, lambda _: "", _explain, about,
+                    source_hash=digest, next_entry=own.as_next_entry())
 
 
 def _require_one_argument(path: Path, name: str, function: Any, argument: str) -> None:
@@ -208,40 +209,83 @@ def _line_of(function: Any) -> int:
     return int(code.co_firstlineno) if code is not None else 1
 
 
-def _rule_of(path: Path, on_bar: Callable[[Context], Any], warmup: Callable[[Any], int],
-             kept: Sequence[str]) -> Callable[..., tuple[Any, RuleWant]]:
-    """The file's function as a rule, asked once its warm-up is over; one context serves all bars."""
-    context, nothing, quiet_bars, line = Context(), no_want(), -1, _line_of(on_bar)
+class _OwnRule:
+    """The file's function in the forms in which it is asked, once its warm-up is over; one context serves all bars."""
 
-    def rule(params: Any, memory: Any, bars: BarColumns, place: int, seen: int,
-             held: Held) -> tuple[Any, RuleWant]:
-        nonlocal quiet_bars
-        if context.params is not params:
-            context.params, quiet_bars = params, warmup(params)
-        if seen <= quiet_bars:
-            return memory, nothing
-        if context.bars is not bars:
-            context.show(bars)
-        context.memory, context.place, context.seen, context.held = memory, place, seen, held
-        try:
-            want = on_bar(context)
-        except (KeyboardInterrupt, TookTooLong):
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever it raises is told in one line
-            refuse(path, error, line)
-        after = context.memory
-        if want is None and type(after) is type(memory) and (not kept or not _kept_problem(after, kept)):
-            return after, nothing
-        _require_sound(path, line, after, memory, kept)
+    def __init__(self, path: Path, on_bar: Callable[[Context], Any], warmup: Callable[[Any], int], kept: Sequence[str]) -> None:
+        self.context = Context()
+        self.path, self.line, self.on_bar, self.warmup, self.kept = path, _line_of(on_bar), on_bar, warmup, kept
+        self.quiet_bars = -1
+
+    def turn_to(self, params: Any, bars: BarColumns) -> None:
+        """Show these from now on."""
+        if self.context.params is not params:
+            self.context.params, self.quiet_bars = params, self.warmup(params)
+        if self.context.bars is not bars:
+            self.context.show(bars)
+
+    def told(self, memory: Any, want: Any) -> RuleWant:
+        """What was wanted, once that and the memory (`memory` before) are sound; raises `ConfigError`."""
+        if want is None and type(self.context.memory) is type(memory) and not _kept_problem(self.context.memory, self.kept):
+            return NOTHING_WANTED
+        _require_sound(self.path, self.line, self.context.memory, memory, self.kept)
         if type(want) is not RuleWant:
-            raise ConfigError(f"{path}:{line}: on_bar must give context.buy(...), context.sell_short(...), "
+            raise ConfigError(f"{self.path}:{self.line}: on_bar must give context.buy(...), context.sell_short(...), "
                               f"context.leave() or None, not {type(want).__name__}")
         problem = want_problem(want)
         if problem:
-            raise ConfigError(f"{path}:{line}: on_bar gave a want that cannot be meant: {problem}")
-        return after, want
+            raise ConfigError(f"{self.path}:{self.line}: on_bar gave a want that cannot be meant: {problem}")
+        return want
 
-    return rule
+    def as_rule(self) -> Callable[..., tuple[Any, RuleWant]]:
+        """For one bar."""
+        context, on_bar, kept = self.context, self.on_bar, self.kept
+
+        def rule(params: Any, memory: Any, bars: BarColumns, place: int, seen: int,
+                 held: Held) -> tuple[Any, RuleWant]:
+            if context.params is not params or context.bars is not bars:
+                self.turn_to(params, bars)
+            if seen <= self.quiet_bars:
+                return memory, NOTHING_WANTED
+            context.memory, context.place, context.seen, context.held = memory, place, seen, held
+            try:
+                want = on_bar(context)
+            except (KeyboardInterrupt, TookTooLong):
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever it raises is told in one line
+                refuse(self.path, error, self.line)
+            after = context.memory
+            if want is None and not kept and (after is memory or type(after) is type(memory)):
+                return after, NOTHING_WANTED
+            return after, self.told(memory, want)
+
+        return rule
+
+    def as_next_entry(self) -> NextEntry:
+        """For bar after bar of an idle instrument."""
+        context, on_bar, kept, free = self.context, self.on_bar, self.kept, flat()
+
+        def next_entry(params: Any, memory: Any, bars: BarColumns, first: int, start: int,
+                       end: int) -> tuple[int, Any, RuleWant]:
+            self.turn_to(params, bars)
+            context.memory = memory
+            for place in range(max(first, start + self.quiet_bars), end):
+                context.place, context.seen, context.held = place, place - start + 1, free
+                try:
+                    want = on_bar(context)
+                except (KeyboardInterrupt, TookTooLong):
+                    raise
+                except BaseException as error:  # noqa: BLE001 - whatever it raises is told in one line
+                    refuse(self.path, error, self.line)
+                before, memory = memory, context.memory
+                if want is None and not kept and (memory is before or type(memory) is type(before)):
+                    continue
+                want = self.told(before, want)
+                if want.act == ENTER:
+                    return place, memory, want
+            return end, memory, NOTHING_WANTED
+
+        return next_entry
 
 
 def _require_sound(path: Path, line: int, memory: Any, before: Any, kept: Sequence[str]) -> None:

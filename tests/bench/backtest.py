@@ -1,7 +1,8 @@
 """`python -m tests.bench.backtest --npz FILE --workload W1 [--json]`: the reference workloads through the product's entry point.
 
 FILE holds the arrays ts, open, high, low, close and volume, of one instrument or of several. Workloads: W1 (one instrument),
-user (the same rule as a file of one's own, in Python, over the first 100,000 bars), W50 (all of the file in one account),
+user (the same rule as a file of one's own, in Python, over the first 100,000 bars), user-50 (that rule over 10,000 bars of each
+instrument of the file in one account, beside 100,000 of the first alone), W50 (all of the file in one account),
 W50-limits (with ten positions, 6 % heat and 3 % daily loss), sweep (`tests.bench.search`), growth (all bars at once against
 the same bars in parts of 100,000), first (what a new process needs for its first result of 100,000 bars). The others are timed
 warm, best of several, in seconds that the thread ran, since other programs have their share of a wall clock; ratios are to a
@@ -42,7 +43,9 @@ MINUTE_NS = 60_000_000_000
 TICKS_A_UNIT = 10 ** 8
 FEE_PPM = 500
 USER_BARS = PART_BARS = 100_000
+SHARED_BARS = 10_000
 NEVER = 100.0
+WORKLOADS = ("W1", "user", "user-50", "W50", "W50-limits", "growth", "first", "sweep")
 OPEN_LIMITS = Limits(
     max_order_notional_fraction=0.95, max_risk_per_order_fraction=0.0, max_position_fraction=0.95, max_sector_fraction=0.0,
     max_bucket_fraction=0.0, max_heat_fraction=1.0, max_daily_notional_fraction=0.0, max_orders_per_day=0,
@@ -222,9 +225,25 @@ def first_results(path: Path, cache: Path) -> dict[str, Any]:
     return told
 
 
+def user_over_several(path: Path, cache: Path) -> dict[str, Any]:
+    """A rule in Python over all instruments of the file in one account, and over the first of them alone, by turns."""
+    alone, many, strategy = series_of(path, USER_BARS)[:1], series_of(path, SHARED_BARS), strategy_of("user", cache)
+    result = backtest(many, strategy, {}, setup_of("W50", len(many)))
+    seconds = [[best_of(1, lambda series=series: backtest(series, strategy, {}, setup_of("W50", len(series))))[0]  # type: ignore[misc]
+                for series in (alone, many)] for _ in range(9)]
+    alone_seconds, many_seconds = (min(column) for column in zip(*seconds, strict=True))
+    rate, alone_rate = result.bars / many_seconds, USER_BARS / alone_seconds
+    return {"workload": "user-50", "bars": result.bars, "thread_seconds": many_seconds, "bars_per_second": rate,
+            "trades": len(result.trips), "final_equity": result.final_equity_minor / 10 ** EXPONENT, "refused": result.refused,
+            "cuts": result.cuts, "one_instrument_bars_per_second": alone_rate, "ratio_to_one_instrument": rate / alone_rate,
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
 def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
     if workload == "first":
         return first_results(path, cache)
+    if workload == "user-50":
+        return user_over_several(path, cache)
     if workload == "sweep":
         from tests.bench.search import SETS
         from tests.bench.search import report as swept
@@ -251,7 +270,7 @@ def report(path: Path, workload: str, cache: Path) -> dict[str, Any]:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--npz", type=Path, required=True)
-    parser.add_argument("--workload", choices=("W1", "user", "W50", "W50-limits", "growth", "first", "sweep"), default="W1")
+    parser.add_argument("--workload", choices=WORKLOADS, default="W1")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--json", action="store_true")
     wish = parser.parse_args(arguments)
