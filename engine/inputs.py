@@ -57,7 +57,7 @@ NOT_TODAY = "not_today"
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """A definite no from the venue, an expected answer; `NOT_TODAY` as its code: what was opened today may not be closed today."""
+    """A definite no from the venue, an expected answer; code `NOT_TODAY`: what was opened today may not be closed today."""
 
     reason: str
     code: str = ""

@@ -46,7 +46,8 @@ async def test_the_six_things_are_on_one_screen(size: tuple[int, int]) -> None:
         await opened(driver, "BUY 50 AAPL", "11,375.00 USD, 10.9% of equity", "risk 227.50 USD, 21.8 bps of equity",
                      "up 58.0 % cal, n=312, skill +0.6 % [−0.4, +1.5]", "wins 61.0 %, break-even 40.2 %",
                      "EV +12.0 low, +61.4 mid bps", "PROBATION: 57.0 % as stated counts", "at market, 227.50",
-                     "target 235.46 (+3.5%)", "stop 222.95 (−2.0%)", "5 trading days ahead, no exit by time", "data 1d old, price <1s",
+                     "target 235.46 (+3.5%)", "stop 222.95 (−2.0%)", "5 trading days ahead, no exit by time",
+                     "data 1d old, price <1s",
                      "for      Trend above", "against  Trend above", "dissent: risk 0.47", "1 marked text UNREAD: f opens",
                      "all 8 checks pass", "heat 3.1% → 3.4% of 6.0%", "models $8.77 left today", "0:42 left")
         assert driver.app.screen.query_one("#body").max_scroll_y == 0
