@@ -110,7 +110,7 @@ def test_an_answer_that_cannot_be_meant_is_told(tmp_path: Path, ahead: bool, aft
 
 def test_moments_name_who_is_first() -> None:
     """Bars by instrument: the second opens with the first and closes earlier, the third has the times of the second."""
-    opens_ns, closes_ns = np.array([0, 60, 0, 30, 0, 30]), np.array([60, 120, 30, 60, 30, 60])
     nothing: list[Any] = [np.zeros(6, np.int64)] * 5
-    found = list(moments_of(BarColumns(opens_ns, closes_ns, *nothing), [0, 2, 4, 6]))
+    bars = BarColumns([0, 60, 0, 30, 0, 30], [60, 120, 30, 60, 30, 60], *nothing)
+    found = list(moments_of(bars, [0, 2, 4, 6]))
     assert found == [(0, 3, 0), (30, 1, 1), (60, 0, 0), (120, 0, 3)]
