@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.apply_risk import moved
 from engine.brakes import losses
-from engine.events import BrakeSet, CashAdjusted, HighWaterRaised
+from engine.events import BrakeSet, CashAdjusted, HighWaterRaised, PositionAdjusted
 from engine.flow_events import CashNature, FlowValued
 from engine.inputs import SetTradingState, TradingState, VenueReported
 from engine.service import AlertLevel
@@ -17,7 +17,7 @@ from engine.state import PortfolioState, decode_state, encode_state
 from engine.tolerance import Limits
 from engine.valuation import equity_minor
 from engine.views import account_view
-from tests.unit.engine_desk import CASH_MINOR, COIN_ID, Desk, alerts, fold, rows_of, settings_of, the_stop
+from tests.unit.engine_desk import CASH_MINOR, COIN_ID, OTHER, Desk, alerts, fold, rows_of, settings_of, the_stop
 from tests.unit.test_brake_baselines import restarted
 from tests.unit.test_engine_brakes import desk, falls_to, portfolio
 
@@ -110,6 +110,17 @@ def test_the_next_flow_is_a_part_of_what_was_there_after_the_one_before() -> Non
     assert portfolio(made).marked_equity_minor == 2 * CASH_MINOR
     assert comes(made, -CASH_MINOR).equity_minor == 2 * CASH_MINOR
     assert portfolio(made).day_equity_minor == CASH_MINOR
+
+
+def test_goods_that_came_in_one_report_are_each_a_part_of_what_was_there_after_the_one_before() -> None:
+    made = desk(**LIMITS)
+    for seconds in (1, made.state.settings.settle_seconds + 1):
+        made.later(seconds)
+        made.quote(10_000, instrument_id=OTHER.instrument_id)
+        made.reported(positions={COIN_ID: 1_500, OTHER.instrument_id: 500})
+    assert [one.equity_minor for one in made.of(PositionAdjusted)] == [CASH_MINOR, CASH_MINOR + 5_000_000]
+    made.beat()
+    assert not made.of(BrakeSet) and not any(lost(made).values())
 
 
 # ---- before there is a price ------------------------------------------------------------------------------------------------
