@@ -324,12 +324,15 @@ def approve_resend(state: State, order: Order, at_ns: Nanoseconds) -> RiskApprov
 
 def approve_repeat(state: State, orders: Sequence[Order]) -> list[RiskApproved]:
     """Orders of one request that only reduce, once more, while nobody knows whether they arrived; none where one of them may have
-    left a trace, or where the position has become smaller than what they would take off it."""
+    left a trace or was to be cancelled, where the position has become smaller than what they would take off it, nor a stop or
+    target behind a panic that cancels everything."""
     for order in orders:
         intent = order.intent
         position = state.position(intent.portfolio, intent.instrument_id)
         held = position.lots if position else 0
-        if order.acked or order.cum_lots or intent.parent_id or intent.purpose is Purpose.ENTRY:
+        if order.acked or order.cum_lots or order.cancel_requests or intent.parent_id or intent.purpose is Purpose.ENTRY:
+            return []
+        if state.flattening(intent.portfolio) and intent.purpose in (Purpose.STOP, Purpose.TARGET):
             return []
         if held * intent.side.sign >= 0 or intent.order_lots > abs(held):
             return []

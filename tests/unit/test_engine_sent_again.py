@@ -7,7 +7,17 @@ import pytest
 
 from engine.effects import SubmitOrders
 from engine.events import OrderResent
-from engine.inputs import ClosePosition, Duplicate, OrderMissing, SubmitAnswered, Unanswered, VenueCapabilities
+from engine.inputs import (
+    CancelAnswered,
+    CancelRefused,
+    ClosePosition,
+    Duplicate,
+    Flatten,
+    OrderMissing,
+    SubmitAnswered,
+    Unanswered,
+    VenueCapabilities,
+)
 from engine.orders import OrderStatus, Purpose
 from tests.unit.engine_desk import ACCOUNT, PLAIN, Desk, alerts, bought, the_stop
 
@@ -118,6 +128,24 @@ def test_half_of_a_pair_that_left_a_trace_keeps_it_from_going_again() -> None:
     desk.accept(stop)
     desk.forget()
     desk.take(OrderMissing(ACCOUNT, target))
+    assert desk.sent == []
+
+
+def test_what_was_to_be_cancelled_does_not_come_back() -> None:
+    desk, stop = with_lost_stop()
+    assert desk.do(ClosePosition("x", "COIN")).accepted
+    (request,) = desk.order(stop).cancel_requests
+    desk.take(CancelAnswered(stop, request, CancelRefused("no such order", unknown_order=True)))
+    desk.forget()
+    desk.take(OrderMissing(ACCOUNT, stop))
+    assert desk.sent == [], "it would hold what the exit is to sell"
+
+
+def test_a_panic_lets_no_stop_come_back_behind_it() -> None:
+    desk, stop = with_lost_stop()
+    assert desk.do(Flatten("panic")).accepted
+    desk.forget()
+    desk.take(OrderMissing(ACCOUNT, stop))
     assert desk.sent == []
 
 
