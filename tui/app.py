@@ -138,7 +138,7 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
 
     async def _drawn(self) -> None:
         """Return once the terminal took the frame: the next one shows the newest then, never what grew old in a queue."""
-        if self._driver is not None and not self.is_headless:
+        if self._driver is not None and not self.is_headless and not self.is_web:  # a browser's does not write to the terminal
             self._drawing = True
             try:
                 await terminal_took(self._driver.write)

@@ -140,6 +140,21 @@ def test_a_window_shows_the_engine_and_ends_without_it(served: Callable[..., Ser
     assert one.is_well()
 
 
+def test_a_window_goes_on_showing_what_the_engine_says(served: Callable[..., Served]) -> None:
+    one = served()
+
+    async def look() -> None:
+        seen: list[bytes] = []
+        looking = asyncio.create_task(window(one, one.cookie(), seen, until_painted=b"HALTED"))
+        while b"Positions" not in b"".join(seen):
+            await asyncio.wait({looking}, timeout=0.05)
+            assert not looking.done()
+        await asyncio.to_thread(one.is_well)  # it halts, which nobody did in the window
+        await asyncio.wait_for(looking, PATIENCE_SECONDS)
+
+    asyncio.run(look())
+
+
 def test_without_the_token_there_is_nothing_to_see(served: Callable[..., Served], caplog: pytest.LogCaptureFixture) -> None:
     one = served()
     cookie = one.cookie()
