@@ -41,7 +41,7 @@ from store.memory import MemoryJournal
 from store.research_archive import ARCHIVE_FILE
 from store.research_record import StoredResearch
 from store.views import StateViews, rebuild_views, views_current
-from tui.commands.link import command_id
+from tui.commands.link import command_id, meant_of
 from tui.compose_access import gatekeeper_of
 from tui.compose_notify import Notices, notices_of
 from tui.compose_research import HomeResearch, research_of
@@ -300,9 +300,10 @@ def _journal_failed(error: Exception) -> None:
 
 
 @contextmanager
-def short_engine(home: Home, portfolio: str = "", warm_bars: int = 0) -> Iterator[EngineLink]:
+def short_engine(home: Home, portfolio: str | None = None, warm_bars: int = 0) -> Iterator[EngineLink]:
     """An engine for one command: on the home, fully journaled, ended with the block. What it has to say goes to the home's log,
-    since a command says one line. Raises `VenueUnreachable` where the account of a named portfolio cannot be opened."""
+    since a command says one line. Raises `VenueUnreachable` where the account of `portfolio` cannot be opened, of the one that is
+    meant where it is empty."""
     from tui.logs import quiet_log
 
     config = load_config(home.config)
@@ -317,9 +318,10 @@ def short_engine(home: Home, portfolio: str = "", warm_bars: int = 0) -> Iterato
         yield running.link
 
 
-def _require_open(running: RunningEngine, config: Config, portfolio: str) -> None:
+def _require_open(running: RunningEngine, config: Config, portfolio: str | None) -> None:
     """Raise why the account of a portfolio could not be opened, if it could not."""
-    account = next((one.account for one in config.portfolio if one.name == portfolio), "")
+    meant = None if portfolio is None else meant_of([one.name for one in config.portfolio], portfolio)
+    account = next((one.account for one in config.portfolio if one.name == meant), "")
     for broker in running.engine.parts.brokers:
         failure = _failure_of(broker)
         if broker.account == account and failure is not None:

@@ -7,7 +7,7 @@ PIN or an authenticator's code, a command asks the person on its terminal, once.
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -125,9 +125,10 @@ def look(path: Path) -> Looked:
 
 
 @contextmanager
-def engine_link(path: Path, portfolio: str = "", warm_bars: int = 0) -> Iterator[Link]:
+def engine_link(path: Path, portfolio: str | None = None, warm_bars: int = 0) -> Iterator[Link]:
     """An engine to give commands to: the running one, else a short one that ends with the block. Raises `VenueUnreachable`
-    where that one cannot open the account of a named portfolio; `warm_bars` is how much history it should know at least."""
+    where that one cannot open the account of `portfolio`, the one that is meant where it is empty; of none where it is None.
+    `warm_bars` is how much history it should know at least."""
     from store.home import Home, open_home
 
     home = Home(path.absolute())
@@ -151,7 +152,11 @@ def engine_link(path: Path, portfolio: str = "", warm_bars: int = 0) -> Iterator
 def portfolio_meant(link: Link, named: str) -> str:
     """The portfolio that a command is about: the one named, else the only one there is, else "main". Raises `UsageError` where
     that leaves it open."""
-    known = [account.portfolio for account in link.snapshot_now().accounts]
+    return meant_of([account.portfolio for account in link.snapshot_now().accounts], named)
+
+
+def meant_of(known: Sequence[str], named: str) -> str:
+    """The same of those that are known."""
     if named or not known:
         return named
     if len(known) > 1 and USUAL_PORTFOLIO not in known:
