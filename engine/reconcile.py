@@ -229,7 +229,7 @@ def _adjust(turn: Turn, account: str, instrument_id: str, our_lots: Lots, venue_
     """Take the venue's word, say so loudly, and block entries there until a person accepts it."""
     portfolio = turn.state.accounts[account].portfolio
     mark = turn.market.marks.get(instrument_id)
-    worth_ticks = mark.value_ticks(our_lots or venue_lots) if mark else 0
+    worth_ticks = mark.value_ticks(our_lots or venue_lots) if mark else turn.market.last_close_ticks(instrument_id) or 0
     delta_minor = turn.state.instruments[instrument_id].signed_notional_minor(worth_ticks or ticks, venue_lots - our_lots)
     valued = is_valued(turn.state, turn.market, portfolio)
     worth = worth_before(turn.state, turn.market, portfolio, delta_minor) if valued else None

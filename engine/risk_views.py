@@ -215,7 +215,7 @@ def _lost(brake: str) -> Callable[[Risks], float | int | None]:
         baseline: Minor | None = getattr(risks.portfolio, BASELINES[brake])
         if baseline is None or baseline <= 0 or not is_valued(risks.state, risks.market, _name(risks)):
             return None
-        return max(0, baseline - risks.equity_minor) / baseline
+        return max(0, baseline - risks.equity_minor + risks.portfolio.waiting_flow_minor) / baseline
     return lost
 
 

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,10 +12,12 @@ from engine.apply_risk import moved
 from engine.brakes import losses
 from engine.events import BrakeSet, CashAdjusted, HighWaterRaised, PositionAdjusted
 from engine.flow_events import CashNature, FlowValued
-from engine.inputs import SetTradingState, TradingState, VenueReported
+from engine.inputs import Bar, SetTradingState, TradingState, VenueReported
+from engine.risk_views import risk_view
 from engine.service import AlertLevel
 from engine.state import PortfolioState, decode_state, encode_state
 from engine.tolerance import Limits
+from engine.units import NS_PER_SECOND
 from engine.valuation import equity_minor
 from engine.views import account_view
 from tests.unit.engine_desk import CASH_MINOR, COIN_ID, OTHER, Desk, alerts, fold, rows_of, settings_of, the_stop
@@ -123,6 +126,20 @@ def test_goods_that_came_in_one_report_are_each_a_part_of_what_was_there_after_t
     assert not made.of(BrakeSet) and not any(lost(made).values())
 
 
+def test_goods_without_a_quote_are_worth_what_they_are_valued_at() -> None:
+    """A share outside of its session has its last close alone; what was paid for it long ago is no price of today."""
+    made = desk(**LIMITS)
+    opened_ns = made.at_ns - 60 * NS_PER_SECOND
+    made.market.warm([Bar(OTHER.instrument_id, opened_ns, made.at_ns, 20_000, 20_000, 20_000, 20_000, 1)])
+    for seconds in (1, made.state.settings.settle_seconds + 1):
+        made.later(seconds)
+        told = made.report(positions={COIN_ID: 1_000, OTHER.instrument_id: 500})
+        lots = tuple(msgspec.structs.replace(one, average_ticks=5_000.0) for one in told.positions)
+        made.take(VenueReported(msgspec.structs.replace(told, positions=lots)))
+    assert equity_minor(made.state, made.market, "main") == 2 * CASH_MINOR
+    assert portfolio(made).day_equity_minor == 2 * CASH_MINOR
+
+
 # ---- before there is a price ------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +169,8 @@ def test_who_resumes_while_a_flow_waits_lets_losses_count_from_what_is_there_the
     again.reported(cash_minor=again.state.accounts["acct"].cash_minor + CASH_MINOR)
     again.quote(8_400)
     assert lost(again)["day loss"] == 0.16, "no part of the money that waits hides a loss meanwhile"
+    shown = {one.name: one.used for one in risk_view(again.state, again.market, again.at_ns, "main").limits}
+    assert shown["max_day_loss_fraction"] == "16.00 %"
     assert again.do(SetTradingState("go", TradingState.ACTIVE, "main", "looked at it", "ann")).accepted
     again.beat()
     assert (portfolio(again).day_equity_minor, lost(again)["day loss"]) == (CASH_MINOR + 8_400_000, 0.0)
