@@ -21,7 +21,7 @@ class Aside(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         writer.setFormatter(logging.Formatter("%(message)s"))
-        writer.lock = None  # one thread writes; the end of the program must not wait for a lock that a hanging write holds
+        writer.lock = _NoLock()  # type: ignore[assignment]
         self._writer = writer
         self._lines: SimpleQueue[_Message] = SimpleQueue()
         self._lost = 0
@@ -60,6 +60,26 @@ class Aside(logging.Handler):
                 self._writer.handle(_plain(message, self.format(logging.makeLogRecord(
                     {"name": "quarterdeck", "msg": LOST, "args": (lost,), "levelno": logging.ERROR, "levelname": "ERROR"}))))
             self._writer.handle(message)
+
+
+class _NoLock:
+    """In the place of a writer's lock, as `logging` uses one: a single thread writes, and the end of the program must not wait
+    for a lock that a hanging write holds. None will not do: from Python 3.13 on whoever writes enters the lock unasked."""
+
+    def acquire(self) -> None:
+        """There is nobody to wait for."""
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+    def __enter__(self) -> None:
+        """The same, as a block."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def _at_fork_reinit(self) -> None:
+        """What `logging` asks of each lock in a child process, before it frees its own."""
 
 
 class Descriptor:

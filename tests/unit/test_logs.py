@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -94,6 +95,24 @@ def test_a_log_file_that_cannot_be_opened_stops_no_engine(
     assert "cannot be opened" in lines[0]["event"] and lines[0]["level"] == "error"
     assert lines[1]["event"] == "started"
     assert [type(handler) for handler in root_logger.handlers] == [logging.NullHandler, Aside]
+
+
+class EntersItsLock(logging.StreamHandler[TextIO]):
+    """Handles a record as Python 3.13 does."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        assert self.lock is not None
+        with self.lock:
+            self.emit(record)
+        return True
+
+
+def test_lines_are_written_by_whatever_python_and_a_child_process_can_log(capsys: pytest.CaptureFixture[str]) -> None:
+    aside = Aside(writer := EntersItsLock(sys.stderr), JsonLines())
+    aside.handle(record("heard"))
+    aside.flush()
+    assert json.loads(capsys.readouterr().err)["event"] == "heard"
+    writer._at_fork_reinit()  # type: ignore[attr-defined] # what fails here leaves the child with a held lock
 
 
 def test_a_reader_that_reads_nothing_holds_nobody_up_and_what_was_lost_is_told(
