@@ -309,9 +309,10 @@ def _position_adjusted(state: State, event: PositionAdjusted, recorded: Recorded
     instrument = state.instruments[event.instrument_id]
     ticks = event.worth_ticks or event.price_ticks
     worth = instrument.signed_notional_minor(ticks, event.lots_after) - instrument.signed_notional_minor(ticks, event.lots_before)
-    known = portfolio.marked_equity_minor if event.equity_minor is None else event.equity_minor
-    marked = replace(adjusted, marked_equity_minor=None if known is None else known + worth)  # what the next of a report adds to
-    changes["portfolios"][event.portfolio] = apply_risk.moved(marked, worth, event.equity_minor)
+    known = portfolio.marked_equity_minor
+    if known is not None:  # what the next of the same report is a part of
+        adjusted = replace(adjusted, marked_equity_minor=worth + (known if event.equity_minor is None else event.equity_minor))
+    changes["portfolios"][event.portfolio] = apply_risk.moved(adjusted, worth, event.equity_minor)
     account = state.accounts[event.account]
     unasked = replace(fill, source=FillSource.RECONCILED)
     changes["accounts"] = {**state.accounts, event.account: replace(

@@ -12,7 +12,7 @@ from engine.apply_risk import moved
 from engine.brakes import losses
 from engine.events import BrakeSet, CashAdjusted, HighWaterRaised, PositionAdjusted
 from engine.flow_events import CashNature, FlowValued
-from engine.inputs import Bar, SetTradingState, TradingState, VenueReported
+from engine.inputs import Bar, EngineStarted, SetTradingState, TradingState, VenueReported
 from engine.risk_views import risk_view
 from engine.service import AlertLevel
 from engine.state import PortfolioState, decode_state, encode_state
@@ -124,6 +124,15 @@ def test_goods_that_came_in_one_report_are_each_a_part_of_what_was_there_after_t
     assert [one.equity_minor for one in made.of(PositionAdjusted)] == [CASH_MINOR, CASH_MINOR + 5_000_000]
     made.beat()
     assert not made.of(BrakeSet) and not any(lost(made).values())
+
+
+def test_goods_that_an_account_begins_with_are_not_all_that_it_is_worth() -> None:
+    """Its cash is told after them; a flow before its worth is first recorded would be a part of the goods alone."""
+    made = Desk(live=False)
+    made.take(EngineStarted("e", "test", made.settings, made.instruments, {"acct": made.can}))
+    made.quote(10_000)
+    made.reported(positions={COIN_ID: 500})
+    assert (made.held.lots, portfolio(made).marked_equity_minor) == (500, None)
 
 
 def test_goods_without_a_quote_are_worth_what_they_are_valued_at() -> None:
