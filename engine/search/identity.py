@@ -9,6 +9,8 @@ from engine.backtest import asked_ahead, longer_bars, passes, regime_sizes
 from engine.backtest.compiling import functions_reached, stamp_of
 from engine.backtest.run import Series
 from engine.search.measuring import Material, strategy_in
+from engine.strategies.tracks import STEPS
+from engine.strategies.writing import Context
 
 
 def digest_of(material: Material) -> str:
@@ -20,6 +22,8 @@ def digest_of(material: Material) -> str:
                                 regime_sizes.sizes_into)
     if material.setup.bar_ns:
         entries = (*entries, longer_bars.join_into, longer_bars.on_longer_bar, longer_bars.on_longer_bars)
+    if strategy.source_hash:  # what a rule in Python is told, which it reaches through its context
+        entries = (*entries, Context.deviation, Context.regime, *STEPS.values())
     for entry in entries:
         functions_reached(entry, {"rule": rule}, functions)
     stamp = stamp_of(functions, _terms(material))

@@ -10,6 +10,7 @@ import pytest
 
 from engine.analytics.measures import drawdown_fractions
 from engine.analytics.report import performance
+from engine.backtest import compiling
 from engine.backtest.run import backtest
 from engine.backtest.tracks import track_of
 from engine.errors import ConfigError, QuarterdeckError
@@ -219,6 +220,15 @@ def test_the_digest_knows_bars_rule_and_terms(ground: Material, tmp_path: Path) 
     assert digest_of(ground) == digest_of(ground._replace(cache_folder=""))
     assert len({digest_of(ground), digest_of(other_bars), digest_of(ground._replace(setup=ground.setup._replace(slippage_bps=3))),
                 digest_of(ground._replace(strategy="ema_cross", strategy_file="", source_hash=""))}) == 4
+
+
+@pytest.mark.parametrize("module", ["passes", "asked_ahead", "user", "writing", "tracks", "indicators", "regimes"])
+def test_the_digest_knows_what_runs_a_rule_in_python(ground: Material, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its context tells it included: outcomes of an earlier release are none of this one where that changed."""
+    before, source_of = digest_of(ground), compiling.source_of
+    monkeypatch.setattr(compiling, "source_of",
+                        lambda one: source_of(one) + "#" * one.__module__.startswith("engine.") * one.__module__.endswith(module))
+    assert digest_of(ground) != before
 
 
 @pytest.mark.slow
