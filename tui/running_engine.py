@@ -201,7 +201,9 @@ class FlagWatch:
             self._pulses.beat("halt-flag", LONGEST_SILENCE_SECONDS)
             self._care()
             flag = read_halt(self._home)
-            if flag is not None:
+            if flag is None:
+                self._obeyed = None  # somebody else took it down: the next one is another, though it says the same
+            else:
                 self._obey(flag)
 
     def _obey(self, flag: Halt) -> None:

@@ -116,3 +116,28 @@ def test_a_halt_flag_that_cannot_be_taken_down_is_obeyed_once(tmp_path: Path, mo
     kinds = [row.kind for row in journal_rows(home.journal)]
     assert kinds.count("TradingStateChanged") == 1
     home.halt_flag.rmdir()
+
+
+def test_a_flag_raised_again_after_one_that_a_person_removed_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both without content, as on a full disk, so that the second is like the first."""
+    monkeypatch.setattr("tui.running_engine.FLAG_SECONDS", 0.005)
+    home, looks = open_home(tmp_path / "h"), list[int]()
+
+    def later(done: Callable[[], bool]) -> None:
+        began, deadline = len(looks), time.monotonic() + 30
+        while not done() or len(looks) < began + 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    with open_engine(home, Config(), serve=False) as running:
+        watch = FlagWatch(home, running.link, lambda: looks.append(1))
+        home.halt_flag.mkdir()
+        watch.start()
+        later(lambda: running.engine.state.trading_state is TradingState.HALTED)
+        home.halt_flag.rmdir()
+        later(lambda: True)
+        assert running.link.send_now(SetTradingState("r1", TradingState.ACTIVE, "", "looked", "tester")).accepted
+        home.halt_flag.touch()
+        later(lambda: not home.halt_flag.exists())
+        watch.close()
+        assert running.engine.state.trading_state is TradingState.HALTED
