@@ -93,6 +93,7 @@ class AlpacaBroker:
         try:
             await self._check_account(self._rest)
             asked = self.remembered.asked(self._symbols)
+            self.capabilities = capabilities_of(coins=any("/" in symbol for symbol in asked), fractions=self._fractions)
             unknown = await self._reader.start(asked)
         except Incomplete as error:
             await self.close()

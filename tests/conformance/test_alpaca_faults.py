@@ -28,7 +28,7 @@ from engine.inputs import (
 )
 from engine.orders import OrderKind, Purpose, Side
 from tests.conformance.alpaca_desk import AlpacaDesk, endpoints_at, until
-from tests.conformance.alpaca_server.account import share
+from tests.conformance.alpaca_server.account import coin, share
 from tests.conformance.alpaca_server.server import KEY, AlpacaServer
 from tests.conformance.desk import ACCOUNT, START_NS, bracket, intent
 
@@ -335,3 +335,15 @@ async def test_a_request_that_hangs_holds_up_no_other() -> None:
     await broker.close()
     await server.close()
     await hanging
+
+
+async def test_a_held_coin_that_nobody_names_is_protected_as_coins_are() -> None:
+    server = AlpacaServer([share("AAPL"), coin("BTC/USD")], START_NS)
+    await server.open()
+    broker = AlpacaBroker(ACCOUNT, lambda: KEY, paper=True, symbols=["AAPL"], endpoints=endpoints_at(server))
+    assert broker.capabilities.oco
+    broker.remembered.held = ("BTC/USD",)
+    await broker.connect(lambda _message: None)
+    assert not broker.capabilities.oco, "its stop, which stands alone, would be taken away for a pair that the venue refuses"
+    await broker.close()
+    await server.close()
