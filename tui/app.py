@@ -168,7 +168,7 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         self._covered_ns = self._covered_ns if covered_wait else snapshot.at_ns
         for screen in self.screen_stack:
             show = getattr(screen, "show_snapshot", None)
-            if show is not None and (screen is self.screen or not covered_wait):
+            if show is not None and screen.is_mounted and (screen is self.screen or not covered_wait):
                 show(snapshot)
         self._show_banner()
 
@@ -194,7 +194,7 @@ class QuarterdeckApp(GuardedApp, inherit_bindings=False):
         text, tone = self.banner
         for screen in self.screen_stack:
             show = getattr(screen, "show_banner", None)
-            if show is not None:
+            if show is not None and screen.is_mounted:  # one that is about to open has no widgets yet, and asks for it then
                 show(text, tone)
 
     @property

@@ -153,6 +153,18 @@ async def test_nothing_is_sent_to_an_engine_that_says_nothing_to_be_done_when_it
         await driver.until(lambda: driver.sent(PlaceOrder))
 
 
+async def test_a_ticket_that_is_about_to_open_outlives_the_second_in_which_silence_is_told() -> None:
+    async with driving() as driver:
+        driver.clock.seconds += 11
+        opening = driver.app.push_screen(TicketDialog(Side.BUY, "AAPL", "main"))
+        driver.app._show_banner()  # the timer's, before the dialog has any widgets
+        driver.app._receive_safely(snapshot(2))
+        assert not driver.app.lost_because
+        await opening
+        driver.clock.seconds += 11
+        await driver.sees("New order", "No news from the engine")
+
+
 async def test_a_refused_order_says_why_and_keeps_what_was_typed() -> None:
     async with driving() as driver:
         driver.service.answer = lambda command: Receipt(
