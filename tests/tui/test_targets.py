@@ -77,6 +77,17 @@ async def test_real_money_is_asked_for_once_more_with_cancel_focused() -> None:
         await driver.until(lambda: driver.sent(Rebalance))
 
 
+async def test_a_yes_to_real_money_is_not_sent_to_an_engine_that_fell_silent_under_the_question() -> None:
+    async with driving(snapshot(targets=(view(),), mode=Mode.LIVE)) as driver:
+        await opened(driver)
+        await driver.press("f5")
+        await driver.sees("Rebalance main with real money?")
+        driver.clock.seconds += 11
+        await driver.press("right", "enter")
+        await driver.sees("not sent: the engine says nothing")
+        assert driver.sent(Rebalance) == []
+
+
 async def test_why_nothing_can_be_worked_out_is_said_and_nothing_is_sent() -> None:
     async with driving(snapshot(targets=(view(lines=(), refusal="there are too few bars of BTC/USD"),))) as driver:
         await opened(driver)

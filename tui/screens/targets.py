@@ -92,16 +92,16 @@ class TargetsScreen(Dialog):
             return
         if self._sending:
             return
-        if self.app.out_of_touch:
-            self.note("not sent: the engine says nothing, and would act whenever it wakes", "crit")
-        elif self.app.snapshot is not None and self.app.snapshot.mode is Mode.LIVE:
+        if self.app.snapshot is not None and self.app.snapshot.mode is Mode.LIVE:
             self.app.push_screen(LiveRebalance(self, self._view))
         else:
             self.send_now()
 
     def send_now(self) -> None:
         """Send what the list says, once however long the key is held."""
-        if not self._sending:
+        if self.app.out_of_touch:
+            self.note("not sent: the engine says nothing, and would act whenever it wakes", "crit")
+        elif not self._sending:
             self._sending = True
             start(self.app, partial(self._deliver, Rebalance(self.app.next_command_id(), self.portfolio)))
 
