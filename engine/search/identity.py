@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from engine.backtest import asked_ahead, longer_bars, passes, regime_sizes
+from engine.backtest import actions, asked_ahead, baskets, longer_bars, passes, regime_sizes
 from engine.backtest.compiling import functions_reached, stamp_of
 from engine.backtest.run import Series
 from engine.search.measuring import Material, strategy_in
@@ -19,7 +19,7 @@ def digest_of(material: Material) -> str:
     functions: dict[int, Any] = {}
     rule: Any = strategy.rule
     entries: tuple[Any, ...] = (passes.one_instrument, passes.several_instruments, asked_ahead.several_asked_ahead,
-                                regime_sizes.sizes_into)
+                                baskets.one_basket, actions.settle_actions, regime_sizes.sizes_into)
     if material.setup.bar_ns:
         entries = (*entries, longer_bars.join_into, longer_bars.on_longer_bar, longer_bars.on_longer_bars)
     if strategy.source_hash:  # what a rule in Python is told, which it reaches through its context

@@ -222,8 +222,9 @@ def test_the_digest_knows_bars_rule_and_terms(ground: Material, tmp_path: Path) 
                 digest_of(ground._replace(strategy="ema_cross", strategy_file="", source_hash=""))}) == 4
 
 
-@pytest.mark.parametrize("module", ["passes", "asked_ahead", "user", "writing", "tracks", "indicators", "regimes"])
-def test_the_digest_knows_what_runs_a_rule_in_python(ground: Material, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("module", ["passes", "baskets", "actions", "asked_ahead", "user", "writing", "tracks", "indicators",
+                                    "regimes"])
+def test_the_digest_knows_what_runs_a_rule(ground: Material, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What its context tells it included: outcomes of an earlier release are none of this one where that changed."""
     before, source_of = digest_of(ground), compiling.source_of
     monkeypatch.setattr(compiling, "source_of",
