@@ -145,11 +145,10 @@ def note_held(state: State, real: RealVenues) -> None:
         positions = (one.instrument_id for one in state.positions.values() if one.account == opened.config.name)
         orders = (one.intent.instrument_id for one in state.orders.values() if one.intent.account == opened.config.name)
         opened.broker.held = {one: state.instruments[one] for one in (*positions, *orders) if one in state.instruments}
-        known = state.accounts.get(opened.config.name)
         remembered = opened.remembered
         remembered.held = tuple(one.symbol for one in opened.broker.held.values())
-        remembered.listed = frozenset(state.instruments[one].symbol for one in (known.listed if known else ())
-                                      if one in state.instruments)
+        # at any time: what the account listed last leaves out what was gone by then, and all where it was out of reach
+        remembered.listed = frozenset(one.symbol for one in state.instruments.values() if one.venue == opened.instrument_venue)
 
 
 def _keys(home: Home, config: Config, accounts: Sequence[AccountConfig]) -> dict[str, Key]:

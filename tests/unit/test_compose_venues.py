@@ -164,7 +164,7 @@ def test_a_symbol_that_the_venue_does_not_know_stops_the_start(tmp_path: Path, a
 
 def test_a_symbol_that_was_delisted_does_not_stop_the_start(tmp_path: Path, alpaca: ServedAlpaca) -> None:
     home = home_with(tmp_path / "h", alpaca_account(alpaca) + portfolio("coins", "alp"), "alp")
-    for listed in (["AAPL", BITCOIN], [BITCOIN]):
+    for listed in (["AAPL", BITCOIN], [BITCOIN], [BITCOIN]):  # nor the start after that one
         served = alpaca.server.account.instruments
         alpaca.server.account.instruments = {symbol: served[symbol] for symbol in listed}
         with opened(home) as running:
