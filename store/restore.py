@@ -1,5 +1,6 @@
 """Putting a backup back: proved first, what was there moved aside, under a new name for the venue's sake."""
 
+import errno
 import secrets
 import shutil
 import sqlite3
@@ -114,13 +115,25 @@ def _work_folder(home: Home) -> Path:
 
 
 def _put_in_place(home: Home, work: Path, files: Sequence[str]) -> None:
-    """Move what was copied to where it belongs, on the same disk, so that no room is needed and little can go wrong; the journal
-    last."""
+    """Move what was copied to where it belongs, mostly on the same disk, so that no room is needed and little can go wrong; the
+    journal last."""
     for name in sorted(files, key=lambda one: one == home.journal.name):
         place = home.path / name
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        (work / name).replace(place)
+        _move(work / name, place)
         sync(place.parent)
+
+
+def _move(path: Path, place: Path) -> None:
+    """Put a file in another place, also where that is on another disk, as backups may be."""
+    try:
+        path.replace(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy2(path, place)
+        sync(place)
+        path.unlink()
 
 
 def _lasting(home: Home) -> list[Path]:
@@ -137,7 +150,7 @@ def _move_aside(home: Home, taken: list[Path]) -> Path | None:
         number += 1
     aside.mkdir(mode=0o700)
     for path in taken:
-        path.replace(aside / path.name)
+        _move(path, aside / path.name)
     return aside
 
 

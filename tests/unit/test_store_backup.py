@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -169,6 +170,26 @@ def test_no_engine_starts_on_what_a_killed_restore_left(tmp_path: Path, monkeypa
     restored = restore(report.path, home.path, replace=True)
     assert list(journal_rows(home.journal)) == make_rows(1, 50) and engine_id(home.journal) == restored.engine_id
     home.lock().release()
+
+
+ELSEWHERE = Path("/dev/shm")  # a file system of its own, on Linux
+
+
+@pytest.mark.skipif(not ELSEWHERE.is_dir(), reason="there is no second file system here")
+def test_backups_that_lie_on_another_disk_are_restored(tmp_path: Path) -> None:
+    """As on a new machine: a link, or a mount, in the place of the folder of backups."""
+    home, journal = make_home(tmp_path / "home")
+    with TemporaryDirectory(dir=ELSEWHERE) as elsewhere:
+        home.backups.rmdir()
+        home.backups.symlink_to(elsewhere)
+        report = backup(home, home.backups, AT_NS)
+        journal.append(make_rows(51, 60))
+        journal.close()
+        restored = restore(report.path, home.path, replace=True)
+        assert list(journal_rows(home.journal)) == make_rows(1, 50)
+        assert restored.moved_aside is not None
+        assert list(journal_rows(restored.moved_aside / home.journal.name)) == make_rows(1, 60)
+        home.lock().release()
 
 
 def test_a_damaged_journal_makes_no_backup_and_a_damaged_backup_is_not_restored(tmp_path: Path) -> None:
