@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from engine.apply_risk import BASELINES, DAY_LOSS, DRAWDOWN, LOSING_STREAK, WEEK_LOSS
 from engine.market import MarketView
+from engine.positions import Position
 from engine.service import BrakeLevel
 from engine.state import PortfolioState, State
 from engine.tolerance import Limits
@@ -60,8 +61,15 @@ def level_for(loss: Loss, limits: Limits) -> BrakeLevel:
 
 
 def is_valued(state: State, market: MarketView, portfolio: str) -> bool:
-    """Whether every position has a price: without one, equity would be a guess that no brake may follow."""
-    return all(is_priced(market, position.instrument_id) for position in portfolio_positions(state, portfolio))
+    """Whether every position has a price: without one, equity would be a guess that no brake may follow. What the venue lists
+    no more will never have one; it counts at its cost, or no loss would be measured ever again."""
+    return all(is_priced(market, position.instrument_id) or not _may_be_priced(state, position)
+               for position in portfolio_positions(state, portfolio))
+
+
+def _may_be_priced(state: State, position: Position) -> bool:
+    listed = state.accounts[position.account].listed
+    return not listed or position.instrument_id in listed
 
 
 def baselines_over(state: State, market: MarketView, at_ns: Nanoseconds) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from engine.events import PositionAdjusted
 from engine.inputs import (
     NOT_TODAY,
     ClosePosition,
+    ConnectionChanged,
     Connectivity,
     EngineStarted,
     Flatten,
@@ -19,6 +20,8 @@ from engine.inputs import (
     SubmitAnswered,
     VenueReported,
 )
+from engine.limits import loss_checks
+from engine.market import MarketView
 from engine.orders import Purpose
 from engine.service import AlertLevel, Refusal
 from engine.trading_hours import NS_PER_DAY, SessionBounds
@@ -207,3 +210,16 @@ def test_a_report_that_does_not_speak_of_an_instrument_undoes_no_position_of_it(
         told(desk, positions=(), instruments=(COIN, OTHER))
         desk.later(desk.settings.settle_seconds + 1)
     assert desk.position is None, "one that lists it does"
+
+
+def test_what_is_listed_no_more_and_never_priced_again_ends_no_limit_on_losses() -> None:
+    desk = Desk(can=PLAIN, instruments=(COIN, OTHER), max_day_loss_fraction=0.02, duplicate_seconds=0.0)
+    desk.enter()
+    desk.beat()
+    desk.market = MarketView()  # a start knows no price of before
+    desk.take(EngineStarted("e", "test", desk.settings, (OTHER,), {ACCOUNT: PLAIN}, {ACCOUNT: (OTHER.instrument_id,)}))
+    desk.take(ConnectionChanged(ACCOUNT, up=True))
+    told(desk, instruments=(OTHER,))
+    desk.quote(10_000, instrument_id=OTHER.instrument_id)
+    told_of = {one.name for one in loss_checks(desk.state, desk.market, "main")}
+    assert "day loss" in told_of, "what has no price any more counts at its cost"
