@@ -1,12 +1,16 @@
 """A rule in Python over several instruments is asked ahead while one of them is idle: with the result of asking at each bar."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.backtest import asked_ahead, passes
+from engine.backtest.actions import Dividend
 from engine.backtest.asked_ahead import moments_of
+from engine.backtest.brakes import NS_PER_DAY
 from engine.backtest.results import BacktestResult
 from engine.backtest.run import Series, Setup, backtest
 from engine.errors import ConfigError
@@ -14,7 +18,7 @@ from engine.kernel.wants import BarColumns
 from engine.strategies.registry import Strategy
 from engine.strategies.user import load_user_strategy
 from engine.tolerance import Limits
-from tests.parity.tapes import series
+from tests.parity.tapes import START_NS, series
 from tests.parity.test_backtest_equals_engine import LOOSE
 
 RULE = '''"""Enters above what it remembers, adds now and then, leaves in parts."""
@@ -43,6 +47,9 @@ REPLACED = ("class Memory(NamedTuple):\n    seen: int = 0",
             "context.memory = context.memory._replace(seen=context.memory.seen + 1)")
 KEPT = REPLACED[0] + '\n\nKEPT = ("seen",)', REPLACED[1]
 BRAKED = Setup(10 ** 10, Limits(max_day_loss_fraction=0.02, max_orders_per_day=40), spread_bps=5, max_positions=2)
+SELDOM = Setup(10 ** 10, Limits(max_orders_per_day=3))
+PAID = Setup(10 ** 10, dividends=tuple(Dividend(name, START_NS + day * NS_PER_DAY, Fraction(day))
+                                       for name in ("AAA", "CCC") for day in (1, 2, 3)))
 
 
 def rule_of(folder: Path, forms: tuple[str, str] = IN_PLACE, rule: str = RULE) -> Strategy:
@@ -62,7 +69,7 @@ def tapes() -> list[Series]:
 
 def told(result: BacktestResult) -> tuple[Any, ...]:
     return (result.fills.tolist(), result.trips.tolist(), result.equity_at_ns.tolist(), result.equity_minor.tolist(),
-            result.refused, result.cuts, result.remaining)
+            result.refused, result.cuts, result.remaining, result.dividends_minor)
 
 
 @pytest.mark.parametrize("forms", [IN_PLACE, REPLACED, KEPT], ids=["in place", "replaced", "kept"])
@@ -73,6 +80,16 @@ def test_asking_ahead_in_one_go_brings_what_asking_each_bar_brings(tmp_path: Pat
     each_bar = told(backtest(tapes(), strategy._replace(next_entry=None), {}, setup))
     assert len(each_bar[0]) > 50
     assert told(backtest(tapes(), strategy, {}, setup)) == each_bar
+
+
+@pytest.mark.parametrize("setup", [Setup(10 ** 10), BRAKED, SELDOM, PAID], ids=["loose", "braked", "seldom", "paid"])
+def test_asking_ahead_brings_what_the_pass_that_is_compiled_brings(tmp_path: Path, setup: Setup,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    """That one goes over all instruments at each moment."""
+    strategy = rule_of(tmp_path, REPLACED)
+    ahead = told(backtest(tapes(), strategy, {}, setup))
+    monkeypatch.setattr(asked_ahead, "several_asked_ahead", passes.several_instruments)
+    assert told(backtest(tapes(), strategy, {}, setup)) == ahead
 
 
 def test_one_of_several_trades_as_it_does_alone_where_nothing_is_shared(tmp_path: Path) -> None:
