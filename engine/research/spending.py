@@ -79,7 +79,9 @@ class Purse:
 
     def begin_day(self, day: str, spent_micro_usd: int = 0, spent_tokens: int = 0) -> None:
         """A run on a day on which so much is known to be spent; what was paid on that day, by this purse or by the process
-        before, is not forgotten. Raises `StoreError`."""
+        before, is not forgotten. A run that looked before midnight turns no day back. Raises `StoreError`."""
+        if (len(day), day) < (len(self.day), self.day):  # days are dates, or numbers
+            return
         if day != self.day:
             known = self.ledger.spent_on(day) if self.ledger is not None else (0, 0)
             self.day, self._under_way_micro_usd = day, 0

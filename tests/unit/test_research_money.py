@@ -97,6 +97,18 @@ def test_a_call_that_a_midnight_passes_over_gives_the_new_day_nothing_back(tmp_p
     assert purse.day_micro_usd + archive.spent_on("20778")[0] == purse.close_run("R7") == CALLS * PER_CALL_MICRO_USD
 
 
+def test_a_run_that_looked_before_midnight_turns_no_day_back(tmp_path: Path) -> None:
+    archive = ResearchArchive(tmp_path / ARCHIVE_FILE)
+    purse = purse_of(archive, "20779")
+    aside = purse.put_aside("R7", 5_000, 10)
+    purse.begin_day("20778")  # another portfolio's, whose state is of then: its evidence took a while to gather
+    later = purse.put_aside("R8", 7_000, 10)
+    purse.begin_day("20779")
+    purse.ended(aside)
+    purse.ended(later)
+    assert (purse.day_micro_usd, purse.paid_micro_usd) == (12_000, 12_000) == (archive.spent_on("20779")[0], 12_000)
+
+
 def test_what_came_too_late_counts_for_the_run_and_what_failed_does_not(tmp_path: Path) -> None:
     archive = ResearchArchive(tmp_path / ARCHIVE_FILE)
     purse = purse_of(archive)
