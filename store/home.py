@@ -1,5 +1,6 @@
 """The home folder: where everything that lasts lies, checked before it is used, held by one engine at a time."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -28,10 +29,13 @@ class HomeLock:
         self._lock = lock
         self._holder_file = holder_file
         self.left_by = left_by
+        self._inode = Path(lock.lock_file).stat().st_ino
 
     def keep(self) -> None:
         """Make the lock look used: what sweeps temporary folders removes files that nobody touched for some days, and whoever
-        comes then would lock a new one. Raises `OSError` where it is gone."""
+        comes then would lock a new one. Raises `OSError` where it is gone, or another engine's lies in its place."""
+        if Path(self._lock.lock_file).stat().st_ino != self._inode:
+            raise FileNotFoundError(errno.ENOENT, "another engine's lies in its place", self._lock.lock_file)
         os.utime(self._lock.lock_file)
 
     def release(self) -> None:
@@ -239,10 +243,10 @@ def _hold(lock_file: Path, who: str, remedy: str) -> HomeLock:
     left_by = _read_pid(holder_file) or 0
     try:
         holder_file.write_text(f"{os.getpid()}\n")
+        return HomeLock(lock, holder_file, left_by)
     except OSError as error:
         lock.release()
         raise HomeUnusable(f"{holder_file}: cannot be written: {error.strerror}; check the disk") from error
-    return HomeLock(lock, holder_file, left_by)
 
 
 def _read_pid(holder_file: Path) -> int | None:

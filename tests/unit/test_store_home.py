@@ -157,6 +157,21 @@ def test_a_lock_that_is_held_for_weeks_does_not_look_forgotten(tmp_path: Path, m
         held[0].keep()
 
 
+def test_a_lock_in_whose_place_another_one_lies_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    first = lock_account("alpaca:PA1")
+    for file in tmp_path.rglob("account-*.lock"):
+        file.unlink()
+    second = lock_account("alpaca:PA1")
+    for lock in second:
+        lock.keep()
+    for lock in first:
+        with pytest.raises(FileNotFoundError, match="another"):
+            lock.keep()
+    release(second)
+    release(first)
+
+
 def test_a_long_home_gets_a_short_private_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setattr("tempfile.tempdir", "/tmp")
