@@ -116,13 +116,15 @@ def _paired_ticks(turn: Turn, position: Position, targets: list[Order]) -> Ticks
 
 def _new_first(turn: Turn, position: Position, standing: list[Order], ticks: Ticks, purpose: Purpose) -> None:
     """One order at `ticks` for the whole position, at a venue that lets two stand for a moment: the old one goes once the new
-    one stands. One for more than is held guards as well until one of the right size stands, and stays while an exit fills."""
+    one stands. One for more than is held guards as well until one of the right size stands, and stays while an exit fills, or
+    where the venue takes none so small."""
     held = abs(position.lots)
     right = [order for order in standing if ticks and level_of(order) == ticks and may_stand(order)
              and turn.state.covered_lots(order) >= held]
     fitting = [order for order in right if turn.state.covered_lots(order) == held]
     keeper = next((order for order in fitting or right if order.status not in IN_FLIGHT), None)
-    too_large = keeper is not None and not fitting and not (position.touched_at_ns or _being_reduced(turn, position))
+    too_large = (keeper is not None and not fitting and not (position.touched_at_ns or _being_reduced(turn, position))
+                 and _stands_alone(turn, position, held, ticks, 0))
     if not ticks or (keeper is not None and not too_large):
         for order in standing:
             if order is not keeper:

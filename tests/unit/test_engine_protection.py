@@ -31,6 +31,7 @@ from tests.unit.engine_desk import (
     Desk,
     alerts,
     bought,
+    coin,
     home_of,
     stop_ticks,
     the_stop,
@@ -322,6 +323,18 @@ def test_what_was_sold_elsewhere_makes_the_stop_smaller_new_first() -> None:
     assert [order.intent.order_lots for order in (*desk.open(Purpose.STOP), *desk.open(Purpose.TARGET))] == [6, 6]
     desk.forget()
     desk.beat()
+    assert (desk.sent, desk.cancels) == ([], [])
+
+
+def test_a_stop_is_not_made_smaller_than_the_venue_takes_one() -> None:
+    """It only reduces, so it guards the rest as well; a smaller one would be refused every minute."""
+    desk = Desk(can=NO_BRACKETS, instruments=(coin(min_lots=5),))
+    desk.enter()
+    desk.forget()
+    for _ in range(2):
+        desk.reported(positions={COIN_ID: 3})
+        desk.later(desk.settings.settle_seconds + 1)
+    assert desk.held.lots == 3
     assert (desk.sent, desk.cancels) == ([], [])
 
 
