@@ -90,8 +90,9 @@ def _day_spent(state: State, proposal: Proposal, decided: Decided) -> Refusal | 
     known, most = state.research.of(decided.portfolio), state.settings.research.day_risk_bps
     risked = known.risked_bps if known.day == state.day else 0.0
     card = proposal.card
-    asked = 100 * (card.heat_after_percent - card.heat_before_percent)
-    risk = min(decided.worth.risk_bps if decided.worth is not None else asked, asked)
+    risk = 100 * (card.heat_after_percent - card.heat_before_percent)
+    if decided.worth is not None and decided.stop_bps > 0:  # what is lost at the stop; costs are lost beside it
+        risk = min(decided.worth.risk_bps, risk * (1 + max(0.0, decided.worth.cost_bps) / decided.stop_bps))
     if risked + risk <= most + ROUNDING_BPS:
         return None
     return Refusal("day's risk", f"{most:g} bps", f"{risked + risk:.1f} bps",

@@ -38,7 +38,7 @@ def test_what_waits_at_once_cannot_be_approved_beyond_the_days_risk() -> None:
     pending = desk.state.proposals[second]
     assert pending.status is ProposalStatus.PENDING
     told = blocked_text(desk.state, desk.market, desk.at_ns, pending)
-    assert told == "research has risked 20.0 of 30 bps today, this asks for 19.0 more; halve or decline it"
+    assert told == "research has risked 20.0 of 30 bps today, this asks for 19.9 more; halve or decline it"
     half = desk.do(Halve("h", second, pending.digest))
     assert half.accepted
     assert approved(desk, half.proposal_id) == "", "20 and half of 20 are 30"
@@ -50,6 +50,14 @@ def test_what_fits_the_day_is_approved_to_the_last_basis_point() -> None:
     assert [approved(desk, one) for one in (first, second)] == ["", ""]
     assert desk.state.research.of("main").risked_bps == 2 * WORTH.risk_bps
     assert [intent.order_lots for intent in desk.sent if intent.purpose is Purpose.ENTRY] == [95, 95]
+
+
+def test_costs_are_a_part_of_what_an_approval_takes_of_the_days_risk() -> None:
+    desk = desk_of()
+    first, second = waiting(desk, 39.5)
+    assert approved(desk, first) == ""
+    assert approved(desk, second) == "day's risk", "19 bps to the stop, and nearly one of costs"
+    assert desk.state.research.of("main").risked_bps <= 39.5
 
 
 def test_costs_are_a_part_of_the_risk_that_a_decision_may_take() -> None:
