@@ -132,8 +132,9 @@ class VenuePosition(msgspec.Struct, frozen=True):
 class VenueReport(msgspec.Struct, frozen=True, tag=True):
     """A complete and successful answer of a venue about one account; a failed or partial one is never a report.
 
-    `clock_ahead_ns` is by how much our clock is ahead of the venue's, as just measured; 0 where nobody measured it. `owner` is
-    the venue's own name of the account, where it tells one; `barred` why the venue lets it open nothing.
+    `clock_ahead_ns` is by how much our clock is ahead of the venue's, as just measured (0: nobody did), `owner` the venue's own
+    name of the account, `barred` why it may open nothing. With `all_held` nothing is held beside `positions`; without it they say
+    nothing of what `instruments` leave out.
     """
 
     account: str
@@ -147,6 +148,7 @@ class VenueReport(msgspec.Struct, frozen=True, tag=True):
     clock_ahead_ns: Nanoseconds = 0
     owner: str = ""
     barred: str = ""
+    all_held: bool = False
 
 
 # ---- inputs from the venue ------------------------------------------------------------------------------------------
@@ -496,5 +498,3 @@ type VenueInput = (SubmitAnswered | CancelAnswered | CancelAllAnswered | OrderRe
                    | VenueReported | ReportFailed | ConnectionChanged | JobEnded | InstrumentsListed | FeedChanged)
 type Input = (MarketItem | VenueInput | Command | EngineStarted | TimeAdvanced | MomentSeen | FirstPricesSeen | EngineStopping
               | TapeEnded | StrategyActed | ResearchDecided | ResearchEnded | LearningEnded | DaysRecalled)
-
-

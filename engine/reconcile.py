@@ -160,7 +160,7 @@ def _positions(turn: Turn, report: VenueReport, *, adopt: bool) -> bool:
         if instrument_id not in turn.state.instruments:
             turn.alert(AlertLevel.CRIT, "unknown-instrument", instrument_id, "the venue holds something that is not listed")
             continue
-        if listed and instrument_id not in listed and instrument_id not in theirs:
+        if not report.all_held and listed and instrument_id not in listed and instrument_id not in theirs:
             _tell_unlisted(turn, instrument_id)
             continue
         our_lots = ours.get(instrument_id, 0)

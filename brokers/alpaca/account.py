@@ -210,7 +210,7 @@ class AccountReader:
             account=self._sender.account, venue_time_ns=venue_ns, fills=fills,
             open_orders=tuple(reports.values()), looked_up=tuple(named), positions=await self._positions(held),
             cash_minor=cash_minor(owned), instruments=self.listing.instruments(), clock_ahead_ns=-self.clock_skew_ns,
-            owner=owned.id, barred=barred(owned))
+            owner=owned.id, barred=barred(owned), all_held=True)
 
     async def _legs(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport]:
         """The named orders that went out with another one: those that are held are in no list but below it. Whole lists are read

@@ -303,6 +303,7 @@ async def test_a_report_says_whose_the_account_is_and_what_bars_it(desk: AlpacaD
     blocked = await desk.broker.report(0, ())
     assert isinstance(free, VenueReport)
     assert isinstance(blocked, VenueReport)
+    assert free.all_held, "its list of positions leaves out nothing"
     assert (free.owner, free.barred) == (desk.server.account.account()["id"], "")
     assert (blocked.owner, blocked.barred) == (free.owner, "the venue has blocked the account from trading (status ACTIVE)")
 

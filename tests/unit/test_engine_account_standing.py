@@ -212,6 +212,19 @@ def test_a_report_that_does_not_speak_of_an_instrument_undoes_no_position_of_it(
     assert desk.position is None, "one that lists it does"
 
 
+def test_a_report_of_all_that_is_held_says_so_of_what_is_listed_no_more() -> None:
+    """A share under a new symbol: kept beside it, the old one would count twice and no panic would ever be done."""
+    desk = Desk(can=PLAIN, instruments=(COIN, OTHER))
+    desk.enter()
+    (held,) = desk.report().positions
+    renamed = (msgspec.structs.replace(held, instrument_id=OTHER.instrument_id),)
+    for _ in range(2):
+        told(desk, positions=renamed, instruments=(OTHER,), all_held=True)
+        desk.later(desk.settings.settle_seconds + 1)
+    assert {one.instrument_id: one.lots for one in desk.state.positions.values()} == {OTHER.instrument_id: 10}
+    assert alerts(desk, "unlisted") == []
+
+
 def test_what_is_listed_no_more_and_never_priced_again_ends_no_limit_on_losses() -> None:
     desk = Desk(can=PLAIN, instruments=(COIN, OTHER), max_day_loss_fraction=0.02, duplicate_seconds=0.0)
     desk.enter()
