@@ -10,6 +10,7 @@ from engine.service import FlattenLine, FlattenView, Receipt, Refusal
 from tests.tui.driving import Driver, driving
 from tests.tui.test_access import LOCKING, ScriptedGate
 from tests.tui.views import NOW_NS, account, snapshot
+from tui.widgets.lines import ToldLine
 
 HALTED = (account(trading_state=TradingState.HALTED, trading_state_cause="panic key"),)
 
@@ -61,6 +62,21 @@ async def test_halting_shows_at_once_and_halted_only_when_it_is_true() -> None:
         driver.service.hold.set()
         await driver.publish(snapshot(2, accounts=HALTED))
         await driver.sees("F9 ■ HALTED", "■ HALTED")
+
+
+async def test_the_answer_to_the_key_stays_on_a_page_that_follows_the_market() -> None:
+    async with driving() as driver:
+        driver.service.answer = lambda command: Receipt(
+            command.command_id, accepted=False, seq=0, refusal=Refusal("halt", "", "", "not now"))
+        await driver.press("enter", "f9")
+        page = driver.app.screen.query_one("#note", ToldLine)
+        await driver.until(lambda: "HALT REFUSED" in page.text)
+        await driver.publish(snapshot(2))
+        assert "HALT REFUSED" in page.text
+        await driver.publish(snapshot(3, positions=()))
+        assert "no longer there" in page.text
+        await driver.publish(snapshot(4))
+        assert page.text == ""
 
 
 async def test_pressing_again_never_resumes_and_offers_the_second_stage() -> None:

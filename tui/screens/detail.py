@@ -24,6 +24,7 @@ class DetailDialog(Dialog):
     def __init__(self, subject: Subject, zone: tzinfo) -> None:
         super().__init__(sheet_of(subject, zone).title)
         self.subject, self.zone = subject, zone
+        self._gone = False
 
     def body(self) -> ComposeResult:
         yield ToneText(self._lines(), id="sheet")
@@ -31,11 +32,12 @@ class DetailDialog(Dialog):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Follow what it is about: a page of facts must not grow old unseen."""
         newer = newer_of(self.subject, snapshot)
+        if (newer is None) is not self._gone:  # only then: the answer to the panic key stands in that line too
+            self._gone = newer is None
+            self.note("it is no longer there: this is how it was last" if self._gone else "")
         if newer is None:
-            self.note("it is no longer there: this is how it was last")
             return
         self.subject = newer
-        self.note("")
         self.title_with(sheet_of(newer, self.zone).title)
         self.query_one("#sheet", ToneText).show(self._lines())
 
