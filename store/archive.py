@@ -24,6 +24,7 @@ from store.home import Home
 from store.migrations import migrate
 from store.read import LAST_SEQ, chained_rows
 from store.upcasters import Upcasters
+from store.wal import unread_frames
 
 _NO_DELETE = ("CREATE TRIGGER journal_no_delete BEFORE DELETE ON journal "
               "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END")
@@ -64,6 +65,8 @@ def archive(home: Home, before_ns: int) -> Archived:
     if not home.journal.is_file():
         raise HomeUnusable(f"{home.journal}: no journal yet; an engine writes one when it first runs")
     with home.lock():
+        for damage in unread_frames(home.journal).damaged:  # which the first write would take away, and nobody were told of it
+            raise JournalDamaged(f"{home.journal}: {damage}; start the engine first, which keeps a copy and halts")
         connection = open_writer(home.journal)
         try:
             migrate(connection, home.journal)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from engine.config import parse_config
+from engine.errors import JournalDamaged
 from engine.inputs import PlaceOrder, TradingState
 from engine.orders import Side
+from store.archive import archive
 from store.home import Home, open_home
 from store.lost_rows import note_lost_rows
 from store.read import engine_id, stored_head
@@ -79,6 +81,14 @@ def test_a_damaged_log_starts_the_engine_halted_under_a_new_name_and_is_kept(kil
     with open_engine(killed, CONFIG) as running:
         assert running.engine.latest().accounts[0].trading_state is TradingState.HALTED, "until a person resumes"
     assert len(list(killed.backups.glob("damaged-*"))) == 1, "it is told once"
+
+
+def test_nothing_is_archived_over_a_damaged_log(killed: Home) -> None:
+    """Its first write would take the damage away, and nobody were told of it."""
+    spoil_log(killed, 0.6)
+    with pytest.raises(JournalDamaged, match="write-ahead log is damaged"):
+        archive(killed, time.time_ns())
+    assert note_lost_rows(killed, AT_NS)
 
 
 def test_a_journal_that_ends_before_its_own_snapshot_lost_rows(killed: Home, tmp_path: Path) -> None:
