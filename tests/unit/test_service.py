@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,13 +78,18 @@ class Manager:
         self.socket.settimeout(DEADLINE_SECONDS)
         command = shlex.split(settings(unit_text(plan_of(home, "user")))["ExecStart"])
         environ = {**os.environ, "NOTIFY_SOCKET": str(socket_path), "WATCHDOG_USEC": "1000000"}
-        self.process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as it starts a unit, also where these tests run under nohup
+        try:
+            self.process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        finally:
+            signal.signal(signal.SIGHUP, inherited)
 
     def hear_until(self, word: str) -> list[str]:
-        heard: list[str] = []
-        while word not in heard:
+        heard, ends = [""], time.monotonic() + DEADLINE_SECONDS
+        while heard[-1] != word:
+            assert time.monotonic() < ends, f"no {word} among {set(heard)}"
             heard.append(self.socket.recv(4096).decode())
-        return heard
+        return heard[1:]
 
 
 @pytest.fixture
