@@ -15,6 +15,7 @@ from engine.limits import BPS
 from engine.market import MarketView
 from engine.orders import OrderIntent, OrderKind, Purpose
 from engine.positions import ExitPlan, Position
+from engine.repeats import MANUAL
 from engine.risk import entry_checks
 from engine.service import CheckView, OrderCard, Refusal
 from engine.sizing import Sized, atr_distance_ticks, sized, ways
@@ -130,11 +131,28 @@ def trail_of(instrument: Instrument, market: MarketView, trail: TrailSpec | None
     return min(instrument.max_ticks, max(1, int(Decimal(str(atr)) * trail.atr))), 0
 
 
+def _level_for_a_trail(instrument: Instrument, market: MarketView, want: PlaceOrder, trail_ticks: Ticks) -> Refusal | None:
+    """Refuses a person's trail in price that is as long as most of the price: it is a level, typed where a distance belongs, and
+    would leave a stop that guards nothing."""
+    mark = market.marks.get(instrument.instrument_id)
+    if want.origin != MANUAL or want.trail is None or want.trail.price is None or mark is None:
+        return None
+    price_ticks = mark.take_ticks(want.side.sign)
+    if trail_ticks * 2 <= price_ticks:
+        return None
+    return Refusal("trail", f"up to half of {instrument.price(price_ticks)}", f"{want.trail.price:f}",
+                   f"a trail is a distance, and {want.trail.price:f} is more than half of the price; give a level as the stop, "
+                   "or a trail that is meant to be so far as a percent")
+
+
 def plan_of(instrument: Instrument, market: MarketView, want: PlaceOrder) -> ExitPlan | Refusal:
     """The exit plan of a want; stops are rounded away from risk, targets toward the entry."""
     trail = trail_of(instrument, market, want.trail)
     if isinstance(trail, Refusal):
         return trail
+    level = _level_for_a_trail(instrument, market, want, trail[0])
+    if level is not None:
+        return level
     sign, tick = want.side.sign, instrument.tick_size
     for name, price in (("stop", want.stop), ("target", want.target), ("breakeven", want.breakeven_at)):
         if price is not None and (not price.is_finite() or price <= 0 or price / tick > instrument.max_ticks):

@@ -130,6 +130,20 @@ def bars(count: int) -> list[Bar]:
                 10_000, 10_000 + 7 * place, 9_990, 10_000, 5) for place in range(count)]
 
 
+def test_a_level_is_not_taken_for_a_trail_of_a_person() -> None:
+    """65500 beside a price of 67000 would leave a stop at 1500."""
+    desk = Desk()
+    price = found(desk).intent.decision_ticks
+    half = desk.state.instruments[COIN_ID].price(price // 2)
+    assert found(desk, stop=None, trail=TrailSpec(price=half)).intent.plan == ExitPlan(trail_ticks=price // 2)
+    refusal = refused(desk, stop=None, trail=TrailSpec(price=half + 1))
+    assert (refusal.check, refusal.value) == ("trail", f"{half + 1:f}")
+    assert "a trail is a distance" in refusal.message
+    assert found(desk, stop=None, trail=TrailSpec(percent=Decimal(60))).intent.plan == ExitPlan(trail_bps=6_000)
+    assert found(desk, stop=None, trail=TrailSpec(price=half + 1), origin="mine").intent.plan == \
+        ExitPlan(trail_ticks=price // 2 + 100), "a strategy's numbers are its own, as in its backtest"
+
+
 def test_an_atr_trail_is_resolved_to_ticks_before_the_order_goes() -> None:
     desk = Desk(live=False)
     desk.start()
