@@ -162,7 +162,8 @@ def several_instruments(w: Any, bars: BarColumns, starts: Any, friction: Frictio
     """Several instruments in one account; how many moments had a bar that closed, each with its equity.
 
     The bars of all stand one instrument after the other; those of the i-th are `starts[i] .. starts[i + 1] - 1`. Each has its
-    own memory, which begins as `memory`.
+    own memory, which begins as `memory` and is replaced, never set in place: it is compiled. `engine.backtest.asked_ahead` makes
+    the same of rules that are interpreted.
     """
     next_ns, places, opened, _ = cursor
     count = len(starts) - 1

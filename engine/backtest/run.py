@@ -303,13 +303,14 @@ def _is_alone(starts: list[int], strategy: Strategy, setup: Setup) -> bool:
     return len(starts) == 2 and strategy.kind != BASKET and not setup.has_actions
 
 
-def _entry_of(strategy: Strategy, setup: Setup, rule: Callable[..., Any]) -> tuple[Callable[..., Any],
-                                                                                   dict[str, Callable[..., Any]]]:
-    """The pass over several instruments that a strategy needs, and what takes the places of the names there."""
+def _entry_of(strategy: Strategy, setup: Setup, rule: Callable[..., Any],
+              several: Callable[..., Any]) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
+    """The pass over several instruments that a strategy needs (`several` where it is no basket), and what takes the places of
+    the names there."""
     opening: dict[str, Callable[..., Any]] = {"before_opens": settle_actions} if setup.has_actions else {}
     if strategy.kind == BASKET:
         return baskets.one_basket, {"weights": rule, **opening}
-    return passes.several_instruments, {"rule": rule, **opening}
+    return several, {"rule": rule, **opening}
 
 
 def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[Any, ...],
@@ -323,7 +324,7 @@ def _compiled_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple[An
         compiled(passes.one_instrument, {"rule": asked.rule, **asked.inner}, cache_folder)(w, bars, *terms, equity)
         return None, equity
     at_ns = numpy.empty(total, numpy.int64)
-    pass_of, replaced = _entry_of(strategy, setup, asked.rule)
+    pass_of, replaced = _entry_of(strategy, setup, asked.rule, passes.several_instruments)
     entry = compiled(pass_of, {**replaced, **asked.inner}, cache_folder)
     cursor = passes.Cursor(*numpy.zeros((len(passes.Cursor._fields), len(starts) - 1), numpy.int64))
     marked = entry(w, bars, numpy.array(starts), *terms, cursor, at_ns, equity)
@@ -347,11 +348,9 @@ def _interpreted_pass(w: Any, joined: list[Any], starts: list[int], terms: tuple
         at_ns, marked = None, total
     else:
         times, cursor = [0] * total, passes.Cursor(*([0] * (len(starts) - 1) for _ in passes.Cursor._fields))
-        entry, replaced = _entry_of(strategy, setup, rule)
-        if strategy.kind != BASKET:
-            entry = asked_ahead.several_asked_ahead
-            if strategy.next_entry is not None and not asked.inner:
-                replaced["next_entry"] = strategy.next_entry
+        entry, replaced = _entry_of(strategy, setup, rule, asked_ahead.several_asked_ahead)
+        if strategy.next_entry is not None and not asked.inner:
+            replaced["next_entry"] = strategy.next_entry
         over_lists = interpreted(entry, {**replaced, "next_moment": _soonest})
         marked = over_lists(work, bars, starts, *terms, cursor, times, equity)
         at_ns = numpy.array(times[:marked], numpy.int64)
